@@ -1,0 +1,7 @@
+"""InterActHuman for ComfyUI: several characters in one video, each speaking its own recording."""
+
+
+async def comfy_entrypoint():
+    from .nodes import InteractExtension
+
+    return InteractExtension()
