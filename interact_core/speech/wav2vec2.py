@@ -1,0 +1,115 @@
+"""wav2vec2 from a local folder or file, through transformers, hidden states only.
+
+Nothing here can reach a network: the configuration is read as JSON, the weights as safetensors, and the model is
+built from the two. transformers' own `from_pretrained`, with its hub, caches and pickles, is never called.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InteractError
+from .wav2vec2_file import read_wav2vec2
+
+SAMPLE_RATE = 16000  # Hz; every published wav2vec2 hears at this rate
+
+
+@dataclass(frozen=True)
+class Wav2Vec2Encoder:
+    """A wav2vec2 in eval mode; `model` may be moved between devices by its owner.
+
+    model: transformers' Wav2Vec2Model.
+    do_normalize: whether it was trained on recordings of zero mean and unit variance.
+    strides, kernels: of the convolutions, in samples of the layer below; they place a hidden state in time.
+    layers: L, hidden states per moment: the embedding output and one for each transformer layer.
+    width: C, channels of a hidden state.
+    """
+
+    model: nn.Module
+    do_normalize: bool
+    strides: tuple[int, ...]
+    kernels: tuple[int, ...]
+    layers: int
+    width: int
+
+    @property
+    def stride(self) -> int:
+        """Samples from one hidden state to the next (320 in every public size: 50 states a second)."""
+        return prod(self.strides)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that the convolutions see for one hidden state (400 in every public size)."""
+        return 1 + sum((k - 1) * prod(self.strides[:i]) for i, k in enumerate(self.kernels))
+
+    def hidden_states(self, samples: Tensor) -> Tensor:
+        """Hidden states of one stretch of sound.
+
+        samples: [n] at 16 kHz, already normalised, n >= receptive_field, any device.
+        Returns [T, L, C] float32 on the CPU, T = (n - receptive_field) // stride + 1.
+        """
+        weight = next(self.model.parameters())
+        with torch.no_grad():
+            # Never output_attentions: newer transformers refuse it with SDPA attention.
+            output = self.model(samples[None].to(weight), output_hidden_states=True, return_dict=True)
+            # transformers 5 reports the last state of a pre-norm model before its final LayerNorm, 4 after it.
+            states = (*output.hidden_states[:-1], output.last_hidden_state)
+        return torch.stack([state[0].float().cpu() for state in states], dim=1)
+
+
+def load_wav2vec2(path: str | Path) -> Wav2Vec2Encoder:
+    """Read a wav2vec2 from disk, in float32 and on the CPU.
+
+    path: a folder (config.json, model.safetensors, perhaps preprocessor_config.json) or one .safetensors file,
+        whose header may carry the configuration as JSON under "config".
+    Raises InteractError for anything that cannot be read as a wav2vec2.
+    """
+    path = Path(path)
+    settings, do_normalize, weights = read_wav2vec2(path)
+    model, config = _build(settings, path)
+    _fill(model, weights, path)
+    return Wav2Vec2Encoder(
+        model=model.eval().requires_grad_(False),
+        do_normalize=do_normalize,
+        strides=tuple(config.conv_stride),
+        kernels=tuple(config.conv_kernel),
+        layers=config.num_hidden_layers + 1,
+        width=config.hidden_size,
+    )
+
+
+def _build(settings: dict[str, object], path: Path) -> tuple[nn.Module, object]:
+    """An unfilled Wav2Vec2Model and its configuration."""
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    try:
+        config = Wav2Vec2Config(**settings)
+        with torch.device("meta"):  # the file brings every weight: initialising 300 million of them takes seconds
+            return Wav2Vec2Model(config), config
+    except Exception as error:  # whatever a library of any version makes of a stranger's configuration
+        raise InteractError(
+            f"The wav2vec2 configuration of {path} describes no model that transformers can build ({error}); "
+            "fetch config.json again."
+        ) from error
+
+
+def _fill(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Give every parameter of the model its float32 tensor; extra tensors (training heads) are left alone."""
+    filled = {}
+    for key, parameter in model.state_dict().items():
+        found = weights.get(key)
+        if found is None:
+            raise InteractError(
+                f"{path} lacks the wav2vec2 weight {key} of shape {list(parameter.shape)}; "
+                "the file is incomplete or belongs to another model, fetch it again."
+            )
+        if found.shape != parameter.shape:
+            raise InteractError(
+                f"{path} holds {key} in shape {list(found.shape)} where its configuration expects "
+                f"{list(parameter.shape)}; use the config.json that belongs to these weights."
+            )
+        filled[key] = found.float()
+    model.load_state_dict(filled, assign=True)
