@@ -1,0 +1,127 @@
+"""What has to be known of an adapter before its weights can be used; it travels in the file's metadata."""
+
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from ..errors import InteractError
+
+FORMAT_VERSION = "1"
+METADATA_KEY = "interact_adapter"
+VERSION_KEY = "format_version"
+REFERENCE_LAYOUTS = ("time",)
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """Sizes and conventions of one adapter; every field is written to and read from the file.
+
+    Raises InteractError where a field is out of range or two fields do not fit together.
+    """
+
+    model_width: int  # D, channels of a token of the base model
+    model_blocks: int  # blocks of the base model; each gets an audio cross-attention
+    audio_layers: int  # L, hidden states per frame in Speech.features
+    audio_width: int  # C, channels of one hidden state
+    audio_frame_width: int  # channels of one video frame's audio after the first projection
+    audio_window: int  # video frames looked at on EACH side of a latent frame's own `temporal_stride`
+    audio_hidden: int  # hidden width of the projector's MLP
+    audio_tokens: int  # n, audio tokens per latent frame
+    audio_context_width: int  # channels of one audio token
+    audio_heads: int  # heads of the audio cross-attention; divides model_width
+    mask_width: int  # width of the mask head; 224 is the paper's budget, 55.9M at Wan-14B
+    mask_heads: int  # heads of the mask cross-attention; divides mask_width
+    mask_blocks: tuple[int, ...]  # blocks that carry a mask head; ALL of them are averaged
+    reference_layout: str = "time"  # how references are placed in RoPE; "time": behind the video (Phantom-Wan)
+    temporal_stride: int = 4  # video frames per latent frame of the VAE
+    fps: float = 25.0  # video frames per second that the audio was read at in training
+    base: str = ""  # free text: what it was trained on
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_ranges(self)
+
+    @property
+    def window_frames(self) -> int:
+        """Video frames of audio that one latent frame sees: its own and `audio_window` on each side."""
+        return self.temporal_stride + 2 * self.audio_window
+
+    def to_metadata(self) -> dict[str, str]:
+        """The safetensors header's metadata: this configuration as JSON, and the format's version."""
+        return {METADATA_KEY: json.dumps(asdict(self), sort_keys=True), VERSION_KEY: FORMAT_VERSION}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str] | None, path: str) -> "AdapterConfig":
+        """Read `to_metadata` back; `path` is only named in errors.
+
+        Raises InteractError, one sentence naming the file and the field, where the metadata is missing, of another
+        format version, or lacks a field, has an unknown one or one of the wrong type or range.
+        """
+        metadata = metadata or {}
+        if METADATA_KEY not in metadata:
+            raise InteractError(
+                f"{path} is not an InterAct adapter: its header has no '{METADATA_KEY}' entry; "
+                "choose a file written by this pack's training."
+            )
+        version = metadata.get(VERSION_KEY)
+        if version != FORMAT_VERSION:
+            raise InteractError(
+                f"{path} has adapter format_version {version!r}, but this pack reads {FORMAT_VERSION!r}: "
+                "update the pack or choose another file."
+            )
+        try:
+            entries = json.loads(metadata[METADATA_KEY])
+        except json.JSONDecodeError as error:
+            raise InteractError(f"{path}: the '{METADATA_KEY}' entry of the header is not JSON ({error}).") from error
+        if not isinstance(entries, dict):
+            raise InteractError(f"{path}: the '{METADATA_KEY}' entry of the header is not a JSON object.")
+        names = {field.name for field in fields(cls)}
+        wrong = [f"lacks {name}" for name in sorted(names - entries.keys())]
+        wrong += [f"has unknown {name}" for name in sorted(entries.keys() - names)]
+        if wrong:
+            raise InteractError(f"{path}: the adapter configuration {', '.join(wrong)}; the file needs saving anew.")
+        if isinstance(entries["mask_blocks"], list):
+            entries["mask_blocks"] = tuple(entries["mask_blocks"])  # JSON has no tuples
+        try:
+            return cls(**entries)
+        except InteractError as error:
+            raise InteractError(f"{path}: {error}") from error
+
+
+def _check_types(config: AdapterConfig) -> None:
+    for name, expected in typing.get_type_hints(AdapterConfig).items():
+        value = getattr(config, name)
+        if expected is float:
+            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+        elif expected in (int, str):
+            fits = isinstance(value, expected) and not isinstance(value, bool)
+        else:
+            fits = isinstance(value, tuple) and all(type(block) is int for block in value)
+        if not fits:
+            kind = "tuple of integers" if name == "mask_blocks" else expected.__name__
+            raise InteractError(f"adapter configuration field {name} is {value!r}, expected {kind}.")
+
+
+def _check_ranges(config: AdapterConfig) -> None:
+    def require(holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise InteractError(
+                f"adapter configuration field {name} is {getattr(config, name)!r}, expected {expected}."
+            )
+
+    for field in fields(config):
+        if field.type is int:
+            least = 0 if field.name == "audio_window" else 1
+            require(getattr(config, field.name) >= least, field.name, f"at least {least}")
+    require(0 < config.fps < float("inf"), "fps", "a positive number")
+    require(config.reference_layout in REFERENCE_LAYOUTS, "reference_layout", f"one of {REFERENCE_LAYOUTS}")
+    heads = config.audio_heads
+    require(config.model_width % heads == 0, "audio_heads", f"a divisor of model_width {config.model_width}")
+    require(config.mask_width % config.mask_heads == 0, "mask_heads", f"a divisor of mask_width {config.mask_width}")
+    head_width = config.mask_width // config.mask_heads
+    require(head_width >= 6 and head_width % 2 == 0, "mask_heads", "to leave each head an even width of 6 or more")
+    blocks = config.mask_blocks
+    ordered = bool(blocks) and all(low < high for low, high in zip(blocks, blocks[1:]))
+    inside = ordered and 0 <= blocks[0] and blocks[-1] < config.model_blocks
+    require(inside, "mask_blocks", f"rising block numbers within 0..{config.model_blocks - 1}, at least one")

@@ -1,0 +1,92 @@
+"""The adapter's file: safetensors, with the configuration in its header, checked before anything is used."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import InteractError
+from .config import AdapterConfig
+from .model import Adapter
+
+PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.save's zip, bare pickles
+
+
+def save_adapter(
+    path: str | os.PathLike[str],
+    state_dict: Mapping[str, Tensor],
+    config: AdapterConfig,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write all weights of an Adapter (cast to `dtype` if given) and its configuration as one safetensors file.
+
+    The file appears whole or not at all, so a training that is stopped leaves its last checkpoint readable.
+    Raises InteractError, before writing, where `state_dict` is not that of Adapter(config).
+    """
+    _check_shapes(str(path), {key: tensor.shape for key, tensor in state_dict.items()}, config)
+    tensors = {
+        key: tensor.detach().to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
+        for key, tensor in state_dict.items()
+    }
+    unfinished = f"{os.fspath(path)}.{os.getpid()}.part"
+    try:
+        save_file(tensors, unfinished, metadata=config.to_metadata())
+        os.replace(unfinished, path)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+
+
+def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str, Tensor]]:
+    """Read what `save_adapter` wrote: the configuration and the weights, on the CPU in the file's own dtype.
+
+    Raises InteractError, one sentence naming the file (and the key, what was found and what was expected), for a file
+    that is missing, a pickle (refused unopened), foreign, truncated, of another format version, or whose configuration,
+    keys or shapes are not those of an Adapter.
+    """
+    name = os.fspath(path)
+    _refuse_foreign(name)
+    try:
+        with safetensors.safe_open(name, framework="pt") as weights:
+            config = AdapterConfig.from_metadata(weights.metadata(), name)
+            _check_shapes(name, {key: weights.get_slice(key).get_shape() for key in weights.keys()}, config)
+            return config, {key: weights.get_tensor(key) for key in weights.keys()}
+    except safetensors.SafetensorError as error:
+        raise InteractError(
+            f"{name} is truncated or damaged ({error}); expected a whole safetensors file, fetch or save it again."
+        ) from error
+
+
+def _refuse_foreign(name: str) -> None:
+    """Look at the first bytes only: nothing but a safetensors header is ever handed on."""
+    if not os.path.isfile(name):
+        raise InteractError(f"{name} does not exist or is not a file; expected an InterAct adapter (.safetensors).")
+    with open(name, "rb") as file:
+        start = file.read(9)
+    if start.startswith(PICKLE_STARTS):
+        raise InteractError(
+            f"{name} is a pickle, which can run code when it is opened, and was refused; "
+            "expected an InterAct adapter in safetensors format."
+        )
+    if len(start) < 9:
+        raise InteractError(
+            f"{name} is truncated to {len(start)} bytes; expected a safetensors file, fetch or save it again."
+        )
+    if start[8:9] != b"{":
+        raise InteractError(f"{name} is not a safetensors file; expected an InterAct adapter (.safetensors).")
+
+
+def _check_shapes(name: str, shapes: Mapping[str, Sequence[int]], config: AdapterConfig) -> None:
+    """Compare with the shapes of Adapter(config), which is built without memory, on the meta device."""
+    expected = {key: tensor.shape for key, tensor in Adapter(config, device="meta").state_dict().items()}
+    for key, shape in expected.items():
+        if key not in shapes:
+            raise InteractError(f"{name} lacks the weight {key}, expected with shape {list(shape)}.")
+        if list(shapes[key]) != list(shape):
+            raise InteractError(f"{name}: weight {key} has shape {list(shapes[key])}, expected {list(shape)}.")
+    for key in shapes:
+        if key not in expected:
+            raise InteractError(f"{name} has an unexpected weight {key}, which its own configuration does not know.")
