@@ -4,7 +4,6 @@ Nothing here can reach a network: the configuration is read as JSON, the weights
 built from the two. transformers' own `from_pretrained`, with its hub, caches and pickles, is never called.
 """
 
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
@@ -17,23 +16,27 @@ from .wav2vec2_file import read_wav2vec2
 SAMPLE_RATE = 16000  # Hz; every published wav2vec2 hears at this rate
 
 
-@dataclass(frozen=True)
-class Wav2Vec2Encoder:
-    """A wav2vec2 in eval mode; `model` may be moved between devices by its owner.
+class Wav2Vec2Encoder(nn.Module):
+    """transformers' Wav2Vec2Model and what is needed to use it right.
 
-    model: transformers' Wav2Vec2Model.
+    A module around the module, because whoever manages its memory writes attributes on it, `device` among them, and
+    a transformers model refuses that one.
+
+    model: the Wav2Vec2Model.
     do_normalize: whether it was trained on recordings of zero mean and unit variance.
     strides, kernels: of the convolutions, in samples of the layer below; they place a hidden state in time.
     layers: L, hidden states per moment: the embedding output and one for each transformer layer.
     width: C, channels of a hidden state.
     """
 
-    model: nn.Module
-    do_normalize: bool
-    strides: tuple[int, ...]
-    kernels: tuple[int, ...]
-    layers: int
-    width: int
+    def __init__(self, model: nn.Module, do_normalize: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.do_normalize = do_normalize
+        self.strides = tuple(model.config.conv_stride)
+        self.kernels = tuple(model.config.conv_kernel)
+        self.layers = model.config.num_hidden_layers + 1
+        self.width = model.config.hidden_size
 
     @property
     def stride(self) -> int:
@@ -69,26 +72,18 @@ def load_wav2vec2(path: str | Path) -> Wav2Vec2Encoder:
     """
     path = Path(path)
     settings, do_normalize, weights = read_wav2vec2(path)
-    model, config = _build(settings, path)
+    model = _build(settings, path)
     _fill(model, weights, path)
-    return Wav2Vec2Encoder(
-        model=model.eval().requires_grad_(False),
-        do_normalize=do_normalize,
-        strides=tuple(config.conv_stride),
-        kernels=tuple(config.conv_kernel),
-        layers=config.num_hidden_layers + 1,
-        width=config.hidden_size,
-    )
+    return Wav2Vec2Encoder(model, do_normalize).eval().requires_grad_(False)
 
 
-def _build(settings: dict[str, object], path: Path) -> tuple[nn.Module, object]:
-    """An unfilled Wav2Vec2Model and its configuration."""
+def _build(settings: dict[str, object], path: Path) -> nn.Module:
+    """A Wav2Vec2Model without values: its parameters are on the meta device."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     try:
-        config = Wav2Vec2Config(**settings)
         with torch.device("meta"):  # the file brings every weight: initialising 300 million of them takes seconds
-            return Wav2Vec2Model(config), config
+            return Wav2Vec2Model(Wav2Vec2Config(**settings))
     except Exception as error:  # whatever a library of any version makes of a stranger's configuration
         raise InteractError(
             f"The wav2vec2 configuration of {path} describes no model that transformers can build ({error}); "

@@ -1,0 +1,69 @@
+"""ComfyUI's AUDIO_ENCODER_OUTPUT as Speech, whoever encoded it."""
+
+import torch
+from torch import Tensor
+
+from ..errors import InteractError
+from .encode import states_to_frames
+from .sound import check_fps
+from .types import Speech
+from .wav2vec2 import SAMPLE_RATE
+
+SPEECH_KEY = "interact_speech"
+LAYERS_KEY = "encoded_audio_all_layers"
+SAMPLES_KEY = "audio_samples"
+# Core's encoders are wav2vec2 and Whisper, both 50 states a second; the first state of wav2vec2 sees 400 samples.
+CORE_STRIDE = 320
+CORE_RECEPTIVE_FIELD = 400
+QUIET_SHARE = 0.05  # of the frames, taken for silence where there is no encoder left to ask
+
+
+def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
+    """The Speech on the wire: ours as it is, core's converted.
+
+    output: a dict as core's AudioEncoderEncode returns, with "encoded_audio_all_layers" (a list of [1, T, C]) and
+        "audio_samples" (at 16 kHz); "interact_speech" holds the Speech where our encoder made it.
+    fps: feature frames per second for core's output; a Speech of ours keeps its own.
+
+    Core's output lacks two things. The sound itself: waveform becomes silence of the right length, so the lips move
+    but the dialogue has no voice. The encoder: mute becomes the mean of the quietest frames (see quiet_mean), which
+    is silence only if the recording has pauses. Encode with our node where either matters.
+    """
+    check_fps(fps)
+    speech = output.get(SPEECH_KEY)
+    if isinstance(speech, Speech):
+        return speech
+    layers, samples = output.get(LAYERS_KEY), output.get(SAMPLES_KEY)
+    if not layers or not isinstance(samples, int) or samples < 1:
+        raise InteractError(
+            "This audio encoder output holds no hidden states of all layers; encode the speech with a wav2vec2."
+        )
+    if any(layer.ndim != 3 or layer.shape[0] != 1 for layer in layers):
+        raise InteractError(
+            f"This audio encoder output holds layers of shape {list(layers[0].shape)}; "
+            "encode one recording per speaker, not a batch."
+        )
+    states = torch.stack([layer[0].detach().float().cpu() for layer in layers], dim=1)
+    if not torch.isfinite(states).all():
+        raise InteractError("This audio encoder output contains NaN; check the recording and encode it in float32.")
+    return Speech(
+        features=states_to_frames(states, samples / SAMPLE_RATE, fps, CORE_STRIDE, CORE_RECEPTIVE_FIELD),
+        mute=quiet_mean(states),
+        fps=float(fps),
+        waveform=torch.zeros(1, samples),
+        sample_rate=SAMPLE_RATE,
+    )
+
+
+def quiet_mean(states: Tensor) -> Tensor:
+    """Mean of the quietest QUIET_SHARE of the states [T, L, C], as [L, C]; at least one.
+
+    Loudness is not in the states, but where nothing is said they stand nearly still: quietest are those that change
+    least from one moment to the next, in the embedding output, where context has not yet spread.
+    """
+    if states.shape[0] < 3:
+        return states.mean(0)
+    moved = (states[1:, 0] - states[:-1, 0]).norm(dim=-1)
+    change = torch.cat([moved[:1], moved]) + torch.cat([moved, moved[-1:]])
+    count = max(1, round(QUIET_SHARE * states.shape[0]))
+    return states[change.topk(count, largest=False).indices].mean(0)
