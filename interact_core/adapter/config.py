@@ -33,7 +33,9 @@ class AdapterConfig:
     mask_width: int  # width of the mask head; 224 is the paper's budget, 55.9M at Wan-14B
     mask_heads: int  # heads of the mask cross-attention; divides mask_width
     mask_blocks: tuple[int, ...]  # blocks that carry a mask head; ALL of them are averaged
-    reference_layout: str = "time"  # how references are placed in RoPE; "time": behind the video (Phantom-Wan)
+    reference_layout: str = (
+        "time"  # how references are placed in RoPE; "time": behind the video (Phantom-Wan)
+    )
     temporal_stride: int = 4  # video frames per latent frame of the VAE
     fps: float = 25.0  # video frames per second that the audio was read at in training
     base: str = ""  # free text: what it was trained on
@@ -55,8 +57,8 @@ class AdapterConfig:
     def from_metadata(cls, metadata: Mapping[str, str] | None, path: str) -> "AdapterConfig":
         """Read `to_metadata` back; `path` is only named in errors.
 
-        Raises InteractError, one sentence naming the file and the field, where the metadata is missing, of another
-        format version, or lacks a field, has an unknown one or one of the wrong type or range.
+        Raises InteractError, one sentence naming the file and the field, where the metadata is missing, of
+        another format version, or lacks a field, has an unknown one or one of the wrong type or range.
         """
         metadata = metadata or {}
         if METADATA_KEY not in metadata:
@@ -73,14 +75,18 @@ class AdapterConfig:
         try:
             entries = json.loads(metadata[METADATA_KEY])
         except json.JSONDecodeError as error:
-            raise InteractError(f"{path}: the '{METADATA_KEY}' entry of the header is not JSON ({error}).") from error
+            raise InteractError(
+                f"{path}: the '{METADATA_KEY}' entry of the header is not JSON ({error})."
+            ) from error
         if not isinstance(entries, dict):
             raise InteractError(f"{path}: the '{METADATA_KEY}' entry of the header is not a JSON object.")
         names = {field.name for field in fields(cls)}
         wrong = [f"lacks {name}" for name in sorted(names - entries.keys())]
         wrong += [f"has unknown {name}" for name in sorted(entries.keys() - names)]
         if wrong:
-            raise InteractError(f"{path}: the adapter configuration {', '.join(wrong)}; the file needs saving anew.")
+            raise InteractError(
+                f"{path}: the adapter configuration {', '.join(wrong)}; the file needs saving anew."
+            )
         if isinstance(entries["mask_blocks"], list):
             entries["mask_blocks"] = tuple(entries["mask_blocks"])  # JSON has no tuples
         try:
@@ -118,9 +124,15 @@ def _check_ranges(config: AdapterConfig) -> None:
     require(config.reference_layout in REFERENCE_LAYOUTS, "reference_layout", f"one of {REFERENCE_LAYOUTS}")
     heads = config.audio_heads
     require(config.model_width % heads == 0, "audio_heads", f"a divisor of model_width {config.model_width}")
-    require(config.mask_width % config.mask_heads == 0, "mask_heads", f"a divisor of mask_width {config.mask_width}")
+    require(
+        config.mask_width % config.mask_heads == 0,
+        "mask_heads",
+        f"a divisor of mask_width {config.mask_width}",
+    )
     head_width = config.mask_width // config.mask_heads
-    require(head_width >= 6 and head_width % 2 == 0, "mask_heads", "to leave each head an even width of 6 or more")
+    require(
+        head_width >= 6 and head_width % 2 == 0, "mask_heads", "to leave each head an even width of 6 or more"
+    )
     blocks = config.mask_blocks
     ordered = bool(blocks) and all(low < high for low, high in zip(blocks, blocks[1:]))
     inside = ordered and 0 <= blocks[0] and blocks[-1] < config.model_blocks

@@ -13,7 +13,13 @@ from ..errors import InteractError
 from .config import AdapterConfig
 from .model import Adapter
 
-PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.save's zip, bare pickles
+PICKLE_STARTS = (
+    b"PK\x03\x04",
+    b"\x80\x02",
+    b"\x80\x03",
+    b"\x80\x04",
+    b"\x80\x05",
+)  # torch.save's zip, bare pickles
 
 
 def save_adapter(
@@ -43,9 +49,9 @@ def save_adapter(
 def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str, Tensor]]:
     """Read what `save_adapter` wrote: the configuration and the weights, on the CPU in the file's own dtype.
 
-    Raises InteractError, one sentence naming the file (and the key, what was found and what was expected), for a file
-    that is missing, a pickle (refused unopened), foreign, truncated, of another format version, or whose configuration,
-    keys or shapes are not those of an Adapter.
+    Raises InteractError, one sentence naming the file (and the key, what was found and what was expected),
+    for a file that is missing, a pickle (refused unopened), foreign, truncated, of another format version, or
+    whose configuration, keys or shapes are not those of an Adapter.
     """
     name = os.fspath(path)
     _refuse_foreign(name)
@@ -63,7 +69,9 @@ def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str,
 def _refuse_foreign(name: str) -> None:
     """Look at the first bytes only: nothing but a safetensors header is ever handed on."""
     if not os.path.isfile(name):
-        raise InteractError(f"{name} does not exist or is not a file; expected an InterAct adapter (.safetensors).")
+        raise InteractError(
+            f"{name} does not exist or is not a file; expected an InterAct adapter (.safetensors)."
+        )
     with open(name, "rb") as file:
         start = file.read(9)
     if start.startswith(PICKLE_STARTS):
@@ -86,7 +94,11 @@ def _check_shapes(name: str, shapes: Mapping[str, Sequence[int]], config: Adapte
         if key not in shapes:
             raise InteractError(f"{name} lacks the weight {key}, expected with shape {list(shape)}.")
         if list(shapes[key]) != list(shape):
-            raise InteractError(f"{name}: weight {key} has shape {list(shapes[key])}, expected {list(shape)}.")
+            raise InteractError(
+                f"{name}: weight {key} has shape {list(shapes[key])}, expected {list(shape)}."
+            )
     for key in shapes:
         if key not in expected:
-            raise InteractError(f"{name} has an unexpected weight {key}, which its own configuration does not know.")
+            raise InteractError(
+                f"{name} has an unexpected weight {key}, which its own configuration does not know."
+            )

@@ -16,9 +16,9 @@ steps of the focal loss on the background (RetinaNet, arXiv 1708.02002 sec. 3.3)
 def init_adapter(adapter: Adapter, generator: torch.Generator | None = None) -> Adapter:
     """Fill `adapter` in place, the same way for the same generator (on the weights' device), and return it.
 
-    Linear layers: Xavier, bias 0. Audio outputs `o`: 0, so a fresh adapter leaves the base model as it is. Mask heads:
-    q, k, v at identity, so that a head begins by comparing the shared features, and a prior of MASK_PRIOR.
-    Only for training, on weights that exist (not on comfy.ops layers before they are loaded).
+    Linear layers: Xavier, bias 0. Audio outputs `o`: 0, so a fresh adapter leaves the base model as it is.
+    Mask heads: q, k, v at identity, so that a head begins by comparing the shared features, and a prior of
+    MASK_PRIOR. Only for training, on weights that exist (not on comfy.ops layers before they are loaded).
     """
     for module in adapter.modules():
         if isinstance(module, nn.Linear):
@@ -33,5 +33,8 @@ def init_adapter(adapter: Adapter, generator: torch.Generator | None = None) -> 
         elif isinstance(module, MaskPredictor):
             for linear in (module.q, module.k, module.v):
                 nn.init.eye_(linear.weight)
+            nn.init.normal_(
+                module.logit.weight, std=0.01, generator=generator
+            )  # so that the prior really holds
             nn.init.constant_(module.logit.bias, math.log(MASK_PRIOR / (1 - MASK_PRIOR)))
     return adapter

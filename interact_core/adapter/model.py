@@ -1,8 +1,9 @@
 """The adapter: audio projector, audio cross-attention in every block, mask predictor in some.
 
 InterActHuman (arXiv 2506.09984): mask predictor and local audio injection; OmniHuman-1: the audio path.
-Layers come from an `operations` namespace (torch.nn, or one of comfy.ops), and nothing here touches a weight's values:
-under ComfyUI's dynamic memory weights are None until they are loaded. Starting values are `init_adapter`'s.
+Layers come from an `operations` namespace (torch.nn, or one of comfy.ops), and nothing here touches a
+weight's values: under ComfyUI's dynamic memory weights are None until they are loaded. Starting values are
+`init_adapter`'s.
 """
 
 from collections.abc import Callable
@@ -29,8 +30,8 @@ def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 class AudioProjector(nn.Module):
     """wav2vec2 hidden states -> a few audio tokens for each latent frame.
 
-    OmniHuman-1 sec. 3: features at the video's frame rate, compressed by an MLP; each latent frame sees its own
-    neighbourhood only (InterActHuman: +-5 audio tokens; here `audio_window` video frames on each side).
+    OmniHuman-1 sec. 3: features at the video's frame rate, compressed by an MLP; each latent frame sees its
+    own neighbourhood only (InterActHuman: +-5 audio tokens; here `audio_window` video frames on each side).
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class AudioProjector(nn.Module):
         self.tokens = config.audio_tokens
         flat = config.window_frames * config.audio_frame_width
         context = config.audio_context_width
-        self.frame = operations.Linear(config.audio_layers * config.audio_width, config.audio_frame_width, **kwargs)
+        self.frame = operations.Linear(
+            config.audio_layers * config.audio_width, config.audio_frame_width, **kwargs
+        )
         self.window_norm = operations.LayerNorm(flat, **kwargs)
         self.hidden = operations.Linear(flat, config.audio_hidden, **kwargs)
         self.context = operations.Linear(config.audio_hidden, self.tokens * context, **kwargs)
@@ -56,8 +59,8 @@ class AudioProjector(nn.Module):
     def window_index(self, frames: int, device: torch.device | str | None = None) -> Tensor:
         """Video frame numbers [T, stride + 2 * window] that each latent frame sees, for F = `frames` video frames.
 
-        Latent frame t covers video frames 4t-3 .. 4t (the first covers frame 0 alone); beyond either end of the clip
-        the end frame is repeated. Raises InteractError if F is not stride * (T - 1) + 1.
+        Latent frame t covers video frames 4t-3 .. 4t (the first covers frame 0 alone); beyond either end of
+        the clip the end frame is repeated. Raises InteractError if F is not stride * (T - 1) + 1.
         """
         if frames < 1 or (frames - 1) % self.stride:
             raise InteractError(
@@ -79,13 +82,14 @@ class AudioProjector(nn.Module):
 class AudioCrossAttention(nn.Module):
     """Local audio injection: every token hears the tracks in the shares that the masks give it.
 
-    InterActHuman sec. 3 (method.md, "Local injection"): h <- h + m A(h, audio) + (1 - m) A(h, mute), where A is a
-    cross-attention to the audio tokens of the token's own latent frame.
+    InterActHuman sec. 3 (method.md, "Local injection"): h <- h + m A(h, audio) + (1 - m) A(h, mute), where A
+    is a cross-attention to the audio tokens of the token's own latent frame.
 
-    Deviation: the paper applies its identities one after another, each with its own m and 1 - m. Here all of them are
-    mixed at once behind ONE query and ONE output projection, o(sum_s w_s a_s) with sum_s w_s = 1. For one identity
-    this is the paper's formula exactly; for more, mute enters once and not once per identity, and no identity's query
-    depends on who was injected before it. N identities then cost little more than one.
+    Deviation: the paper applies its identities one after another, each with its own m and 1 - m. Here all of
+    them are mixed at once behind ONE query and ONE output projection, o(sum_s w_s a_s) with sum_s w_s = 1.
+    For one identity this is the paper's formula exactly; for more, mute enters once and not once per
+    identity, and no identity's query depends on who was injected before it. N identities then cost little
+    more than one.
     """
 
     def __init__(
@@ -105,12 +109,14 @@ class AudioCrossAttention(nn.Module):
         self.v = operations.Linear(context, width, **kwargs)
         self.o = operations.Linear(width, width, **kwargs)
 
-    def forward(self, video: Tensor, tokens: Tensor, weights: Tensor, attention: Attention = sdpa_attention) -> Tensor:
+    def forward(
+        self, video: Tensor, tokens: Tensor, weights: Tensor, attention: Attention = sdpa_attention
+    ) -> Tensor:
         """The injection to add to the video tokens, [B, L, D] (the residual is the caller's).
 
-        video [B, L, D], L = T * h * w with time slowest; tokens [S, B, T, n, context], the last track is mute;
-        weights [S, B or 1, L or 1], each in 0..1 and over S summing to 1 (`blend_weights`).
-        A track that weighs nothing everywhere is computed all the same: finding out would halt the device.
+        video [B, L, D], L = T * h * w with time slowest; tokens [S, B, T, n, context], the last track is
+        mute; weights [S, B or 1, L or 1], each in 0..1 and over S summing to 1 (`blend_weights`). A track
+        that weighs nothing everywhere is computed all the same: finding out would halt the device.
         """
         batch, length, width = video.shape
         tracks, _, frames, count, _ = tokens.shape
@@ -128,15 +134,17 @@ class AudioCrossAttention(nn.Module):
 class MaskPredictor(nn.Module):
     """Where in the video is the person of ONE reference? A narrow head on the tokens of one block.
 
-    InterActHuman sec. 3 (method.md, "Mask predictor"): a linear projection shared by video and reference features,
-    LayerNorm, 3D RoPE, cross-attention (query: video tokens, key and value: the tokens of one reference), a 2-layer
-    MLP. Shared across references, so their number is free. The sigmoid is left to the caller, for the loss's sake.
+    InterActHuman sec. 3 (method.md, "Mask predictor"): a linear projection shared by video and reference
+    features, LayerNorm, 3D RoPE, cross-attention (query: video tokens, key and value: the tokens of one
+    reference), a 2-layer MLP. Shared across references, so their number is free. The sigmoid is left to the
+    caller, for the loss's sake.
 
-    Deviations: the width is `mask_width` (224 meets the paper's 56M parameters), not the model's. The paper does not
-    say what the MLP sees besides the attended features; attended features alone always look like the reference, so the
-    MLP gets [attended * video, video]: the product compares the two (it reached IoU 0.92 in trials/theatre), and the
-    video's own features tell a person from a background. Value and video live in one space (`init_adapter` starts
-    q, k, v at identity), hence no output projection: 5 * mask_width^2 in all beside the shared projection.
+    Deviations: the width is `mask_width` (224 meets the paper's 56M parameters), not the model's. The paper
+    does not say what the MLP sees besides the attended features; attended features alone always look like the
+    reference, so the MLP gets [attended * video, video]: the product compares the two (it reached IoU 0.92 in
+    trials/theatre), and the video's own features tell a person from a background. Value and video live in one
+    space (`init_adapter` starts q, k, v at identity), hence no output projection: 5 * mask_width^2 in all
+    beside the shared projection.
     """
 
     def __init__(
@@ -168,8 +176,8 @@ class MaskPredictor(nn.Module):
     ) -> Tensor:
         """LOGITS [B, N, Lv], one map per reference; take the sigmoid in float32.
 
-        video [B, Lv, D] and references [B, N, Lr, D]: tokens after the block; positions [Lv, 3] and [N, Lr, 3] in
-        tokens (t, y, x), see `grid_positions` and `reference_positions`.
+        video [B, Lv, D] and references [B, N, Lr, D]: tokens after the block; positions [Lv, 3] and [N, Lr,
+        3] in tokens (t, y, x), see `grid_positions` and `reference_positions`.
         """
         batch, count = references.shape[:2]
         seen = self.norm(self.proj(video))  # [B, Lv, m], once for all references
@@ -206,4 +214,6 @@ class Adapter(nn.Module):
         self.audio_blocks = nn.ModuleDict(
             {str(block): AudioCrossAttention(config, **common) for block in range(config.model_blocks)}
         )
-        self.mask_heads = nn.ModuleDict({str(block): MaskPredictor(config, **common) for block in config.mask_blocks})
+        self.mask_heads = nn.ModuleDict(
+            {str(block): MaskPredictor(config, **common) for block in config.mask_blocks}
+        )

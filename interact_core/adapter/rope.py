@@ -11,8 +11,8 @@ THETA = 10000.0
 def rope_axes(head_width: int) -> tuple[int, int, int]:
     """How many of a head's channels turn with time, height and width.
 
-    Wan's split (Wan2.1 `rope_params`, ComfyUI comfy/ldm/wan/model.py): height and width get 2 * (d // 6) each,
-    time the rest. `head_width` is even and at least 6, which AdapterConfig checks.
+    Wan's split (Wan2.1 `rope_params`, ComfyUI comfy/ldm/wan/model.py): height and width get 2 * (d // 6)
+    each, time the rest. `head_width` is even and at least 6, which AdapterConfig checks.
     """
     spatial = 2 * (head_width // 6)
     return head_width - 2 * spatial, spatial, spatial
@@ -62,10 +62,10 @@ def reference_positions(
 ) -> Tensor:
     """Positions [count, height * width, 3] of the references behind a video of `frames` latent frames.
 
-    The "time" layout: reference i stands at t = frames + i, as Phantom-Wan and ComfyUI's `time_dim_concat` place it
-    in the model's own RoPE. References therefore differ in t alone, and MaskPredictor shows a head only ONE of them
-    at a time: which place in the row a person has says nothing about where that person is, so a head trained with two
-    references serves four.
+    The "time" layout: reference i stands at t = frames + i, as Phantom-Wan and ComfyUI's `time_dim_concat`
+    place it in the model's own RoPE. References therefore differ in t alone, and MaskPredictor shows a head
+    only ONE of them at a time: which place in the row a person has says nothing about where that person is,
+    so a head trained with two references serves four.
     """
     positions = grid_positions(range(frames, frames + count), height, width, device)
     return positions.view(count, height * width, 3)

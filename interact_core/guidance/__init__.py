@@ -1,1 +1,24 @@
 """The method's own logic: which masks steer which step, and in which shares the tracks are heard."""
+
+from .blend import blend_weights, sharpen
+from .cast import Cast, Character, assemble_cast
+from .history import MaskHistory
+from .layout import layouts_on_grid, snap_frames
+from .memory import MaskMemory
+from .settings import GuidanceSettings
+from .stage import StageClock, guiding_masks
+
+__all__ = [
+    "Cast",
+    "Character",
+    "GuidanceSettings",
+    "MaskHistory",
+    "MaskMemory",
+    "StageClock",
+    "assemble_cast",
+    "blend_weights",
+    "guiding_masks",
+    "layouts_on_grid",
+    "sharpen",
+    "snap_frames",
+]

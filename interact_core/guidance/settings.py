@@ -14,11 +14,17 @@ class GuidanceSettings:
     """Where masks come from and what they steer. Raises InteractError for a value out of its range."""
 
     mask_source: str = "predicted"  # predicted | fixed | none (none: every voice everywhere, in equal shares)
-    boundary: float = 0.2  # 0..1, fraction of the schedule at the model's own shift where stage two begins: 10 of 50
+    boundary: float = (
+        0.2  # 0..1, fraction of the schedule at the model's own shift where stage two begins: 10 of 50
+    )
     stage_one_audio: str = "mute"  # none (nothing is injected) | mute | all
-    mask_gain: float = 2.0  # > 0; masks are multiplied by this and clamped to 1 before use (method.md, last section)
+    mask_gain: float = (
+        2.0  # > 0; masks are multiplied by this and clamped to 1 before use (method.md, last section)
+    )
     smoothing: float = 0.0  # 0..1, share of the old mask that is kept when a new one is committed
-    audio_strength: float = 1.0  # factor on the injection; applied where it is added, so not part of the blend
+    audio_strength: float = (
+        1.0  # factor on the injection; applied where it is added, so not part of the blend
+    )
     history_limit: int = 64 * 2**20  # bytes of float16 masks kept for the preview
 
     def __post_init__(self) -> None:

@@ -1,0 +1,146 @@
+"""Who is in the video: the values that travel from the character nodes to the sampler."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InteractError
+from .layout import TEMPORAL_STRIDE, TOKEN_PIXELS, layouts_on_grid, snap_frames
+
+MIN_IMAGE_SIDE = 16  # pixels; less than one token shows nobody
+
+
+@dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
+class Character:
+    """One concept of the method: an INTERACT_CHARACTER.
+
+    Raises InteractError for an empty name, a picture that is missing, smaller than 16 pixels, not [1, H, W,
+    3] or not finite, or a layout that is not [F, H, W].
+    """
+
+    name: str
+    image: Tensor  # [1, H, W, 3] in 0..1, person on white
+    speech: dict[str, Any] | None  # AUDIO_ENCODER_OUTPUT or None (silent: a mask, and the mute track)
+    layout: Tensor | None  # [F or 1, H, W] in 0..1, fixed mask(s), or None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise InteractError("a character has no name: give each character one of its own.")
+        _check_image(self.name, self.image)
+        if self.layout is not None and (self.layout.ndim != 3 or self.layout.numel() == 0):
+            raise InteractError(
+                f"the layout mask of {self.name!r} has shape {list(self.layout.shape)}, expected [frames or 1, H, W]."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Cast:
+    """All characters of one video and its size: an INTERACT_CAST. `assemble_cast` makes one with its layouts.
+
+    Raises InteractError for no characters, two of one name, a size that is not a multiple of 16, a length
+    that is not 4n+1, a frame rate that is not positive, or layouts that do not fit the grid.
+    """
+
+    characters: tuple[Character, ...]
+    width: int  # pixels, multiple of 16
+    height: int
+    frames: int  # video frames, 4n+1
+    fps: float
+    layouts: (
+        Tensor | None
+    )  # [N, T, h, w] in 0..1, fixed masks on the token grid; None if no character has one
+
+    def __post_init__(self) -> None:
+        _check_names(self.characters)
+        _check_size(self.width, self.height, self.frames, self.fps)
+        expected = (len(self.characters), *self.grid)
+        if self.layouts is not None and tuple(self.layouts.shape) != expected:
+            raise InteractError(
+                f"the cast's layouts have shape {list(self.layouts.shape)}, expected {list(expected)} "
+                "[characters, latent frames, height / 16, width / 16]."
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(character.name for character in self.characters)
+
+    @property
+    def speaking(self) -> tuple[bool, ...]:
+        """Which characters have a track of their own, in cast order."""
+        return tuple(character.speech is not None for character in self.characters)
+
+    @property
+    def latent_frames(self) -> int:
+        return (self.frames - 1) // TEMPORAL_STRIDE + 1
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tokens along (time, height, width)."""
+        return self.latent_frames, self.height // TOKEN_PIXELS, self.width // TOKEN_PIXELS
+
+
+def assemble_cast(characters: Sequence[Character], width: int, height: int, frames: int, fps: float) -> Cast:
+    """Check the characters and bring their layouts onto the token grid.
+
+    If some characters have a layout and others have none, those others' masks are 0: they are nowhere, and
+    silent. Raises InteractError as Cast and `layouts_on_grid` do.
+    """
+    characters = tuple(characters)
+    _check_names(characters)
+    _check_size(width, height, frames, fps)
+    drawn = {
+        number: layouts_on_grid(character.layout, frames, width, height, character.name)
+        for number, character in enumerate(characters)
+        if character.layout is not None
+    }
+    layouts = None
+    if drawn:
+        nowhere = torch.zeros_like(next(iter(drawn.values())))
+        layouts = torch.stack([drawn.get(number, nowhere) for number in range(len(characters))])
+    return Cast(characters, width, height, frames, fps, layouts)
+
+
+def _check_image(name: str, image: Tensor | None) -> None:
+    if image is None:
+        raise InteractError(f"character {name!r} has no picture: connect an image of it.")
+    shape = list(image.shape)
+    if image.ndim == 4 and shape[-1] == 4:
+        raise InteractError(f"the picture of {name!r} has an alpha channel: lay it on white first.")
+    if image.ndim != 4 or shape[0] != 1 or shape[-1] != 3:
+        raise InteractError(f"the picture of {name!r} has shape {shape}, expected one picture [1, H, W, 3].")
+    if min(shape[1:3]) < MIN_IMAGE_SIDE:
+        raise InteractError(
+            f"the picture of {name!r} is {shape[2]}x{shape[1]} pixels; use one of at least "
+            f"{MIN_IMAGE_SIDE}x{MIN_IMAGE_SIDE}."
+        )
+    if not bool(image.isfinite().all()):
+        raise InteractError(f"the picture of {name!r} holds NaN or infinity; use another.")
+
+
+def _check_names(characters: Sequence[Character]) -> None:
+    if not characters:
+        raise InteractError("there are no characters: connect at least one.")
+    seen: set[str] = set()
+    for character in characters:
+        if character.name in seen:
+            raise InteractError(f"two characters are named {character.name!r}: give each a name of its own.")
+        seen.add(character.name)
+
+
+def _check_size(width: int, height: int, frames: int, fps: float) -> None:
+    for side, pixels in (("width", width), ("height", height)):
+        if pixels < TOKEN_PIXELS or pixels % TOKEN_PIXELS:
+            nearest = max(1, round(pixels / TOKEN_PIXELS)) * TOKEN_PIXELS
+            raise InteractError(
+                f"the video's {side} is {pixels}, not a multiple of {TOKEN_PIXELS}: use {nearest}."
+            )
+    if frames < 1 or snap_frames(frames) != frames:
+        raise InteractError(
+            f"the video is {frames} frames long, which is not 4n+1: use {snap_frames(frames)}."
+        )
+    if not 0 < fps < math.inf:
+        raise InteractError(f"the frame rate is {fps}; use a number above 0, such as 25.")

@@ -1,0 +1,48 @@
+"""The masks of a finished run, as they travel to preview and conversion nodes."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..errors import InteractError
+
+
+@dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
+class MaskHistory:
+    """What the network predicted while it sampled: the INTERACT_MASKS wire value.
+
+    Raw predictions, before sharpening and smoothing. Of a batch of latents it holds the FIRST item. K may be
+    smaller than the number of steps (thinned to GuidanceSettings.history_limit, first and last kept; 0 if
+    nothing was predicted). Raises InteractError if the parts do not fit together.
+    """
+
+    masks: Tensor  # [K, N, T, h, w] float16 CPU, 0..1; T latent frames, h = height / 16, w = width / 16
+    steps: tuple[int, ...]  # K sampler step numbers, rising, 0 = first
+    sigmas: tuple[float, ...]  # K noise levels, one per recorded step
+    boundary_step: int  # first step of stage two, counted among all steps; -1 if it never began
+    total_steps: int  # steps that the sampler took
+    names: tuple[str, ...]  # N character names, in cast order
+    width: int  # pixels
+    height: int
+    frames: int  # video frames, 4n+1
+    fps: float
+
+    def __post_init__(self) -> None:
+        recorded, characters = self.masks.shape[:2]
+        if self.masks.ndim != 5 or len(self.steps) != recorded or len(self.sigmas) != recorded:
+            raise InteractError(
+                f"mask history of shape {list(self.masks.shape)} has {len(self.steps)} steps and "
+                f"{len(self.sigmas)} sigmas, expected [K, N, T, h, w] and K of each."
+            )
+        if characters != len(self.names):
+            raise InteractError(
+                f"mask history holds {characters} masks but names {len(self.names)} characters."
+            )
+
+    def index(self, name: str) -> int:
+        """The number of the character `name`; InteractError naming those there are."""
+        if name not in self.names:
+            raise InteractError(
+                f"there is no character {name!r} in these masks; choose one of {', '.join(self.names)}."
+            )
+        return self.names.index(name)

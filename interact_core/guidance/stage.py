@@ -1,0 +1,68 @@
+"""Which stage of the method a model evaluation belongs to."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..errors import InteractError
+from .settings import GuidanceSettings
+
+TOLERANCE = 1e-4
+"""Relative. A schedule's own sigma at the boundary may differ from percent_to_sigma's in the last digits."""
+
+
+class StageClock:
+    """Stage one (no masks) until the sampler first evaluates at or below the boundary's sigma, then stage two for good.
+
+    InterActHuman runs stage one for the first 10 of 50 steps. That is a place on the noise schedule and not a
+    count (method.md, "Two-stage, iterative guidance"), so the boundary is one absolute sigma:
+    - few-step schedules and other schedulers change stage at the same noise level, if not at the same step;
+    - split sampling needs no step numbers; a part that starts below the boundary is in stage two from its
+      first
+      evaluation (which has no mask yet: see `guiding_masks`);
+    - samplers that evaluate off the schedule (dpm_2, heun, seeds) need no matching sigma, and those that go
+      back up
+      (restarts, ancestral ones with noise) do not fall back into stage one.
+
+    One clock serves one sampling run. `boundary` is the fraction 0..1 of the schedule at the model's own
+    shift; `percent_to_sigma` turns it into a sigma, as ComfyUI's `model_sampling.percent_to_sigma` does.
+    """
+
+    def __init__(self, boundary: float, percent_to_sigma: Callable[[float], float]) -> None:
+        self.boundary_sigma = float(percent_to_sigma(boundary))
+        self.boundary_step = -1
+
+    @property
+    def stage_two(self) -> bool:
+        """Whether stage two has begun."""
+        return self.boundary_step >= 0
+
+    def observe(self, sigma: float, step: int = 0) -> bool:
+        """Tell the clock of a model evaluation at `sigma` within sampler step `step` (0 = first): is it in stage two?
+
+        `boundary_step` is the step of the first evaluation in stage two, -1 until then.
+        """
+        if not self.stage_two and sigma <= self.boundary_sigma * (1 + TOLERANCE):
+            self.boundary_step = step
+        return self.stage_two
+
+
+def guiding_masks(
+    stage_two: bool, settings: GuidanceSettings, predicted: Tensor | None, layouts: Tensor | None
+) -> Tensor | None:
+    """The masks that steer this evaluation, or None where `blend_weights` is to follow the stage-one rule.
+
+    predicted [..., N, T, h, w]: the committed masks of `MaskMemory`; layouts [N, T, h, w]: the cast's fixed
+    masks. In stage two without a mask as yet (a split part that starts below the boundary, a boundary of 0)
+    the stage-one rule holds for that one evaluation, which predicts the first mask. Fixed masks wait for
+    stage two as predicted ones do, so that the two can be compared; boundary 0 uses them from the start.
+    Raises InteractError for mask_source "fixed" without layouts, in either stage.
+    """
+    if settings.mask_source == "fixed" and layouts is None:
+        raise InteractError(
+            'masks are to be "fixed" but no character has a layout mask: connect one to at least one character, '
+            'or choose "predicted".'
+        )
+    if not stage_two or settings.mask_source == "none":
+        return None
+    return layouts if settings.mask_source == "fixed" else predicted
