@@ -1,0 +1,105 @@
+"""Where things stand in the token sequence of one diffusion-model call."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..adapter import grid_positions, reference_positions
+from ..errors import InteractError
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Layout of one call's token sequence: [before | video | references], each frame `height * width` tokens.
+
+    frames: for every latent frame of this call its index in the whole video. Under context windows these are
+        the window's frames, with the causal anchor, if there is one, in front.
+    anchors: how many leading frames are such anchors; core throws their output away (comfy/context_windows.py).
+    total_frames: latent frames of the whole video.
+    height, width: token grid of one frame (latent size / 2).
+    offset: tokens in front of the video (`img_offset` of core's double_block patches: ref_conv bases only).
+    references: reference pictures behind the video, one frame each (core's `time_dim_concat`).
+    """
+
+    frames: tuple[int, ...]
+    anchors: int
+    total_frames: int
+    height: int
+    width: int
+    offset: int
+    references: int
+
+    @property
+    def frame_tokens(self) -> int:
+        return self.height * self.width
+
+    @property
+    def video_tokens(self) -> int:
+        return len(self.frames) * self.frame_tokens
+
+    @property
+    def whole_video(self) -> bool:
+        """True when this call sees every frame in order, so that nothing has to be gathered."""
+        return self.frames == tuple(range(self.total_frames))
+
+    def video(self, tokens: Tensor) -> Tensor:
+        """tokens [B, L, D] -> the video's own tokens [B, T*h*w, D] (a view)."""
+        return tokens[:, self.offset : self.offset + self.video_tokens]
+
+    def reference_tokens(self, tokens: Tensor) -> Tensor:
+        """tokens [B, L, D] -> the references' tokens [B, N, h*w, D] (a view)."""
+        start = self.offset + self.video_tokens
+        end = start + self.references * self.frame_tokens
+        return tokens[:, start:end].unflatten(1, (self.references, self.frame_tokens))
+
+    def positions(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w, 3].
+
+        They are the ones the DiT itself uses: time runs on from the video's last frame into the references
+        (comfy/ldm/wan/model.py, WanModel._forward), and starts at 0 in every context window.
+        """
+        frames, height, width = len(self.frames), self.height, self.width
+        video = grid_positions(frames, height, width, device)
+        return video, reference_positions(self.references, frames, height, width, device)
+
+
+def geometry_of_call(
+    model: torch.nn.Module,
+    x: Tensor,
+    time_dim_concat: Tensor | None,
+    transformer_options: dict[str, Any],
+    model_kwargs: dict[str, Any],
+) -> Geometry:
+    """Read the layout of a WanModel call from its arguments.
+
+    x: [B, C, T, H, W] latent; time_dim_concat: [B, C, N, H, W] or None.
+    """
+    _, patch_height, patch_width = model.patch_size
+    frames = tuple(range(x.shape[2]))
+    total, anchors = len(frames), 0
+    window = transformer_options.get("context_window")
+    if window is not None:
+        anchor = getattr(window, "causal_anchor_index", None)
+        lead = () if anchor is None or anchor < 0 else (int(anchor),)
+        frames, anchors = lead + tuple(window.index_list), len(lead)
+        total = window.total_frames
+        if len(frames) != x.shape[2]:
+            raise InteractError(
+                f"A context window names {len(frames)} frames but the model was given {x.shape[2]}: "
+                "this context-window node is not one that InterActHuman can follow; use ComfyUI's own."
+            )
+    offset = 0
+    reference_latent = model_kwargs.get("reference_latent")
+    if getattr(model, "ref_conv", None) is not None and reference_latent is not None:
+        offset = (reference_latent.shape[-2] // patch_height) * (reference_latent.shape[-1] // patch_width)
+    return Geometry(
+        frames=frames,
+        anchors=anchors,
+        total_frames=total,
+        height=-(-x.shape[3] // patch_height),
+        width=-(-x.shape[4] // patch_width),
+        offset=offset,
+        references=0 if time_dim_concat is None else time_dim_concat.shape[2],
+    )

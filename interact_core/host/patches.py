@@ -1,0 +1,81 @@
+"""The two patch objects that ComfyUI calls inside the blocks. They hold no state: every clone of a MODEL shares them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from comfy.model_patcher import ModelPatcher
+
+from .call import CALL_KEY, CallState, Voices
+
+
+class AdapterPatch:
+    """Keeps the adapter loaded with the model: ComfyUI asks every patch for `.models()` (ModelPatcher)."""
+
+    def __init__(self, patchers: Sequence[ModelPatcher] = ()) -> None:
+        self._patchers = tuple(patchers)
+
+    def models(self) -> list[ModelPatcher]:
+        return list(self._patchers)
+
+
+class AudioPatch(AdapterPatch):
+    """`attn2_patch`: adds the blended voices to the video tokens, after text cross-attention and before the FFN."""
+
+    def __call__(self, args: dict[str, Any]) -> Tensor:
+        """args: x [B, L, D] and transformer_options; returns x, changed in place unless gradients are wanted."""
+        x, options = args["x"], args["transformer_options"]
+        call: CallState | None = options.get(CALL_KEY)
+        if call is None or call.voices is None or options["block_index"] in call.injected:
+            return x
+        call.injected.add(options["block_index"])
+        added = injection(call, call.voices, options["block_index"], call.geometry.video(x))
+        # In place is safe: the block made x just now. Autograd, though, has kept it for the adapter's norm.
+        x = x.clone() if added.requires_grad else x
+        video = call.geometry.video(x)
+        if call.voices.rows is None:
+            video += added
+        else:
+            video.index_add_(0, call.voices.rows, added)
+        return x
+
+
+class MaskPatch(AdapterPatch):
+    """`double_block`: reads the masks off the block's output, and notes where numbers stop being finite."""
+
+    def __call__(self, args: dict[str, Any]) -> dict[str, Any]:
+        """args: img [B, L, D], block_index, transformer_options and more; returned as they are."""
+        call: CallState | None = args["transformer_options"].get(CALL_KEY)
+        if call is None:
+            return args
+        if call.probe is not None:
+            call.probe.note(args["block_index"], args["img"])
+        head = str(args["block_index"])
+        if call.predict_masks and head in call.adapter.mask_heads:
+            call.mask_logits.append(mask_logits(call, head, args["img"]))
+        return args
+
+
+def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Tensor:
+    """What the voices add to video [B, T*h*w, D], for their own rows: [R, T*h*w, D] in the dtype of `video`."""
+    if voices.rows is not None:
+        video = video[voices.rows]
+    added = call.adapter.audio_blocks[str(block)](video, voices.tokens, voices.weights, call.attention)
+    return (added if voices.strength == 1.0 else added * voices.strength).to(video.dtype)
+
+
+def mask_logits(call: CallState, head: str, tokens: Tensor) -> Tensor:
+    """Logits [R, N, T*h*w] float32 of one mask head, from a block's output [B, L, D]."""
+    if call.mask_rows is not None:
+        tokens = tokens[call.mask_rows]
+    video_positions, reference_positions = call.geometry.positions(tokens.device)
+    logits = call.adapter.mask_heads[head](
+        call.geometry.video(tokens),
+        call.geometry.reference_tokens(tokens),
+        video_positions,
+        reference_positions,
+        call.attention,
+    )
+    return logits.to(torch.float32)

@@ -1,0 +1,16 @@
+"""Using ComfyUI's modules outside its server: training, benches and tests."""
+
+import torch
+
+
+def prepare_comfy() -> None:
+    """Call before anything else of `comfy` is imported: without a GPU, ComfyUI must be told to stay on the CPU.
+
+    Its server reads `--cpu` from the command line; imported alone, comfy.model_management fails where there is no
+    driver. Idempotent; changes nothing where a GPU (CUDA, XPU or MPS) is there.
+    """
+    from comfy.cli_args import args
+
+    xpu = hasattr(torch, "xpu") and torch.xpu.is_available()
+    if not (torch.cuda.is_available() or xpu or torch.backends.mps.is_available()):
+        args.cpu = True

@@ -1,0 +1,105 @@
+"""A world small enough for in-process host tests: a random Wan, a random adapter, conditioning for both.
+
+Import this before anything of comfy.
+"""
+
+import pathlib
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from interacthuman.interact_core.host.standalone import prepare_comfy
+
+prepare_comfy()
+
+import comfy.ldm.wan.model  # noqa: E402
+import comfy.ops  # noqa: E402
+
+from interacthuman.interact_core.adapter import Adapter, AdapterConfig  # noqa: E402
+
+WIDTH, BLOCKS = 48, 3  # of the tiny Wan
+LAYERS, CHANNELS = 2, 4  # of the audio features
+FRAMES, ROWS, COLUMNS = 3, 4, 6  # latent frames, token grid
+LATENT = (16, FRAMES, 2 * ROWS, 2 * COLUMNS)
+
+
+def random_like(tensor: Tensor, generator: torch.Generator, scale: float) -> Tensor:
+    return torch.randn(tensor.shape, generator=generator) * scale
+
+
+def tiny_wan(
+    cls: type = comfy.ldm.wan.model.WanModel, in_dim: int = 16, model_type: str = "t2v", seed: int = 0, **options: int
+) -> torch.nn.Module:
+    """A random Wan in float32; every weight is drawn, so that nothing is hidden by a zero initialisation."""
+    wan = cls(
+        model_type=model_type,
+        dim=WIDTH,
+        ffn_dim=2 * WIDTH,
+        num_heads=2,
+        num_layers=BLOCKS,
+        in_dim=in_dim,
+        freq_dim=32,
+        text_dim=4096,
+        operations=comfy.ops.disable_weight_init,
+        dtype=torch.float32,
+        **options,
+    )
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in wan.named_parameters():
+            fan_in = parameter[0].numel() if parameter.ndim > 1 and "modulation" not in name else 16
+            parameter.copy_(random_like(parameter, generator, fan_in**-0.5))
+            if "norm" in name and name.endswith("weight"):
+                parameter.add_(1.0)
+    return wan
+
+
+def write_wan(path: pathlib.Path, **options: object) -> pathlib.Path:
+    """The tiny Wan as a file that core's UNETLoader reads: native keys, sizes in the header (host.md, "Detection")."""
+    import json
+
+    wan = tiny_wan(**options)
+    config = {"num_heads": 2, "freq_dim": 32}
+    save_file(
+        {key: value.contiguous() for key, value in wan.state_dict().items()},
+        path,
+        metadata={"config": json.dumps({"transformer": config})},
+    )
+    return path
+
+
+def adapter_config(**changes: object) -> AdapterConfig:
+    fields = {
+        "model_width": WIDTH,
+        "model_blocks": BLOCKS,
+        "audio_layers": LAYERS,
+        "audio_width": CHANNELS,
+        "audio_frame_width": 6,
+        "audio_window": 2,
+        "audio_hidden": 16,
+        "audio_tokens": 2,
+        "audio_context_width": 12,
+        "audio_heads": 2,
+        "mask_width": 12,
+        "mask_heads": 2,
+        "mask_blocks": (1, 2),
+    }
+    return AdapterConfig(**{**fields, **changes})
+
+
+def random_adapter(config: AdapterConfig | None = None, seed: int = 1) -> Adapter:
+    """An adapter whose every weight is drawn, output projections too, so that audio and masks really act."""
+    adapter = Adapter(config or adapter_config())
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            fan_in = parameter.shape[1] if parameter.ndim > 1 else 16
+            parameter.copy_(random_like(parameter, generator, fan_in**-0.5))
+    return adapter
+
+
+def random_features(tracks: int, frames: int = FRAMES, batch: int = 1, seed: int = 2) -> Tensor:
+    """[batch, tracks, F, L, C] features per video frame, F = 4(T - 1) + 1, without the sentinel frame."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, tracks, 4 * (frames - 1) + 1, LAYERS, CHANNELS, generator=generator)

@@ -1,0 +1,133 @@
+"""Training goes through the hooks that sampling uses, and gradients reach every part of the adapter."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from interacthuman.tests import host_support as world
+
+import comfy.model_management  # isort: skip
+
+from interacthuman.interact_core.adapter import Adapter
+from interacthuman.interact_core.host.differentiable import differentiable_host
+from interacthuman.interact_core.host.hooks import training_options
+
+BATCH, SPEAKERS, REFERENCES = 2, 2, 2
+TOKENS = world.FRAMES * world.ROWS * world.COLUMNS
+
+
+@pytest.fixture
+def wan() -> torch.nn.Module:
+    return world.tiny_wan().train()
+
+
+@pytest.fixture
+def adapter() -> Adapter:
+    return world.random_adapter()
+
+
+def scenes(flags: tuple[float, ...] = (1.0,) * BATCH) -> dict[str, Tensor]:
+    """BATCH different scenes: latents, references, audio with its sentinel, weights."""
+    generator = torch.Generator().manual_seed(7)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    features = world.random_features(SPEAKERS + 1, batch=BATCH)
+    return {
+        "x": draw(BATCH, *world.LATENT),
+        "t": torch.tensor([300.0, 700.0]),
+        "text": draw(BATCH, 3, 4096),
+        "references": draw(BATCH, 16, REFERENCES, *world.LATENT[2:]),
+        "audio": torch.cat((features, torch.full_like(features[:, :, :1], float("nan"))), dim=2),
+        "flag": torch.tensor(flags)[:, None],
+        "weights": draw(BATCH, SPEAKERS + 1, TOKENS).softmax(dim=1),
+    }
+
+
+def forward(wan: torch.nn.Module, adapter: Adapter, scene: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+    options = training_options(adapter, scene["weights"])
+    with differentiable_host():
+        velocity = wan(
+            scene["x"],
+            scene["t"],
+            scene["text"],
+            time_dim_concat=scene["references"],
+            transformer_options=options,
+            interact_audio=scene["audio"],
+            interact_flag=scene["flag"],
+        )
+    return velocity, options["interact_call"].mask_logits
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_gradients_reach_every_parameter(wan: torch.nn.Module, adapter: Adapter, autocast: bool) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        velocity, logits = forward(wan, adapter, scenes())
+    assert velocity.shape == (BATCH, *world.LATENT)
+    assert [tuple(x.shape) for x in logits] == [(BATCH, REFERENCES, TOKENS)] * 2
+    (velocity.float().square().mean() + sum(x.square().mean() for x in logits)).backward()
+    unreached = [
+        name
+        for module in (adapter, wan)
+        for name, parameter in module.named_parameters()
+        if parameter.grad is None or not parameter.grad.isfinite().all() or not parameter.grad.any()
+    ]
+    # A bias of the keys shifts all of a query's scores alike, which softmax does not see; with the norm on keys that
+    # Wan has, it does.
+    assert not [name for name in unreached if not (name.startswith(("audio_blocks", "mask_heads")) and "k.bias" in name)]
+
+
+def test_gradient_is_the_slope(wan: torch.nn.Module, adapter: Adapter) -> None:
+    """The analytic gradient along a random direction is the finite difference."""
+    scene = scenes()
+    target = adapter.audio_blocks["1"].o.weight
+    direction = torch.randn(target.shape, generator=torch.Generator().manual_seed(3))
+
+    def loss() -> Tensor:
+        velocity, logits = forward(wan, adapter, scene)
+        return velocity.double().square().mean() + sum(x.double().mean() for x in logits)
+
+    loss().backward()
+    expected = (target.grad * direction).sum()
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            target.add_(direction, alpha=sign * 1e-2)
+            values.append(loss())
+            target.sub_(direction, alpha=sign * 1e-2)
+    assert torch.isclose((values[0] - values[1]) / 2e-2, expected.double(), rtol=1e-2)
+
+
+def test_each_sample_has_its_own_scene(wan: torch.nn.Module, adapter: Adapter) -> None:
+    scene = scenes()
+    with torch.no_grad():
+        together, logits = forward(wan, adapter, scene)
+        for row in range(BATCH):
+            alone, own = forward(wan, adapter, {key: value[row : row + 1] for key, value in scene.items()})
+            torch.testing.assert_close(alone[0], together[row], rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(own[0][0], logits[0][row], rtol=1e-4, atol=1e-4)
+
+
+def test_flags_choose_what_a_sample_hears(wan: torch.nn.Module, adapter: Adapter) -> None:
+    with torch.no_grad():
+        heard, _ = forward(wan, adapter, scenes((1.0, 1.0)))
+        mixed, logits = forward(wan, adapter, scenes((1.0, 0.0)))
+        muted, _ = forward(wan, adapter, scenes((1.0, 0.5)))
+        silent_weights = scenes((1.0, 1.0))
+        silent_weights["weights"][1] = torch.tensor([0.0, 0.0, 1.0])[:, None]
+        silent, _ = forward(wan, adapter, silent_weights)
+        plain = scenes((0.0, 0.0))
+        no_adapter = wan(plain["x"], plain["t"], plain["text"], time_dim_concat=plain["references"])
+    torch.testing.assert_close(mixed[0], heard[0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mixed[1], no_adapter[1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(muted[1], silent[1], rtol=1e-5, atol=1e-5)
+    assert (heard[1] - muted[1]).abs().max() > 1e-3
+    assert logits[0].shape[0] == BATCH  # the mask loss reaches dropped samples too
+
+
+def test_the_switch_goes_back() -> None:
+    with pytest.raises(RuntimeError), differentiable_host():
+        assert comfy.model_management.in_training
+        raise RuntimeError
+    assert not comfy.model_management.in_training
