@@ -1,0 +1,68 @@
+"""Puts ComfyUI and the pack on the path and ComfyUI on the CPU, before any test module imports either."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _import_from_comfy() -> None:
+    """Makes `comfy` and `interacthuman` importable, from the ComfyUI that dev.py names.
+
+    The repository's root leaves sys.path (`python -m pytest` puts it there): our nodes/ would hide ComfyUI's
+    nodes.py.
+    """
+    named = os.environ.get("INTERACT_COMFYUI", "")
+    folders = [named, str(Path(named) / "custom_nodes")] if named else []
+    kept = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT and entry not in folders]
+    sys.path[:] = [*folders, *kept]
+    try:
+        import comfy.options  # noqa: F401  (only to see that it is there)
+        import interacthuman
+    except ImportError as missing:
+        raise pytest.UsageError(
+            f"The tests need ComfyUI and this pack linked into it ({missing}): run them by "
+            "`python dev.py test`, or name a ComfyUI that has it in INTERACT_COMFYUI."
+        ) from missing
+    tested = Path(interacthuman.__file__).resolve().parent
+    if tested != ROOT:
+        raise pytest.UsageError(f"These tests would test another copy of the pack, the one in {tested}.")
+
+
+def _run_comfy_on_the_cpu() -> None:
+    """ComfyUI chooses its device when comfy.model_management is imported, so this has to come first."""
+    import comfy.options
+
+    comfy.options.enable_args_parsing(False)  # sys.argv is pytest's
+    from comfy.cli_args import args
+
+    args.cpu = True
+
+
+_import_from_comfy()
+_run_comfy_on_the_cpu()
+
+import torch  # noqa: E402  (only now: the path has to be right first)
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+# The pack loads from local files alone: a call to the hub has to fail here, not to succeed quietly.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def comfy_folder() -> Path:
+    """The ComfyUI that the tests run on."""
+    import comfy.options
+
+    return Path(comfy.options.__file__).absolute().parents[1]
