@@ -1,0 +1,175 @@
+"""What the registry and a user's ComfyUI rely on: bounds, licence, what is shipped, which room imports which."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pytest brings it for 3.10
+    import tomli as tomllib
+
+COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras"}
+COMFYUI |= {"execution", "folder_paths", "nodes", "server"}
+# What each room may import, house.md: nodes -> host -> guidance, adapter, speech; theatre, training and metrics
+# stand beside host, and nothing that a node needs imports them.
+MAY_IMPORT = {
+    "adapter": {"adapter"},
+    "guidance": {"guidance", "adapter", "speech"},
+    "speech": {"speech"},
+    "host": {"host", "guidance", "adapter", "speech"},
+}
+
+
+@pytest.fixture(scope="module")
+def project(root: Path) -> dict:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def requirements(root: Path) -> list[str]:
+    lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def python_files(root: Path) -> list[Path]:
+    """Every Python file of the repository, without what set-ups and runs leave there."""
+    made = ("output", "runs", "__pycache__")
+    places = [place for place in root.iterdir() if place.name[0] != "." and place.name not in made]
+    inside = [file for place in places if place.is_dir() for file in place.rglob("*.py")]
+    return sorted([*inside, *root.glob("*.py")])
+
+
+def shipped(root: Path) -> list[Path]:
+    """The Python files that the registry's package would hold."""
+    lines = (root / ".comfyignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert all(rule.startswith("/") for rule in rules), (
+        "a rule without a leading / also matches deeper folders"
+    )
+    ignored = [root / rule.strip("/") for rule in rules]
+    return [
+        file for file in python_files(root) if not any(place in (file, *file.parents) for place in ignored)
+    ]
+
+
+def imports_of(file: Path) -> Iterator[tuple[int, str]]:
+    """(level, module) of every import of a file, those inside functions as well; level 0 is absolute."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.level, node.module
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.level, alias.name) for alias in node.names)
+
+
+def absolute_imports(file: Path) -> set[str]:
+    """The top-level packages that a file imports by name."""
+    return {module.split(".")[0] for level, module in imports_of(file) if level == 0}
+
+
+def test_dependencies_are_the_requirements(project, requirements) -> None:
+    assert project["project"]["dependencies"] == requirements
+
+
+def test_requirements_are_loose_lower_bounds_and_never_torch(requirements) -> None:
+    names = [re.fullmatch(r"([\w-]+)>=[\d.]+", line)[1] for line in requirements]
+    assert names == ["transformers", "torchaudio", "opencv-python", "safetensors"]
+
+
+def test_lower_bounds_do_not_exceed_comfyuis(requirements, comfy_folder: Path) -> None:
+    """A user whose packages satisfy ComfyUI must not be made to replace them."""
+    theirs = dict(re.findall(r"^([\w-]+)>=([\d.]+)$", (comfy_folder / "requirements.txt").read_text(), re.M))
+    for name, bound in (line.split(">=") for line in requirements):
+        if name in theirs:
+            numbers = [[int(part) for part in version.split(".")] for version in (bound, theirs[name])]
+            assert numbers[0] <= numbers[1], name
+
+
+def test_the_oldest_transformers_that_is_tested_is_the_bound(root: Path, requirements) -> None:
+    tested = re.search(r'"transformers==([\d.]+)"', (root / "dev.py").read_text(encoding="utf-8"))[1]
+    assert f"transformers>={tested}" in requirements
+
+
+def test_registry_fields(project) -> None:
+    about = project["project"]
+    assert re.fullmatch(r"[a-z][a-z0-9-]*", about["name"]) and "comfyui" not in about["name"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", about["version"])
+    assert about["license"] == "GPL-3.0-or-later"
+    assert "Repository" in about["urls"]
+    assert {"PublisherId", "DisplayName", "requires-comfyui"} <= set(project["tool"]["comfy"])
+    assert "web" not in project["tool"]["comfy"], "with WEB_DIRECTORY everything would load twice"
+
+
+def test_the_licence_is_there_in_full(root: Path) -> None:
+    text = (root / "LICENSE").read_text(encoding="utf-8")
+    assert "GNU GENERAL PUBLIC LICENSE" in text and "Version 3, 29 June 2007" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_ci_runs_what_the_readme_says(root: Path) -> None:
+    script = root / ".ci" / "run"
+    lines = script.read_text(encoding="utf-8").splitlines()
+    commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["python3 dev.py test"]
+    assert os.access(script, os.X_OK)
+
+
+def test_nothing_that_scanners_flag_is_shipped(root: Path) -> None:
+    flagged = re.compile(
+        r"(?<![.\w])(eval|exec)\(|os\.environ\.get\(|\.connect\(|subprocess|https?://\S+\.(whl|zip|tar)"
+    )
+    hits = {
+        file.relative_to(root): flagged.search(file.read_text(encoding="utf-8")) for file in shipped(root)
+    }
+    assert {file: hit[0] for file, hit in hits.items() if hit} == {}
+
+
+def test_shipped_files_import_each_other_relatively(root: Path) -> None:
+    """ComfyUI imports the pack under any folder name."""
+    ours = {"interacthuman", "interact_core"}
+    assert [file.relative_to(root) for file in shipped(root) if ours & absolute_imports(file)] == []
+
+
+def test_only_host_and_nodes_import_comfyui(root: Path) -> None:
+    free = [root / "interact_core" / "host", root / "nodes"]
+    bound = [file for file in shipped(root) if not any(folder in file.parents for folder in free)]
+    assert [file.relative_to(root) for file in bound if COMFYUI & absolute_imports(file)] == []
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_rooms_import_in_one_direction(root: Path, room: str) -> None:
+    rooms = {folder.name for folder in (root / "interact_core").iterdir() if folder.is_dir()}
+    for file in (root / "interact_core" / room).rglob("*.py"):
+        depth = len(
+            file.relative_to(root / "interact_core").parts
+        )  # so many dots lead to interact_core itself
+        outside = {module.split(".")[0] for level, module in imports_of(file) if level == depth}
+        assert outside & rooms <= MAY_IMPORT[room], file.relative_to(root)
+
+
+def test_importing_the_pack_leaves_the_heavy_packages_alone(comfy_folder: Path) -> None:
+    """ComfyUI brings some of them itself; what counts is what the pack adds."""
+    script = (
+        "import asyncio, sys; import comfy.options; from comfy.cli_args import args; args.cpu = True\n"
+        "import nodes, comfy_api.latest, comfy.samplers\n"
+        "before = set(sys.modules)\n"
+        "import interacthuman\n"
+        "asyncio.run(asyncio.run(interacthuman.comfy_entrypoint()).get_node_list())\n"
+        "heavy = {'transformers', 'cv2', 'torchaudio', 'matplotlib', 'scipy'}\n"
+        "print(sorted(heavy & (set(sys.modules) - before)))\n"
+    )
+    path = [str(comfy_folder), str(comfy_folder / "custom_nodes")]
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{script}"]
+    done = subprocess.run(command, cwd=comfy_folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
