@@ -33,9 +33,7 @@ class AdapterConfig:
     mask_width: int  # width of the mask head; 224 is the paper's budget, 55.9M at Wan-14B
     mask_heads: int  # heads of the mask cross-attention; divides mask_width
     mask_blocks: tuple[int, ...]  # blocks that carry a mask head; ALL of them are averaged
-    reference_layout: str = (
-        "time"  # how references are placed in RoPE; "time": behind the video (Phantom-Wan)
-    )
+    reference_layout: str = "time"  # places in RoPE; "time": behind the video, as Phantom-Wan has them
     temporal_stride: int = 4  # video frames per latent frame of the VAE
     fps: float = 25.0  # video frames per second that the audio was read at in training
     base: str = ""  # free text: what it was trained on
@@ -124,15 +122,11 @@ def _check_ranges(config: AdapterConfig) -> None:
     require(config.reference_layout in REFERENCE_LAYOUTS, "reference_layout", f"one of {REFERENCE_LAYOUTS}")
     heads = config.audio_heads
     require(config.model_width % heads == 0, "audio_heads", f"a divisor of model_width {config.model_width}")
-    require(
-        config.mask_width % config.mask_heads == 0,
-        "mask_heads",
-        f"a divisor of mask_width {config.mask_width}",
-    )
-    head_width = config.mask_width // config.mask_heads
-    require(
-        head_width >= 6 and head_width % 2 == 0, "mask_heads", "to leave each head an even width of 6 or more"
-    )
+    heads = config.mask_heads
+    require(config.mask_width % heads == 0, "mask_heads", f"a divisor of mask_width {config.mask_width}")
+    head_width = config.mask_width // heads
+    turns = head_width >= 6 and head_width % 2 == 0  # three axes of channel pairs to turn, rope.py
+    require(turns, "mask_heads", "such that a head is of even width, 6 or more")
     blocks = config.mask_blocks
     ordered = bool(blocks) and all(low < high for low, high in zip(blocks, blocks[1:]))
     inside = ordered and 0 <= blocks[0] and blocks[-1] < config.model_blocks

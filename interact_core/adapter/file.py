@@ -13,13 +13,8 @@ from ..errors import InteractError
 from .config import AdapterConfig
 from .model import Adapter
 
-PICKLE_STARTS = (
-    b"PK\x03\x04",
-    b"\x80\x02",
-    b"\x80\x03",
-    b"\x80\x04",
-    b"\x80\x05",
-)  # torch.save's zip, bare pickles
+# torch.save's zip archive, and bare pickles of protocol 2 to 5
+PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def save_adapter(
@@ -28,7 +23,7 @@ def save_adapter(
     config: AdapterConfig,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Write all weights of an Adapter (cast to `dtype` if given) and its configuration as one safetensors file.
+    """Write all weights of an Adapter (cast to `dtype` if given) and its configuration as safetensors.
 
     The file appears whole or not at all, so a training that is stopped leaves its last checkpoint readable.
     Raises InteractError, before writing, where `state_dict` is not that of Adapter(config).
@@ -62,7 +57,7 @@ def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str,
             return config, {key: weights.get_tensor(key) for key in weights.keys()}
     except safetensors.SafetensorError as error:
         raise InteractError(
-            f"{name} is truncated or damaged ({error}); expected a whole safetensors file, fetch or save it again."
+            f"{name} is truncated or damaged ({error}); expected a whole safetensors file: fetch it again."
         ) from error
 
 

@@ -8,8 +8,8 @@ from torch import nn
 from .model import Adapter, AudioCrossAttention, MaskPredictor
 
 MASK_PRIOR = 0.1
-"""What a fresh mask head answers everywhere. Most tokens are not the person: starting at 0.5 would spend the first
-steps of the focal loss on the background (RetinaNet, arXiv 1708.02002 sec. 3.3)."""
+"""What a fresh mask head answers everywhere. Most tokens are not the person: starting at 0.5 would spend the
+first steps of the focal loss on the background (RetinaNet, arXiv 1708.02002 sec. 3.3)."""
 
 
 @torch.no_grad()
@@ -33,8 +33,7 @@ def init_adapter(adapter: Adapter, generator: torch.Generator | None = None) -> 
         elif isinstance(module, MaskPredictor):
             for linear in (module.q, module.k, module.v):
                 nn.init.eye_(linear.weight)
-            nn.init.normal_(
-                module.logit.weight, std=0.01, generator=generator
-            )  # so that the prior really holds
+            # So small that the prior holds whatever the head sees.
+            nn.init.normal_(module.logit.weight, std=0.01, generator=generator)
             nn.init.constant_(module.logit.bias, math.log(MASK_PRIOR / (1 - MASK_PRIOR)))
     return adapter

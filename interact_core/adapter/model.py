@@ -18,11 +18,11 @@ from .config import AdapterConfig
 from .rope import rope_angles, rotate
 
 Attention = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-"""attention(q [B, Lq, D], k [B, Lk, D], v [B, Lk, D], heads) -> [B, Lq, D]: softmax(q k^T / sqrt(D / heads)) v."""
+"""attention(q [B, Lq, D], k [B, Lk, D], v [B, Lk, D], heads) -> softmax(q k^T / sqrt(D / heads)) v"""
 
 
 def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """torch's own attention behind the `Attention` signature, which is also that of ComfyUI's optimized_attention."""
+    """torch's own attention as an `Attention`, the signature of ComfyUI's optimized_attention too."""
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
 
@@ -57,21 +57,22 @@ class AudioProjector(nn.Module):
         self.context_norm = operations.LayerNorm(context, **kwargs)
 
     def window_index(self, frames: int, device: torch.device | str | None = None) -> Tensor:
-        """Video frame numbers [T, stride + 2 * window] that each latent frame sees, for F = `frames` video frames.
+        """Video frames [T, stride + 2 * window] that each latent frame sees, of F = `frames` in all.
 
         Latent frame t covers video frames 4t-3 .. 4t (the first covers frame 0 alone); beyond either end of
         the clip the end frame is repeated. Raises InteractError if F is not stride * (T - 1) + 1.
         """
         if frames < 1 or (frames - 1) % self.stride:
             raise InteractError(
-                f"audio features cover {frames} video frames, expected {self.stride}n+1 (1, {self.stride + 1}, ...)."
+                f"audio features cover {frames} video frames, expected {self.stride}n+1, such as "
+                f"{self.stride + 1}."
             )
         last = torch.arange(0, frames, self.stride, device=device)
         offset = torch.arange(1 - self.stride - self.window, self.window + 1, device=device)
         return (last[:, None] + offset[None, :]).clamp(0, frames - 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """features [B, F, L, C], F = stride * (T - 1) + 1 -> tokens [B, T, n, context]. Fold tracks into B."""
+        """features [B, F, L, C], F = stride (T - 1) + 1 -> tokens [B, T, n, context]; fold tracks into B."""
         index = self.window_index(features.shape[1], features.device)
         frames = self.frame(features.flatten(2))  # [B, F, frame_width]
         windows = frames[:, index].flatten(2)  # [B, T, window_frames * frame_width]
@@ -120,7 +121,7 @@ class AudioCrossAttention(nn.Module):
         """
         batch, length, width = video.shape
         tracks, _, frames, count, _ = tokens.shape
-        # Frames are folded into the batch: equal to a dense frame-local mask, but any attention kernel can serve.
+        # Frames are folded into the batch: equal to a dense frame-local mask, but any kernel can serve.
         q = self.q(self.norm(video)).view(batch * frames, length // frames, width)
         k = self.k(tokens).view(tracks, batch * frames, count, width)
         v = self.v(tokens).view(tracks, batch * frames, count, width)

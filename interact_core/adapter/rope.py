@@ -33,7 +33,7 @@ def rope_angles(positions: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
 
 
 def rotate(features: Tensor, heads: int, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn neighbouring channel pairs of each head: features [B, L, heads * d], cos and sin [B or 1, L, d / 2].
+    """Turn neighbouring channel pairs of each head: features [B, L, heads * d], cos, sin [B or 1, L, d / 2].
 
     The result has the dtype of `features`; the turning itself is done in float32 or better.
     """

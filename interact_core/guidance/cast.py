@@ -33,7 +33,8 @@ class Character:
         _check_image(self.name, self.image)
         if self.layout is not None and (self.layout.ndim != 3 or self.layout.numel() == 0):
             raise InteractError(
-                f"the layout mask of {self.name!r} has shape {list(self.layout.shape)}, expected [frames or 1, H, W]."
+                f"the layout mask of {self.name!r} has shape {list(self.layout.shape)}, "
+                "expected [frames or 1, H, W]."
             )
 
 

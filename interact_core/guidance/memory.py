@@ -62,8 +62,8 @@ class MaskMemory:
                 self._weight = masks.new_zeros(self.frames, 1, 1)
             elif self._sum.shape != whole:
                 raise InteractError(
-                    f"two parts of one sampling step predicted masks of different sizes, {list(whole)} and "
-                    f"{list(self._sum.shape)}: conditioning restricted to an area cannot be used with characters."
+                    f"two parts of one sampling step predicted masks of two sizes, {list(whole)} and "
+                    f"{list(self._sum.shape)}: characters cannot be used with area conditioning."
                 )
             device = self._sum.device
             index = torch.tensor(list(frames), dtype=torch.long, device=device)

@@ -12,7 +12,7 @@ TOLERANCE = 1e-4
 
 
 class StageClock:
-    """Stage one (no masks) until the sampler first evaluates at or below the boundary's sigma, then stage two for good.
+    """Stage one (no masks) until the sampler first evaluates at or below the boundary, then two for good.
 
     InterActHuman runs stage one for the first 10 of 50 steps. That is a place on the noise schedule and not a
     count (method.md, "Two-stage, iterative guidance"), so the boundary is one absolute sigma:
@@ -38,7 +38,7 @@ class StageClock:
         return self.boundary_step >= 0
 
     def observe(self, sigma: float, step: int = 0) -> bool:
-        """Tell the clock of a model evaluation at `sigma` within sampler step `step` (0 = first): is it in stage two?
+        """Tell of a model evaluation at `sigma` within sampler step `step` (0 = first): is it in stage two?
 
         `boundary_step` is the step of the first evaluation in stage two, -1 until then.
         """
@@ -60,8 +60,8 @@ def guiding_masks(
     """
     if settings.mask_source == "fixed" and layouts is None:
         raise InteractError(
-            'masks are to be "fixed" but no character has a layout mask: connect one to at least one character, '
-            'or choose "predicted".'
+            'masks are to be "fixed" but no character has a layout mask: connect one to at least one '
+            'character, or choose "predicted".'
         )
     if not stage_two or settings.mask_source == "none":
         return None
