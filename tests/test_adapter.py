@@ -63,7 +63,7 @@ def random_shares(tracks: int, seed: int = 3) -> torch.Tensor:
 
 
 def dense_heard(block: AudioCrossAttention, video: torch.Tensor, track: torch.Tensor) -> torch.Tensor:
-    """What every token hears of ONE track, by a dense mask over all audio tokens, head by head, before `o`."""
+    """What every token hears of ONE track, by a dense mask over all audio tokens, by heads, before `o`."""
     q = block.q(block.norm(video))
     k, v = block.k(track).flatten(1, 2), block.v(track).flatten(1, 2)  # [B, T * n, D]
     frame_of_query = torch.arange(LENGTH) // SPACE
@@ -149,7 +149,9 @@ def test_a_frames_tokens_hear_that_frame_only() -> None:
     video, tokens = audio_inputs(2)
     changed = tokens.clone()
     changed[:, :, 1] += 1
-    moved = (block(video, tokens, random_shares(2)) - block(video, changed, random_shares(2))).abs().amax((0, 2))
+    moved = (
+        (block(video, tokens, random_shares(2)) - block(video, changed, random_shares(2))).abs().amax((0, 2))
+    )
     assert torch.equal(moved > 0, torch.arange(LENGTH) // SPACE == 1)
 
 
@@ -189,7 +191,9 @@ def test_projector_refuses_lengths_off_the_latent_clock(frames: int) -> None:
 def mask_inputs(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = seeded(5)
     video = torch.randn(BATCH, LENGTH, CONFIG.model_width, generator=generator, dtype=torch.float64)
-    references = torch.randn(BATCH, count, SPACE, CONFIG.model_width, generator=generator, dtype=torch.float64)
+    references = torch.randn(
+        BATCH, count, SPACE, CONFIG.model_width, generator=generator, dtype=torch.float64
+    )
     return video, references, grid_positions(FRAMES, 2, 2), reference_positions(count, FRAMES, 2, 2)
 
 
@@ -200,7 +204,9 @@ def test_mask_predictor_equals_one_reference_at_a_time() -> None:
     assert logits.shape == (BATCH, 3, LENGTH)
     for row in range(BATCH):
         for one in range(3):
-            alone = head(video[row : row + 1], references[row : row + 1, one : one + 1], here, there[one : one + 1])
+            alone = head(
+                video[row : row + 1], references[row : row + 1, one : one + 1], here, there[one : one + 1]
+            )
             torch.testing.assert_close(logits[row, one], alone[0, 0], rtol=0, atol=1e-10)
 
 
@@ -229,8 +235,8 @@ def test_mask_predictor_equals_the_formula_written_out() -> None:
 def test_mask_predictor_finds_unseen_references() -> None:
     """Learning in a toy world: video tokens are noisy copies of one of several looks, each look a reference.
 
-    Looks are drawn anew every step, so only comparing with the reference can solve it; trained with two references,
-    tried with four.
+    Looks are drawn anew every step, so only comparing with the reference can solve it; trained with two
+    references, tried with four.
     """
     torch.manual_seed(0)
     head = init_adapter(Adapter(CONFIG), seeded()).mask_heads["1"]
@@ -279,7 +285,7 @@ def test_a_fresh_adapter_is_silent_unsure_and_reproducible() -> None:
     video, references, here, there = mask_inputs(2)
     for head in adapter.mask_heads.values():
         chance = head(video.float(), references.float(), here, there).sigmoid()
-        assert 0.08 < float(chance.min()) and float(chance.max()) < 0.12
+        assert 0.08 < chance.min().item() and chance.max().item() < 0.12
     again, other = init_adapter(Adapter(CONFIG), seeded(7)), init_adapter(Adapter(CONFIG), seeded(8))
     first = adapter.state_dict()
     assert all(torch.equal(first[key], value) for key, value in again.state_dict().items())
@@ -291,7 +297,9 @@ def test_building_an_adapter_touches_no_weight() -> None:
 
     class Weightless:
         class Linear(torch.nn.Module):
-            def __init__(self, inputs: int, outputs: int, device: object = None, dtype: object = None) -> None:
+            def __init__(
+                self, inputs: int, outputs: int, device: object = None, dtype: object = None
+            ) -> None:
                 super().__init__()
                 self.weight = self.bias = None
 
