@@ -58,7 +58,9 @@ def test_what_is_saved_comes_back(tmp_path: Path, dtype: torch.dtype | None) -> 
 def test_saving_refuses_weights_of_another_adapter_and_keeps_the_old_file(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(InteractError, match="lacks the weight audio_blocks.1.q.weight"):
-        weights = {key: value for key, value in ADAPTER.state_dict().items() if key != "audio_blocks.1.q.weight"}
+        weights = {
+            key: value for key, value in ADAPTER.state_dict().items() if key != "audio_blocks.1.q.weight"
+        }
         save_adapter(path, weights, CONFIG)
     assert path.read_bytes() == before
 
@@ -81,7 +83,9 @@ def test_a_truncated_file(path: Path, kept: int) -> None:
     refused(path, "truncated")
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" + b"x" * 99, b"GGUF" + bytes(99), b"hello, adapter"])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n" + b"x" * 99, b"GGUF" + bytes(99), b"hello, adapter"]
+)
 def test_a_foreign_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "adapter.safetensors"
     path.write_bytes(content)
@@ -170,4 +174,7 @@ def test_a_configuration_that_is_no_object(path: Path, text: str, part: str) -> 
 
 def test_no_key_is_one_that_comfyui_takes_for_another_model() -> None:
     """host.md: these two make ComfyUI take a file for SCAIL2 or HuMo."""
-    assert not {"patch_embedding_mask.weight", "audio_proj.audio_proj_glob_1.layer.bias"} & ADAPTER.state_dict().keys()
+    assert (
+        not {"patch_embedding_mask.weight", "audio_proj.audio_proj_glob_1.layer.bias"}
+        & ADAPTER.state_dict().keys()
+    )

@@ -1,0 +1,91 @@
+"""Random wav2vec2 models on disk, and sounds whose timing is known."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+RATE = 16000
+# The shape of the theatre's encoder, with its weights left random.
+SMALL = {
+    "hidden_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 192,
+    "conv_dim": (64,) * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+
+
+def random_wav2vec2(seed: int = 0, **settings: object) -> torch.nn.Module:
+    """A Wav2Vec2Model of random weights that all matter: biases and norms too, which start at 0 and 1."""
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    torch.manual_seed(seed)
+    model = Wav2Vec2Model(Wav2Vec2Config(**settings)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.1 * torch.randn_like(parameter)
+            parameter.copy_(parameter.half().float())  # core keeps float16: values that survive it
+    return model
+
+
+def save_folder(model: torch.nn.Module, folder: Path, **preprocessor: object) -> Path:
+    """The model as transformers saves it, with preprocessor_config.json if anything is to stand in it."""
+    model.save_pretrained(folder, safe_serialization=True)
+    if preprocessor:
+        (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
+    return folder
+
+
+def plain_weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """The state dict under today's names."""
+    return {key: value.detach().clone() for key, value in model.state_dict().items()}
+
+
+def older_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights as public *ForCTC files name them."""
+    halves = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    renamed = {}
+    for key, value in weights.items():
+        for new, old in halves.items():
+            key = key.replace(new, old)
+        renamed[f"wav2vec2.{key}"] = value
+    return {**renamed, "lm_head.weight": torch.zeros(4, 4)}
+
+
+def save_file(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
+    """One .safetensors file."""
+    from safetensors.torch import save_file as save
+
+    save({key: value.contiguous() for key, value in weights.items()}, str(path), metadata)
+    return path
+
+
+def noise(seconds: float, rate: int = RATE, seed: int = 0) -> Tensor:
+    """[samples] of quiet white noise."""
+    generator = torch.Generator().manual_seed(seed)
+    return 0.1 * torch.randn(round(seconds * rate), generator=generator)
+
+
+def syllables(seconds: float, rate: int = RATE, seed: int = 0) -> Tensor:
+    """[samples] of a band-limited voice-like tone in syllables: the same sound at any sample rate."""
+    time = torch.arange(round(seconds * rate), dtype=torch.float64) / rate
+    generator = torch.Generator().manual_seed(seed)
+    tone = torch.zeros_like(time)
+    for harmonic in range(1, 12):
+        phase, level = torch.rand(2, generator=generator).tolist()
+        tone += level * torch.sin(2 * torch.pi * (harmonic * 140 * time + phase))
+    envelope = torch.sin(2 * torch.pi * 2.3 * time).clamp(min=0)
+    return (0.05 * tone * envelope).float()
+
+
+def burst(seconds: float, at: float, rate: int = RATE, width: float = 0.02) -> Tensor:
+    """[samples] of silence with one noise burst, `width` seconds long and centred at `at`."""
+    sound = torch.zeros(round(seconds * rate))
+    first, length = round((at - width / 2) * rate), round(width * rate)
+    sound[first:first + length] = noise(1, rate)[:length] * 5
+    return sound
