@@ -3,6 +3,7 @@
 Import this before anything of comfy.
 """
 
+import json
 import pathlib
 
 import torch
@@ -15,8 +16,13 @@ prepare_comfy()
 
 import comfy.ldm.wan.model  # noqa: E402
 import comfy.ops  # noqa: E402
+import comfy.samplers  # noqa: E402
+import comfy.utils  # noqa: E402
+from comfy.model_patcher import ModelPatcher  # noqa: E402
 
-from interacthuman.interact_core.adapter import Adapter, AdapterConfig  # noqa: E402
+from interacthuman.interact_core.adapter import Adapter, AdapterConfig, save_adapter  # noqa: E402
+from interacthuman.interact_core.guidance import Cast, Character  # noqa: E402
+from interacthuman.interact_core.host import conditioning, loading  # noqa: E402
 
 WIDTH, BLOCKS = 48, 3  # of the tiny Wan
 LAYERS, CHANNELS = 2, 4  # of the audio features
@@ -57,8 +63,6 @@ def tiny_wan(
 
 def write_wan(path: pathlib.Path, **options: object) -> pathlib.Path:
     """The tiny Wan as a file that core's UNETLoader reads: native keys, sizes in the header (host.md, "Detection")."""
-    import json
-
     wan = tiny_wan(**options)
     config = {"num_heads": 2, "freq_dim": 32}
     save_file(
@@ -103,3 +107,68 @@ def random_features(tracks: int, frames: int = FRAMES, batch: int = 1, seed: int
     """[batch, tracks, F, L, C] features per video frame, F = 4(T - 1) + 1, without the sentinel frame."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, tracks, 4 * (frames - 1) + 1, LAYERS, CHANNELS, generator=generator)
+
+
+def load_tiny(folder: pathlib.Path, **options: object) -> ModelPatcher:
+    """The tiny Wan as a stock MODEL."""
+    return loading.load_dit(write_wan(folder / "wan.safetensors", **options))
+
+
+def load_tiny_adapter(folder: pathlib.Path, seed: int = 1, **changes: object) -> ModelPatcher:
+    adapter = random_adapter(adapter_config(**changes), seed)
+    save_adapter(folder / "adapter.safetensors", adapter.state_dict(), adapter.config)
+    return loading.load_adapter(folder / "adapter.safetensors")
+
+
+def make_cast(speaking: tuple[bool, ...] = (True, True), frames: int = FRAMES, layouts: Tensor | None = None) -> Cast:
+    characters = tuple(
+        Character(
+            name=f"character {number}",
+            image=torch.full((1, 32, 32, 3), 0.5),
+            speech={"spoken": number} if speaks else None,
+            layout=None,
+        )
+        for number, speaks in enumerate(speaking)
+    )
+    return Cast(characters, 16 * COLUMNS, 16 * ROWS, 4 * (frames - 1) + 1, 25.0, layouts)
+
+
+def text(seed: int) -> list:
+    return [[torch.randn(1, 3, 4096, generator=torch.Generator().manual_seed(seed)), {}]]
+
+
+def references(cast: Cast, seed: int = 11) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, 16, len(cast.characters), 2 * ROWS, 2 * COLUMNS, generator=generator)
+
+
+def conds(cast: Cast, seed: int = 2) -> tuple[list, list]:
+    """Positive and negative that carry the cast, with random pictures and voices."""
+    tracks = random_features(sum(cast.speaking) + 1, cast.latent_frames, seed=seed)[0]
+    tracks = tracks if any(cast.speaking) else None
+    return conditioning.attach_cast(text(3), text(4), cast, references(cast, seed + 9), tracks)
+
+
+def empty_latent(cast: Cast, batch: int = 1) -> dict[str, Tensor]:
+    return {"samples": torch.zeros(batch, 16, cast.latent_frames, 2 * ROWS, 2 * COLUMNS)}
+
+
+def core_sample(
+    model: ModelPatcher,
+    positive: list,
+    negative: list,
+    latent: dict[str, Tensor],
+    sampler: str = "euler",
+    steps: int = 3,
+    cfg: float = 3.0,
+    **options: object,
+) -> Tensor:
+    """Core's own way from MODEL to samples (comfy.sample.sample, which KSampler calls)."""
+    import comfy.sample
+
+    comfy.utils.set_progress_bar_enabled(False)
+    image = latent["samples"]
+    noise = comfy.sample.prepare_noise(image, 5)
+    return comfy.sample.sample(
+        model, noise, steps, cfg, sampler, "simple", positive, negative, image, seed=5, disable_pbar=True, **options
+    )

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..adapter import Adapter
@@ -12,11 +13,12 @@ from ..adapter.model import Attention
 from .attention import attention_override, matmul_attention
 from .call import CALL_KEY, AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
 from .geometry import Geometry, geometry_of_call
-from .patches import AudioPatch, MaskPatch
+from .limits import prepare_sampling_wrapper
+from .patches import AdapterPatch, AudioPatch, MaskPatch
+from .run import AdapterBinding
+from .wrappers import ADAPTER_KEY, RUN_KEY, outer_sample_wrapper, predict_noise_wrapper, sampler_sample_wrapper
 
 WRAPPER_KEY = "interact"
-RUN_KEY = "interact_run"
-"""Where the per-run object stands in transformer_options. A plain object: core copies dicts and lists on merge."""
 
 
 def diffusion_model_wrapper(
@@ -36,15 +38,40 @@ def diffusion_model_wrapper(
     """
     run = transformer_options.get(RUN_KEY)
     audio, flag = kwargs.pop("interact_audio", None), kwargs.pop("interact_flag", None)
-    if run is None or audio is None or flag is None:
+    if run is None or flag is None:
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     time_dim_concat = run.references_for(time_dim_concat, transformer_options)
     geometry = geometry_of_call(executor.class_obj, x, time_dim_concat, transformer_options, kwargs)
     call = run.open_call(geometry, x, audio, flag, transformer_options)
     transformer_options[CALL_KEY] = call
     output = executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
-    run.close_call(call, output)
+    run.close_call(call)
     return output
+
+
+def install(model: ModelPatcher, binding: AdapterBinding) -> None:
+    """Put the hooks on `model` (a clone of the caller's own), in place of any that an earlier adapter put there."""
+    wrappers = {
+        WrappersMP.OUTER_SAMPLE: outer_sample_wrapper,
+        WrappersMP.PREPARE_SAMPLING: prepare_sampling_wrapper,
+        WrappersMP.SAMPLER_SAMPLE: sampler_sample_wrapper,
+        WrappersMP.PREDICT_NOISE: predict_noise_wrapper,
+        WrappersMP.DIFFUSION_MODEL: diffusion_model_wrapper,
+    }
+    for kind, wrapper in wrappers.items():
+        model.remove_wrappers_with_key(kind, WRAPPER_KEY)
+        model.add_wrapper_with_key(kind, WRAPPER_KEY, wrapper)
+    options = model.model_options["transformer_options"]
+    options[ADAPTER_KEY] = binding
+    patches = options.get("patches", {})
+    for name in patches:
+        patches[name] = [patch for patch in patches[name] if not isinstance(patch, AdapterPatch)]
+    model.set_model_attn2_patch(AudioPatch([binding.patcher]))
+    model.set_model_double_block_patch(MaskPatch([binding.patcher]))
+    # ComfyUI batches conds while their estimate fits, and by itself leaves the references out of it too.
+    counted = model.get_model_object("memory_usage_factor_conds")
+    if "time_dim_concat" not in counted:
+        model.add_object_patch("memory_usage_factor_conds", (*counted, "time_dim_concat"))
 
 
 class TrainingRun:
@@ -71,8 +98,8 @@ class TrainingRun:
             predict_masks=geometry.references > 0,
         )
 
-    def close_call(self, call: CallState, output: Tensor) -> None:
-        pass
+    def close_call(self, call: CallState) -> None:
+        """Nothing to do: the caller takes the logits from the CallState."""
 
     def _voices(self, roles: list[AudioRole], hearing: list[int], audio: Tensor) -> Voices:
         rows = row_index(hearing, len(roles), audio.device)

@@ -1,0 +1,116 @@
+"""Putting a cast into CONDITIONING, in keys that any Wan model of ComfyUI carries to its forward pass."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import comfy.conds
+
+from ..errors import InteractError
+from ..guidance import Cast
+from .call import AudioRole
+
+Conditioning = list[list[Any]]
+"""ComfyUI's CONDITIONING: entries [text tokens [1, L, C], dict]."""
+
+TEXT_WIDTH = 4096  # of umt5-xxl, Wan's text encoder
+
+
+def null_text() -> Conditioning:
+    """CONDITIONING that says nothing: one zero token.
+
+    How many there are makes no difference: equal tokens give equal keys, and attention over equal values is the value.
+    """
+    return [[torch.zeros(1, 1, TEXT_WIDTH), {}]]
+
+
+def attach_cast(
+    positive: Conditioning,
+    negative: Conditioning,
+    cast: Cast,
+    reference_latents: Tensor,
+    tracks: Tensor | None,
+) -> tuple[Conditioning, Conditioning]:
+    """Copies of positive and negative that carry the cast's pictures and voices.
+
+    reference_latents: [1, 16, N, H / 8, W / 8], one encoded picture per character as the VAE gives it (core's
+        `time_dim_concat`, as its WanPhantomSubjectToVideo does).
+    tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, mute last; F is the
+        cast's frames. None if nobody speaks: then nothing is injected.
+
+    The positive hears the voices, the negative gets no injection at all: training drops audio by leaving the injection
+    out, and this is the null condition that the network knows. Both see the references, as in core's
+    "negative_text" of that node. Raises InteractError for shapes that do not fit the cast and for NaN.
+    """
+    _check_references(cast, reference_latents)
+    audio = None
+    if any(cast.speaking):
+        audio = _with_sentinel(_checked_tracks(cast, tracks))
+    return (
+        _attach(positive, reference_latents, audio, AudioRole.VOICES),
+        _attach(negative, reference_latents, audio, AudioRole.NONE),
+    )
+
+
+def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
+    """A copy in which every entry that carries a cast hears `role`."""
+    return [
+        [text, _with_conds(values, {"interact_flag": _flag(role)})]
+        if "interact_flag" in values.get("model_conds", {})
+        else [text, values]
+        for text, values in conditioning
+    ]
+
+
+def _attach(conditioning: Conditioning, references: Tensor, audio: Tensor | None, role: AudioRole) -> Conditioning:
+    conds = {"interact_flag": _flag(role)}
+    if audio is not None:
+        conds["interact_audio"] = comfy.conds.CONDRegular(audio)
+    return [[text, {**_with_conds(values, conds), "time_dim_concat": references}] for text, values in conditioning]
+
+
+def _with_conds(values: dict[str, Any], conds: dict[str, comfy.conds.CONDRegular]) -> dict[str, Any]:
+    # The inner dict is shared by every copy of a conditioning that core made: never written to.
+    return {**values, "model_conds": {**values.get("model_conds", {}), **conds}}
+
+
+def _flag(role: AudioRole) -> comfy.conds.CONDRegular:
+    return comfy.conds.CONDRegular(torch.tensor([[role.value]]))
+
+
+def _with_sentinel(tracks: Tensor) -> Tensor:
+    """[S + 1, F, L, C] -> [1, S + 1, F + 1, L, C].
+
+    The frame axis stands third and is one longer than the video. Context windows slice every tensor whose third axis
+    is as long as the latent video (comfy/context_windows.py); this one they leave whole, for the run to index.
+    """
+    return torch.cat((tracks, torch.zeros_like(tracks[:, :1])), dim=1).unsqueeze(0)
+
+
+def _check_references(cast: Cast, latents: Tensor) -> None:
+    expected = (len(cast.characters), cast.height // 8, cast.width // 8)
+    found = (latents.shape[2], *latents.shape[3:]) if latents.ndim == 5 else tuple(latents.shape)
+    if found != expected:
+        raise InteractError(
+            f"The characters' encoded pictures have shape {list(latents.shape)}, expected [1, channels, "
+            f"{', '.join(map(str, expected))}]: encode one picture per character at the video's size with a Wan VAE."
+        )
+    if not bool(latents.isfinite().all()):
+        raise InteractError("An encoded character picture holds NaN or infinity: try another VAE or VAE precision.")
+
+
+def _checked_tracks(cast: Cast, tracks: Tensor | None) -> Tensor:
+    voices = sum(cast.speaking) + 1
+    if tracks is None or tracks.ndim != 4 or tuple(tracks.shape[:2]) != (voices, cast.frames):
+        found = None if tracks is None else list(tracks.shape)
+        raise InteractError(
+            f"The speech features have shape {found}, expected [{voices}, {cast.frames}, layers, channels]: one track "
+            "per speaking character and the mute track, one entry per video frame."
+        )
+    for number in range(voices):
+        if not bool(tracks[number].isfinite().all()):
+            names = [character.name for character in cast.characters if character.speech is not None]
+            whose = f"of {names[number]!r}" if number < len(names) else "of the mute track"
+            raise InteractError(f"The speech features {whose} hold NaN or infinity: load the recording again.")
+    return tracks

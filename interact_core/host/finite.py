@@ -1,0 +1,74 @@
+"""Where did the numbers stop being finite? A black video with no error is the worst answer (users.md, 8)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+GROUPS = 3
+
+
+class FiniteProbe:
+    """Notes the range of the hidden state at the end of each third of the blocks, without waiting for the device.
+
+    One probe serves one call of the diffusion model; `broken_blocks` is only asked after a bad output.
+    """
+
+    def __init__(self, blocks: int) -> None:
+        self._ends = [-(-blocks * group // GROUPS) - 1 for group in range(1, GROUPS + 1)]
+        self._notes: list[tuple[int, Tensor]] = []
+
+    def note(self, block: int, hidden: Tensor) -> None:
+        """hidden [B, L, D] after block number `block`."""
+        if block in self._ends:
+            # NaN and infinity both show in the extremes; a sum would overflow in float16 by itself.
+            self._notes.append((block, torch.stack(torch.aminmax(hidden.detach()))))
+
+    def broken_blocks(self) -> tuple[int, int] | None:
+        """First and last block of the first group whose output is not finite, or None if all are."""
+        first = 0
+        for end, extremes in self._notes:
+            if not bool(extremes.isfinite().all()):
+                return first, end
+            first = end + 1
+        return None
+
+
+def describe_breakdown(
+    step: int,
+    total_steps: int,
+    latent: Tensor,
+    probes: Sequence[FiniteProbe],
+    audio: Sequence[Tensor],
+    blocks: int,
+    half_precision: bool,
+    patched: bool,
+) -> str:
+    """The sentence for a step whose output is not finite: the step, the block group and the likely cause.
+
+    latent: what the step started from; audio: the projected audio tokens of this run; half_precision: the model
+    computes in float16; patched: the model carries a LoRA or other weight patches.
+    """
+    where = f"Sampling stopped: the output of step {step + 1} of {total_steps} is not finite"
+    if not bool(latent.isfinite().all()):
+        return f"{where}, and the latent it started from was not either: check the noise, the latent and the sampler."
+    if any(not bool(tokens.isfinite().all()) for tokens in audio):
+        return (
+            f"{where}; the adapter's audio tokens are the first that are not: the adapter file or the speech "
+            "features are damaged, load them again or try another recording."
+        )
+    broken = next(filter(None, (probe.broken_blocks() for probe in probes)), None)
+    place = f"first in blocks {broken[0]} to {broken[1]} of {blocks}" if broken else "after the last block"
+    if half_precision:
+        cause = (
+            "float16 has most likely overflowed: load the model with another weight dtype, or start ComfyUI "
+            "with --bf16-unet"
+        )
+    elif patched:
+        cause = "most likely a LoRA that does not belong to this model or is too strong: try without it"
+    else:
+        cause = (
+            "most likely the model file is damaged or an attention kernel fails: load the file again, or start "
+            "ComfyUI with --use-pytorch-cross-attention"
+        )
+    return f"{where} ({place}); {cause}."

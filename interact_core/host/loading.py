@@ -1,0 +1,140 @@
+"""Bringing the base model and the adapter into ComfyUI's own model management."""
+
+import logging
+import os
+
+import torch
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import comfy.sd
+from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanModel
+from comfy.model_patcher import ModelPatcher
+
+from ..adapter import Adapter, read_adapter
+from ..errors import InteractError
+from .hooks import install
+from .run import AdapterBinding
+
+logger = logging.getLogger(__name__)
+
+WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
+"""The choices of core's UNETLoader (nodes.py), by the same names."""
+
+KNOWN_LOOPS = (WanModel.forward_orig, VaceWanModel.forward_orig, CameraWanModel.forward_orig)
+"""Block loops whose token order the hooks were written for. Other Wan variants (S2V, HuMo, Animate, SCAIL, ...) place
+more tokens around the video."""
+
+
+def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> ModelPatcher:
+    """Load a Wan diffusion model as core's UNETLoader does, with the same choices of weight dtype.
+
+    Raises InteractError for a missing file, a pickle, a file ComfyUI does not know as a model, and a model that is
+    not Wan.
+    """
+    name = os.fspath(path)
+    if weight_dtype not in WEIGHT_DTYPES:
+        raise InteractError(f"The weight dtype is {weight_dtype!r}; choose one of {', '.join(WEIGHT_DTYPES)}.")
+    _refuse_foreign(name)
+    options: dict[str, object] = {}
+    if weight_dtype.startswith("fp8_e4m3fn"):
+        options["dtype"] = torch.float8_e4m3fn
+        if weight_dtype.endswith("_fast"):
+            options["fp8_optimizations"] = True
+    elif weight_dtype == "fp8_e5m2":
+        options["dtype"] = torch.float8_e5m2
+    try:
+        model = comfy.sd.load_diffusion_model(name, model_options=options)
+    except RuntimeError as error:  # core's word for a file whose model it cannot tell
+        raise InteractError(f"{name} is not a diffusion model that ComfyUI knows ({error}): choose a Wan model.") from error
+    check_base(model)
+    return model
+
+
+def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
+    """Load an adapter into a patcher of its own; `.model` is the Adapter, `.model.config` what its file says.
+
+    Raises InteractError as `read_adapter` does.
+    """
+    config, weights = read_adapter(path)
+    dtype = next(iter(weights.values())).dtype
+    adapter = Adapter(
+        config,
+        device=comfy.model_management.unet_offload_device(),
+        dtype=dtype,
+        operations=comfy.ops.manual_cast,
+    ).eval()
+    adapter.requires_grad_(False)
+    # By attribute: ComfyUI rebinds the class at start-up when it manages memory dynamically.
+    patcher = comfy.model_patcher.CoreModelPatcher(
+        adapter,
+        load_device=comfy.model_management.get_torch_device(),
+        offload_device=comfy.model_management.unet_offload_device(),
+    )
+    adapter.load_state_dict(weights, assign=patcher.is_dynamic())
+    return patcher
+
+
+def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 1.0) -> ModelPatcher:
+    """A clone of `model` that carries the adapter; `model` itself stays as it was.
+
+    strength: factor on the audio injection; at 0 nothing is injected, and masks are still predicted. A second adapter
+    takes the place of the first. Raises InteractError for a base that is not Wan or of another size than the adapter's.
+    """
+    check_base(model)
+    wan, config = model.get_model_object("diffusion_model"), adapter.model.config
+    if (wan.dim, len(wan.blocks)) != (config.model_width, config.model_blocks):
+        trained = f" (trained on {config.base})" if config.base else ""
+        raise InteractError(
+            f"The adapter{trained} is for a Wan model of width {config.model_width} with {config.model_blocks} blocks, "
+            f"but this one has width {wan.dim} and {len(wan.blocks)}: load the base that the adapter was trained on."
+        )
+    if not torch.isfinite(torch.tensor(strength)):
+        raise InteractError(f"The adapter strength is {strength}; use a finite number, 1 as it was trained.")
+    clone = model.clone()
+    install(clone, AdapterBinding(adapter, float(strength)))
+    return clone
+
+
+def check_base(model: ModelPatcher) -> None:
+    """Raise InteractError unless `model` is a Wan model whose blocks the hooks know."""
+    wan = getattr(model.model, "diffusion_model", None)
+    if not isinstance(wan, WanModel):
+        raise InteractError(
+            f"The model is a {type(model.model).__name__}, not Wan: load a Wan 2.1 text-to-video model "
+            "(Phantom-Wan is the one that knows reference pictures)."
+        )
+    if type(wan).forward_orig not in KNOWN_LOOPS:
+        raise InteractError(
+            f"The model is {type(wan).__name__}, a Wan variant with tokens of its own that InterActHuman does not "
+            "follow: load a Wan 2.1 text-to-video model."
+        )
+
+
+def check_references(model: ModelPatcher) -> None:
+    """Raise InteractError if the base cannot take reference pictures among its frames.
+
+    References pass through the patch embedding as plain latents; image-to-video bases expect a mask and an image
+    besides in every frame, and crash (host.md, "On I2V bases").
+    """
+    wan = model.get_model_object("diffusion_model")
+    channels = model.get_model_object("latent_format").latent_channels
+    if wan.in_dim != channels:
+        raise InteractError(
+            f"The model is an image-to-video base (its input has {wan.in_dim} channels, a plain latent {channels}), "
+            "which cannot take characters as references: load a text-to-video base such as Phantom-Wan."
+        )
+
+
+def _refuse_foreign(name: str) -> None:
+    """Refuse what is not a safetensors file by its first bytes, before anything opens it."""
+    if not os.path.isfile(name):
+        raise InteractError(f"{name} does not exist or is not a file: choose a Wan model in safetensors format.")
+    with open(name, "rb") as file:
+        start = file.read(9)
+    if start[8:9] != b"{":
+        raise InteractError(
+            f"{name} is not a safetensors file and was refused (a pickle can run code when it is opened): "
+            "choose a Wan model in safetensors format."
+        )

@@ -1,0 +1,248 @@
+"""The state of one sampling run. It is made when sampling starts and gone when it ends, however it ends."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import comfy.model_base
+from comfy.model_patcher import ModelPatcher
+
+from ..adapter import Adapter
+from ..errors import InteractError
+from ..guidance import Cast, GuidanceSettings, MaskHistory, MaskMemory, StageClock, blend_weights, guiding_masks
+from .attention import adapter_attention
+from .call import AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
+from .finite import FiniteProbe, describe_breakdown
+from .geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class AdapterBinding:
+    """Which adapter a MODEL carries, and how strongly its audio acts (1 = as trained)."""
+
+    patcher: ModelPatcher
+    strength: float
+
+    @property
+    def adapter(self) -> Adapter:
+        # Asked anew each time: under dynamic memory management the patcher may exchange its model.
+        return self.patcher.model
+
+
+class InteractRun:
+    """Masks, stage and caches of one sampling run.
+
+    The wrappers of hooks.py call it in this order: `begin_evaluation`, any number of `open_call` and `close_call`
+    (several conds, context windows, one thread per device), `end_evaluation`; and `end_step` after each sampler step.
+    """
+
+    def __init__(
+        self,
+        binding: AdapterBinding,
+        cast: Cast,
+        settings: GuidanceSettings,
+        model_patcher: ModelPatcher,
+        sigmas: Tensor,
+        references: Tensor | None,
+    ) -> None:
+        """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] as the model takes them."""
+        self._binding = binding
+        self._cast = cast
+        self._settings = settings
+        self._patcher = model_patcher
+        self._references = references
+        self._memory = MaskMemory(cast.latent_frames, settings)
+        # The model's OWN schedule: a node that shifts it must not move the boundary (method.md, "a place").
+        base = model_patcher.model
+        own = comfy.model_base.model_sampling(base.model_config, base.model_type)
+        self._clock = StageClock(settings.boundary, own.percent_to_sigma)
+        self._scheduled_steps = len(sigmas) - 1
+        self._step = 0
+        self._sigma = float("inf")
+        self._weights: Tensor | None = None  # [S + 1, B or 1, L or 1] of this evaluation; None: inject nothing
+        self._latent: Tensor | None = None  # what this evaluation started from
+        self._probes: list[FiniteProbe] = []
+        self._roles: dict[object, AudioRole] = {}  # by cond uuid
+        self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
+        self._lock = threading.Lock()
+
+    def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
+        """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: fix the weights it is guided by."""
+        self._sigma, self._latent = sigma, latent
+        self._probes = []
+        stage_two = self._clock.observe(sigma, self._step)
+        masks = guiding_masks(stage_two, self._settings, self._memory.masks, self._cast.layouts)
+        weights = blend_weights(masks, self._cast.speaking, self._settings)
+        if weights is not None:  # [S + 1, L] for the whole batch or [B, S + 1, L] for each item
+            weights = weights.unsqueeze(1) if weights.ndim == 2 else weights.transpose(0, 1)
+        self._weights = weights
+        self._memory.begin_evaluation()
+
+    def end_evaluation(self, output: Tensor) -> None:
+        """Commit the masks that the evaluation predicted. Raises InteractError if `output` is not finite."""
+        if not bool(torch.isfinite(output).all()):
+            raise InteractError(self._describe_breakdown())
+        self._memory.commit()
+
+    def end_step(self) -> None:
+        """The sampler reports one step done."""
+        self._memory.record(self._step, self._sigma)
+        self._step += 1
+
+    def finish(self) -> MaskHistory:
+        """The history of a run that has come to its end."""
+        if self._step == 0:  # a sampler without callbacks: keep what there is
+            self._memory.record(0, self._sigma)
+        return self._memory.history(self._cast, self._clock.boundary_step, self._step or self._scheduled_steps)
+
+    def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
+        """The references of one call, [B, C, N, H, W].
+
+        A context window slices every cond whose frame axis is as long as the video
+        (comfy/context_windows.py, slice_cond): as many references as latent frames would be taken for the video.
+        """
+        window = options.get("context_window")
+        if window is None or time_dim_concat is None or self._references is None:
+            return time_dim_concat
+        if self._references.shape[2] != window.total_frames:
+            return time_dim_concat
+        return self._references.to(time_dim_concat).expand(time_dim_concat.shape[0], -1, -1, -1, -1)
+
+    def open_call(
+        self, geometry: Geometry, x: Tensor, audio: Tensor | None, flag: Tensor, options: dict[str, Any]
+    ) -> CallState:
+        """State for one call on x [B, C, T, H, W], whose rows are the conds of options["uuids"], b rows each.
+
+        audio: [B, S + 1, F + 1, L, C] or None (nobody speaks); flag: [B, 1], an AudioRole value per row.
+        """
+        self._check_call(geometry, audio)
+        uuids = options.get("uuids") or [None] * x.shape[0]
+        each = x.shape[0] // len(uuids)
+        roles = [self._role(uuid, flag, number * each) for number, uuid in enumerate(uuids)]
+        listening = [row for row in range(x.shape[0]) if roles[row // each] is AudioRole.VOICES]
+        probe = FiniteProbe(self._binding.adapter.config.model_blocks)
+        with self._lock:
+            self._probes.append(probe)
+        return CallState(
+            geometry=geometry,
+            adapter=self._binding.adapter,
+            attention=adapter_attention(x.device),
+            voices=None if audio is None else self._voices(geometry, audio, uuids, roles, each),
+            predict_masks=bool(listening) and geometry.references > 0,
+            mask_rows=row_index(listening, x.shape[0], x.device),
+            probe=probe,
+        )
+
+    def close_call(self, call: CallState) -> None:
+        """Add the masks that the call predicted, averaged over its mask blocks, to this evaluation's."""
+        if not call.mask_logits:
+            return
+        geometry = call.geometry
+        masks = torch.stack([logits.sigmoid() for logits in call.mask_logits]).mean(0)  # [R, N, T*h*w]
+        masks = masks.unflatten(-1, (len(geometry.frames), geometry.height, geometry.width))
+        frames = geometry.frames[geometry.anchors :]
+        batch = self._latent.shape[0]
+        for part in masks[:, :, geometry.anchors :].split(batch):  # one part per cond that hears the voices
+            self._memory.add(part, frames)
+
+    def release(self) -> None:
+        """Let go of every tensor, for the case that something keeps the run."""
+        self._tokens.clear()
+        self._probes = []
+        self._weights = self._latent = self._references = None
+
+    def _check_call(self, geometry: Geometry, audio: Tensor | None) -> None:
+        if geometry.references != len(self._cast.characters):
+            raise InteractError(
+                f"The conditioning shows {geometry.references} reference pictures but the cast has "
+                f"{len(self._cast.characters)} characters: use the conditioning and the cast of one and the same node."
+            )
+        if audio is None:
+            return
+        config, tracks = self._binding.adapter.config, sum(self._cast.speaking) + 1
+        frames = config.temporal_stride * (self._cast.latent_frames - 1) + 1
+        if audio.shape[1] != tracks or audio.shape[2] != frames + 1:
+            raise InteractError(
+                f"The conditioning carries {audio.shape[1] - 1} voices over {audio.shape[2] - 1} frames but the "
+                f"cast has {tracks - 1} over {frames}: use the conditioning and the cast of one and the same node."
+            )
+        if tuple(audio.shape[3:]) != (config.audio_layers, config.audio_width):
+            raise InteractError(
+                f"The speech was encoded into {audio.shape[3]} layers of {audio.shape[4]} channels but the adapter "
+                f"was trained on {config.audio_layers} of {config.audio_width}: load the wav2vec2 that it was "
+                "trained with."
+            )
+
+    def _role(self, uuid: object, flag: Tensor, row: int) -> AudioRole:
+        """What a cond hears; read off the device once per cond and run."""
+        if uuid is None:
+            return AudioRole.of(float(flag[row, 0]))
+        if uuid not in self._roles:
+            self._roles[uuid] = AudioRole.of(float(flag[row, 0]))
+        return self._roles[uuid]
+
+    def _voices(
+        self, geometry: Geometry, audio: Tensor, uuids: Sequence[object], roles: Sequence[AudioRole], each: int
+    ) -> Voices | None:
+        """The audio of the conds that hear any; each cond has `each` rows of the batch, which all hear the same."""
+        strength = self._binding.strength * self._settings.audio_strength
+        tokens, weights, hearing = [], [], []
+        for number, (uuid, role) in enumerate(zip(uuids, roles)):
+            share = self._shares(role, geometry, audio.device)
+            if share is None or strength == 0.0:
+                continue
+            first = number * each
+            heard = self._audio_tokens(uuid, audio[first : first + 1], geometry)
+            tokens.append(heard.expand(-1, each, -1, -1, -1))
+            weights.append(share.expand(-1, each, -1))
+            hearing.extend(range(first, first + each))
+        if not hearing:
+            return None
+        length = max(share.shape[-1] for share in weights)
+        return Voices(
+            tokens=torch.cat(tokens, dim=1),
+            weights=torch.cat([share.expand(-1, -1, length) for share in weights], dim=1),
+            rows=row_index(hearing, audio.shape[0], audio.device),
+            strength=strength,
+        )
+
+    def _shares(self, role: AudioRole, geometry: Geometry, device: torch.device) -> Tensor | None:
+        """[S + 1, b or 1, T*h*w or 1] for a cond of this role and the frames of this call; None: inject nothing."""
+        if role is AudioRole.NONE or self._weights is None:
+            return None
+        if role is AudioRole.MUTE:
+            return mute_weights(self._weights.shape[0], device)
+        weights = self._weights
+        if weights.shape[-1] > 1 and not geometry.whole_video:
+            frames = weights.unflatten(-1, (geometry.total_frames, geometry.frame_tokens))
+            weights = frames[:, :, list(geometry.frames)].flatten(2)
+        return weights.to(device)
+
+    def _audio_tokens(self, uuid: object, audio: Tensor, geometry: Geometry) -> Tensor:
+        """audio [1, S + 1, F + 1, L, C] of the whole video -> tokens [S + 1, 1, T, n, context] of this call's frames.
+
+        The projector runs once per cond and device: its input does not change during a run.
+        """
+        key = (uuid, audio.device, audio.dtype)
+        tokens = self._tokens.get(key) if uuid is not None else None
+        if tokens is None:
+            tokens = project_tracks(self._binding.adapter, audio)
+            if uuid is not None:
+                self._tokens[key] = tokens
+        return tokens if geometry.whole_video else tokens[:, :, list(geometry.frames)]
+
+    def _describe_breakdown(self) -> str:
+        return describe_breakdown(
+            step=self._step,
+            total_steps=self._scheduled_steps,
+            latent=self._latent,
+            probes=self._probes,
+            audio=list(self._tokens.values()),
+            blocks=self._binding.adapter.config.model_blocks,
+            half_precision=self._patcher.model.get_dtype_inference() == torch.float16,
+            patched=bool(self._patcher.patches),
+        )

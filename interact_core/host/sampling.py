@@ -1,0 +1,119 @@
+"""One call from conditioning to latent and masks, as core's KSampler does it, with an audio scale apart from text's."""
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import latent_preview
+from comfy.model_patcher import ModelPatcher
+
+from ..guidance import Cast, GuidanceSettings, MaskHistory, MaskMemory
+from .call import AudioRole
+from .conditioning import Conditioning, with_role
+from .guidance import apply_guidance
+
+
+class VoiceGuider(comfy.samplers.CFGGuider):
+    """Three conds: voices, the same with mute everywhere, negative.
+
+    result = negative + cfg * (mute - negative) + audio_cfg * (voices - mute), the sum that core's DualCFGGuider forms
+    (comfy_extras/nodes_custom_sampler.py). With audio_cfg = cfg it differs from plain guidance only in what mute adds.
+    """
+
+    def __init__(self, model: ModelPatcher, cfg: float, audio_cfg: float) -> None:
+        super().__init__(model)
+        self.cfg = cfg
+        self.audio_cfg = audio_cfg
+
+    def set_conds(self, positive: Conditioning, negative: Conditioning) -> None:
+        self.inner_set_conds(
+            {"positive": positive, "muted": with_role(positive, AudioRole.MUTE), "negative": negative}
+        )
+
+    def predict_noise(
+        self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] = {}, seed: int | None = None  # noqa: B006
+    ) -> Tensor:
+        voices, muted, negative = (self.conds.get(name) for name in ("positive", "muted", "negative"))
+        if math.isclose(self.cfg, 1.0) and not model_options.get("disable_cfg1_optimization", False):
+            negative = None  # it would cancel out; core's guiders leave it out likewise
+        outputs = comfy.samplers.calc_cond_batch(
+            self.inner_model, [negative, muted, voices], x, timestep, model_options
+        )
+        text = comfy.samplers.cfg_function(
+            self.inner_model,
+            outputs[1],
+            outputs[0],
+            self.cfg,
+            x,
+            timestep,
+            model_options=model_options,
+            cond=muted,
+            uncond=negative,
+        )
+        return text + self.audio_cfg * (outputs[2] - outputs[1])
+
+
+def sample(
+    model: ModelPatcher,
+    positive: Conditioning,
+    negative: Conditioning,
+    latent: dict[str, Any],
+    cast: Cast,
+    settings: GuidanceSettings,
+    seed: int,
+    steps: int,
+    cfg: float,
+    audio_cfg: float | None,
+    sampler: str,
+    scheduler: str,
+    denoise: float = 1.0,
+) -> tuple[dict[str, Any], MaskHistory]:
+    """Sample `latent` (a LATENT dict) guided for `cast`; returns the LATENT and the masks of the run.
+
+    The same as core's KSampler on the guided model, bit for bit, when `audio_cfg` is None: one scale for text and audio
+    together, as in the paper. Raises InteractError as `apply_guidance` and the run do.
+    """
+    guided, handle = apply_guidance(model, cast, settings)
+    image = comfy.sample.fix_empty_latent_channels(
+        guided,
+        latent["samples"],
+        latent.get("downscale_ratio_spacial"),
+        latent.get("downscale_ratio_temporal"),
+    )
+    schedule = comfy.samplers.KSampler(
+        guided,
+        steps=steps,
+        device=guided.load_device,
+        sampler=sampler,
+        scheduler=scheduler,
+        denoise=denoise,
+        model_options=guided.model_options,
+    )
+    if audio_cfg is None:
+        guider = comfy.samplers.CFGGuider(guided)
+        guider.set_cfg(cfg)
+    else:
+        guider = VoiceGuider(guided, cfg, audio_cfg)
+    guider.set_conds(positive, negative)
+    samples = guider.sample(
+        comfy.sample.prepare_noise(image, seed, latent.get("batch_index")),
+        image,
+        comfy.samplers.sampler_object(schedule.sampler),
+        schedule.sigmas,
+        denoise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(guided, steps),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    # At denoise 0 there are no steps: core hands the latent back and nothing has run.
+    history = handle.history or MaskMemory(cast.latent_frames, settings).history(cast, -1, 0)
+    result = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio")}
+    result["samples"] = samples.to(
+        device=comfy.model_management.intermediate_device(), dtype=comfy.model_management.intermediate_dtype()
+    )
+    return result, history
