@@ -153,6 +153,16 @@ def empty_latent(cast: Cast, batch: int = 1) -> dict[str, Tensor]:
     return {"samples": torch.zeros(batch, 16, cast.latent_frames, 2 * ROWS, 2 * COLUMNS)}
 
 
+def guider_sample(guider: comfy.samplers.CFGGuider, latent: dict[str, Tensor], steps: int = 3) -> Tensor:
+    """Core's way from GUIDER to samples (SamplerCustomAdvanced)."""
+    from comfy_extras.nodes_custom_sampler import BasicScheduler, RandomNoise, SamplerCustomAdvanced
+
+    comfy.utils.set_progress_bar_enabled(False)
+    sigmas = BasicScheduler.execute(guider.model_patcher, "simple", steps, 1.0)[0]
+    sampler = comfy.samplers.sampler_object("euler")
+    return SamplerCustomAdvanced.execute(RandomNoise.execute(5)[0], guider, sampler, sigmas, latent)[0]["samples"]
+
+
 def core_sample(
     model: ModelPatcher,
     positive: list,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from comfy.model_patcher import ModelPatcher
@@ -42,6 +43,9 @@ def diffusion_model_wrapper(
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     time_dim_concat = run.references_for(time_dim_concat, transformer_options)
     geometry = geometry_of_call(executor.class_obj, x, time_dim_concat, transformer_options, kwargs)
+    if geometry.references and "vace_context" in kwargs:
+        # VACE adds its control to the whole sequence, but was given none for the references: say nothing there.
+        kwargs["vace_context"] = F.pad(kwargs["vace_context"], (0, 0, 0, 0, 0, geometry.references))
     call = run.open_call(geometry, x, audio, flag, transformer_options)
     transformer_options[CALL_KEY] = call
     output = executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
