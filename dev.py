@@ -317,13 +317,18 @@ def child_command(paths: Paths, command: str, words: list[str]) -> list[str]:
     return [str(paths.python), "-c", RUN_MODULE, module, *words]
 
 
+def shell_code(code: int) -> int:
+    """A child's exit code as a shell gives it: 128 + the signal's number for one that a signal ended."""
+    return code if code >= 0 else 128 - code
+
+
 def run_child(command: list[str], environment: dict[str, str]) -> int:
     """Runs the child in the repository's root and hands its exit code on; told to end, it ends the child."""
     child = subprocess.Popen(command, cwd=ROOT, env=environment)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     while True:
         try:
-            return child.wait()
+            return shell_code(child.wait())
         except KeyboardInterrupt:
             continue  # Ctrl-C reached the child as well: let it clean up and end by itself
 

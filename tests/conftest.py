@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -52,6 +53,11 @@ import torch  # noqa: E402  (only now: the path has to be right first)
 torch.set_num_threads(min(2, torch.get_num_threads()))
 # The pack loads from local files alone: a call to the hub has to fail here, not to succeed quietly.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_report_header() -> str:
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers")]
+    return f"ComfyUI in {os.environ.get('INTERACT_COMFYUI', 'PYTHONPATH')}, {', '.join(versions)}"
 
 
 @pytest.fixture(scope="session")

@@ -74,11 +74,14 @@ def test_a_second_set_up_runs_nothing_and_says_nothing(dev, paths, no_commands, 
     assert capsys.readouterr().out == ""
 
 
-def test_changed_requirements_install_again(dev, paths, no_commands) -> None:
+def test_changed_requirements_install_again(dev, paths, no_commands, monkeypatch) -> None:
     finish_all_stages(dev, paths)
     paths.requirement_files[1].write_text("transformers\nsafetensors\n")
-    with pytest.raises(AssertionError, match="set-up ran .*install"):
-        dev.set_up(paths)
+    installs: list[tuple] = []
+    monkeypatch.setattr(dev, "uv_pip_install", lambda _, *words: installs.append(words))
+    dev.set_up(paths)
+    dev.set_up(paths)
+    assert len(installs) == 1 and set(dev.TORCH) < set(installs[0])
 
 
 def test_an_install_that_fails_leaves_no_stamp(dev, paths, monkeypatch) -> None:
@@ -188,6 +191,10 @@ def test_a_module_is_run_without_the_working_folder_on_its_path(dev, tmp_path) -
 
 def test_the_exit_code_is_the_childs(dev) -> None:
     assert dev.run_child([sys.executable, "-c", "raise SystemExit(7)"], dict(os.environ)) == 7
+
+
+def test_a_child_ended_by_a_signal_gives_the_shells_code(dev) -> None:
+    assert dev.shell_code(-15) == 143 and dev.shell_code(3) == 3
 
 
 def test_every_command_is_in_the_help(dev, capsys) -> None:

@@ -1,4 +1,4 @@
-"""What the registry and a user's ComfyUI rely on: bounds, licence, what is shipped, which room imports which."""
+"""What the registry and a user's ComfyUI rely on: bounds, licence, what is shipped; and the rooms' order."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ else:  # pytest brings it for 3.10
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras"}
 COMFYUI |= {"execution", "folder_paths", "nodes", "server"}
-# What each room may import, house.md: nodes -> host -> guidance, adapter, speech; theatre, training and metrics
-# stand beside host, and nothing that a node needs imports them.
+# What each room may import (house.md): nodes -> host -> guidance, adapter, speech. Theatre, training and
+# metrics stand beside host, and nothing that a node needs imports them.
 MAY_IMPORT = {
     "adapter": {"adapter"},
     "guidance": {"guidance", "adapter", "speech"},

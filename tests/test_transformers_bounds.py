@@ -19,13 +19,17 @@ def oldest(root: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
 
 
+def bound_of(root: Path) -> str:
+    return re.search(r"^transformers>=(\S+)$", (root / "requirements.txt").read_text(), re.M)[1]
+
+
 def test_the_two_are_the_bound_and_a_newer_one(root: Path, oldest: dict[str, str]) -> None:
     import transformers
 
     script = "import transformers; print(transformers.__version__)"
     command = [sys.executable, "-c", script]
     found = subprocess.run(command, env=oldest, capture_output=True, text=True, check=True)
-    bound = re.search(r"^transformers>=(\S+)$", (root / "requirements.txt").read_text(), re.M)[1]
+    bound = bound_of(root)
     assert found.stdout.strip() == bound
     assert int(transformers.__version__.split(".")[0]) > int(bound.split(".")[0])
 
@@ -33,6 +37,7 @@ def test_the_two_are_the_bound_and_a_newer_one(root: Path, oldest: dict[str, str
 def test_speech_on_the_oldest(root: Path, oldest: dict[str, str]) -> None:
     files = [str(file) for file in sorted((root / "tests").glob("test_speech*.py"))]
     assert files, "there are no speech tests to run"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     run = subprocess.run(command, cwd=root, env=oldest, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    assert f"transformers {bound_of(root)}" in run.stdout  # the header that tests/conftest.py writes
