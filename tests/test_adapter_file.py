@@ -38,8 +38,11 @@ def refused(path: Path, *parts: str) -> None:
         read_adapter(path)
     sentence = str(caught.value)
     assert str(path) in sentence and "\n" not in sentence
+    told = sentence.replace(
+        str(path), ""
+    )  # pytest's folder bears the test's name, and so perhaps the very word
     for part in parts:
-        assert part in sentence
+        assert part in told
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16])
