@@ -48,7 +48,10 @@ def plain_weights(model: torch.nn.Module) -> dict[str, Tensor]:
 
 def older_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same weights as public *ForCTC files name them."""
-    halves = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    halves = {
+        "parametrizations.weight.original0": "weight_g",
+        "parametrizations.weight.original1": "weight_v",
+    }
     renamed = {}
     for key, value in weights.items():
         for new, old in halves.items():
@@ -87,5 +90,5 @@ def burst(seconds: float, at: float, rate: int = RATE, width: float = 0.02) -> T
     """[samples] of silence with one noise burst, `width` seconds long and centred at `at`."""
     sound = torch.zeros(round(seconds * rate))
     first, length = round((at - width / 2) * rate), round(width * rate)
-    sound[first:first + length] = noise(1, rate)[:length] * 5
+    sound[first : first + length] = noise(1, rate)[:length] * 5
     return sound

@@ -9,10 +9,23 @@ from torch import Tensor
 
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.speech import encode
-from interacthuman.interact_core.speech.encode import encode_silence, encode_speech, encode_states, states_to_frames
+from interacthuman.interact_core.speech.encode import (
+    encode_silence,
+    encode_speech,
+    encode_states,
+    states_to_frames,
+)
 from interacthuman.interact_core.speech.sound import check_waveform, resample
 from interacthuman.interact_core.speech.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
-from interacthuman.tests.speech_support import RATE, SMALL, burst, noise, random_wav2vec2, save_folder, syllables
+from interacthuman.tests.speech_support import (
+    RATE,
+    SMALL,
+    burst,
+    noise,
+    random_wav2vec2,
+    save_folder,
+    syllables,
+)
 
 FRAME = 0.04  # seconds
 
@@ -48,8 +61,13 @@ def relative(found: Tensor, expected: Tensor) -> float:
 
 # Shapes and timing
 
-@pytest.mark.parametrize("seconds, fps, frames", [(1.0, 25, 25), (1.01, 25, 26), (2.0, 16, 32), (0.001, 25, 1)])
-def test_one_feature_per_video_frame(encoder: Wav2Vec2Encoder, seconds: float, fps: float, frames: int) -> None:
+
+@pytest.mark.parametrize(
+    "seconds, fps, frames", [(1.0, 25, 25), (1.01, 25, 26), (2.0, 16, 32), (0.001, 25, 1)]
+)
+def test_one_feature_per_video_frame(
+    encoder: Wav2Vec2Encoder, seconds: float, fps: float, frames: int
+) -> None:
     speech = encode_speech(encoder, noise(seconds)[None], RATE, fps)
     assert speech.features.shape == (frames, SMALL["num_hidden_layers"] + 1, SMALL["hidden_size"])
     assert speech.mute.shape == speech.features.shape[1:]
@@ -96,6 +114,7 @@ def test_burst_lights_up_its_own_frame(
 
 # What must not change the features
 
+
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 96000])
 def test_sample_rate_does_not_matter(encoder: Wav2Vec2Encoder, rate: int) -> None:
     expected = encode_speech(encoder, syllables(2.0)[None], RATE).features
@@ -135,12 +154,15 @@ def test_normalisation_is_that_of_transformers(encoder: Wav2Vec2Encoder) -> None
     from transformers import Wav2Vec2FeatureExtractor
 
     sound = syllables(1.0) + 0.3
-    normal = Wav2Vec2FeatureExtractor(do_normalize=True)(sound.numpy(), sampling_rate=RATE, return_tensors="pt")
+    normal = Wav2Vec2FeatureExtractor(do_normalize=True)(
+        sound.numpy(), sampling_rate=RATE, return_tensors="pt"
+    )
     expected = encoder.hidden_states(normal["input_values"][0])
     torch.testing.assert_close(encode_states(encoder, sound), expected, atol=1e-4, rtol=1e-4)
 
 
 # Silence
+
 
 def test_mute_is_encoded_silence(encoder: Wav2Vec2Encoder) -> None:
     mute = encode_silence(encoder)
@@ -154,6 +176,7 @@ def test_mute_is_encoded_silence(encoder: Wav2Vec2Encoder) -> None:
 
 
 # Long recordings
+
 
 @pytest.mark.parametrize("seconds", [60.02, 89.99, 90.05, 121.0])
 def test_pieces_of_a_long_recording_join_without_seam(seconds: float) -> None:
@@ -176,6 +199,7 @@ def test_pieces_are_close_to_one_pass(encoder: Wav2Vec2Encoder, monkeypatch: pyt
 
 
 # What is refused
+
 
 @pytest.mark.parametrize(
     "waveform, rate, said",
@@ -200,7 +224,9 @@ def test_sound_that_is_none_is_refused_in_one_sentence(
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("numbers", [{"fps": 0}, {"fps": float("nan")}, {"start": float("nan")}, {"gain": math.inf}])
+@pytest.mark.parametrize(
+    "numbers", [{"fps": 0}, {"fps": float("nan")}, {"start": float("nan")}, {"gain": math.inf}]
+)
 def test_numbers_that_are_none_are_refused(encoder: Wav2Vec2Encoder, numbers: dict[str, float]) -> None:
     with pytest.raises(InteractError):
         encode_speech(encoder, torch.zeros(1, 1000), RATE, **numbers)
@@ -215,6 +241,15 @@ def test_package_imports_nothing_heavy(root: Path) -> None:
     """transformers and torchaudio come in when a speech does, not with the pack."""
     for source in (root / "interact_core" / "speech").glob("*.py"):
         for line in source.read_text(encoding="utf-8").splitlines():
-            assert not line.startswith(("import transformers", "from transformers", "import torchaudio",
-                                        "from torchaudio", "import safetensors", "from safetensors", "import comfy",
-                                        "from comfy")), f"{source.name}: {line}"
+            assert not line.startswith(
+                (
+                    "import transformers",
+                    "from transformers",
+                    "import torchaudio",
+                    "from torchaudio",
+                    "import safetensors",
+                    "from safetensors",
+                    "import comfy",
+                    "from comfy",
+                )
+            ), f"{source.name}: {line}"

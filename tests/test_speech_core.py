@@ -27,7 +27,7 @@ from interacthuman.tests.speech_support import (
     syllables,
 )
 
-# What core's class can build at any width: 512 channels of convolution, heads of 64, MLP of four times the width.
+# What core's class can build at any width: 512 channels of convolution, heads of 64, an MLP four times wider.
 CORE_BASE = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512}
 CORE_LARGE = {**CORE_BASE, "feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
 
@@ -49,20 +49,36 @@ def through_core(encoder: object, waveform: torch.Tensor, rate: int = RATE) -> d
 
 def assert_same_layers(found: dict, expected: dict) -> None:
     assert len(found["encoded_audio_all_layers"]) == len(expected["encoded_audio_all_layers"])
-    for index, (ours, theirs) in enumerate(zip(found["encoded_audio_all_layers"], expected["encoded_audio_all_layers"])):
-        torch.testing.assert_close(ours, theirs.float(), atol=2e-3, rtol=1e-3, msg=lambda m, i=index: f"layer {i}: {m}")
-    torch.testing.assert_close(found["encoded_audio"], expected["encoded_audio"].float(), atol=2e-3, rtol=1e-3)
+    for index, (ours, theirs) in enumerate(
+        zip(found["encoded_audio_all_layers"], expected["encoded_audio_all_layers"])
+    ):
+        torch.testing.assert_close(
+            ours, theirs.float(), atol=2e-3, rtol=1e-3, msg=lambda m, i=index: f"layer {i}: {m}"
+        )
+    torch.testing.assert_close(
+        found["encoded_audio"], expected["encoded_audio"].float(), atol=2e-3, rtol=1e-3
+    )
     assert found["audio_samples"] == expected["audio_samples"]
 
 
 # Golden: core's wav2vec2 and transformers' on one random model
 
+
 @pytest.mark.parametrize("layout, large", [(CORE_BASE, False), (CORE_LARGE, True)], ids=["base", "large"])
 def test_both_layouts_give_cores_features(layout: dict, large: bool, tmp_path: Path) -> None:
     weights = plain_weights(random_wav2vec2(**layout))
-    theirs = core.AudioEncoderModel({"model_type": "wav2vec2", "embed_dim": 128, "num_heads": 2, "num_layers": 2,
-                                     "conv_norm": large, "conv_bias": large, "do_normalize": large,
-                                     "do_stable_layer_norm": large})
+    theirs = core.AudioEncoderModel(
+        {
+            "model_type": "wav2vec2",
+            "embed_dim": 128,
+            "num_heads": 2,
+            "num_layers": 2,
+            "conv_norm": large,
+            "conv_bias": large,
+            "do_normalize": large,
+            "do_stable_layer_norm": large,
+        }
+    )
     missing, unexpected = theirs.load_sd(weights)
     assert not missing and not unexpected
     path = save_file(tmp_path / "one.safetensors", weights)
@@ -88,6 +104,7 @@ def test_true_base_file_gives_cores_features(tmp_path: Path) -> None:
 
 # Our AUDIO_ENCODER
 
+
 def test_output_is_cores_and_carries_the_speech(audio_encoder: InterActAudioEncoder, folder: Path) -> None:
     sound = syllables(1.0, 48000).expand(1, 2, -1)
     output = through_core(audio_encoder, sound, 48000)
@@ -102,7 +119,9 @@ def test_output_is_cores_and_carries_the_speech(audio_encoder: InterActAudioEnco
 
 
 def test_start_gain_and_fps_reach_the_speech(audio_encoder: InterActAudioEncoder) -> None:
-    speech = from_encoder_output(audio_encoder.encode_audio(noise(1.0)[None], RATE, fps=16, start=0.5, gain=2.0), 24)
+    speech = from_encoder_output(
+        audio_encoder.encode_audio(noise(1.0)[None], RATE, fps=16, start=0.5, gain=2.0), 24
+    )
     assert (speech.fps, speech.start, speech.features.shape[0]) == (16.0, 0.5, 16)
     assert torch.equal(speech.waveform, 2 * noise(1.0)[None])
 
@@ -124,12 +143,15 @@ def test_activation_estimate_is_bounded_for_long_sound(audio_encoder: InterActAu
     assert estimate(600.0) <= estimate(60.0)
 
 
-@pytest.mark.parametrize("waveform, rate, said", [
-    (torch.full((1, 1, 100), float("nan")), RATE, "NaN"),
-    (torch.zeros(1, 1, 0), RATE, "empty"),
-    (torch.zeros(1, 1, 100), 0, "0 Hz"),
-    (torch.zeros(2, 1, 100), RATE, "batch"),
-])
+@pytest.mark.parametrize(
+    "waveform, rate, said",
+    [
+        (torch.full((1, 1, 100), float("nan")), RATE, "NaN"),
+        (torch.zeros(1, 1, 0), RATE, "empty"),
+        (torch.zeros(1, 1, 100), 0, "0 Hz"),
+        (torch.zeros(2, 1, 100), RATE, "batch"),
+    ],
+)
 def test_bad_sound_is_refused_in_cores_node_too(
     audio_encoder: InterActAudioEncoder, waveform: torch.Tensor, rate: int, said: str
 ) -> None:
@@ -143,6 +165,7 @@ def test_folder_says_whether_to_normalise_here_too(tmp_path: Path) -> None:
 
 
 # Core's output, where ours is expected
+
 
 def core_output(states: torch.Tensor, samples: int) -> dict:
     layers = [layer[None] for layer in states.unbind(1)]
@@ -162,7 +185,7 @@ def test_cores_output_becomes_the_same_features(folder: Path) -> None:
 def test_quietest_states_are_those_of_the_pause(folder: Path) -> None:
     encoder = load_wav2vec2(folder)
     spoken = noise(3.0)
-    spoken[RATE:RATE + RATE // 2] = 0
+    spoken[RATE : RATE + RATE // 2] = 0
     states = encode_states(encoder, spoken)
     pause = states[55:70].mean(0)  # well inside 1.0 to 1.5 s
     quiet = quiet_mean(states)
@@ -175,13 +198,16 @@ def test_very_short_output_of_core(length: int) -> None:
     assert speech.features.isfinite().all() and speech.mute.shape == (2, 8)
 
 
-@pytest.mark.parametrize("output, said", [
-    ({}, "no hidden states"),
-    ({"encoded_audio_all_layers": [], "audio_samples": 1}, "no hidden states"),
-    ({"encoded_audio_all_layers": [torch.zeros(1, 5, 8)]}, "no hidden states"),
-    (core_output(torch.full((5, 2, 8), float("nan")), 1600), "NaN"),
-    ({"encoded_audio_all_layers": [torch.zeros(2, 5, 8)], "audio_samples": 1600}, "not a batch"),
-])
+@pytest.mark.parametrize(
+    "output, said",
+    [
+        ({}, "no hidden states"),
+        ({"encoded_audio_all_layers": [], "audio_samples": 1}, "no hidden states"),
+        ({"encoded_audio_all_layers": [torch.zeros(1, 5, 8)]}, "no hidden states"),
+        (core_output(torch.full((5, 2, 8), float("nan")), 1600), "NaN"),
+        ({"encoded_audio_all_layers": [torch.zeros(2, 5, 8)], "audio_samples": 1600}, "not a batch"),
+    ],
+)
 def test_foreign_output_is_refused(output: dict, said: str) -> None:
     with pytest.raises(InteractError, match=said):
         from_encoder_output(output)

@@ -21,8 +21,13 @@ from interacthuman.tests.speech_support import (
 )
 
 # The two public layouts, thinner: what tells them apart is in the shapes.
-BASE = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 192,
-        "conv_dim": (32,) * 7}
+BASE = {
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 192,
+    "conv_dim": (32,) * 7,
+}
 LARGE = {**BASE, "feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
 
 
@@ -46,7 +51,9 @@ def states_of(model: torch.nn.Module) -> torch.Tensor:
     """[T, L, C] of transformers' own model, its last state after the final norm in every version."""
     with torch.no_grad():
         output = model(noise(0.5)[None], output_hidden_states=True)
-    return torch.stack([*(state[0] for state in output.hidden_states[:-1]), output.last_hidden_state[0]], dim=1)
+    return torch.stack(
+        [*(state[0] for state in output.hidden_states[:-1]), output.last_hidden_state[0]], dim=1
+    )
 
 
 def assert_same(encoder: Wav2Vec2Encoder, model: torch.nn.Module) -> None:
@@ -71,8 +78,15 @@ def test_folder_says_whether_to_normalise(small: torch.nn.Module, tmp_path: Path
 def test_fields_of_another_version_or_run_are_ignored(small: torch.nn.Module, tmp_path: Path) -> None:
     save_folder(small, tmp_path)
     path = tmp_path / "config.json"
-    strange = {"attn_implementation": "flash_attention_2", "gradient_checkpointing": True, "torch_dtype": "float16",
-               "output_attentions": True, "add_adapter": True, "mask_time_prob": 0.5, "of_the_future": {"x": [1]}}
+    strange = {
+        "attn_implementation": "flash_attention_2",
+        "gradient_checkpointing": True,
+        "torch_dtype": "float16",
+        "output_attentions": True,
+        "add_adapter": True,
+        "mask_time_prob": 0.5,
+        "of_the_future": {"x": [1]},
+    }
     path.write_text(json.dumps({**json.loads(path.read_text()), **strange}))
     assert_same(load_wav2vec2(tmp_path), small)
 
@@ -92,7 +106,9 @@ def test_file_with_configuration_in_its_header(small: torch.nn.Module, tmp_path:
 
 
 @pytest.mark.parametrize("layout", [BASE, LARGE], ids=["base", "large"])
-@pytest.mark.parametrize("names", [plain_weights, lambda model: older_names(plain_weights(model))], ids=["new", "old"])
+@pytest.mark.parametrize(
+    "names", [plain_weights, lambda model: older_names(plain_weights(model))], ids=["new", "old"]
+)
 def test_file_without_configuration(layout: dict, names: object, tmp_path: Path) -> None:
     model = random_wav2vec2(**layout)
     assert_same(load_wav2vec2(save_file(tmp_path / "bare.safetensors", names(model))), model)
@@ -102,8 +118,15 @@ def test_public_sizes_are_read_off_the_shapes() -> None:
     """The fields in which facebook/wav2vec2-base and -large-lv60 differ from each other."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    large = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
-             "feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
+    large = {
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+    }
     for public in (Wav2Vec2Config(), Wav2Vec2Config(**large)):
         with torch.device("meta"):
             weights = Wav2Vec2Model(public).state_dict()
@@ -141,9 +164,15 @@ def test_folder_without_configuration(small: torch.nn.Module, tmp_path: Path) ->
     assert "no config.json" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("text, said", [("{", "not JSON"), ("[]", "not a JSON object"),
-                                        ('{"model_type": "hubert"}', "type hubert"),
-                                        ('{"conv_dim": [1], "conv_kernel": [2, 3]}', "no model")])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"model_type": "hubert"}', "type hubert"),
+        ('{"conv_dim": [1], "conv_kernel": [2, 3]}', "no model"),
+    ],
+)
 def test_configuration_that_is_none(small: torch.nn.Module, tmp_path: Path, text: str, said: str) -> None:
     save_folder(small, tmp_path)
     (tmp_path / "config.json").write_text(text)

@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.interact_core.speech.timeline import features_on_timeline, frames_for, mix_dialogue, snap_frames
+from interacthuman.interact_core.speech.timeline import (
+    features_on_timeline,
+    frames_for,
+    mix_dialogue,
+    snap_frames,
+)
 from interacthuman.interact_core.speech.types import Speech
 
 RATE = 16000
@@ -16,8 +21,14 @@ RATE = 16000
 def speech_of(features: Tensor, start: float = 0.0, fps: float = 25.0) -> Speech:
     """Speech with [F, 1, 1] features; silence is -1."""
     frames = features.shape[0]
-    return Speech(features.view(-1, 1, 1), torch.full((1, 1), -1.0), fps, torch.zeros(1, round(frames / fps * RATE)),
-                  RATE, start)
+    return Speech(
+        features.view(-1, 1, 1),
+        torch.full((1, 1), -1.0),
+        fps,
+        torch.zeros(1, round(frames / fps * RATE)),
+        RATE,
+        start,
+    )
 
 
 def sound_of(waveform: Tensor, rate: int = RATE, start: float = 0.0) -> Speech:
@@ -39,12 +50,15 @@ def test_shorter_is_padded_with_encoded_silence_and_longer_is_cut() -> None:
     assert on_timeline(speech_of(torch.tensor([1.0, 2.0, 3.0])), 2) == [1, 2]
 
 
-@pytest.mark.parametrize("start, expected", [
-    (0.08, [-1, -1, 1, 2, 3, -1]),
-    (-0.04, [2, 3, -1, -1, -1, -1]),
-    (10.0, [-1] * 6),
-    (-10.0, [-1] * 6),
-])
+@pytest.mark.parametrize(
+    "start, expected",
+    [
+        (0.08, [-1, -1, 1, 2, 3, -1]),
+        (-0.04, [2, 3, -1, -1, -1, -1]),
+        (10.0, [-1] * 6),
+        (-10.0, [-1] * 6),
+    ],
+)
 def test_start_moves_the_speech(start: float, expected: list[float]) -> None:
     assert on_timeline(speech_of(torch.tensor([1.0, 2.0, 3.0]), start), 6) == expected
 
@@ -89,27 +103,38 @@ def test_silence_without_an_encoder_and_mixed_encoders_are_refused() -> None:
 
 # The dialogue
 
+
 def test_mix_is_the_sum_at_the_start_times() -> None:
     first, second = 0.1 * torch.ones(1, RATE), 0.2 * torch.ones(1, RATE)
     mixed, rate = mix_dialogue([sound_of(first), sound_of(second, start=0.5)], 49, 25.0)
     assert rate == RATE and mixed.shape == (1, round(49 / 25 * RATE))
     half = RATE // 2
-    for place, level in ((0, 0.1), (half - 1, 0.1), (half, 0.3), (RATE - 1, 0.3), (RATE, 0.2), (3 * half - 1, 0.2),
-                         (3 * half, 0.0), (-1, 0.0)):
+    for place, level in (
+        (0, 0.1),
+        (half - 1, 0.1),
+        (half, 0.3),
+        (RATE - 1, 0.3),
+        (RATE, 0.2),
+        (3 * half - 1, 0.2),
+        (3 * half, 0.0),
+        (-1, 0.0),
+    ):
         assert mixed[0, place].item() == pytest.approx(level, abs=1e-6), place
 
 
 def test_mix_cuts_what_lies_outside_the_video() -> None:
     ramp = torch.linspace(0, 0.9, 2 * RATE)[None]
     mixed, _ = mix_dialogue([sound_of(ramp, start=-0.5)], 25, 25.0)
-    assert torch.equal(mixed, ramp[:, RATE // 2:RATE // 2 + RATE])
+    assert torch.equal(mixed, ramp[:, RATE // 2 : RATE // 2 + RATE])
     mixed, _ = mix_dialogue([sound_of(ramp, start=99.0), sound_of(ramp, start=-99.0)], 25, 25.0)
     assert mixed.shape == (1, RATE) and not mixed.any()
 
 
 @pytest.mark.parametrize("frames, fps", [(1, 25.0), (33, 24.0), (81, 16.0), (29, 29.97)])
 def test_mix_is_exactly_as_long_as_the_video(frames: int, fps: float) -> None:
-    mixed, rate = mix_dialogue([sound_of(torch.ones(1, 999), 44100), sound_of(torch.ones(1, 99999), 8000)], frames, fps)
+    mixed, rate = mix_dialogue(
+        [sound_of(torch.ones(1, 999), 44100), sound_of(torch.ones(1, 99999), 8000)], frames, fps
+    )
     assert rate == 44100 and mixed.shape[-1] == round(frames / fps * rate)
 
 
@@ -145,7 +170,10 @@ def test_nobody_speaks() -> None:
 
 # The length
 
-@pytest.mark.parametrize("frames, snapped", [(0, 1), (1, 1), (2, 5), (5, 5), (6, 9), (24, 25), (25, 25), (26, 29)])
+
+@pytest.mark.parametrize(
+    "frames, snapped", [(0, 1), (1, 1), (2, 5), (5, 5), (6, 9), (24, 25), (25, 25), (26, 29)]
+)
 def test_length_is_snapped_up(frames: int, snapped: int) -> None:
     assert snap_frames(frames) == snapped
 

@@ -12,8 +12,8 @@ from ..speech.from_core import LAYERS_KEY, SAMPLES_KEY, SPEECH_KEY
 from ..speech.sound import check_waveform
 from ..speech.wav2vec2 import SAMPLE_RATE, Wav2Vec2Encoder, load_wav2vec2
 
-# Before the convolutions have shortened the sound, the first of them is the largest thing alive: its output, the
-# normalised one and the activation, in float32.
+# Before the convolutions have shortened the sound, the first of them is the largest thing alive: its output,
+# the normalised one and the activation, in float32.
 ACTIVATION_COPIES = 3
 
 
@@ -28,7 +28,8 @@ class InterActAudioEncoder:
         self.dtype = torch.float32
         self.model_sample_rate = SAMPLE_RATE
         self.load_device = comfy.model_management.text_encoder_device()
-        # Not CoreModelPatcher: its dynamic form streams the weights of comfy.ops layers, and transformers' are torch's.
+        # Not CoreModelPatcher: its dynamic form streams the weights of comfy.ops layers only, and these are
+        # torch's.
         self.patcher = comfy.model_patcher.ModelPatcher(
             encoder,
             load_device=self.load_device,
@@ -44,8 +45,9 @@ class InterActAudioEncoder:
     ) -> dict[str, object]:
         """Encode one recording [1, S, samples] into an AUDIO_ENCODER_OUTPUT.
 
-        Core's keys: "encoded_audio" [1, T, C], "encoded_audio_all_layers" (L of them), both on the load device as
-        core leaves them, "audio_samples" at 16 kHz; and "interact_speech", the Speech at `fps` with `start`, `gain`.
+        Core's keys: "encoded_audio" [1, T, C], "encoded_audio_all_layers" (L of them), both on the load
+        device as core leaves them, "audio_samples" at 16 kHz; and "interact_speech", the Speech at `fps` with
+        `start`, `gain`.
         Raises InteractError as encode_speech does.
         """
         sound = check_waveform(audio, sample_rate)  # before any model is moved for it

@@ -10,7 +10,7 @@ from .sound import check_fps, check_waveform, resample
 from .types import Speech
 from .wav2vec2 import SAMPLE_RATE, Wav2Vec2Encoder
 
-# Attention is quadratic in time and every hidden state is kept, so long recordings are encoded piece by piece.
+# Attention is quadratic in time and every hidden state is kept, so long recordings are heard in pieces.
 WHOLE_SECONDS = 60.0  # recordings up to here are encoded in one go
 CHUNK_SECONDS = 30.0  # longer ones give this much per piece ...
 CONTEXT_SECONDS = 5.0  # ... heard together with this much on each side, which is then dropped
@@ -28,7 +28,8 @@ def encode_speech(
 ) -> Speech:
     """Encode one speaker's recording.
 
-    waveform: [S, samples] or [1, S, samples]; channels are averaged for the encoder and kept in Speech.waveform.
+    waveform: [S, samples] or [1, S, samples]; channels are averaged for the encoder and kept in
+    Speech.waveform.
     sample_rate: Hz. fps: feature frames per second. start: seconds after the start of the video.
     gain: factor on the sound; an encoder that normalises does not hear it.
     Raises InteractError for NaN, empty, or 0 Hz sound, a wrong rank, and numbers that are not finite.
@@ -53,7 +54,9 @@ def encode_with_states(
     mono = resample(sound.mean(0), int(sample_rate), SAMPLE_RATE)
     states = encode_states(encoder, mono)
     speech = Speech(
-        features=states_to_frames(states, sound.shape[-1] / sample_rate, fps, encoder.stride, encoder.receptive_field),
+        features=states_to_frames(
+            states, sound.shape[-1] / sample_rate, fps, encoder.stride, encoder.receptive_field
+        ),
         mute=encode_silence(encoder),
         fps=float(fps),
         waveform=sound,
@@ -71,9 +74,10 @@ def encode_silence(encoder: Wav2Vec2Encoder) -> Tensor:
 def encode_states(encoder: Wav2Vec2Encoder, mono: Tensor) -> Tensor:
     """Hidden states [T, L, C] of a whole recording.
 
-    mono: [n] at 16 kHz, n >= 1. Normalised over its whole length, as the public extractors do, so one speaker must
-    never be encoded together with another. Over WHOLE_SECONDS it is heard in overlapping pieces: the states then
-    differ a little from those of one pass, for whose attention the whole recording is one context.
+    mono: [n] at 16 kHz, n >= 1. Normalised over its whole length, as the public extractors do, so one speaker
+    must never be encoded together with another. Over WHOLE_SECONDS it is heard in overlapping pieces: the
+    states then differ a little from those of one pass, for whose attention the whole recording is one
+    context.
     """
     if encoder.do_normalize:
         mono = (mono - mono.mean()) / (mono.var(correction=0) + VARIANCE_FLOOR).sqrt()
@@ -88,8 +92,8 @@ def encode_states(encoder: Wav2Vec2Encoder, mono: Tensor) -> Tensor:
     for first in range(0, total, chunk):
         last = min(first + chunk, total)
         heard_first, heard_last = max(0, first - context), min(last + context, total)
-        heard = mono[heard_first * stride:(heard_last - 1) * stride + field]
-        pieces.append(encoder.hidden_states(heard)[first - heard_first:last - heard_first])
+        heard = mono[heard_first * stride : (heard_last - 1) * stride + field]
+        pieces.append(encoder.hidden_states(heard)[first - heard_first : last - heard_first])
     return torch.cat(pieces)
 
 
@@ -106,7 +110,7 @@ def states_to_frames(states: Tensor, seconds: float, fps: float, stride: int, re
 def interpolate(track: Tensor, places: Tensor) -> Tensor:
     """Rows of track [T, ...] at fractional indices [F], linearly; outside 0..T-1 the first and last row."""
     places = places.clamp(0, track.shape[0] - 1)
-    nearest = places.round()  # 25 fps on 25 fps must copy, whatever floating point makes of (f + 0.5) / fps * fps
+    nearest = places.round()  # 25 fps on 25 fps must copy, whatever (f + 0.5) / fps * fps comes to
     places = torch.where((places - nearest).abs() < 1e-6, nearest, places)
     below = places.floor().long()
     share = (places - below).to(track.dtype).view(-1, *[1] * (track.ndim - 1))

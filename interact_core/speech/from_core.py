@@ -12,25 +12,26 @@ from .wav2vec2 import SAMPLE_RATE
 SPEECH_KEY = "interact_speech"
 LAYERS_KEY = "encoded_audio_all_layers"
 SAMPLES_KEY = "audio_samples"
-# Core's encoders are wav2vec2 and Whisper, both 50 states a second; the first state of wav2vec2 sees 400 samples.
+# Core's encoders are wav2vec2 and Whisper, both 50 states a second; the first state of wav2vec2 sees 400
+# samples.
 CORE_STRIDE = 320
 CORE_RECEPTIVE_FIELD = 400
 QUIET_SHARE = 0.05  # of the states, taken for silence where there is no encoder left to ask
-# States over which stillness is averaged, 0.18 s. On two human recordings and five random encoders the states found
-# had at most 0.03 of the mean loudness; without averaging a held vowel passed for silence (up to 1.2).
+# States over which stillness is averaged, 0.18 s. On two human recordings and five random encoders the states
+# found had at most 0.03 of the mean loudness; without averaging a held vowel passed for silence (up to 1.2).
 QUIET_WINDOW = 9
 
 
 def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
     """The Speech on the wire: ours as it is, core's converted.
 
-    output: a dict as core's AudioEncoderEncode returns, with "encoded_audio_all_layers" (a list of [1, T, C]) and
-        "audio_samples" (at 16 kHz); "interact_speech" holds the Speech where our encoder made it.
+    output: a dict as core's AudioEncoderEncode returns, with "encoded_audio_all_layers" (a list of [1, T, C])
+        and "audio_samples" (at 16 kHz); "interact_speech" holds the Speech where our encoder made it.
     fps: feature frames per second for core's output; a Speech of ours keeps its own.
 
-    Core's output lacks two things. The sound itself: waveform becomes silence of the right length, so the lips move
-    but the dialogue has no voice. The encoder: mute becomes the mean of the quietest states (see quiet_mean), which
-    is silence only if the recording has pauses. Encode with our node where either matters.
+    Core's output lacks two things. The sound itself: waveform becomes silence of the right length, so the
+    lips move but the dialogue has no voice. The encoder: mute becomes the mean of the quietest states (see
+    quiet_mean), which is silence only if the recording has pauses. Encode with our node where either matters.
     """
     check_fps(fps)
     speech = output.get(SPEECH_KEY)
@@ -39,7 +40,7 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
     layers, samples = output.get(LAYERS_KEY), output.get(SAMPLES_KEY)
     if not layers or not isinstance(samples, int) or samples < 1:
         raise InteractError(
-            "This audio encoder output holds no hidden states of all layers; encode the speech with a wav2vec2."
+            "This audio encoder output holds no hidden states of its layers; encode it with a wav2vec2."
         )
     if any(layer.ndim != 3 or layer.shape[0] != 1 for layer in layers):
         raise InteractError(
@@ -48,7 +49,9 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
         )
     states = torch.stack([layer[0].detach().float().cpu() for layer in layers], dim=1)
     if not torch.isfinite(states).all():
-        raise InteractError("This audio encoder output contains NaN; check the recording and encode it in float32.")
+        raise InteractError(
+            "This audio encoder output contains NaN; check the recording and encode it in float32."
+        )
     return Speech(
         features=states_to_frames(states, samples / SAMPLE_RATE, fps, CORE_STRIDE, CORE_RECEPTIVE_FIELD),
         mute=quiet_mean(states),
@@ -61,8 +64,8 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
 def quiet_mean(states: Tensor) -> Tensor:
     """Mean of the quietest QUIET_SHARE of the states [T, L, C], as [L, C]; at least one.
 
-    Loudness cannot be read off the states, but where nothing is said they stand nearly still: quietest are those
-    around which they change least, in the embedding output, where context has not yet spread.
+    Loudness cannot be read off the states, but where nothing is said they stand nearly still: quietest are
+    those around which they change least, in the embedding output, where context has not yet spread.
     """
     if states.shape[0] < 2:
         return states.mean(0)

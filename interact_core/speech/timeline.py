@@ -16,24 +16,29 @@ logger = logging.getLogger(__name__)
 SILENT_RATE = 44100  # Hz of a dialogue in which nobody speaks
 
 
-def features_on_timeline(speech: Speech | None, frames: int, fps: float, mute: Tensor | None = None) -> Tensor:
+def features_on_timeline(
+    speech: Speech | None, frames: int, fps: float, mute: Tensor | None = None
+) -> Tensor:
     """One speaker's features for every video frame, silence where the recording is not heard.
 
     speech: None for somebody who never speaks; then `mute` is needed.
-    frames, fps: of the video, frame f centred at (f + 0.5) / fps seconds. Speech at another fps is interpolated.
+    frames, fps: of the video, frame f centred at (f + 0.5) / fps seconds. Speech at another fps is
+    interpolated.
     mute: [L, C] encoded silence, by default the speech's own.
     Returns [frames, L, C] float32. What lies before the video or after it is cut.
     """
     check_fps(fps)
     silence = mute if mute is not None else speech.mute if speech is not None else None
     if silence is None:
-        raise InteractError("A silent character needs the encoding of silence; give at least one character a speech.")
+        raise InteractError(
+            "A silent character needs the encoding of silence; give at least one character a speech."
+        )
     silence = silence.float()
     if speech is None:
         return silence.expand(frames, *silence.shape).clone()
     if speech.mute.shape != silence.shape:
         raise InteractError(
-            f"One speech has {list(speech.mute.shape)} layers and channels and another {list(silence.shape)}; "
+            f"One speech has layers and channels {list(speech.mute.shape)}, another {list(silence.shape)}; "
             "encode all speakers with the same audio encoder."
         )
     # One row of silence at each end lets the interpolation run into it and out of it.
@@ -49,9 +54,9 @@ def mix_dialogue(
 
     speeches: in any order, each from its own start; [] gives silence.
     sample_rate: Hz of the result, by default the highest among the speeches.
-    Returns ([C, samples], rate), C the largest number of channels (mono speakers sound on all of them) and samples
-    = round(frames / fps * rate). The sum is left as it is unless its peak passes 1: then the whole mix is turned
-    down to a peak of 1, which keeps the balance and distorts nothing.
+    Returns ([C, samples], rate), C the largest number of channels (mono speakers sound on all of them) and
+    samples = round(frames / fps * rate). The sum is left as it is unless its peak passes 1: then the whole
+    mix is turned down to a peak of 1, which keeps the balance and distorts nothing.
     """
     check_fps(fps)
     rate = sample_rate or max((speech.sample_rate for speech in speeches), default=SILENT_RATE)
@@ -60,9 +65,9 @@ def mix_dialogue(
     for speech in speeches:
         sound = resample(speech.waveform, speech.sample_rate, rate)
         offset = round(speech.start * rate)
-        heard = sound[:, max(0, -offset):max(0, mixed.shape[1] - offset)]
+        heard = sound[:, max(0, -offset) : max(0, mixed.shape[1] - offset)]
         first = max(0, offset)
-        mixed[:, first:first + heard.shape[1]] += _to_channels(heard, channels)
+        mixed[:, first : first + heard.shape[1]] += _to_channels(heard, channels)
     peak = mixed.abs().max().item() if mixed.numel() else 0.0
     if peak > 1.0:
         logger.info("The mixed dialogue peaks at %.2f and is turned down to 1.", peak)
@@ -79,11 +84,13 @@ def frames_for(speeches: list[Speech], fps: float) -> int:
     """Length of a video in which every speech is heard to its end, in frames, of the form 4n + 1."""
     check_fps(fps)
     if not speeches:
-        raise InteractError("Nobody speaks, so no length can be taken from the speech; set the length in frames.")
+        raise InteractError(
+            "Nobody speaks, so no length can be taken from the speech; set the length in frames."
+        )
     seconds = max(speech.start + speech.seconds for speech in speeches)
     return snap_frames(ceil(seconds * fps - 1e-6))
 
 
 def snap_frames(frames: int) -> int:
-    """The smallest 4n + 1 that is not below `frames`: Wan's VAE packs four frames after a single first one."""
+    """The smallest 4n + 1 not below `frames`: Wan's VAE packs frames by four after a single first one."""
     return 1 + 4 * max(0, ceil((frames - 1) / 4))

@@ -9,11 +9,13 @@ from torch import Tensor
 class Speech:
     """One speaker's recording and what the speech encoder heard in it.
 
-    features: [F, L, C] float32 on the CPU, the encoder's hidden states at `fps` frames per second. L counts every
-        hidden state, the embedding output first; frame f is centred at (f + 0.5) / fps seconds of the recording.
+    features: [F, L, C] float32 on the CPU, the encoder's hidden states at `fps` frames per second. L counts
+        every hidden state, the embedding output first; frame f is centred at (f + 0.5) / fps seconds of the
+        recording.
     mute: [L, C] float32 on the CPU, digital silence through the same encoder, averaged over time.
     fps: feature frames per second, above 0.
-    waveform: [S, samples] float32 on the CPU, the sound as it will be heard: gain applied, start time not padded.
+    waveform: [S, samples] float32 on the CPU, the sound as it will be heard: gain applied, start time not
+    padded.
     sample_rate: samples per second of `waveform`.
     start: seconds after the start of the video at which the recording begins; below 0 cuts its beginning.
     """

@@ -1,7 +1,7 @@
 """wav2vec2 from a local folder or file, through transformers, hidden states only.
 
-Nothing here can reach a network: the configuration is read as JSON, the weights as safetensors, and the model is
-built from the two. transformers' own `from_pretrained`, with its hub, caches and pickles, is never called.
+Nothing here can reach a network: the configuration is read as JSON, the weights as safetensors, and the model
+is built from the two. transformers' own `from_pretrained`, with its hub, caches and pickles, is never called.
 """
 
 from math import prod
@@ -19,8 +19,8 @@ SAMPLE_RATE = 16000  # Hz; every published wav2vec2 hears at this rate
 class Wav2Vec2Encoder(nn.Module):
     """transformers' Wav2Vec2Model and what is needed to use it right.
 
-    A module around the module, because whoever manages its memory writes attributes on it, `device` among them, and
-    a transformers model refuses that one.
+    A module around the module, because whoever manages its memory writes attributes on it, `device` among
+    them, and a transformers model refuses that one.
 
     model: the Wav2Vec2Model.
     do_normalize: whether it was trained on recordings of zero mean and unit variance.
@@ -58,7 +58,7 @@ class Wav2Vec2Encoder(nn.Module):
         with torch.no_grad():
             # Never output_attentions: newer transformers refuse it with SDPA attention.
             output = self.model(samples[None].to(weight), output_hidden_states=True, return_dict=True)
-            # transformers 5 reports the last state of a pre-norm model before its final LayerNorm, 4 after it.
+            # transformers 5 reports the last state of a pre-norm model before its final norm, 4 after it.
             states = (*output.hidden_states[:-1], output.last_hidden_state)
         return torch.stack([state[0].float().cpu() for state in states], dim=1)
 
@@ -66,8 +66,8 @@ class Wav2Vec2Encoder(nn.Module):
 def load_wav2vec2(path: str | Path) -> Wav2Vec2Encoder:
     """Read a wav2vec2 from disk, in float32 and on the CPU.
 
-    path: a folder (config.json, model.safetensors, perhaps preprocessor_config.json) or one .safetensors file,
-        whose header may carry the configuration as JSON under "config".
+    path: a folder (config.json, model.safetensors, perhaps preprocessor_config.json) or one .safetensors
+        file, whose header may carry the configuration as JSON under "config".
     Raises InteractError for anything that cannot be read as a wav2vec2.
     """
     path = Path(path)
@@ -82,7 +82,7 @@ def _build(settings: dict[str, object], path: Path) -> nn.Module:
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     try:
-        with torch.device("meta"):  # the file brings every weight: initialising 300 million of them takes seconds
+        with torch.device("meta"):  # the file brings every weight: initialising 300 million takes seconds
             return Wav2Vec2Model(Wav2Vec2Config(**settings))
     except Exception as error:  # whatever a library of any version makes of a stranger's configuration
         raise InteractError(

@@ -16,15 +16,26 @@ WEIGHT_NORM_NAMES = {
     ".conv.weight_g": ".conv.parametrizations.weight.original0",
     ".conv.weight_v": ".conv.parametrizations.weight.original1",
 }
-# Kernels of the feature encoder that every public wav2vec2 shares, and its strides, which weights do not show.
+# Kernels of the convolutions of every public wav2vec2, and their strides, which weights do not show.
 PUBLIC_KERNELS = (10, 3, 3, 3, 3, 2, 2)
 PUBLIC_STRIDES = (5, 2, 2, 2, 2, 2, 2)
 PUBLIC_HEAD_WIDTH = 64  # 768 / 12 and 1024 / 16
 # Fields of a config.json that say how somebody once ran the model, not what it is.
 RUN_FIELDS = (
-    "architectures", "transformers_version", "torch_dtype", "dtype", "gradient_checkpointing", "attn_implementation",
-    "_attn_implementation", "_attn_implementation_internal", "_name_or_path", "quantization_config", "return_dict",
-    "torchscript", "output_attentions", "output_hidden_states",
+    "architectures",
+    "transformers_version",
+    "torch_dtype",
+    "dtype",
+    "gradient_checkpointing",
+    "attn_implementation",
+    "_attn_implementation",
+    "_attn_implementation_internal",
+    "_name_or_path",
+    "quantization_config",
+    "return_dict",
+    "torchscript",
+    "output_attentions",
+    "output_hidden_states",
 )
 # Switched off: spectrogram masking (training only, and its vector is missing from many files) and the
 # down-sampling adapter, which comes after the hidden states that we read.
@@ -45,7 +56,9 @@ def read_wav2vec2(path: Path) -> tuple[dict[str, object], bool, dict[str, Tensor
     elif not path.is_file():
         raise InteractError(f"There is no wav2vec2 at {path}; give a folder or a .safetensors file.")
     elif path.suffix.lower() != ".safetensors":
-        raise InteractError(f"{path} is not a .safetensors file; use the model as .safetensors or its folder.")
+        raise InteractError(
+            f"{path} is not a .safetensors file; use the model as .safetensors or its folder."
+        )
     else:
         settings, do_normalize, weights = _read_file(path)
 
@@ -59,7 +72,9 @@ def read_wav2vec2(path: Path) -> tuple[dict[str, object], bool, dict[str, Tensor
 def _read_folder(folder: Path) -> tuple[dict[str, object], bool, dict[str, Tensor]]:
     config_path, weights_path = folder / "config.json", folder / WEIGHTS_NAME
     if not config_path.is_file():
-        raise InteractError(f"The wav2vec2 folder {folder} has no config.json; copy it in beside the weights.")
+        raise InteractError(
+            f"The wav2vec2 folder {folder} has no config.json; copy it in beside the weights."
+        )
     if not weights_path.is_file():
         pickles = sorted(found.name for found in folder.iterdir() if found.suffix.lower() in PICKLES)
         also = f" ({pickles[0]} is a pickle, which is never opened)" if pickles else ""
@@ -72,7 +87,9 @@ def _read_folder(folder: Path) -> tuple[dict[str, object], bool, dict[str, Tenso
 
 def _read_file(path: Path) -> tuple[dict[str, object], bool, dict[str, Tensor]]:
     weights, header = _read_safetensors(path)
-    settings = _parse_json(header["config"], path) if "config" in header else settings_from_shapes(weights, path)
+    settings = (
+        _parse_json(header["config"], path) if "config" in header else settings_from_shapes(weights, path)
+    )
     return settings, bool(settings.pop("do_normalize", True)), weights
 
 
@@ -102,9 +119,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             header = opened.metadata() or {}
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}
     except (SafetensorError, OSError) as error:
-        raise InteractError(
-            f"{path} is not a whole safetensors file ({error}); fetch it again."
-        ) from error
+        raise InteractError(f"{path} is not a whole safetensors file ({error}); fetch it again.") from error
     return {present_name(key): tensor for key, tensor in tensors.items()}, header
 
 
@@ -128,7 +143,7 @@ def settings_from_shapes(weights: dict[str, Tensor], path: Path) -> dict[str, ob
     dense = shapes.get("encoder.layers.0.feed_forward.intermediate_dense.weight")
     if position is None or dense is None or None in convs:
         raise InteractError(
-            f"{path} does not hold a wav2vec2 (its convolutions or transformer are missing); choose another file."
+            f"{path} does not hold a wav2vec2 (convolutions or transformer are missing); choose another file."
         )
     width = position[0]
     if tuple(shape[2] for shape in convs) != PUBLIC_KERNELS or width % PUBLIC_HEAD_WIDTH:
@@ -137,7 +152,7 @@ def settings_from_shapes(weights: dict[str, Tensor], path: Path) -> dict[str, ob
             "use its folder with config.json."
         )
     layers = {key.split(".")[2] for key in shapes if key.startswith("encoder.layers.")}
-    # The large models normalise every convolution and put LayerNorm before attention; the base ones do neither.
+    # The large models normalise every convolution and put LayerNorm before attention; base ones do neither.
     large = "feature_extractor.conv_layers.1.layer_norm.weight" in shapes
     return {
         "hidden_size": width,
