@@ -1,0 +1,102 @@
+"""`python dev.py train`: trains the theatre from nothing, stage by stage; every stage goes on where it was killed."""
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..host.standalone import prepare_comfy
+
+STAGES = ("speech", "vae", "clips", "dit")
+PACK = Path(__file__).resolve().parents[2]
+log = logging.getLogger(__name__)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py train", description=__doc__)
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"any of {', '.join(STAGES)}; none means all, in this order")
+    parser.add_argument("--runs", type=Path, default=PACK / "runs" / "theatre", help="checkpoints, clips and curves")
+    parser.add_argument("--models", type=Path, default=PACK / "models", help="where finished weights go")
+    parser.add_argument("--clips", type=int, default=3000, help="clips to draw and encode, in hundreds")
+    parser.add_argument("--recordings", type=int, default=400, help="recordings to synthesise for the clips")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="fields of the stage's recipe, such as steps=200")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    chosen = parser.parse_args()
+    unknown = set(chosen.stages) - set(STAGES)
+    if unknown:
+        parser.error(f"no stage is called {', '.join(sorted(unknown))}; choose from {', '.join(STAGES)}")
+    return chosen
+
+
+def with_settings(recipe: Any, settings: list[str]) -> Any:
+    """Replace fields of a recipe by NAME=VALUE texts; names it does not have are another stage's."""
+    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
+    given = dict(setting.split("=", 1) for setting in settings)
+    return replace(recipe, **{name: kinds[name](value) for name, value in given.items() if name in kinds})
+
+
+def run_speech(chosen: argparse.Namespace) -> None:
+    from .train_speech import SpeechRecipe, train_speech
+
+    train_speech(with_settings(SpeechRecipe(), chosen.set), speech_folder(chosen))
+
+
+def speech_folder(chosen: argparse.Namespace) -> Path:
+    return chosen.models / "audio_encoders" / "theatre_wav2vec2"
+
+
+def run_vae(chosen: argparse.Namespace) -> None:
+    from .clips import latent_statistics
+    from .models import export_vae
+    from .train_vae import VAERecipe, train_vae
+    from .wan_vae import fold_latent_format
+
+    vae = train_vae(with_settings(VAERecipe(), chosen.set), chosen.runs).eval()
+    fold_latent_format(vae, *latent_statistics(vae))
+    export_vae(vae, chosen.models / "vae" / "theatre_wan_vae.safetensors")
+
+
+def make_bank(chosen: argparse.Namespace):
+    from ..speech.wav2vec2 import load_wav2vec2
+    from .clips import read_bank, speech_bank, write_bank
+
+    path = chosen.runs / "speech_bank.safetensors"
+    if not path.exists():
+        encoder = load_wav2vec2(speech_folder(chosen))
+        write_bank(path, speech_bank(np.random.default_rng(1), chosen.recordings, encoder))
+    return read_bank(path)
+
+
+def run_clips(chosen: argparse.Namespace) -> None:
+    from .clips import write_clips
+    from .models import load_vae
+
+    vae = load_vae(chosen.models / "vae" / "theatre_wan_vae.safetensors")
+    write_clips(chosen.runs / "clips", chosen.clips, 0, make_bank(chosen), vae)
+
+
+def run_dit(chosen: argparse.Namespace) -> None:
+    from .clips import read_clips
+    from .train_dit import DiTRecipe, train_dit
+
+    recipe = with_settings(DiTRecipe(), chosen.set)
+    train_dit(recipe, chosen.runs, read_clips(chosen.runs / "clips"), make_bank(chosen), chosen.models)
+
+
+def main() -> None:
+    chosen = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(chosen.threads)
+    prepare_comfy()
+    for stage in chosen.stages or STAGES:
+        log.info("stage %s", stage)
+        {"speech": run_speech, "vae": run_vae, "clips": run_clips, "dit": run_dit}[stage](chosen)
+
+
+if __name__ == "__main__":
+    main()

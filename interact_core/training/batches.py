@@ -1,0 +1,97 @@
+"""Batches of the theatre's training: what the model is shown, and the shares in which it hears each track."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..guidance.blend import blend_weights
+from ..guidance.settings import GuidanceSettings
+from .clips import SILENT, ClipGroup, SpeechBank, excerpt
+
+
+@dataclass(frozen=True)
+class BatchRecipe:
+    """How often what happens; all in 0..1."""
+
+    no_audio: float = 0.12  # no injection at all: the negative branch of guidance
+    all_mute: float = 0.05  # mute everywhere: the middle branch of audio guidance
+    no_masks_early: float = 0.5  # in stage one's noise: no masks yet, mute or all voices everywhere
+    stage_one_above: float = 0.9  # noise level t from which that may happen
+    blurred: float = 0.3  # masks as a model predicts them while the video forms
+    dilated: float = 0.15
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B clips of N puppets, every one with a track (a silent puppet's is mute).
+
+    clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N + 1, T*h*w];
+    audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8] weights of the velocity loss;
+    t [B], noise level in 0..1.
+    """
+
+    clean: Tensor
+    references: Tensor
+    masks: Tensor
+    weights: Tensor
+    audio: Tensor
+    flag: Tensor
+    emphasis: Tensor
+    t: Tensor
+
+
+def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
+    """Rectified-flow noise levels, logit-normal: most in the middle, where mouths and layout are decided."""
+    return torch.from_numpy(1 / (1 + np.exp(-rng.normal(0.5, 1.2, count)))).float()
+
+
+def make_batch(rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, recipe: BatchRecipe) -> Batch:
+    """Draw `size` clips of one group."""
+    rows = torch.from_numpy(rng.integers(0, len(group.latents), size))
+    puppets = group.masks.shape[1]
+    order = torch.from_numpy(np.stack([rng.permutation(puppets) for _ in range(size)]))
+    views = torch.from_numpy(rng.integers(0, group.references.shape[2], (size, puppets)))
+    masks = group.masks[rows[:, None], order].float() / 255  # [B, N, T, h, w]
+    t = noise_levels(rng, size)
+    flag = torch.from_numpy(rng.choice([0.0, 0.5, 1.0], (size, 1), p=[
+        recipe.no_audio, recipe.all_mute, 1 - recipe.no_audio - recipe.all_mute])).float()
+    mouths = group.mouths[rows].float() / 255
+    emphasis = 1 + masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
+    return Batch(
+        clean=group.latents[rows].float(),
+        references=group.references[rows[:, None], order, views].float().transpose(1, 2),
+        masks=masks.flatten(2),
+        weights=torch.stack([_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]),
+        audio=torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())]),
+        flag=flag,
+        emphasis=F.interpolate(emphasis, scale_factor=(1, 2, 2), mode="nearest"),
+        t=t,
+    )
+
+
+def _weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRecipe) -> Tensor:
+    """[N + 1, T*h*w] from the true masks [N, T, h, w] of one clip, as sampling would have them at this noise level."""
+    speaking, tokens = (True,) * len(masks), masks[0].numel()
+    if t > recipe.stage_one_above and rng.random() < recipe.no_masks_early:
+        stage_one = GuidanceSettings(stage_one_audio="all" if rng.random() < 0.3 else "mute")
+        return blend_weights(None, speaking, stage_one, tokens)
+    if rng.random() < recipe.blurred:
+        masks = F.avg_pool3d(masks[None], 3, 1, 1, count_include_pad=False)[0]
+    elif rng.random() < recipe.dilated:
+        masks = F.max_pool3d(masks[None], (1, 3, 3), 1, (0, 1, 1))[0]
+    return blend_weights(masks, speaking, GuidanceSettings(mask_gain=float(rng.uniform(1.0, 2.5))))
+
+
+def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Tensor:
+    """[N + 1, F + 1, L, C]: each puppet's excerpt, mute last, and the sentinel frame that the hooks never read."""
+    tracks = []
+    for slot in slots:
+        recording, offset = int(group.recordings[row, slot]), int(group.offsets[row, slot])
+        spoken = bank.features[recording].float() if recording != SILENT else bank.mute[None]
+        tracks.append(excerpt(spoken, offset, bank.mute) if recording != SILENT else excerpt(spoken, 1, bank.mute))
+    tracks.append(excerpt(bank.mute[None], 1, bank.mute))
+    return F.pad(torch.stack(tracks), (0, 0, 0, 0, 0, 1))

@@ -1,0 +1,192 @@
+"""Training clips of the theatre, encoded once: latents, reference latents, masks on the token grid, and speech.
+
+A clip is 25 frames of one scene. Each puppet speaks an excerpt of one recording, or nothing. Clips are kept in
+groups by the number of puppets, so that a batch is a plain stack.
+"""
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..speech.encode import encode_speech
+from ..theatre.puppets import Look, Pose, portrait
+from ..theatre.scenes import random_scene, render
+from ..theatre.voices import RATE, mouth_opening, training_recordings
+from .wan_vae import encode
+
+log = logging.getLogger(__name__)
+WIDTH, HEIGHT, FRAMES, FPS = 192, 128, 25, 25.0
+REFERENCE_VIEWS = 3
+SILENT = -1  # recording number of a puppet without speech
+
+
+@dataclass(frozen=True)
+class SpeechBank:
+    """Recordings as the model hears them and as mouths follow them.
+
+    features: per recording [F, L, C] float16; openings: per recording [F]; mute [L, C].
+    """
+
+    features: list[Tensor]
+    openings: list[np.ndarray]
+    mute: Tensor
+
+
+@dataclass(frozen=True)
+class ClipGroup:
+    """K clips of N puppets each.
+
+    latents [K, 16, T, h8, w8] and references [K, N, views, 16, h8, w8], float16, deviation about 1; masks
+    [K, N, T, h, w] uint8 (255 = 1), visible share of each token; mouths likewise, the discs around mouths (for loss
+    weights); recordings, offsets [K, N]: which recording each puppet speaks (SILENT: none), and the video frame of
+    the recording at which the clip begins (negative: the speech starts later).
+    """
+
+    latents: Tensor
+    references: Tensor
+    masks: Tensor
+    mouths: Tensor
+    recordings: Tensor
+    offsets: Tensor
+
+
+def speech_bank(rng: np.random.Generator, count: int, encoder) -> SpeechBank:
+    """Synthesise and encode `count` recordings."""
+    features, openings, mute = [], [], None
+    for wave in training_recordings(rng, count):
+        speech = encode_speech(encoder, torch.from_numpy(wave)[None], RATE, fps=FPS)
+        features.append(speech.features.half())
+        openings.append(mouth_opening(wave, RATE, FPS, len(speech.features)))
+        mute = speech.mute
+    return SpeechBank(features, openings, mute)
+
+
+def write_bank(path: Path, bank: SpeechBank) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"features": torch.cat(bank.features), "openings": torch.from_numpy(np.concatenate(bank.openings)),
+               "lengths": torch.tensor([len(f) for f in bank.features]), "mute": bank.mute}, path)
+
+
+def read_bank(path: Path) -> SpeechBank:
+    with safe_open(path, "pt") as file:
+        lengths = file.get_tensor("lengths").tolist()
+        features, openings = (file.get_tensor(name).split(lengths) for name in ("features", "openings"))
+        return SpeechBank(list(features), [opening.numpy() for opening in openings], file.get_tensor("mute"))
+
+
+def excerpt(values: Tensor, offset: int, fill: Tensor) -> Tensor:
+    """FRAMES rows of `values` from row `offset`; rows before or behind are `fill`."""
+    rows = fill.expand(FRAMES, *values.shape[1:]).clone()
+    first, last = max(0, offset), min(len(values), offset + FRAMES)
+    if last > first:
+        rows[first - offset:last - offset] = values[first:last]
+    return rows
+
+
+def reference_pose(rng: np.random.Generator) -> Pose:
+    """How a reference shows its puppet: half body, whole bust or head alone, as the paper crops its references."""
+    radius = HEIGHT * float(rng.choice([0.2, 0.2, 0.26, 0.36])) * rng.uniform(0.9, 1.1)
+    return Pose(WIDTH / 2 + rng.uniform(-12, 12), HEIGHT * rng.uniform(0.4, 0.5), radius, rng.uniform(-6, 6),
+                float(rng.random() < 0.25) * rng.uniform(0, 0.5))
+
+
+def to_frames(pixels: np.ndarray) -> Tensor:
+    """uint8 [F, H, W, 3] -> [1, 3, F, H, W] in -1..1, channels last."""
+    frames = torch.from_numpy(pixels).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    return frames.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _mouth_discs(heads: np.ndarray) -> np.ndarray:
+    y, x = np.mgrid[:HEIGHT, :WIDTH][:, None, None]
+    cx, cy, r = (heads[..., k][..., None, None] for k in range(3))
+    return (((x - cx) ** 2 + (y - cy - 0.5 * r) ** 2) < (0.5 * r) ** 2).astype(np.float32)
+
+
+def to_token_grid(masks: np.ndarray) -> Tensor:
+    """[N, F, H, W] in 0..1 -> uint8 [N, T, H/16, W/16]; latent frame t averages video frames 4t-3..4t."""
+    cells = F.avg_pool2d(torch.from_numpy(masks), 16)
+    grid = torch.cat([cells[:, :1], cells[:, 1:].unflatten(1, (-1, 4)).mean(2)], 1)
+    return (grid * 255).round().to(torch.uint8)
+
+
+@torch.no_grad()
+def encode_frames(vae: nn.Module, frames: Tensor) -> Tensor:
+    """[B, 3, F, H, W] in -1..1 -> latents as the diffusion model sees them (ComfyUI's `process_in` done), float16."""
+    from comfy.latent_formats import Wan21
+
+    with torch.autocast("cpu", torch.bfloat16):
+        z = encode(vae, frames)
+    return Wan21().process_in(z.float()).half()
+
+
+@torch.no_grad()
+def latent_statistics(vae: nn.Module, scenes: int = 48) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [16] of raw latents over training scenes."""
+    latents = []
+    for seed in range(scenes):
+        rng = np.random.default_rng(seed)
+        scene = random_scene(rng, 1 + seed % 4, WIDTH, HEIGHT)
+        drawn = render(scene, rng.random((len(scene.looks), FRAMES)), range(9))
+        with torch.autocast("cpu", torch.bfloat16):
+            latents.append(encode(vae, to_frames(drawn.frames)).float())
+    z = torch.cat(latents)
+    return z.mean((0, 2, 3, 4)), z.std((0, 2, 3, 4))
+
+
+def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict[str, Tensor]:
+    """One clip; the same seed makes the same clip."""
+    rng = np.random.default_rng(seed)
+    scene = random_scene(rng, puppets, WIDTH, HEIGHT)
+    recordings, offsets, mouths = [], [], []
+    for _ in range(puppets):
+        chosen = SILENT if rng.random() < 0.2 else int(rng.integers(len(bank.features)))
+        offset = int(rng.integers(-8, max(1, len(bank.openings[chosen]) - FRAMES))) if chosen != SILENT else 0
+        opening = torch.from_numpy(bank.openings[chosen]) if chosen != SILENT else torch.zeros(1)
+        recordings.append(chosen)
+        offsets.append(offset)
+        mouths.append(excerpt(opening, offset, torch.zeros(())).numpy() if chosen != SILENT else np.zeros(FRAMES, np.float32))
+    drawn = render(scene, np.stack(mouths))
+    views = [portrait(look, WIDTH, HEIGHT, reference_pose(rng)) for look in scene.looks for _ in range(REFERENCE_VIEWS)]
+    references = torch.cat([to_frames(view[None]) for view in views])
+    return {
+        "latents": encode_frames(vae, to_frames(drawn.frames))[0],
+        "references": encode_frames(vae, references)[:, :, 0].unflatten(0, (puppets, REFERENCE_VIEWS)),
+        "masks": to_token_grid(drawn.masks),
+        "mouths": to_token_grid(_mouth_discs(drawn.heads)).amax(0, keepdim=True),
+        "recordings": torch.tensor(recordings),
+        "offsets": torch.tensor(offsets),
+    }
+
+
+def write_clips(folder: Path, count: int, first_seed: int, bank: SpeechBank, vae: nn.Module, shard: int = 100) -> None:
+    """Encode `count` clips into shards of one puppet number each; a shard that exists is kept, so a killed run goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = (2, 2, 1, 2, 3, 2, 2, 4, 2, 3)  # puppets of each shard, in turn
+    began = time.monotonic()
+    for index in range(count // shard):
+        path = folder / f"clips_{index:03d}.safetensors"
+        if path.exists():
+            continue
+        seeds = range(first_seed + index * shard, first_seed + (index + 1) * shard)
+        clips = [make_clip(seed, numbers[index % len(numbers)], bank, vae) for seed in seeds]
+        save_file({name: torch.stack([clip[name] for clip in clips]) for name in clips[0]}, path)
+        log.info("clips %d/%d  %.0f s", (index + 1) * shard, count, time.monotonic() - began)
+
+
+def read_clips(folder: Path) -> dict[int, ClipGroup]:
+    """All shards of a folder, by number of puppets."""
+    parts: dict[int, list[dict[str, Tensor]]] = {}
+    for path in sorted(folder.glob("clips_*.safetensors")):
+        with safe_open(path, "pt") as file:
+            clip = {name: file.get_tensor(name) for name in file.keys()}
+        parts.setdefault(clip["masks"].shape[1], []).append(clip)
+    return {n: ClipGroup(**{name: torch.cat([p[name] for p in group]) for name in group[0]}) for n, group in sorted(parts.items())}

@@ -1,0 +1,104 @@
+"""Trains the theatre's diffusion model and adapter together, through the hooks that sampling uses."""
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..host.differentiable import differentiable_host
+from ..host.hooks import training_options
+from .batches import Batch, BatchRecipe, make_batch
+from .checkpoint import load_checkpoint, save_checkpoint
+from .clips import ClipGroup, SpeechBank
+from .curves import Curves
+from .losses import focal_mask_loss, velocity_loss
+from .models import build_adapter, build_dit, export_adapter, export_dit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DiTRecipe:
+    """What `train dit` can be told."""
+
+    steps: int = 12000
+    batch: int = 16
+    rate: float = 1e-3
+    warmup: int = 200
+    average: float = 0.998
+    seed: int = 0
+    mix: BatchRecipe = field(default_factory=BatchRecipe)
+
+
+class Puppeteer(nn.Module):
+    """Base model and adapter as one module, for one optimiser and one running average."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.dit = build_dit(seed)
+        self.adapter = build_adapter(seed)
+
+    def forward(self, noisy: Tensor, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """-> velocity [B, 16, T, h8, w8] and, per mask block, logits [B, N, T*h*w]."""
+        options = training_options(self.adapter, batch.weights)
+        null_text = noisy.new_zeros(len(noisy), 1, 4096)
+        with differentiable_host():
+            velocity = self.dit(noisy, batch.t * 1000, null_text, time_dim_concat=batch.references,
+                                transformer_options=options, interact_audio=batch.audio, interact_flag=batch.flag)
+        return velocity, options["interact_call"].mask_logits
+
+
+def mask_iou(logits: list[Tensor], masks: Tensor) -> float:
+    """IoU of the averaged masks above one half, over the whole batch."""
+    found = torch.stack([l.float().sigmoid() for l in logits]).mean(0) > 0.5
+    true = masks > 0.5
+    return ((found & true).sum() / (found | true).sum().clamp(min=1)).item()
+
+
+def train_dit(recipe: DiTRecipe, folder: Path, clips: dict[int, ClipGroup], bank: SpeechBank, models: Path) -> Puppeteer:
+    """Train, or go on from `folder/dit.pt`; every 500 steps the running average is exported into `models`."""
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)
+    puppeteer = Puppeteer(recipe.seed).train()
+    average = torch.optim.swa_utils.AveragedModel(
+        puppeteer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average))
+    trained = [p for p in puppeteer.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.01)
+    parts = {"puppeteer": puppeteer, "average": average, "optimiser": optimiser}
+    first = load_checkpoint(folder / "dit.pt", parts, rng)
+    curves = Curves(folder / "dit.csv", ("velocity", "mask", "iou", "seconds"), first)
+    numbers, sizes = list(clips), np.array([len(group.latents) for group in clips.values()], float)
+    for step in range(first, recipe.steps):
+        began = time.monotonic()
+        progress = step / recipe.steps
+        rate = recipe.rate * min(1, (step + 1) / recipe.warmup) * (0.5 + 0.5 * math.cos(math.pi * progress)) + 1e-6
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        puppets = int(rng.choice(numbers, p=sizes / sizes.sum()))
+        batch = make_batch(rng, clips[puppets], bank, recipe.batch, recipe.mix)
+        noise = torch.randn_like(batch.clean)
+        t = batch.t.view(-1, 1, 1, 1, 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            velocity, logits = puppeteer((1 - t) * batch.clean + t * noise, batch)
+        flow = velocity_loss(velocity.float(), batch.clean, noise, batch.emphasis)
+        mask = sum(focal_mask_loss(l.float(), batch.masks) for l in logits) / len(logits)
+        optimiser.zero_grad(set_to_none=True)
+        (flow + mask).backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        average.update_parameters(puppeteer)
+        curves.add(step, flow.item(), mask.item(), mask_iou(logits, batch.masks), time.monotonic() - began)
+        if step % 50 == 49:
+            log.info("dit step %d/%d  %s", step + 1, recipe.steps, curves.recent(50))
+        if step % 250 == 249 or step + 1 == recipe.steps:
+            save_checkpoint(folder / "dit.pt", parts, rng, step + 1)
+            export_dit(average.module.dit, models / "diffusion_models" / "theatre_wan.safetensors")
+            export_adapter(average.module.adapter, models / "interact" / "theatre_adapter.safetensors")
+            curves.plot(folder / "dit.png")
+    return average.module
