@@ -52,6 +52,20 @@ def windows(model: ModelPatcher, length: int, schedule: str = "standard_static",
     return WanContextWindowsManualNode.execute(model, length, 5, schedule, 1, False, fuse, False, True)[0]
 
 
+def averaged_masks(calls: list[CallState], frames: int) -> Tensor:
+    """What one evaluation of these calls must commit: each frame's mean over the windows that showed it as theirs."""
+    total, seen = 0.0, torch.zeros(frames)
+    for call in calls:
+        logits = torch.stack(call.mask_logits).sigmoid().mean(0)[0]
+        masks = logits.unflatten(-1, (-1, call.geometry.height, call.geometry.width))[:, call.geometry.anchors :]
+        whole = torch.zeros(masks.shape[0], frames, *masks.shape[2:])
+        own = list(call.geometry.frames[call.geometry.anchors :])
+        whole[:, own] = masks
+        total = total + whole
+        seen[own] += 1
+    return total / seen.view(-1, 1, 1)
+
+
 @pytest.mark.parametrize("schedule", ["standard_static", "standard_uniform", "looped_uniform", "batched"])
 def test_windows_hear_their_own_frames(adapted: ModelPatcher, adapter: ModelPatcher, schedule: str) -> None:
     cast = world.make_cast(frames=9)
@@ -61,7 +75,9 @@ def test_windows_hear_their_own_frames(adapted: ModelPatcher, adapter: ModelPatc
     samples = world.core_sample(guided, positive, negative, world.empty_latent(cast), steps=2)
     assert samples.isfinite().all()
     masks = collect(handle).masks
-    assert masks.shape == (2, 2, *cast.grid) and (masks > 0).all()  # every frame was seen
+    assert masks.shape == (2, 2, *cast.grid)
+    first = spy.calls[: len(spy.calls) // 2]
+    torch.testing.assert_close(masks[0].float(), averaged_masks(first, 9), rtol=0, atol=1e-3)
 
     audio = positive[0][1]["model_conds"]["interact_audio"].cond
     whole = project_tracks(adapter.model, audio)

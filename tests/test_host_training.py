@@ -8,7 +8,8 @@ from interacthuman.tests import host_support as world
 
 import comfy.model_management  # isort: skip
 
-from interacthuman.interact_core.adapter import Adapter
+from interacthuman.interact_core.adapter import Adapter, sdpa_attention
+from interacthuman.interact_core.host.attention import matmul_attention
 from interacthuman.interact_core.host.differentiable import differentiable_host
 from interacthuman.interact_core.host.hooks import training_options
 
@@ -124,6 +125,77 @@ def test_flags_choose_what_a_sample_hears(wan: torch.nn.Module, adapter: Adapter
     torch.testing.assert_close(muted[1], silent[1], rtol=1e-5, atol=1e-5)
     assert (heard[1] - muted[1]).abs().max() > 1e-3
     assert logits[0].shape[0] == BATCH  # the mask loss reaches dropped samples too
+
+
+@pytest.mark.parametrize("full_reference", [False, True])
+def test_heads_see_the_video_and_each_reference(adapter: Adapter, full_reference: bool) -> None:
+    """The tokens and positions of each head are the ones at their place in the sequence.
+
+    A base with ref_conv (Fun Control's reference image) puts tokens in front of the video.
+    """
+    wan = world.tiny_wan(in_dim_ref_conv=16) if full_reference else world.tiny_wan()
+    scene, frame = scenes(), world.ROWS * world.COLUMNS
+    front = frame if full_reference else 0
+    sequences: dict[int, Tensor] = {}
+    seen: dict[int, tuple[Tensor, ...]] = {}
+    heard: list[Tensor] = []
+
+    def keep(args: dict) -> dict:
+        sequences[args["block_index"]] = args["img"]
+        return args
+
+    for name, head in adapter.mask_heads.items():
+        head.register_forward_hook(lambda _, args, __, block=int(name): seen.update({block: args}))
+    adapter.audio_blocks["0"].register_forward_hook(lambda _, args, __: heard.append(args[0]))
+    options = training_options(adapter, scene["weights"])
+    options["patches"]["double_block"].append(keep)
+    extra = {"reference_latent": scene["references"][:, :, 0]} if full_reference else {}
+    with torch.no_grad():
+        wan(
+            scene["x"],
+            scene["t"],
+            scene["text"],
+            time_dim_concat=scene["references"],
+            transformer_options=options,
+            interact_audio=scene["audio"],
+            interact_flag=scene["flag"],
+            **extra,
+        )
+    assert set(seen) == {1, 2} and heard[0].shape == (BATCH, TOKENS, world.WIDTH)
+    for block, (video, references, video_positions, reference_positions, _) in seen.items():
+        sequence = sequences[block]
+        assert sequence.shape[1] == front + TOKENS + REFERENCES * frame
+        assert torch.equal(video, sequence[:, front : front + TOKENS])
+        for number in range(REFERENCES):
+            start = front + TOKENS + number * frame
+            assert torch.equal(references[:, number], sequence[:, start : start + frame])
+            assert set(reference_positions[number, :, 0].tolist()) == {float(world.FRAMES + number)}
+        assert video_positions[frame + world.COLUMNS + 2].tolist() == [1.0, 1.0, 2.0]
+
+
+def test_the_given_attention_serves_base_and_adapter(wan: torch.nn.Module, adapter: Adapter) -> None:
+    scene = scenes()
+    lengths: list[tuple[int, int]] = []
+
+    def attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
+        lengths.append((q.shape[1], k.shape[1]))
+        return matmul_attention(q, k, v, heads)
+
+    options = training_options(adapter, scene["weights"], attention)
+    names = {"time_dim_concat": scene["references"], "interact_audio": scene["audio"], "interact_flag": scene["flag"]}
+    with torch.no_grad():
+        wan(scene["x"], scene["t"], scene["text"], transformer_options=options, **names)
+    frame = world.ROWS * world.COLUMNS
+    whole = TOKENS + REFERENCES * frame
+    assert lengths.count((whole, whole)) == world.BLOCKS  # self-attention
+    assert lengths.count((whole, 3)) == world.BLOCKS  # text
+    assert lengths.count((frame, 2)) == world.BLOCKS * (SPEAKERS + 1)  # audio
+    assert lengths.count((TOKENS, frame)) == 2  # masks
+
+
+def test_matmul_attention_is_attention() -> None:
+    q, k, v = (torch.randn(2, length, 12, generator=torch.Generator().manual_seed(1)) for length in (5, 7, 7))
+    torch.testing.assert_close(matmul_attention(q, k, v, 3), sdpa_attention(q, k, v, 3), rtol=1e-5, atol=1e-5)
 
 
 def test_the_switch_goes_back() -> None:

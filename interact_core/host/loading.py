@@ -47,7 +47,9 @@ def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> Mod
     try:
         model = comfy.sd.load_diffusion_model(name, model_options=options)
     except RuntimeError as error:  # core's word for a file whose model it cannot tell
-        raise InteractError(f"{name} is not a diffusion model that ComfyUI knows ({error}): choose a Wan model.") from error
+        raise InteractError(
+            f"{name} is not a diffusion model that ComfyUI knows ({error}): choose a Wan model."
+        ) from error
     check_base(model)
     return model
 
@@ -79,16 +81,18 @@ def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
 def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 1.0) -> ModelPatcher:
     """A clone of `model` that carries the adapter; `model` itself stays as it was.
 
-    strength: factor on the audio injection; at 0 nothing is injected, and masks are still predicted. A second adapter
-    takes the place of the first. Raises InteractError for a base that is not Wan or of another size than the adapter's.
+    strength: factor on the audio injection; at 0 nothing is injected, and masks are still predicted. A second
+    adapter takes the place of the first. Raises InteractError for a base that is not Wan or of another size than the
+    adapter's.
     """
     check_base(model)
     wan, config = model.get_model_object("diffusion_model"), adapter.model.config
     if (wan.dim, len(wan.blocks)) != (config.model_width, config.model_blocks):
         trained = f" (trained on {config.base})" if config.base else ""
         raise InteractError(
-            f"The adapter{trained} is for a Wan model of width {config.model_width} with {config.model_blocks} blocks, "
-            f"but this one has width {wan.dim} and {len(wan.blocks)}: load the base that the adapter was trained on."
+            f"The adapter{trained} is for a Wan model of width {config.model_width} and {config.model_blocks} "
+            f"blocks, but this one has width {wan.dim} and {len(wan.blocks)} blocks: load the base that the adapter "
+            "was trained on."
         )
     if not torch.isfinite(torch.tensor(strength)):
         raise InteractError(f"The adapter strength is {strength}; use a finite number, 1 as it was trained.")
