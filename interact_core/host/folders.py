@@ -1,0 +1,49 @@
+"""Where models are found: ComfyUI's own folders, a folder for adapters, and the models that come with the pack."""
+
+import os
+from pathlib import Path
+
+import folder_paths
+
+from ..errors import InteractError
+
+ADAPTER_FOLDER = "interact"
+AUDIO_ENCODER_FOLDER = "audio_encoders"
+CONFIG_NAME = "config.json"
+SHIPPED = ("diffusion_models", "vae", AUDIO_ENCODER_FOLDER, ADAPTER_FOLDER)
+
+
+def register_folders() -> None:
+    """Tell ComfyUI of models/interact and, behind the user's own folders, of the pack's models/*."""
+    folder_paths.add_model_folder_path(ADAPTER_FOLDER, os.path.join(folder_paths.models_dir, ADAPTER_FOLDER))
+    # A new folder lists files of every kind; adapters are safetensors only.
+    folder_paths.folder_names_and_paths[ADAPTER_FOLDER][1].add(".safetensors")
+    shipped = Path(__file__).absolute().parents[2] / "models"
+    for name in SHIPPED:
+        folder_paths.add_model_folder_path(name, str(shipped / name))
+
+
+def audio_encoder_names() -> list[str]:
+    """Choices of wav2vec2: every folder that holds a config.json, and every .safetensors outside of such folders."""
+    names: set[str] = set()
+    for base in folder_paths.get_folder_paths(AUDIO_ENCODER_FOLDER):
+        for folder, inside, files in os.walk(base, followlinks=True):
+            if CONFIG_NAME in files and folder != base:
+                names.add(os.path.relpath(folder, base))
+                inside.clear()
+                continue
+            inside[:] = [name for name in inside if not name.startswith(".")]
+            found = (name for name in files if name.lower().endswith(".safetensors"))
+            names.update(os.path.relpath(os.path.join(folder, name), base) for name in found)
+    return sorted(names)
+
+
+def audio_encoder_path(name: str) -> Path:
+    """The file or folder behind one of those choices; InteractError if it is gone."""
+    for base in folder_paths.get_folder_paths(AUDIO_ENCODER_FOLDER):
+        path = Path(base) / name
+        if path.exists():
+            return path
+    raise InteractError(
+        f"There is no audio encoder {name!r} in models/audio_encoders any more: put it back, or choose another one."
+    )

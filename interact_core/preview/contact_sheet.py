@@ -1,0 +1,138 @@
+"""All masks of a run on one picture: steps down, frames across."""
+
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..guidance import MaskHistory
+from ..guidance.layout import TEMPORAL_STRIDE
+from .masks import enlarge, frame_pictures, recorded_step
+from .overlay import outline, tint
+from .palette import FAINT, INK, PAPER, as_bytes, character_colours, text_width, to_pillow, to_tensor, write
+
+ROWS, COLUMNS = 10, 7  # at most
+CELL = 192  # pixels, the longer side of one cell
+GAP = 6
+TEXT = 15
+MARGIN = 16
+BOUNDARY_HEIGHT = 26
+LINE = (245, 245, 245)
+
+
+@torch.no_grad()
+def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Tensor:
+    """IMAGE [1, H, W, 3] in 0..1: a row for each of up to ROWS steps, a column for each of up to COLUMNS frames.
+
+    A legend with names stands above, a line where stage two begins and masks start to steer the voices. image as in
+    `draw_overlay`. Raises InteractError for an empty history or a video of another length.
+    """
+    recorded_step(history, 0)
+    rows = chosen_rows(history)
+    columns = evenly(history.masks.shape[2], COLUMNS)
+    pictures = frame_pictures(history, image)
+    cell = cell_size(history)
+    left = MARGIN + text_width("step 000", TEXT) + MARGIN
+    top = legend_height(history, left + len(columns) * (cell[0] + GAP)) + TEXT + 2 * GAP
+    boundary = next((place for place, row in enumerate(rows) if 0 <= history.boundary_step <= history.steps[row]), None)
+    extra = BOUNDARY_HEIGHT if boundary is not None else 0
+    size = (left + len(columns) * (cell[0] + GAP) + MARGIN - GAP, top + len(rows) * (cell[1] + GAP) + extra + MARGIN)
+    sheet = Image.new("RGB", size, PAPER)
+    canvas = ImageDraw.Draw(sheet)
+    draw_legend(canvas, history, size[0])
+    for place, column in enumerate(columns):
+        seconds = column * TEMPORAL_STRIDE / history.fps
+        middle = left + place * (cell[0] + GAP) + cell[0] // 2
+        write(canvas, (middle, top - TEXT), f"{seconds:.2f} s", TEXT, FAINT, anchor="mm")
+    y = top
+    for place, row in enumerate(rows):
+        if place == boundary:
+            draw_boundary(canvas, y, left, size[0] - MARGIN, history)
+            y += BOUNDARY_HEIGHT
+        write(canvas, (MARGIN, y + cell[1] // 2 - TEXT), f"step {history.steps[row] + 1}", TEXT, INK)
+        write(canvas, (MARGIN, y + cell[1] // 2 + 4), f"\u03c3 {history.sigmas[row]:.2f}", TEXT, FAINT)
+        for number, column in enumerate(columns):
+            picture = None if pictures is None else pictures[min(column * TEMPORAL_STRIDE, history.frames - 1)]
+            drawn = draw_cell(history.masks[row, :, column], picture, *cell)
+            sheet.paste(to_pillow(drawn), (left + number * (cell[0] + GAP), y))
+        y += cell[1] + GAP
+    return to_tensor(sheet).unsqueeze(0)
+
+
+def chosen_rows(history: MaskHistory) -> list[int]:
+    """Indices of the recorded steps that get a row: spread evenly, first, last and first of stage two among them."""
+    rows = evenly(len(history.steps), ROWS)
+    begins = next((row for row, step in enumerate(history.steps) if 0 <= history.boundary_step <= step), None)
+    if begins is not None and begins not in rows:
+        nearest = min(rows[1:-1] or rows, key=lambda row: abs(row - begins))
+        rows[rows.index(nearest)] = begins
+    return sorted(rows)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of 0..count-1, evenly spread, both ends among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(place * (count - 1) / (most - 1)) for place in range(most)]
+
+
+def cell_size(history: MaskHistory) -> tuple[int, int]:
+    """Width and height of a cell in pixels, of the video's shape."""
+    scale = CELL / max(history.width, history.height)
+    return max(8, round(history.width * scale)), max(8, round(history.height * scale))
+
+
+def draw_cell(masks: Tensor, picture: Tensor | None, width: int, height: int) -> Tensor:
+    """One step's masks [N, h, w] of one frame, over its picture [H, W, 3] or on dark ground: [height, width, 3]."""
+    large = enlarge(masks, width, height)
+    if picture is None:
+        ground = (torch.tensor(PAPER, dtype=torch.float32) / 255 * 1.8).expand(height, width, 3)
+    else:
+        small = F.interpolate(
+            picture.float().cpu().movedim(-1, 0).unsqueeze(0), size=(height, width), mode="bilinear", antialias=True
+        )
+        ground = small[0].movedim(0, -1)
+    return outline(tint(ground, large), large, 0.6)
+
+
+def legend_lines(history: MaskHistory, width: int) -> list[list[int]]:
+    """Character numbers, broken into lines that fit into `width` pixels."""
+    lines: list[list[int]] = [[]]
+    used = MARGIN
+    for number, name in enumerate(history.names):
+        needed = legend_entry(name)
+        if lines[-1] and used + needed > width - MARGIN:
+            lines.append([])
+            used = MARGIN
+        lines[-1].append(number)
+        used += needed
+    return lines
+
+
+def legend_entry(name: str) -> int:
+    return text_width(name, TEXT) + 2 * TEXT + MARGIN
+
+
+def legend_height(history: MaskHistory, width: int) -> int:
+    return MARGIN + len(legend_lines(history, width)) * (TEXT + GAP + 4)
+
+
+def draw_legend(canvas: ImageDraw.ImageDraw, history: MaskHistory, width: int) -> None:
+    """A patch of each character's colour with its name, from the upper left corner."""
+    colours = character_colours(len(history.names))
+    for line, numbers in enumerate(legend_lines(history, width)):
+        x, y = MARGIN, MARGIN + line * (TEXT + GAP + 4)
+        for number in numbers:
+            canvas.rounded_rectangle((x, y + 1, x + TEXT, y + TEXT + 1), radius=4, fill=as_bytes(colours[number]))
+            write(canvas, (x + TEXT + TEXT // 2, y), history.names[number], TEXT, INK)
+            x += legend_entry(history.names[number])
+
+
+def draw_boundary(canvas: ImageDraw.ImageDraw, y: int, left: int, right: int, history: MaskHistory) -> None:
+    """The line between the stages, above the first row of stage two."""
+    text = f"step {history.boundary_step + 1}: from here masks steer the voices"
+    middle = y + BOUNDARY_HEIGHT // 2 - GAP // 2
+    width = text_width(text, TEXT)
+    write(canvas, (left, middle), text, TEXT, LINE, anchor="lm")
+    canvas.line((MARGIN, middle, left - GAP, middle), fill=LINE, width=2)
+    canvas.line((left + width + GAP, middle, right, middle), fill=LINE, width=2)

@@ -1,0 +1,69 @@
+"""One colour per character, and words on pictures."""
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour vision. Black is left out, it
+# would not show on dark frames; the order puts the most different first.
+OKABE_ITO = (
+    (230, 159, 0),  # orange
+    (86, 180, 233),  # sky blue
+    (0, 158, 115),  # bluish green
+    (204, 121, 167),  # reddish purple
+    (240, 228, 66),  # yellow
+    (213, 94, 0),  # vermilion
+    (0, 114, 178),  # blue
+)
+PAPER = (28, 28, 30)  # RGB, behind everything
+INK = (235, 235, 235)
+FAINT = (150, 150, 155)
+
+
+def character_colours(count: int) -> Tensor:
+    """[count, 3] in 0..1; from the eighth character on they repeat, darker each time."""
+    darker = [0.7 ** (number // len(OKABE_ITO)) for number in range(count)]
+    rows = [OKABE_ITO[number % len(OKABE_ITO)] for number in range(count)]
+    return torch.tensor(rows, dtype=torch.float32).view(count, 3) / 255 * torch.tensor(darker).view(count, 1)
+
+
+def as_bytes(colour: Tensor) -> tuple[int, int, int]:
+    """A colour in 0..1 as Pillow wants it."""
+    return tuple(int(round(255 * value)) for value in colour.tolist())
+
+
+def font(size: int) -> ImageFont.ImageFont:
+    """Pillow's own font; older Pillow knows it in one size only."""
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:
+        return ImageFont.load_default()
+
+
+def text_width(text: str, size: int) -> int:
+    return int(np.ceil(font(size).getlength(drawable(text, size))))
+
+
+def drawable(text: str, size: int) -> str:
+    """The text, with question marks where Pillow's oldest font, which is Latin-1 only, could not write."""
+    return text if isinstance(font(size), ImageFont.FreeTypeFont) else text.encode("latin-1", "replace").decode("latin-1")
+
+
+def write(
+    canvas: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int], anchor: str = "la"
+) -> None:
+    """Write one line; anchors are Pillow's ("la" left top, "mm" middle) and need a FreeType font."""
+    face = font(size)
+    anchors = {"anchor": anchor} if isinstance(face, ImageFont.FreeTypeFont) else {}
+    canvas.text(at, drawable(text, size), font=face, fill=colour, **anchors)
+
+
+def to_pillow(image: Tensor) -> Image.Image:
+    """[H, W, 3] in 0..1 to a Pillow picture."""
+    return Image.fromarray((image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """A Pillow RGB picture to [H, W, 3] float32 in 0..1."""
+    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)

@@ -1,0 +1,36 @@
+"""What an artist sees: thin V3 nodes, one topic a file. What they do lies in interact_core/host."""
+
+from typing_extensions import override
+
+from comfy_api.latest import ComfyExtension, io
+
+from ..interact_core.host.folders import register_folders
+from .characters import InterActCharacter, InterActEncodeCharacters
+from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
+from .masks import InterActMasksToMask, InterActPreviewMasks
+from .sampling import InterActCollectMasks, InterActMaskGuidance, InterActSampler
+from .speech import InterActEncodeSpeech
+
+
+class InteractExtension(ComfyExtension):
+    """The pack, as ComfyUI loads it."""
+
+    @override
+    async def on_load(self) -> None:
+        register_folders()
+
+    @override
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [
+            InterActLoadDiT,
+            InterActApplyAdapter,
+            InterActLoadWav2Vec2,
+            InterActEncodeSpeech,
+            InterActCharacter,
+            InterActEncodeCharacters,
+            InterActSampler,
+            InterActMaskGuidance,
+            InterActCollectMasks,
+            InterActPreviewMasks,
+            InterActMasksToMask,
+        ]

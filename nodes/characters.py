@@ -1,0 +1,161 @@
+"""Who is in the video, and everything that is prepared of them before sampling."""
+
+from comfy_api.latest import io
+from server import PromptServer
+
+from ..interact_core.host.cast_encoding import MAX_FRAMES, MAX_SIDE, encode_cast, make_character
+from .wires import CATEGORY, CastWire, CharacterWire
+
+MAX_CHARACTERS = 32
+
+
+class InterActCharacter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActCharacter",
+            display_name="InterAct Character",
+            category=CATEGORY,
+            description="One person, animal or thing of the video: its picture, its name and, if it speaks, its voice.",
+            search_aliases=["interacthuman", "reference image", "person", "speaker", "subject", "multitalk"],
+            inputs=[
+                io.Image.Input(
+                    "image",
+                    tooltip="One picture of the character, of any size and shape. It is fitted on white without being "
+                    "distorted or cropped. Best is the person alone, cut out on white; a head is enough.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="Character",
+                    tooltip="What this character is called in previews, messages and InterAct Masks To Mask. No two "
+                    "characters of a video may have the same name.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Cuts the person out of the picture: white keeps, black becomes white paper. Load Image gives "
+                    "its MASK the other way round, so put Invert Mask in between.",
+                ),
+                io.AudioEncoderOutput.Input(
+                    "speech",
+                    optional=True,
+                    tooltip="The character's own voice, from InterAct Encode Speech. Leave it open for a silent person, an "
+                    "animal or a thing: its mouth stays shut.",
+                ),
+                io.Mask.Input(
+                    "layout",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Where the character is in the VIDEO, if you would rather say it than have it predicted: one "
+                    "mask, or one per video frame. Used where the sampler's mask_source is 'fixed'; characters without "
+                    "a layout are then nowhere and silent.",
+                ),
+            ],
+            outputs=[CharacterWire.Output(display_name="character", tooltip="For InterAct Encode Characters.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: io.Image.Type,
+        name: str,
+        mask: io.Mask.Type | None = None,
+        speech: io.AudioEncoderOutput.Type | None = None,
+        layout: io.Mask.Type | None = None,
+    ) -> io.NodeOutput:
+        return io.NodeOutput(make_character(name, image, mask, speech, layout))
+
+
+class InterActEncodeCharacters(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        characters = io.Autogrow.TemplatePrefix(
+            CharacterWire.Input(
+                "character", tooltip="An InterAct Character. A free socket appears when you connect the last one."
+            ),
+            prefix="character_",
+            min=1,
+            max=MAX_CHARACTERS,
+        )
+        return io.Schema(
+            node_id="InterActEncodeCharacters",
+            display_name="InterAct Encode Characters",
+            category=CATEGORY,
+            description="Brings all characters into the conditioning, makes the empty video and mixes the dialogue.",
+            search_aliases=["interacthuman", "conditioning", "phantom", "reference to video", "cast", "empty latent"],
+            inputs=[
+                io.Autogrow.Input(
+                    "characters",
+                    template=characters,
+                    tooltip="Everybody who is in the video, in any number and order.",
+                ),
+                io.Vae.Input("vae", tooltip="The Wan VAE that belongs to the model; it encodes the pictures."),
+                io.Int.Input(
+                    "width",
+                    default=832,
+                    min=16,
+                    max=MAX_SIDE,
+                    step=16,
+                    tooltip="Width of the video in pixels, a multiple of 16; anything else is moved to the nearest one.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=480,
+                    min=16,
+                    max=MAX_SIDE,
+                    step=16,
+                    tooltip="Height of the video in pixels, a multiple of 16; anything else is moved to the nearest one.",
+                ),
+                io.Int.Input(
+                    "length",
+                    default=0,
+                    min=0,
+                    max=MAX_FRAMES,
+                    tooltip="Length of the video in frames. 0 takes it from the speech, so that everybody is heard to the "
+                    "end. Wan makes 4n+1 frames (1, 5, ... 81): other numbers are rounded up to the next.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=1.0,
+                    max=120.0,
+                    step=1.0,
+                    round=0.001,
+                    tooltip="Frames per second of the video. Use what the model was trained at (theatre: 25); connect the "
+                    "fps output to Create Video so that lips and sound stay together.",
+                ),
+                io.Conditioning.Input(
+                    "positive", optional=True, tooltip="The prompt, from a text encoder. Open: no text at all."
+                ),
+                io.Conditioning.Input(
+                    "negative", optional=True, tooltip="What to avoid, from a text encoder. Open: no text at all."
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the characters and their voices."),
+                io.Conditioning.Output(display_name="negative", tooltip="The negative prompt with the characters, unheard."),
+                io.Latent.Output(display_name="latent", tooltip="An empty video of the right size and length."),
+                CastWire.Output(display_name="cast", tooltip="Who is in the video, for the sampler."),
+                io.Audio.Output(
+                    display_name="audio", tooltip="The dialogue, mixed and exactly as long as the video, for Create Video."
+                ),
+                io.Float.Output(display_name="fps", tooltip="Frames per second, for Create Video."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        characters: io.Autogrow.Type,
+        vae: io.Vae.Type,
+        width: int,
+        height: int,
+        length: int,
+        fps: float,
+        positive: io.Conditioning.Type | None = None,
+        negative: io.Conditioning.Type | None = None,
+    ) -> io.NodeOutput:
+        made = encode_cast(list(characters.values()), vae, width, height, length, fps, positive, negative)
+        PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
+        return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)

@@ -1,0 +1,112 @@
+"""The predicted masks, to look at and to use."""
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ..interact_core.guidance import MaskHistory
+from ..interact_core.preview.contact_sheet import draw_contact_sheet
+from ..interact_core.preview.mask_file import save_as_temporary
+from ..interact_core.preview.masks import masks_as_video
+from ..interact_core.preview.overlay import draw_overlay
+from .wires import CATEGORY, MasksWire
+
+MAX_STEP = 10000
+
+
+def step_input() -> io.Int.Input:
+    return io.Int.Input(
+        "step",
+        default=0,
+        min=0,
+        max=MAX_STEP,
+        tooltip="Which denoising step's masks, counted from 1; 0 is the last step, that of the finished video.",
+    )
+
+
+class InterActPreviewMasks(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActPreviewMasks",
+            display_name="InterAct Preview Masks",
+            category=CATEGORY,
+            description="Shows where the model found everybody: over the video, and step by step on a contact sheet.",
+            search_aliases=["interacthuman", "mask preview", "overlay", "contact sheet", "segmentation", "debug"],
+            inputs=[
+                MasksWire.Input("masks", tooltip="From InterAct Sampler or InterAct Collect Masks."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The decoded video (or one picture) to draw over. Open: on a dark background.",
+                ),
+                step_input(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="overlay",
+                    tooltip="Every frame with each character's mask as a tint with an outline, in a colour of its own.",
+                ),
+                io.Image.Output(
+                    display_name="contact_sheet",
+                    tooltip="One picture: steps down, frames across, with a line where masks begin to steer the voices.",
+                ),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, masks: MasksWire.Type, step: int = 0, image: io.Image.Type | None = None) -> io.NodeOutput:
+        overlay = draw_overlay(masks, step, image)
+        sheet = draw_contact_sheet(masks, image)
+        shown = ui.PreviewImage(sheet, cls=cls).as_dict()
+        return io.NodeOutput(overlay, sheet, ui={**shown, "interact_masks": [keep_for_viewers(masks)]})
+
+
+def keep_for_viewers(masks: MaskHistory) -> dict[str, str]:
+    """Write the masks into ComfyUI's temp folder, for /view; returns filename, subfolder and type."""
+    filename = save_as_temporary(masks, folder_paths.get_temp_directory())
+    return {"filename": filename, "subfolder": "", "type": "temp"}
+
+
+class InterActMasksToMask(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActMasksToMask",
+            display_name="InterAct Masks To Mask",
+            category=CATEGORY,
+            description="One character's masks as ordinary MASKs at video size, one per frame.",
+            search_aliases=["interacthuman", "mask", "segmentation", "matte", "convert masks"],
+            inputs=[
+                MasksWire.Input("masks", tooltip="From InterAct Sampler or InterAct Collect Masks."),
+                io.String.Input(
+                    "character",
+                    default="",
+                    tooltip="The name of the character, as in its InterAct Character. Empty: everybody together.",
+                ),
+                step_input(),
+                io.Combo.Input(
+                    "edges",
+                    options=["soft", "thresholded"],
+                    default="soft",
+                    tooltip="'soft' keeps the model's own doubt as grey; 'thresholded' is black and white.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    advanced=True,
+                    tooltip="Where black turns to white if edges are 'thresholded'. Lower makes the mask larger.",
+                ),
+            ],
+            outputs=[io.Mask.Output(tooltip="One MASK per video frame, at the size of the video.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, masks: MasksWire.Type, character: str, step: int, edges: str, threshold: float = 0.5
+    ) -> io.NodeOutput:
+        return io.NodeOutput(masks_as_video(masks, character, step, threshold if edges == "thresholded" else None))

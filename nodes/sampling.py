@@ -1,0 +1,244 @@
+"""Sampling with mask guidance: in one node, or on a MODEL for core's samplers."""
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from ..interact_core.guidance import GuidanceSettings
+from ..interact_core.guidance.settings import MASK_SOURCES, STAGE_ONE_AUDIO
+from ..interact_core.host.guidance import apply_guidance, collect
+from ..interact_core.host.sampling import sample
+from .wires import CATEGORY, CastWire, MaskHandleWire, MasksWire
+
+DEFAULTS = GuidanceSettings()
+
+
+def guidance_inputs() -> list[io.Input]:
+    """What both the sampler and the mask guidance ask; new inputs go behind these."""
+    return [
+        io.Combo.Input(
+            "mask_source",
+            options=list(MASK_SOURCES),
+            default=DEFAULTS.mask_source,
+            tooltip="How a voice finds its character. 'predicted': the model finds everybody itself, frame by frame. "
+            "'fixed': the layout masks of the characters. 'none': every voice moves every mouth.",
+        ),
+        io.Float.Input(
+            "stage_boundary",
+            default=DEFAULTS.boundary,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            round=0.001,
+            advanced=True,
+            tooltip="How much of the noise schedule passes before masks are used. 0.2 is 10 of 50 steps, as in the paper; "
+            "it is a place on the schedule, so it holds for few-step models and any sampler.",
+        ),
+        io.Combo.Input(
+            "stage_one_audio",
+            options=list(STAGE_ONE_AUDIO),
+            default=DEFAULTS.stage_one_audio,
+            advanced=True,
+            tooltip="What is heard before the boundary, while nobody is found yet: 'mute' is silence, 'all' lets every "
+            "voice reach everybody, 'none' switches the audio off.",
+        ),
+        io.Float.Input(
+            "mask_smoothing",
+            default=DEFAULTS.smoothing,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            round=0.001,
+            advanced=True,
+            tooltip="Share of the old mask that each step keeps. 0 follows the newest prediction; raise it if masks flicker "
+            "from step to step.",
+        ),
+        io.Float.Input(
+            "mask_gain",
+            default=DEFAULTS.mask_gain,
+            min=0.1,
+            max=10.0,
+            step=0.1,
+            round=0.001,
+            advanced=True,
+            tooltip="Masks are multiplied by this and cut off at 1 before use. Predicted masks are timid while the video "
+            "forms: at 1 the mouths open too little, at high values neighbours hear each other.",
+        ),
+    ]
+
+
+def settings_of(
+    mask_source: str, stage_boundary: float, stage_one_audio: str, mask_smoothing: float, mask_gain: float
+) -> GuidanceSettings:
+    return GuidanceSettings(
+        mask_source=mask_source,
+        boundary=stage_boundary,
+        stage_one_audio=stage_one_audio,
+        smoothing=mask_smoothing,
+        mask_gain=mask_gain,
+    )
+
+
+class InterActSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActSampler",
+            display_name="InterAct Sampler",
+            category=CATEGORY,
+            description="Makes the video. While it forms, the model finds each character and gives it its own voice.",
+            search_aliases=["interacthuman", "ksampler", "talking video", "lip sync", "multi speaker", "denoise"],
+            inputs=[
+                io.Model.Input("model", tooltip="From InterAct Load DiT or InterAct Apply Adapter."),
+                io.Conditioning.Input("positive", tooltip="From InterAct Encode Characters."),
+                io.Conditioning.Input("negative", tooltip="From InterAct Encode Characters."),
+                io.Latent.Input(
+                    "latent", tooltip="From InterAct Encode Characters, or an encoded video of the same size and length."
+                ),
+                CastWire.Input("cast", tooltip="From InterAct Encode Characters."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Another number, another video; the same number, the same video.",
+                ),
+                io.Int.Input(
+                    "steps", default=50, min=1, max=10000, tooltip="Denoising steps. The paper uses 50, the theatre 20."
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=6.5,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    tooltip="How closely text and voices are followed. The paper uses 6.5 for both; the theatre works with "
+                    "3; use 1 for distilled few-step models.",
+                ),
+                io.Float.Input(
+                    "audio_cfg",
+                    default=0.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    round=0.01,
+                    advanced=True,
+                    tooltip="0: cfg holds for text and voices together, as in the paper. Above 0: a scale for the voices "
+                    "alone, so that lips can be stressed without burning the picture; costs half as much time again.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    default="euler",
+                    tooltip="The algorithm, as in KSampler. euler and uni_pc suit Wan.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.KSampler.SCHEDULERS,
+                    default="simple",
+                    tooltip="How noise is taken away over the steps, as in KSampler. simple suits Wan.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip="1 makes a new video; lower values keep more of the latent that you give, for video to video.",
+                ),
+                *guidance_inputs(),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The video, for VAE Decode."),
+                MasksWire.Output(display_name="masks", tooltip="Where everybody was found at each step."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: io.Model.Type,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        latent: io.Latent.Type,
+        cast: CastWire.Type,
+        seed: int,
+        steps: int,
+        cfg: float,
+        audio_cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        denoise: float,
+        **guidance: str | float,
+    ) -> io.NodeOutput:
+        result, masks = sample(
+            model,
+            positive,
+            negative,
+            latent,
+            cast,
+            settings_of(**guidance),
+            seed=seed,
+            steps=steps,
+            cfg=cfg,
+            audio_cfg=audio_cfg or None,
+            sampler=sampler_name,
+            scheduler=scheduler,
+            denoise=denoise,
+        )
+        return io.NodeOutput(result, masks)
+
+
+class InterActMaskGuidance(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActMaskGuidance",
+            display_name="InterAct Mask Guidance",
+            category=CATEGORY,
+            description="The InterAct Sampler's guidance on a MODEL, for KSampler, SamplerCustomAdvanced and the like.",
+            search_aliases=["interacthuman", "model patch", "ksampler", "custom sampling", "guider"],
+            inputs=[
+                io.Model.Input("model", tooltip="From InterAct Load DiT or InterAct Apply Adapter; LoRAs may follow those."),
+                CastWire.Input("cast", tooltip="From InterAct Encode Characters, whose conditioning the sampler must use."),
+                *guidance_inputs(),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="For one sampler. Use one such node for every sampler."),
+                MaskHandleWire.Output(display_name="mask_handle", tooltip="For InterAct Collect Masks."),
+            ],
+            # The handle is filled by a run: two equal nodes must not be given one handle by the cache.
+            not_idempotent=True,
+        )
+
+    @classmethod
+    def execute(cls, model: io.Model.Type, cast: CastWire.Type, **guidance: str | float) -> io.NodeOutput:
+        return io.NodeOutput(*apply_guidance(model, cast, settings_of(**guidance)))
+
+
+class InterActCollectMasks(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActCollectMasks",
+            display_name="InterAct Collect Masks",
+            category=CATEGORY,
+            description="Fetches the masks after a sampler that uses InterAct Mask Guidance has finished.",
+            search_aliases=["interacthuman", "masks", "ksampler masks"],
+            inputs=[
+                io.Latent.Input(
+                    "latent", tooltip="The output of that sampler: it makes sure that the masks are fetched afterwards."
+                ),
+                MaskHandleWire.Input("mask_handle", tooltip="From the InterAct Mask Guidance whose MODEL the sampler used."),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The same latent."),
+                MasksWire.Output(display_name="masks", tooltip="Where everybody was found at each step."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, latent: io.Latent.Type, mask_handle: MaskHandleWire.Type) -> io.NodeOutput:
+        return io.NodeOutput(latent, collect(mask_handle))
