@@ -35,7 +35,11 @@ def random_like(tensor: Tensor, generator: torch.Generator, scale: float) -> Ten
 
 
 def tiny_wan(
-    cls: type = comfy.ldm.wan.model.WanModel, in_dim: int = 16, model_type: str = "t2v", seed: int = 0, **options: int
+    cls: type = comfy.ldm.wan.model.WanModel,
+    in_dim: int = 16,
+    model_type: str = "t2v",
+    seed: int = 0,
+    **options: int,
 ) -> torch.nn.Module:
     """A random Wan in float32; every weight is drawn, so that nothing is hidden by a zero initialisation."""
     wan = cls(
@@ -62,7 +66,7 @@ def tiny_wan(
 
 
 def write_wan(path: pathlib.Path, **options: object) -> pathlib.Path:
-    """The tiny Wan as a file that core's UNETLoader reads: native keys, sizes in the header (host.md, "Detection")."""
+    """The tiny Wan as a file that core's UNETLoader reads: native keys, sizes in the header."""
     wan = tiny_wan(**options)
     config = {"num_heads": 2, "freq_dim": 32}
     save_file(
@@ -120,7 +124,9 @@ def load_tiny_adapter(folder: pathlib.Path, seed: int = 1, **changes: object) ->
     return loading.load_adapter(folder / "adapter.safetensors")
 
 
-def make_cast(speaking: tuple[bool, ...] = (True, True), frames: int = FRAMES, layouts: Tensor | None = None) -> Cast:
+def make_cast(
+    speaking: tuple[bool, ...] = (True, True), frames: int = FRAMES, layouts: Tensor | None = None
+) -> Cast:
     characters = tuple(
         Character(
             name=f"character {number}",
@@ -153,6 +159,15 @@ def empty_latent(cast: Cast, batch: int = 1) -> dict[str, Tensor]:
     return {"samples": torch.zeros(batch, 16, cast.latent_frames, 2 * ROWS, 2 * COLUMNS)}
 
 
+def with_windows(model: ModelPatcher, length: int, schedule: str = "standard_static") -> ModelPatcher:
+    """Core's Wan context windows of `length` video frames, overlapping by 5, with a causal anchor."""
+    from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
+
+    return WanContextWindowsManualNode.execute(model, length, 5, schedule, 1, False, "pyramid", False, True)[
+        0
+    ]
+
+
 def guider_sample(guider: comfy.samplers.CFGGuider, latent: dict[str, Tensor], steps: int = 3) -> Tensor:
     """Core's way from GUIDER to samples (SamplerCustomAdvanced)."""
     from comfy_extras.nodes_custom_sampler import BasicScheduler, RandomNoise, SamplerCustomAdvanced
@@ -160,7 +175,9 @@ def guider_sample(guider: comfy.samplers.CFGGuider, latent: dict[str, Tensor], s
     comfy.utils.set_progress_bar_enabled(False)
     sigmas = BasicScheduler.execute(guider.model_patcher, "simple", steps, 1.0)[0]
     sampler = comfy.samplers.sampler_object("euler")
-    return SamplerCustomAdvanced.execute(RandomNoise.execute(5)[0], guider, sampler, sigmas, latent)[0]["samples"]
+    return SamplerCustomAdvanced.execute(RandomNoise.execute(5)[0], guider, sampler, sigmas, latent)[0][
+        "samples"
+    ]
 
 
 def core_sample(
@@ -180,5 +197,16 @@ def core_sample(
     image = latent["samples"]
     noise = comfy.sample.prepare_noise(image, 5)
     return comfy.sample.sample(
-        model, noise, steps, cfg, sampler, "simple", positive, negative, image, seed=5, disable_pbar=True, **options
+        model,
+        noise,
+        steps,
+        cfg,
+        sampler,
+        "simple",
+        positive,
+        negative,
+        image,
+        seed=5,
+        disable_pbar=True,
+        **options,
     )

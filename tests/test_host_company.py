@@ -45,19 +45,14 @@ class Spy:
         return executor(*args, **kwargs)
 
 
-def windows(model: ModelPatcher, length: int, schedule: str = "standard_static", fuse: str = "pyramid") -> ModelPatcher:
-    """Core's Wan context windows of `length` video frames, overlapping by 5, with a causal anchor."""
-    from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
-
-    return WanContextWindowsManualNode.execute(model, length, 5, schedule, 1, False, fuse, False, True)[0]
-
-
 def averaged_masks(calls: list[CallState], frames: int) -> Tensor:
-    """What one evaluation of these calls must commit: each frame's mean over the windows that showed it as theirs."""
+    """What one evaluation of these calls must commit: each frame's mean over the windows that own it."""
     total, seen = 0.0, torch.zeros(frames)
     for call in calls:
         logits = torch.stack(call.mask_logits).sigmoid().mean(0)[0]
-        masks = logits.unflatten(-1, (-1, call.geometry.height, call.geometry.width))[:, call.geometry.anchors :]
+        masks = logits.unflatten(-1, (-1, call.geometry.height, call.geometry.width))[
+            :, call.geometry.anchors :
+        ]
         whole = torch.zeros(masks.shape[0], frames, *masks.shape[2:])
         own = list(call.geometry.frames[call.geometry.anchors :])
         whole[:, own] = masks
@@ -69,7 +64,7 @@ def averaged_masks(calls: list[CallState], frames: int) -> Tensor:
 @pytest.mark.parametrize("schedule", ["standard_static", "standard_uniform", "looped_uniform", "batched"])
 def test_windows_hear_their_own_frames(adapted: ModelPatcher, adapter: ModelPatcher, schedule: str) -> None:
     cast = world.make_cast(frames=9)
-    spy = Spy(windows(adapted, 17, schedule))
+    spy = Spy(world.with_windows(adapted, 17, schedule))
     guided, handle = apply_guidance(spy.model, cast, FROM_THE_START)
     positive, negative = world.conds(cast)
     samples = world.core_sample(guided, positive, negative, world.empty_latent(cast), steps=2)
@@ -93,8 +88,10 @@ def test_weights_follow_the_windows_frames(adapted: ModelPatcher) -> None:
     masks = torch.zeros(2, 9, world.ROWS, world.COLUMNS)
     masks[0] = torch.arange(9.0).view(9, 1, 1) / 20
     cast = world.make_cast(frames=9, layouts=masks)
-    spy = Spy(windows(adapted, 17))
-    guided, _ = apply_guidance(spy.model, cast, GuidanceSettings(mask_source="fixed", boundary=0.0, mask_gain=1.0))
+    spy = Spy(world.with_windows(adapted, 17))
+    guided, _ = apply_guidance(
+        spy.model, cast, GuidanceSettings(mask_source="fixed", boundary=0.0, mask_gain=1.0)
+    )
     world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=1)
     for call in spy.calls:
         share = call.voices.weights[0, 0].view(-1, world.ROWS * world.COLUMNS)
@@ -104,7 +101,7 @@ def test_weights_follow_the_windows_frames(adapted: ModelPatcher) -> None:
 def test_a_window_that_holds_everything_changes_nothing(adapted: ModelPatcher) -> None:
     cast = world.make_cast()
     results = []
-    for model in (adapted, windows(adapted, 81)):
+    for model in (adapted, world.with_windows(adapted, 81)):
         guided, handle = apply_guidance(model, cast, FROM_THE_START)
         samples = world.core_sample(guided, *world.conds(cast), world.empty_latent(cast))
         results.append((samples, collect(handle).masks))
@@ -113,7 +110,7 @@ def test_a_window_that_holds_everything_changes_nothing(adapted: ModelPatcher) -
 
 def test_as_many_references_as_frames_are_not_sliced(adapted: ModelPatcher) -> None:
     cast = world.make_cast((True,) * 5, frames=5)
-    spy = Spy(windows(adapted, 9))
+    spy = Spy(world.with_windows(adapted, 9))
     guided, handle = apply_guidance(spy.model, cast, FROM_THE_START)
     world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=2)
     whole = adapted.model.process_latent_in(world.references(cast))

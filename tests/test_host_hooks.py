@@ -52,11 +52,11 @@ def run(
     return samples, collect(handle).masks
 
 
-def watch(model: ModelPatcher, kind: str, note: Callable[[tuple, dict], Any], notes: list) -> ModelPatcher:
-    """A clone of `model` that appends note(args, kwargs) to `notes` at every call of a wrapper of this kind."""
+def watch(model: ModelPatcher, kind: str, note: Callable[[tuple], Any]) -> ModelPatcher:
+    """A clone of `model` that calls note(args) at every call of a wrapper of this kind."""
 
     def wrapper(executor: Any, *args: Any, **kwargs: Any) -> Any:
-        notes.append(note(args, kwargs))
+        note(args)
         return executor(*args, **kwargs)
 
     clone = model.clone()
@@ -69,7 +69,9 @@ def test_no_characters_and_strength_0_is_the_stock_model(base: ModelPatcher, ada
     latent = world.empty_latent(cast)
     stock = world.core_sample(base, world.text(3), world.text(4), latent)
     for strength in (0.0, 1.0):
-        hooked = world.core_sample(apply_adapter(base, adapter, strength), world.text(3), world.text(4), latent)
+        hooked = world.core_sample(
+            apply_adapter(base, adapter, strength), world.text(3), world.text(4), latent
+        )
         assert torch.equal(hooked, stock)
 
 
@@ -120,11 +122,11 @@ def test_boundary_is_a_place_on_the_models_own_schedule(adapted: ModelPatcher) -
     boundary = 8.0 * 0.8 / (1 + 7.0 * 0.8)  # time_snr_shift(8, 0.8), Wan's own shift
     shifted = ModelSamplingSD3().patch(adapted, shift=3.0, multiplier=1000)[0]
     for model, steps in ((adapted, 10), (adapted, 4), (shifted, 10)):
-        sigmas: list[float] = []
-        watched = watch(model, WrappersMP.PREDICT_NOISE, lambda args, _: sigmas.append(float(args[1].max())), [])
+        timesteps: list[Tensor] = []
+        watched = watch(model, WrappersMP.PREDICT_NOISE, lambda args, seen=timesteps: seen.append(args[1]))
         guided, handle = apply_guidance(watched, cast, settings)
         world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=steps)
-        expected = next(step for step, sigma in enumerate(sigmas) if sigma <= boundary * 1.0001)
+        expected = next(step for step, t in enumerate(timesteps) if t.max() <= boundary * 1.0001)
         assert collect(handle).boundary_step == expected
         assert collect(handle).total_steps == steps
 
@@ -133,7 +135,7 @@ def test_batched_conds_equal_separate_ones(adapted: ModelPatcher) -> None:
     cast = world.make_cast()
     positive, negative = world.conds(cast)
     sizes: list[int] = []
-    watched = watch(adapted, WrappersMP.DIFFUSION_MODEL, lambda args, _: sizes.append(args[0].shape[0]), [])
+    watched = watch(adapted, WrappersMP.DIFFUSION_MODEL, lambda args: sizes.append(args[0].shape[0]))
     together, _ = run(watched, cast, conds=(positive, negative))
     assert set(sizes) == {2}
     from comfy.conds import CONDRegular
@@ -155,7 +157,15 @@ def test_every_item_of_a_batch_has_masks_of_its_own(adapted: ModelPatcher) -> No
     noise = comfy.sample.prepare_noise(latent["samples"], 5)
     for item in range(2):
         alone = comfy.sample.sample(
-            guided, noise[item : item + 1], 3, 3.0, "euler", "simple", *conds, latent["samples"][:1], disable_pbar=True
+            guided,
+            noise[item : item + 1],
+            3,
+            3.0,
+            "euler",
+            "simple",
+            *conds,
+            latent["samples"][:1],
+            disable_pbar=True,
         )
         torch.testing.assert_close(both[item], alone[0], rtol=1e-4, atol=1e-4)
 
@@ -170,7 +180,7 @@ def test_the_negative_hears_nothing(base: ModelPatcher, adapter: ModelPatcher) -
 
 def test_cfg_1_leaves_the_negative_out(adapted: ModelPatcher) -> None:
     sizes: list[int] = []
-    watched = watch(adapted, WrappersMP.DIFFUSION_MODEL, lambda args, _: sizes.append(args[0].shape[0]), [])
+    watched = watch(adapted, WrappersMP.DIFFUSION_MODEL, lambda args: sizes.append(args[0].shape[0]))
     _, masks = run(watched, world.make_cast(), cfg=1.0)
     assert set(sizes) == {1} and len(masks) == 3
 
@@ -192,7 +202,13 @@ def test_split_sampling_stays_in_its_stage(adapted: ModelPatcher) -> None:
     first = world.core_sample(guided, *conds, world.empty_latent(cast), steps=10, last_step=6)
     assert 0 < collect(handle).boundary_step < 6
     world.core_sample(
-        guided, *conds, {"samples": first}, steps=10, start_step=6, disable_noise=True, force_full_denoise=True
+        guided,
+        *conds,
+        {"samples": first},
+        steps=10,
+        start_step=6,
+        disable_noise=True,
+        force_full_denoise=True,
     )
     assert collect(handle).boundary_step == 0 and collect(handle).total_steps == 4
 

@@ -15,7 +15,7 @@ from comfy.patcher_extension import WrappersMP  # isort: skip
 
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings
-from interacthuman.interact_core.host import limits, loading
+from interacthuman.interact_core.host import limits
 from interacthuman.interact_core.host.guidance import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter, load_adapter, load_dit
 from interacthuman.interact_core.host.patches import AdapterPatch
@@ -47,13 +47,18 @@ def test_load_dit_is_the_stock_loader(base: ModelPatcher, folder: pathlib.Path) 
 
 def test_weight_dtypes(folder: pathlib.Path, base: ModelPatcher) -> None:
     path = folder / "wan.safetensors"
-    assert load_dit(path, "fp8_e4m3fn").model.diffusion_model.blocks[0].ffn[0].weight.dtype == torch.float8_e4m3fn
+    assert (
+        load_dit(path, "fp8_e4m3fn").model.diffusion_model.blocks[0].ffn[0].weight.dtype
+        == torch.float8_e4m3fn
+    )
     assert load_dit(path, "fp8_e5m2").model.diffusion_model.blocks[0].ffn[0].weight.dtype == torch.float8_e5m2
     with pytest.raises(InteractError, match="weight dtype is 'int3'"):
         load_dit(path, "int3")
 
 
-def test_an_adapter_runs_on_an_fp8_base(folder: pathlib.Path, base: ModelPatcher, adapter: ModelPatcher) -> None:
+def test_an_adapter_runs_on_an_fp8_base(
+    folder: pathlib.Path, base: ModelPatcher, adapter: ModelPatcher
+) -> None:
     cast = world.make_cast()
     model = apply_adapter(load_dit(folder / "wan.safetensors", "fp8_e4m3fn"), adapter)
     guided, _ = apply_guidance(model, cast, GuidanceSettings(boundary=0.0))
@@ -65,7 +70,11 @@ def test_files_that_are_no_models_are_refused(tmp_path: pathlib.Path) -> None:
     torch.save({"head.modulation": torch.zeros(1)}, pickle)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(2)}, foreign)
-    for path, words in ((pickle, "pickle"), (foreign, "not a diffusion model"), (tmp_path / "none", "does not exist")):
+    for path, words in (
+        (pickle, "pickle"),
+        (foreign, "not a diffusion model"),
+        (tmp_path / "none", "does not exist"),
+    ):
         with pytest.raises(InteractError, match=words) as caught:
             load_dit(path)
         assert str(path) in str(caught.value)
@@ -92,7 +101,9 @@ def test_a_wan_variant_with_other_tokens_is_refused(base: ModelPatcher, adapter:
 
 
 @pytest.mark.parametrize("change", [{"model_width": 64}, {"model_blocks": 4}])
-def test_an_adapter_of_another_size_is_refused(base: ModelPatcher, tmp_path: pathlib.Path, change: dict) -> None:
+def test_an_adapter_of_another_size_is_refused(
+    base: ModelPatcher, tmp_path: pathlib.Path, change: dict
+) -> None:
     other = world.load_tiny_adapter(tmp_path, base="Wan 9B", **change)
     with pytest.raises(InteractError, match=r"Wan 9B.*width 48 and 3 blocks"):
         apply_adapter(base, other)
@@ -115,7 +126,9 @@ def test_the_base_stays_as_it_was(base: ModelPatcher, adapter: ModelPatcher) -> 
     assert (repr(base.model_options), repr(base.wrappers), dict(base.object_patches)) == before
 
 
-def test_a_second_adapter_takes_the_place_of_the_first(base: ModelPatcher, adapter: ModelPatcher, tmp_path: Any) -> None:
+def test_a_second_adapter_takes_the_place_of_the_first(
+    base: ModelPatcher, adapter: ModelPatcher, tmp_path: Any
+) -> None:
     other = world.load_tiny_adapter(tmp_path, seed=8)
     cast = world.make_cast()
 
@@ -144,17 +157,12 @@ def test_adapter_files_are_not_cached(folder: pathlib.Path, adapter: ModelPatche
 
 def test_the_estimate_counts_references(base: ModelPatcher, adapter: ModelPatcher) -> None:
     """Core's own estimate for N references more is that for N frames more, under context windows too."""
-    from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
-
     cast = world.make_cast((True,) * 3, frames=9)
     adapted = apply_adapter(base, adapter)
     orders = (
         adapted,
-        WanContextWindowsManualNode.execute(adapted, 17, 5, "standard_static", 1, False, "pyramid", False, True)[0],
-        apply_adapter(
-            WanContextWindowsManualNode.execute(base, 17, 5, "standard_static", 1, False, "pyramid", False, True)[0],
-            adapter,
-        ),
+        world.with_windows(adapted, 17),
+        apply_adapter(world.with_windows(base, 17), adapter),
     )
     for model, frames in zip(orders, (9, 5, 5)):
         shapes: list[list[int]] = []
@@ -186,6 +194,6 @@ def test_speech_far_longer_than_memory_is_refused(
             continue
         with pytest.raises(InteractError, match=r"33 frames \(1 s\).*at most 29 frames"):
             world.core_sample(guided, *world.conds(cast), world.empty_latent(cast))
-    assert loading.KNOWN_LOOPS  # one window at a time needs less
+    # one context window at a time needs less
     guided.model_options["context_handler"] = type("Handler", (), {"context_length": 5})()
     limits.check_memory(guided, cast, guided.model_options)

@@ -83,9 +83,11 @@ def test_denoise_0_hands_the_latent_back(adapted: ModelPatcher) -> None:
 
 
 def test_audio_guidance_apart_from_text(adapted: ModelPatcher) -> None:
-    """One step of euler is linear in the guided prediction, so the three conds can be weighed against each other."""
+    """One step of euler is linear in the guided prediction: the conds can be weighed against each other."""
     cast = world.make_cast()
-    settings = GuidanceSettings(boundary=0.0, stage_one_audio="all")  # so that the first step hears the voices
+    settings = GuidanceSettings(
+        boundary=0.0, stage_one_audio="all"
+    )  # so that the first step hears the voices
     positive, negative = world.conds(cast)
     muted = with_role(positive, AudioRole.MUTE)
 
@@ -159,7 +161,12 @@ def test_what_does_not_belong_together_is_refused(adapted: ModelPatcher) -> None
         (guided, (positive, _limit_to_area(negative)), latent, "area"),
         (guided, (positive, negative), world.empty_latent(longer), "latent has shape"),
         (guided, world.conds(other), latent, "1 reference pictures but the cast has 2"),
-        (guided, world.conds(world.make_cast((True, False))), latent, "1 voices over 9 frames but the cast has 2"),
+        (
+            guided,
+            world.conds(world.make_cast((True, False))),
+            latent,
+            "1 voices over 9 frames but the cast has 2",
+        ),
     ]
     for model, conds, image, words in cases:
         with pytest.raises(InteractError, match=words):
@@ -169,7 +176,9 @@ def test_what_does_not_belong_together_is_refused(adapted: ModelPatcher) -> None
 def test_speech_of_another_encoder_is_refused(adapted: ModelPatcher) -> None:
     cast = world.make_cast()
     tracks = world.random_features(3)[0]
-    conds = attach_cast(world.text(3), world.text(4), cast, world.references(cast), torch.cat((tracks, tracks), -1))
+    conds = attach_cast(
+        world.text(3), world.text(4), cast, world.references(cast), torch.cat((tracks, tracks), -1)
+    )
     with pytest.raises(InteractError, match="2 layers of 8 channels"):
         sampled(adapted, cast, conds)
 

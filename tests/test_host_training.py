@@ -74,9 +74,12 @@ def test_gradients_reach_every_parameter(wan: torch.nn.Module, adapter: Adapter,
         for name, parameter in module.named_parameters()
         if parameter.grad is None or not parameter.grad.isfinite().all() or not parameter.grad.any()
     ]
-    # A bias of the keys shifts all of a query's scores alike, which softmax does not see; with the norm on keys that
-    # Wan has, it does.
-    assert not [name for name in unreached if not (name.startswith(("audio_blocks", "mask_heads")) and "k.bias" in name)]
+    # A bias of the keys shifts all of a query's scores alike, which softmax does not see; Wan norms its keys.
+    assert not [
+        name
+        for name in unreached
+        if not (name.startswith(("audio_blocks", "mask_heads")) and "k.bias" in name)
+    ]
 
 
 def test_gradient_is_the_slope(wan: torch.nn.Module, adapter: Adapter) -> None:
@@ -182,7 +185,11 @@ def test_the_given_attention_serves_base_and_adapter(wan: torch.nn.Module, adapt
         return matmul_attention(q, k, v, heads)
 
     options = training_options(adapter, scene["weights"], attention)
-    names = {"time_dim_concat": scene["references"], "interact_audio": scene["audio"], "interact_flag": scene["flag"]}
+    names = {
+        "time_dim_concat": scene["references"],
+        "interact_audio": scene["audio"],
+        "interact_flag": scene["flag"],
+    }
     with torch.no_grad():
         wan(scene["x"], scene["t"], scene["text"], transformer_options=options, **names)
     frame = world.ROWS * world.COLUMNS

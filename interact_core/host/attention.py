@@ -22,7 +22,8 @@ def adapter_attention(device: torch.device) -> Attention:
 def matmul_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """Plain softmax attention on [B, L, D] tensors.
 
-    On a CPU at a few hundred tokens its backward pass is twice as fast as torch's fused kernel (issue 2, section 5).
+    On a CPU at a few hundred tokens its backward pass is twice as fast as torch's fused kernel (issue 2,
+    section 5).
     """
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
@@ -30,13 +31,19 @@ def matmul_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 
 
 def attention_override(attention: Attention) -> Callable[..., Tensor]:
-    """Wrap `attention` for transformer_options["optimized_attention_override"] (comfy/ldm/modules/attention.py).
+    """Wrap `attention` as transformer_options["optimized_attention_override"] (comfy's attention.py).
 
     Calls that it cannot serve (a mask, heads already split off) go to the function that core had chosen.
     """
 
-    def override(chosen: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
-        if options.get("mask") is not None or options.get("skip_reshape") or options.get("skip_output_reshape"):
+    def override(
+        chosen: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any
+    ) -> Tensor:
+        if (
+            options.get("mask") is not None
+            or options.get("skip_reshape")
+            or options.get("skip_output_reshape")
+        ):
             return chosen(q, k, v, heads, **options)
         return attention(q, k, v, heads)
 

@@ -22,8 +22,8 @@ CALL_KEY = "interact_call"
 class AudioRole(Enum):
     """What one row of the batch hears; its value is the `interact_flag` of the conditioning.
 
-    NONE: no injection at all. The negative of classifier-free guidance: training drops audio by leaving the injection
-        out (so that the null condition is one the network knows).
+    NONE: no injection at all. The negative of classifier-free guidance: training drops audio by leaving the
+        injection out (so that the null condition is one the network knows).
     MUTE: silence everywhere, mouths shut: the middle of three-way guidance.
     VOICES: every track inside its owner's mask; this row also predicts the masks.
     """
@@ -42,8 +42,8 @@ class AudioRole(Enum):
 class Voices:
     """The audio of the batch rows that hear any.
 
-    tokens: [S + 1, R, T, n, context], mute last; weights: [S + 1, R or 1, L or 1]; rows: [R] int64, None for all rows;
-    strength: factor on the injection.
+    tokens: [S + 1, R, T, n, context], mute last; weights: [S + 1, R or 1, L or 1]; rows: [R] int64, None for
+    all rows; strength: factor on the injection.
     """
 
     tokens: Tensor
@@ -56,8 +56,8 @@ class Voices:
 class CallState:
     """Read by the patches while the blocks run; `mask_logits` and `injected` are written by them.
 
-    mask_logits: one [R, N, T*h*w] per mask block, in block order, R the rows in `mask_rows` (all rows if None).
-    injected: blocks whose injection is done. VACE blocks fire attn2 patches again under their host block's index
+    mask_logits: one [R, N, T*h*w] per mask block, in block order, R the rows in `mask_rows` (None: all).
+    injected: blocks whose injection is done. VACE blocks fire attn2 patches again under their host's index
         (comfy/ldm/wan/model.py, VaceWanModel.forward_orig), always after it.
     """
 
@@ -75,7 +75,7 @@ class CallState:
 def project_tracks(adapter: Adapter, audio: Tensor) -> Tensor:
     """audio [B, S + 1, F + 1, L, C] as the conditioning carries it -> tokens [S + 1, B, T, n, context].
 
-    The last frame is the sentinel of `attach_cast`, there to keep core from slicing the features, and is left out.
+    The last frame, the sentinel of `attach_cast` that keeps core from slicing the features, is left out.
     """
     batch, tracks = audio.shape[:2]
     tokens = adapter.audio_projector(audio[:, :, :-1].flatten(0, 1))

@@ -20,7 +20,8 @@ TEXT_WIDTH = 4096  # of umt5-xxl, Wan's text encoder
 def null_text() -> Conditioning:
     """CONDITIONING that says nothing: one zero token.
 
-    How many there are makes no difference: equal tokens give equal keys, and attention over equal values is the value.
+    How many there are makes no difference: equal tokens give equal keys, and attention over equal values is
+    the value.
     """
     return [[torch.zeros(1, 1, TEXT_WIDTH), {}]]
 
@@ -36,12 +37,12 @@ def attach_cast(
 
     reference_latents: [1, 16, N, H / 8, W / 8], one encoded picture per character as the VAE gives it (core's
         `time_dim_concat`, as its WanPhantomSubjectToVideo does).
-    tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, mute last; F is the
-        cast's frames. None if nobody speaks: then nothing is injected.
+    tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, mute last; F
+        is the cast's frames. None if nobody speaks: then nothing is injected.
 
-    The positive hears the voices, the negative gets no injection at all: training drops audio by leaving the injection
-    out, and this is the null condition that the network knows. Both see the references, as in core's
-    "negative_text" of that node. Raises InteractError for shapes that do not fit the cast and for NaN.
+    The positive hears the voices, the negative gets no injection at all: training drops audio by leaving the
+    injection out, and this is the null condition that the network knows. Both see the references, as in
+    core's "negative_text" of that node. Raises InteractError for shapes that do not fit the cast and for NaN.
     """
     _check_references(cast, reference_latents)
     audio = None
@@ -63,11 +64,15 @@ def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
     ]
 
 
-def _attach(conditioning: Conditioning, references: Tensor, audio: Tensor | None, role: AudioRole) -> Conditioning:
+def _attach(
+    conditioning: Conditioning, references: Tensor, audio: Tensor | None, role: AudioRole
+) -> Conditioning:
     conds = {"interact_flag": _flag(role)}
     if audio is not None:
         conds["interact_audio"] = comfy.conds.CONDRegular(audio)
-    return [[text, {**_with_conds(values, conds), "time_dim_concat": references}] for text, values in conditioning]
+    return [
+        [text, {**_with_conds(values, conds), "time_dim_concat": references}] for text, values in conditioning
+    ]
 
 
 def _with_conds(values: dict[str, Any], conds: dict[str, comfy.conds.CONDRegular]) -> dict[str, Any]:
@@ -82,8 +87,9 @@ def _flag(role: AudioRole) -> comfy.conds.CONDRegular:
 def _with_sentinel(tracks: Tensor) -> Tensor:
     """[S + 1, F, L, C] -> [1, S + 1, F + 1, L, C].
 
-    The frame axis stands third and is one longer than the video. Context windows slice every tensor whose third axis
-    is as long as the latent video (comfy/context_windows.py); this one they leave whole, for the run to index.
+    The frame axis stands third and is one longer than the video. Context windows slice every tensor whose
+    third axis is as long as the latent video (comfy/context_windows.py); this one they leave whole, for the
+    run to index.
     """
     return torch.cat((tracks, torch.zeros_like(tracks[:, :1])), dim=1).unsqueeze(0)
 
@@ -94,10 +100,13 @@ def _check_references(cast: Cast, latents: Tensor) -> None:
     if found != expected:
         raise InteractError(
             f"The characters' encoded pictures have shape {list(latents.shape)}, expected [1, channels, "
-            f"{', '.join(map(str, expected))}]: encode one picture per character at the video's size with a Wan VAE."
+            f"{', '.join(map(str, expected))}]: encode one picture per character at the video's size with a "
+            "Wan VAE."
         )
     if not bool(latents.isfinite().all()):
-        raise InteractError("An encoded character picture holds NaN or infinity: try another VAE or VAE precision.")
+        raise InteractError(
+            "An encoded character picture holds NaN or infinity: try another VAE or VAE precision."
+        )
 
 
 def _checked_tracks(cast: Cast, tracks: Tensor | None) -> Tensor:
@@ -105,12 +114,14 @@ def _checked_tracks(cast: Cast, tracks: Tensor | None) -> Tensor:
     if tracks is None or tracks.ndim != 4 or tuple(tracks.shape[:2]) != (voices, cast.frames):
         found = None if tracks is None else list(tracks.shape)
         raise InteractError(
-            f"The speech features have shape {found}, expected [{voices}, {cast.frames}, layers, channels]: one track "
-            "per speaking character and the mute track, one entry per video frame."
+            f"The speech features have shape {found}, expected [{voices}, {cast.frames}, layers, channels]: "
+            "one track per speaking character and the mute track, one entry per video frame."
         )
     for number in range(voices):
         if not bool(tracks[number].isfinite().all()):
             names = [character.name for character in cast.characters if character.speech is not None]
             whose = f"of {names[number]!r}" if number < len(names) else "of the mute track"
-            raise InteractError(f"The speech features {whose} hold NaN or infinity: load the recording again.")
+            raise InteractError(
+                f"The speech features {whose} hold NaN or infinity: load the recording again."
+            )
     return tracks

@@ -9,7 +9,7 @@ GROUPS = 3
 
 
 class FiniteProbe:
-    """Notes the range of the hidden state at the end of each third of the blocks, without waiting for the device.
+    """Notes the hidden state's range after each third of the blocks, without waiting for the device.
 
     One probe serves one call of the diffusion model; `broken_blocks` is only asked after a bad output.
     """
@@ -46,12 +46,15 @@ def describe_breakdown(
 ) -> str:
     """The sentence for a step whose output is not finite: the step, the block group and the likely cause.
 
-    latent: what the step started from; audio: the projected audio tokens of this run; half_precision: the model
-    computes in float16; patched: the model carries a LoRA or other weight patches.
+    latent: what the step started from; audio: the projected audio tokens of this run; half_precision: the
+    model computes in float16; patched: the model carries a LoRA or other weight patches.
     """
     where = f"Sampling stopped: the output of step {step + 1} of {total_steps} is not finite"
     if not bool(latent.isfinite().all()):
-        return f"{where}, and the latent it started from was not either: check the noise, the latent and the sampler."
+        return (
+            f"{where}, and the latent it started from was not either: check the noise, the latent and the "
+            "sampler."
+        )
     if any(not bool(tokens.isfinite().all()) for tokens in audio):
         return (
             f"{where}; the adapter's audio tokens are the first that are not: the adapter file or the speech "
@@ -68,7 +71,7 @@ def describe_breakdown(
         cause = "most likely a LoRA that does not belong to this model or is too strong: try without it"
     else:
         cause = (
-            "most likely the model file is damaged or an attention kernel fails: load the file again, or start "
-            "ComfyUI with --use-pytorch-cross-attention"
+            "most likely the model file is damaged or an attention kernel fails: load the file again, or "
+            "start ComfyUI with --use-pytorch-cross-attention"
         )
     return f"{where} ({place}); {cause}."

@@ -16,7 +16,7 @@ class Geometry:
 
     frames: for every latent frame of this call its index in the whole video. Under context windows these are
         the window's frames, with the causal anchor, if there is one, in front.
-    anchors: how many leading frames are such anchors; core throws their output away (comfy/context_windows.py).
+    anchors: how many leading frames are such anchors, whose output core throws away (context_windows.py).
     total_frames: latent frames of the whole video.
     height, width: token grid of one frame (latent size / 2).
     offset: tokens in front of the video (`img_offset` of core's double_block patches: ref_conv bases only).

@@ -8,16 +8,18 @@ from .loading import check_references
 from .wrappers import ADAPTER_KEY, GUIDANCE_KEY, Guidance, MaskHandle
 
 
-def apply_guidance(model: ModelPatcher, cast: Cast, settings: GuidanceSettings) -> tuple[ModelPatcher, MaskHandle]:
+def apply_guidance(
+    model: ModelPatcher, cast: Cast, settings: GuidanceSettings
+) -> tuple[ModelPatcher, MaskHandle]:
     """A clone of `model` whose runs are guided for `cast`, and the handle that leads to their masks.
 
-    Raises InteractError if the model carries no adapter, cannot take references, or if fixed masks are asked for and
-    none were drawn.
+    Raises InteractError if the model carries no adapter, cannot take references, or if fixed masks are asked
+    for and none were drawn.
     """
     if ADAPTER_KEY not in model.model_options["transformer_options"]:
         raise InteractError(
-            "The MODEL carries no InterAct adapter: load it by InterAct Load DiT, or put InterAct Apply Adapter behind "
-            "your own loader."
+            "The MODEL carries no InterAct adapter: load it by InterAct Load DiT, or put InterAct Apply "
+            "Adapter behind your own loader."
         )
     check_references(model)
     guiding_masks(False, settings, None, cast.layouts)  # raises for "fixed" without layouts
@@ -31,7 +33,7 @@ def collect(handle: MaskHandle) -> MaskHistory:
     """The masks of the guided MODEL's last finished run. Raises InteractError if there was none."""
     if handle.history is None:
         raise InteractError(
-            "No run has finished with this mask guidance yet: connect the LATENT of the sampler that uses the guided "
-            "MODEL, so that the masks are collected after it."
+            "No run has finished with this mask guidance yet: connect the LATENT of the sampler that uses "
+            "the guided MODEL, so that the masks are collected after it."
         )
     return handle.history

@@ -1,4 +1,4 @@
-"""Attaching the method to a stock Wan model: for sampling through a MODEL, for training through a plain module."""
+"""Attaching the method to a stock Wan model: to a MODEL for sampling, to a plain module for training."""
 
 from typing import Any
 
@@ -17,7 +17,13 @@ from .geometry import Geometry, geometry_of_call
 from .limits import prepare_sampling_wrapper
 from .patches import AdapterPatch, AudioPatch, MaskPatch
 from .run import AdapterBinding
-from .wrappers import ADAPTER_KEY, RUN_KEY, outer_sample_wrapper, predict_noise_wrapper, sampler_sample_wrapper
+from .wrappers import (
+    ADAPTER_KEY,
+    RUN_KEY,
+    outer_sample_wrapper,
+    predict_noise_wrapper,
+    sampler_sample_wrapper,
+)
 
 WRAPPER_KEY = "interact"
 
@@ -44,7 +50,7 @@ def diffusion_model_wrapper(
     time_dim_concat = run.references_for(time_dim_concat, transformer_options)
     geometry = geometry_of_call(executor.class_obj, x, time_dim_concat, transformer_options, kwargs)
     if geometry.references and "vace_context" in kwargs:
-        # VACE adds its control to the whole sequence, but was given none for the references: say nothing there.
+        # VACE adds its control to the whole sequence and has none for the references: say nothing there.
         kwargs["vace_context"] = F.pad(kwargs["vace_context"], (0, 0, 0, 0, 0, geometry.references))
     call = run.open_call(geometry, x, audio, flag, transformer_options)
     transformer_options[CALL_KEY] = call
@@ -54,7 +60,7 @@ def diffusion_model_wrapper(
 
 
 def install(model: ModelPatcher, binding: AdapterBinding) -> None:
-    """Put the hooks on `model` (a clone of the caller's own), in place of any that an earlier adapter put there."""
+    """Put the hooks on `model` (a clone of the caller's own), in place of an earlier adapter's."""
     wrappers = {
         WrappersMP.OUTER_SAMPLE: outer_sample_wrapper,
         WrappersMP.PREPARE_SAMPLING: prepare_sampling_wrapper,
@@ -120,9 +126,9 @@ class TrainingRun:
 def training_options(adapter: Adapter, weights: Tensor, attention: Attention | None = None) -> dict[str, Any]:
     """transformer_options under which a plain WanModel trains through the very hooks that sampling uses.
 
-    adapter: the Adapter itself, on the model's device. weights: [B or 1, S + 1, T*h*w], the share of each track for
-    each video token (mute last), for instance `blend_weights` of the true masks. attention: serves the adapter and
-    the base model's attention; None takes `matmul_attention`.
+    adapter: the Adapter itself, on the model's device. weights: [B or 1, S + 1, T*h*w], the share of each
+    track for each video token (mute last), for instance `blend_weights` of the true masks. attention: serves
+    the adapter and the base model's attention; None takes `matmul_attention`.
 
     Make a new one for every forward pass, and run it inside `differentiable_host()`::
 
@@ -132,9 +138,9 @@ def training_options(adapter: Adapter, weights: Tensor, attention: Attention | N
                            interact_audio=audio, interact_flag=flag)
         logits = options["interact_call"].mask_logits    # per mask block [B, N, T*h*w], with gradients
 
-    audio: [B, S + 1, F + 1, L, C], features per video frame, F = 4(T-1)+1, mute track last, one sentinel frame behind
-    (its content is never read). flag: [B, 1] of AudioRole values per sample: 1 voices, 0.5 mute, 0 no injection.
-    Masks are predicted for every sample whatever its flag.
+    audio: [B, S + 1, F + 1, L, C], features per video frame, F = 4(T-1)+1, mute track last, one sentinel
+    frame behind (its content is never read). flag: [B, 1] of AudioRole values per sample: 1 voices, 0.5 mute,
+    0 no injection. Masks are predicted for every sample whatever its flag.
     """
     attention = attention or matmul_attention
     return {

@@ -1,4 +1,4 @@
-"""What a run needs of memory: ComfyUI's estimate with the references in it, and a plain no where it cannot work."""
+"""What a run needs of memory: ComfyUI's estimate with the references in it, and a limit that refuses."""
 
 from typing import Any
 
@@ -10,17 +10,22 @@ from ..errors import InteractError
 from ..guidance import Cast
 
 WIDE_STATES = 8
-"""Tensors of the model's width that a block holds at once, at least: the hidden state, its normed copy, q, k, v,
-the attention's output and two of the modulation (comfy/ldm/wan/model.py, WanAttentionBlock)."""
+"""Tensors of the model's width that a block holds at once, at least: the hidden state, its normed copy, q, k,
+v, the attention's output and two of the modulation (comfy/ldm/wan/model.py, WanAttentionBlock)."""
 
 
 def prepare_sampling_wrapper(
-    executor: WrapperExecutor, model: ModelPatcher, noise_shape: list[int], conds: dict[str, list[dict]], **kwargs: Any
+    executor: WrapperExecutor,
+    model: ModelPatcher,
+    noise_shape: list[int],
+    conds: dict[str, list[dict]],
+    **kwargs: Any,
 ) -> Any:
     """PREPARE_SAMPLING: let ComfyUI's estimate of the memory count the references.
 
-    WAN21 estimates from the noise alone (host.md). The references are added to the noise's HEIGHT in proportion, not
-    to its frames: core's wrapper for context windows cuts the frames to one window, before or after this one.
+    WAN21 estimates from the noise alone (host.md). The references are added to the noise's HEIGHT in
+    proportion, not to its frames: core's wrapper for context windows cuts the frames to one window, before or
+    after this one.
     """
     references = max((reference_count(cond) for part in conds.values() for cond in part), default=0)
     shape = list(noise_shape)
@@ -45,10 +50,10 @@ def frames_at_once(frames: int, model_options: dict[str, Any] | None) -> int:
 
 
 def check_memory(model: ModelPatcher, cast: Cast, model_options: dict[str, Any]) -> None:
-    """Raise InteractError if one step of this cast could not fit on the device even with every weight elsewhere.
+    """Raise InteractError if one step could not fit on the device even with every weight elsewhere.
 
-    A lower bound: one cond at a time, the activations of one block only. ComfyUI's own estimate decides how much of
-    the model to unload; this only refuses what would fail after minutes of loading.
+    A lower bound: one cond at a time, the activations of one block only. ComfyUI's own estimate decides how
+    much of the model to unload; this only refuses what would fail after minutes of loading.
     """
     time, height, width = cast.grid
     wan = model.get_model_object("diffusion_model")
@@ -63,6 +68,7 @@ def check_memory(model: ModelPatcher, cast: Cast, model_options: dict[str, Any])
     longest = 4 * max(0, int(available // (channels * dtype * height * width)) - len(cast.characters) - 1) + 1
     raise InteractError(
         f"{cast.frames} frames ({cast.frames / cast.fps:.0f} s) at {cast.width}x{cast.height} need at least "
-        f"{needed / 2**30:.0f} GiB for one step but the device has {available / 2**30:.0f}: make the video shorter "
-        f"(at most {longest} frames), make it smaller, or put ComfyUI's WAN Context Windows on the model."
+        f"{needed / 2**30:.0f} GiB for one step but the device has {available / 2**30:.0f}: make the video "
+        f"shorter (at most {longest} frames), make it smaller, or put ComfyUI's WAN Context Windows on the "
+        "model."
     )

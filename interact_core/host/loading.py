@@ -23,19 +23,21 @@ WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
 """The choices of core's UNETLoader (nodes.py), by the same names."""
 
 KNOWN_LOOPS = (WanModel.forward_orig, VaceWanModel.forward_orig, CameraWanModel.forward_orig)
-"""Block loops whose token order the hooks were written for. Other Wan variants (S2V, HuMo, Animate, SCAIL, ...) place
-more tokens around the video."""
+"""Block loops whose token order the hooks were written for. Other Wan variants (S2V, HuMo, Animate, SCAIL,
+...) place more tokens around the video."""
 
 
 def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> ModelPatcher:
     """Load a Wan diffusion model as core's UNETLoader does, with the same choices of weight dtype.
 
-    Raises InteractError for a missing file, a pickle, a file ComfyUI does not know as a model, and a model that is
-    not Wan.
+    Raises InteractError for a missing file, a pickle, a file ComfyUI does not know as a model, and a model
+    that is not Wan.
     """
     name = os.fspath(path)
     if weight_dtype not in WEIGHT_DTYPES:
-        raise InteractError(f"The weight dtype is {weight_dtype!r}; choose one of {', '.join(WEIGHT_DTYPES)}.")
+        raise InteractError(
+            f"The weight dtype is {weight_dtype!r}; choose one of {', '.join(WEIGHT_DTYPES)}."
+        )
     _refuse_foreign(name)
     options: dict[str, object] = {}
     if weight_dtype.startswith("fp8_e4m3fn"):
@@ -82,17 +84,17 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
     """A clone of `model` that carries the adapter; `model` itself stays as it was.
 
     strength: factor on the audio injection; at 0 nothing is injected, and masks are still predicted. A second
-    adapter takes the place of the first. Raises InteractError for a base that is not Wan or of another size than the
-    adapter's.
+    adapter takes the place of the first. Raises InteractError for a base that is not Wan or of another size
+    than the adapter's.
     """
     check_base(model)
     wan, config = model.get_model_object("diffusion_model"), adapter.model.config
     if (wan.dim, len(wan.blocks)) != (config.model_width, config.model_blocks):
         trained = f" (trained on {config.base})" if config.base else ""
         raise InteractError(
-            f"The adapter{trained} is for a Wan model of width {config.model_width} and {config.model_blocks} "
-            f"blocks, but this one has width {wan.dim} and {len(wan.blocks)} blocks: load the base that the adapter "
-            "was trained on."
+            f"The adapter{trained} is for a Wan model of width {config.model_width} and "
+            f"{config.model_blocks} blocks, but this one has width {wan.dim} and {len(wan.blocks)} blocks: "
+            "load the base that the adapter was trained on."
         )
     if not torch.isfinite(torch.tensor(strength)):
         raise InteractError(f"The adapter strength is {strength}; use a finite number, 1 as it was trained.")
@@ -111,30 +113,33 @@ def check_base(model: ModelPatcher) -> None:
         )
     if type(wan).forward_orig not in KNOWN_LOOPS:
         raise InteractError(
-            f"The model is {type(wan).__name__}, a Wan variant with tokens of its own that InterActHuman does not "
-            "follow: load a Wan 2.1 text-to-video model."
+            f"The model is {type(wan).__name__}, a Wan variant with tokens of its own that InterActHuman "
+            "does not follow: load a Wan 2.1 text-to-video model."
         )
 
 
 def check_references(model: ModelPatcher) -> None:
     """Raise InteractError if the base cannot take reference pictures among its frames.
 
-    References pass through the patch embedding as plain latents; image-to-video bases expect a mask and an image
-    besides in every frame, and crash (host.md, "On I2V bases").
+    References pass through the patch embedding as plain latents; image-to-video bases expect a mask and an
+    image besides in every frame, and crash (host.md, "On I2V bases").
     """
     wan = model.get_model_object("diffusion_model")
     channels = model.get_model_object("latent_format").latent_channels
     if wan.in_dim != channels:
         raise InteractError(
-            f"The model is an image-to-video base (its input has {wan.in_dim} channels, a plain latent {channels}), "
-            "which cannot take characters as references: load a text-to-video base such as Phantom-Wan."
+            f"The model is an image-to-video base (its input has {wan.in_dim} channels, a plain latent "
+            f"{channels}), which cannot take characters as references: load a text-to-video base such as "
+            "Phantom-Wan."
         )
 
 
 def _refuse_foreign(name: str) -> None:
     """Refuse what is not a safetensors file by its first bytes, before anything opens it."""
     if not os.path.isfile(name):
-        raise InteractError(f"{name} does not exist or is not a file: choose a Wan model in safetensors format.")
+        raise InteractError(
+            f"{name} does not exist or is not a file: choose a Wan model in safetensors format."
+        )
     with open(name, "rb") as file:
         start = file.read(9)
     if start[8:9] != b"{":

@@ -1,4 +1,7 @@
-"""The two patch objects that ComfyUI calls inside the blocks. They hold no state: every clone of a MODEL shares them."""
+"""The two patch objects that ComfyUI calls inside the blocks.
+
+They hold no state: every clone of a MODEL shares them.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,10 +25,10 @@ class AdapterPatch:
 
 
 class AudioPatch(AdapterPatch):
-    """`attn2_patch`: adds the blended voices to the video tokens, after text cross-attention and before the FFN."""
+    """`attn2_patch`: adds the blended voices to the video tokens, between text cross-attention and FFN."""
 
     def __call__(self, args: dict[str, Any]) -> Tensor:
-        """args: x [B, L, D] and transformer_options; returns x, changed in place unless gradients are wanted."""
+        """args: x [B, L, D], transformer_options; returns x, changed in place unless gradients are wanted."""
         x, options = args["x"], args["transformer_options"]
         call: CallState | None = options.get(CALL_KEY)
         if call is None or call.voices is None or options["block_index"] in call.injected:
@@ -59,7 +62,7 @@ class MaskPatch(AdapterPatch):
 
 
 def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Tensor:
-    """What the voices add to video [B, T*h*w, D], for their own rows: [R, T*h*w, D] in the dtype of `video`."""
+    """What the voices add to video [B, T*h*w, D], for their own rows: [R, T*h*w, D] in the same dtype."""
     if voices.rows is not None:
         video = video[voices.rows]
     added = call.adapter.audio_blocks[str(block)](video, voices.tokens, voices.weights, call.attention)

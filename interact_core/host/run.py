@@ -13,7 +13,15 @@ from comfy.model_patcher import ModelPatcher
 
 from ..adapter import Adapter
 from ..errors import InteractError
-from ..guidance import Cast, GuidanceSettings, MaskHistory, MaskMemory, StageClock, blend_weights, guiding_masks
+from ..guidance import (
+    Cast,
+    GuidanceSettings,
+    MaskHistory,
+    MaskMemory,
+    StageClock,
+    blend_weights,
+    guiding_masks,
+)
 from .attention import adapter_attention
 from .call import AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
 from .finite import FiniteProbe, describe_breakdown
@@ -36,8 +44,9 @@ class AdapterBinding:
 class InteractRun:
     """Masks, stage and caches of one sampling run.
 
-    The wrappers of hooks.py call it in this order: `begin_evaluation`, any number of `open_call` and `close_call`
-    (several conds, context windows, one thread per device), `end_evaluation`; and `end_step` after each sampler step.
+    The wrappers of hooks.py call it in this order: `begin_evaluation`, any number of `open_call` and
+    `close_call` (several conds, context windows, one thread per device), `end_evaluation`; and `end_step`
+    after each sampler step.
     """
 
     def __init__(
@@ -49,7 +58,7 @@ class InteractRun:
         sigmas: Tensor,
         references: Tensor | None,
     ) -> None:
-        """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] as the model takes them."""
+        """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] as the model sees them."""
         self._binding = binding
         self._cast = cast
         self._settings = settings
@@ -63,7 +72,9 @@ class InteractRun:
         self._scheduled_steps = len(sigmas) - 1
         self._step = 0
         self._sigma = float("inf")
-        self._weights: Tensor | None = None  # [S + 1, B or 1, L or 1] of this evaluation; None: inject nothing
+        self._weights: Tensor | None = (
+            None  # [S + 1, B or 1, L or 1] of this evaluation; None: inject nothing
+        )
         self._latent: Tensor | None = None  # what this evaluation started from
         self._probes: list[FiniteProbe] = []
         self._roles: dict[object, AudioRole] = {}  # by cond uuid
@@ -71,7 +82,7 @@ class InteractRun:
         self._lock = threading.Lock()
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
-        """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: fix the weights it is guided by."""
+        """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: fix what it is guided by."""
         self._sigma, self._latent = sigma, latent
         self._probes = []
         stage_two = self._clock.observe(sigma, self._step)
@@ -97,13 +108,16 @@ class InteractRun:
         """The history of a run that has come to its end."""
         if self._step == 0:  # a sampler without callbacks: keep what there is
             self._memory.record(0, self._sigma)
-        return self._memory.history(self._cast, self._clock.boundary_step, self._step or self._scheduled_steps)
+        return self._memory.history(
+            self._cast, self._clock.boundary_step, self._step or self._scheduled_steps
+        )
 
     def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
         """The references of one call, [B, C, N, H, W].
 
         A context window slices every cond whose frame axis is as long as the video
-        (comfy/context_windows.py, slice_cond): as many references as latent frames would be taken for the video.
+        (comfy/context_windows.py, slice_cond): as many references as latent frames would be taken for the
+        video.
         """
         window = options.get("context_window")
         if window is None or time_dim_concat is None or self._references is None:
@@ -159,7 +173,8 @@ class InteractRun:
         if geometry.references != len(self._cast.characters):
             raise InteractError(
                 f"The conditioning shows {geometry.references} reference pictures but the cast has "
-                f"{len(self._cast.characters)} characters: use the conditioning and the cast of one and the same node."
+                f"{len(self._cast.characters)} characters: use the conditioning and the cast of one and the "
+                "same node."
             )
         if audio is None:
             return
@@ -167,14 +182,15 @@ class InteractRun:
         frames = config.temporal_stride * (self._cast.latent_frames - 1) + 1
         if audio.shape[1] != tracks or audio.shape[2] != frames + 1:
             raise InteractError(
-                f"The conditioning carries {audio.shape[1] - 1} voices over {audio.shape[2] - 1} frames but the "
-                f"cast has {tracks - 1} over {frames}: use the conditioning and the cast of one and the same node."
+                f"The conditioning carries {audio.shape[1] - 1} voices over {audio.shape[2] - 1} frames but "
+                f"the cast has {tracks - 1} over {frames}: use the conditioning and the cast of one and the "
+                "same node."
             )
         if tuple(audio.shape[3:]) != (config.audio_layers, config.audio_width):
             raise InteractError(
-                f"The speech was encoded into {audio.shape[3]} layers of {audio.shape[4]} channels but the adapter "
-                f"was trained on {config.audio_layers} of {config.audio_width}: load the wav2vec2 that it was "
-                "trained with."
+                f"The speech was encoded into {audio.shape[3]} layers of {audio.shape[4]} channels but the "
+                f"adapter was trained on {config.audio_layers} of {config.audio_width}: load the wav2vec2 "
+                "that it was trained with."
             )
 
     def _role(self, uuid: object, flag: Tensor, row: int) -> AudioRole:
@@ -186,9 +202,14 @@ class InteractRun:
         return self._roles[uuid]
 
     def _voices(
-        self, geometry: Geometry, audio: Tensor, uuids: Sequence[object], roles: Sequence[AudioRole], each: int
+        self,
+        geometry: Geometry,
+        audio: Tensor,
+        uuids: Sequence[object],
+        roles: Sequence[AudioRole],
+        each: int,
     ) -> Voices | None:
-        """The audio of the conds that hear any; each cond has `each` rows of the batch, which all hear the same."""
+        """The audio of the conds that hear any; each cond has `each` rows, which all hear the same."""
         strength = self._binding.strength * self._settings.audio_strength
         tokens, weights, hearing = [], [], []
         for number, (uuid, role) in enumerate(zip(uuids, roles)):
@@ -211,7 +232,7 @@ class InteractRun:
         )
 
     def _shares(self, role: AudioRole, geometry: Geometry, device: torch.device) -> Tensor | None:
-        """[S + 1, b or 1, T*h*w or 1] for a cond of this role and the frames of this call; None: inject nothing."""
+        """[S + 1, b or 1, T*h*w or 1] for a cond of this role in this call; None: inject nothing."""
         if role is AudioRole.NONE or self._weights is None:
             return None
         if role is AudioRole.MUTE:
@@ -223,7 +244,7 @@ class InteractRun:
         return weights.to(device)
 
     def _audio_tokens(self, uuid: object, audio: Tensor, geometry: Geometry) -> Tensor:
-        """audio [1, S + 1, F + 1, L, C] of the whole video -> tokens [S + 1, 1, T, n, context] of this call's frames.
+        """audio [1, S + 1, F + 1, L, C], whole -> tokens [S + 1, 1, T, n, context] of this call's frames.
 
         The projector runs once per cond and device: its input does not change during a run.
         """

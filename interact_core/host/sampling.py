@@ -1,4 +1,4 @@
-"""One call from conditioning to latent and masks, as core's KSampler does it, with an audio scale apart from text's."""
+"""From conditioning to latent and masks as core's KSampler goes, with an audio scale apart from text's."""
 
 import math
 from typing import Any
@@ -21,8 +21,9 @@ from .guidance import apply_guidance
 class VoiceGuider(comfy.samplers.CFGGuider):
     """Three conds: voices, the same with mute everywhere, negative.
 
-    result = negative + cfg * (mute - negative) + audio_cfg * (voices - mute), the sum that core's DualCFGGuider forms
-    (comfy_extras/nodes_custom_sampler.py). With audio_cfg = cfg it differs from plain guidance only in what mute adds.
+    result = negative + cfg * (mute - negative) + audio_cfg * (voices - mute), the sum that core's
+    DualCFGGuider forms (comfy_extras/nodes_custom_sampler.py). With audio_cfg = cfg it differs from plain
+    guidance only in what mute adds.
     """
 
     def __init__(self, model: ModelPatcher, cfg: float, audio_cfg: float) -> None:
@@ -36,7 +37,11 @@ class VoiceGuider(comfy.samplers.CFGGuider):
         )
 
     def predict_noise(
-        self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] = {}, seed: int | None = None  # noqa: B006
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        model_options: dict[str, Any] = {},
+        seed: int | None = None,  # noqa: B006
     ) -> Tensor:
         voices, muted, negative = (self.conds.get(name) for name in ("positive", "muted", "negative"))
         if math.isclose(self.cfg, 1.0) and not model_options.get("disable_cfg1_optimization", False):
@@ -75,8 +80,8 @@ def sample(
 ) -> tuple[dict[str, Any], MaskHistory]:
     """Sample `latent` (a LATENT dict) guided for `cast`; returns the LATENT and the masks of the run.
 
-    The same as core's KSampler on the guided model, bit for bit, when `audio_cfg` is None: one scale for text and audio
-    together, as in the paper. Raises InteractError as `apply_guidance` and the run do.
+    The same as core's KSampler on the guided model, bit for bit, when `audio_cfg` is None: one scale for text
+    and audio together, as in the paper. Raises InteractError as `apply_guidance` and the run do.
     """
     guided, handle = apply_guidance(model, cast, settings)
     image = comfy.sample.fix_empty_latent_channels(

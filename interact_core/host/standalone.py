@@ -4,10 +4,10 @@ import torch
 
 
 def prepare_comfy() -> None:
-    """Call before anything else of `comfy` is imported: without a GPU, ComfyUI must be told to stay on the CPU.
+    """Call before anything else of `comfy` is imported: without a GPU, ComfyUI has to be told so.
 
-    Its server reads `--cpu` from the command line; imported alone, comfy.model_management fails where there is no
-    driver. Idempotent; changes nothing where a GPU (CUDA, XPU or MPS) is there.
+    Its server reads `--cpu` from the command line; imported alone, comfy.model_management fails where there
+    is no driver. Idempotent; changes nothing where a GPU (CUDA, XPU or MPS) is there.
     """
     from comfy.cli_args import args
 

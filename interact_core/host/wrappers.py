@@ -1,4 +1,4 @@
-"""The sampling wrappers: a run begins, takes its steps and evaluations, and ends, whatever sampler drives it."""
+"""The sampling wrappers: a run begins, takes its steps and ends, whatever sampler drives it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .limits import check_memory
 from .run import InteractRun
 
 RUN_KEY = "interact_run"
-"""Where the per-run object stands in transformer_options. A plain object: core copies dicts and lists on merge."""
+"""Where the per-run object stands in transformer_options: an object, as core copies dicts and lists."""
 GUIDANCE_KEY = "interact_guidance"
 ADAPTER_KEY = "interact_adapter"
 """Where a MODEL keeps its AdapterBinding, likewise in transformer_options."""
@@ -40,7 +40,7 @@ class Guidance:
 
 
 def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """OUTER_SAMPLE: make the run's state, and take it away again whatever happens (interrupts are BaseExceptions)."""
+    """OUTER_SAMPLE: make the run's state, and take it away whatever happens (interrupts included)."""
     guider = executor.class_obj
     conds = [cond for part in guider.conds.values() for cond in part]
     options = guider.model_options["transformer_options"]
@@ -77,7 +77,7 @@ def sampler_sample_wrapper(
     *args: Any,
     **kwargs: Any,
 ) -> Tensor:
-    """SAMPLER_SAMPLE: count steps by the sampler's callbacks, the one thing that every sampler does once a step."""
+    """SAMPLER_SAMPLE: count steps by callbacks, the one thing that every sampler does once a step."""
     run: InteractRun | None = extra_args["model_options"]["transformer_options"].get(RUN_KEY)
     if run is None:
         return executor(guider, sigmas, extra_args, callback, *args, **kwargs)
@@ -112,18 +112,18 @@ def _check_run(
     """Refuse, before anything is loaded, what could only go wrong later."""
     if guidance is None:
         raise InteractError(
-            "The conditioning has characters but nothing guides the MODEL: use the InterAct Sampler, or put InterAct "
-            "Mask Guidance between MODEL and sampler."
+            "The conditioning has characters but nothing guides the MODEL: use the InterAct Sampler, or put "
+            "InterAct Mask Guidance between MODEL and sampler."
         )
     if not carriers:
         raise InteractError(
-            "The MODEL is guided for characters but the conditioning has none: connect positive and negative of "
-            "InterAct Encode Characters to the sampler."
+            "The MODEL is guided for characters but the conditioning has none: connect positive and negative "
+            "of InterAct Encode Characters to the sampler."
         )
     if any("area" in cond or cond.get("set_area_to_bounds") for cond in conds):
         raise InteractError(
-            "Characters cannot be used with conditioning that is limited to an area: references fill the whole "
-            "picture; remove the area, or use a mask with 'set cond area' on 'default'."
+            "Characters cannot be used with conditioning that is limited to an area: references fill the "
+            "whole picture; remove the area, or use a mask with 'set cond area' on 'default'."
         )
     grid = (noise.shape[2], -(-noise.shape[3] // 2), -(-noise.shape[4] // 2)) if noise.ndim == 5 else None
     if grid != guidance.cast.grid:
