@@ -61,31 +61,31 @@ def run_vae(chosen: argparse.Namespace) -> None:
     export_vae(vae, chosen.models / "vae" / "theatre_wan_vae.safetensors")
 
 
-def make_bank(chosen: argparse.Namespace):
+def bank_file(chosen: argparse.Namespace) -> Path:
     from ..speech.wav2vec2 import load_wav2vec2
-    from .clips import read_bank, speech_bank, write_bank
+    from .clips import speech_bank, write_bank
 
     path = chosen.runs / "speech_bank.safetensors"
     if not path.exists():
+        log.info("speaking and encoding %d recordings", chosen.recordings)
         encoder = load_wav2vec2(speech_folder(chosen))
         write_bank(path, speech_bank(np.random.default_rng(1), chosen.recordings, encoder))
-    return read_bank(path)
+    return path
 
 
 def run_clips(chosen: argparse.Namespace) -> None:
     from .clips import write_clips
-    from .models import load_vae
 
-    vae = load_vae(chosen.models / "vae" / "theatre_wan_vae.safetensors")
-    write_clips(chosen.runs / "clips", chosen.clips, 0, make_bank(chosen), vae)
+    vae_file = chosen.models / "vae" / "theatre_wan_vae.safetensors"
+    write_clips(chosen.runs / "clips", chosen.clips, bank_file(chosen), vae_file, chosen.threads)
 
 
 def run_dit(chosen: argparse.Namespace) -> None:
-    from .clips import read_clips
+    from .clips import read_bank, read_clips
     from .train_dit import DiTRecipe, train_dit
 
     recipe = with_settings(DiTRecipe(), chosen.set)
-    train_dit(recipe, chosen.runs, read_clips(chosen.runs / "clips"), make_bank(chosen), chosen.models)
+    train_dit(recipe, chosen.runs, read_clips(chosen.runs / "clips"), read_bank(bank_file(chosen)), chosen.models)
 
 
 def main() -> None:

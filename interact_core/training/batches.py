@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..guidance.blend import blend_weights
 from ..guidance.settings import GuidanceSettings
-from .clips import SILENT, ClipGroup, SpeechBank, excerpt
+from .clips import FRAMES, SILENT, ClipGroup, SpeechBank, excerpt
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,11 @@ def _weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRec
 
 def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Tensor:
     """[N + 1, F + 1, L, C]: each puppet's excerpt, mute last, and the sentinel frame that the hooks never read."""
+    mute = bank.mute.float()
     tracks = []
     for slot in slots:
         recording, offset = int(group.recordings[row, slot]), int(group.offsets[row, slot])
-        spoken = bank.features[recording].float() if recording != SILENT else bank.mute[None]
-        tracks.append(excerpt(spoken, offset, bank.mute) if recording != SILENT else excerpt(spoken, 1, bank.mute))
-    tracks.append(excerpt(bank.mute[None], 1, bank.mute))
+        spoken = mute.new_empty(0, *mute.shape) if recording == SILENT else bank.features[recording].float()
+        tracks.append(excerpt(spoken, offset, mute))
+    tracks.append(mute.expand(FRAMES, *mute.shape))
     return F.pad(torch.stack(tracks), (0, 0, 0, 0, 0, 1))

@@ -6,8 +6,11 @@ groups by the number of puppets, so that a batch is a plain stack.
 from __future__ import annotations
 
 import logging
+import math
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -167,19 +170,38 @@ def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict
     }
 
 
-def write_clips(folder: Path, count: int, first_seed: int, bank: SpeechBank, vae: nn.Module, shard: int = 100) -> None:
-    """Encode `count` clips into shards of one puppet number each; a shard that exists is kept, so a killed run goes on."""
+PUPPETS_OF_SHARDS = (2, 2, 1, 2, 3, 2, 2, 4, 2, 3)  # in turn; half of all clips have two
+SHARD = 100
+
+
+def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path) -> Path:
+    """Draw and encode one shard of clips, all of one number of puppets; runs in a process of its own."""
+    from ..host.standalone import prepare_comfy
+    from .models import load_vae
+
+    torch.set_num_threads(1)
+    prepare_comfy()
+    bank, vae = read_bank(bank_file), load_vae(vae_file)
+    puppets = PUPPETS_OF_SHARDS[index % len(PUPPETS_OF_SHARDS)]
+    clips = [make_clip(seed, puppets, bank, vae) for seed in range(index * SHARD, (index + 1) * SHARD)]
+    partial = path.with_suffix(".partial")
+    save_file({name: torch.stack([clip[name] for clip in clips]) for name in clips[0]}, partial)
+    return partial.replace(path)
+
+
+def write_clips(folder: Path, count: int, bank_file: Path, vae_file: Path, workers: int) -> None:
+    """Encode `count` clips in shards; a shard that exists is kept, so a killed run goes on.
+
+    One process a core, each with one thread, is twice as fast here as one process with two threads.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = (2, 2, 1, 2, 3, 2, 2, 4, 2, 3)  # puppets of each shard, in turn
+    paths = {index: folder / f"clips_{index:03d}.safetensors" for index in range(math.ceil(count / SHARD))}
+    missing = {index: path for index, path in paths.items() if not path.exists()}
     began = time.monotonic()
-    for index in range(count // shard):
-        path = folder / f"clips_{index:03d}.safetensors"
-        if path.exists():
-            continue
-        seeds = range(first_seed + index * shard, first_seed + (index + 1) * shard)
-        clips = [make_clip(seed, numbers[index % len(numbers)], bank, vae) for seed in seeds]
-        save_file({name: torch.stack([clip[name] for clip in clips]) for name in clips[0]}, path)
-        log.info("clips %d/%d  %.0f s", (index + 1) * shard, count, time.monotonic() - began)
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        tasks = [pool.submit(write_shard, path, index, bank_file, vae_file) for index, path in missing.items()]
+        for done, task in enumerate(as_completed(tasks), 1):
+            log.info("clips %s  %d/%d shards  %.0f s", task.result().name, done, len(missing), time.monotonic() - began)
 
 
 def read_clips(folder: Path) -> dict[int, ClipGroup]:

@@ -13,7 +13,8 @@ class Curves:
         self.rows: list[tuple[float, ...]] = []
         if path.exists() and first_step:
             with path.open(newline="") as file:
-                self.rows = [tuple(map(float, row)) for row in list(csv.reader(file))[1:] if float(row[0]) < first_step]
+                read = [(int(row[0]), *map(float, row[1:])) for row in list(csv.reader(file))[1:]]
+            self.rows = [row for row in read if row[0] < first_step]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([("step", *names), *self.rows])

@@ -32,6 +32,7 @@ class DiTRecipe:
     rate: float = 1e-3
     warmup: int = 200
     average: float = 0.998
+    save_every: int = 250
     seed: int = 0
     mix: BatchRecipe = field(default_factory=BatchRecipe)
 
@@ -62,7 +63,7 @@ def mask_iou(logits: list[Tensor], masks: Tensor) -> float:
 
 
 def train_dit(recipe: DiTRecipe, folder: Path, clips: dict[int, ClipGroup], bank: SpeechBank, models: Path) -> Puppeteer:
-    """Train, or go on from `folder/dit.pt`; every 500 steps the running average is exported into `models`."""
+    """Train, or go on from `folder/dit.pt`; with every checkpoint the running average is exported into `models`."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     puppeteer = Puppeteer(recipe.seed).train()
@@ -96,7 +97,7 @@ def train_dit(recipe: DiTRecipe, folder: Path, clips: dict[int, ClipGroup], bank
         curves.add(step, flow.item(), mask.item(), mask_iou(logits, batch.masks), time.monotonic() - began)
         if step % 50 == 49:
             log.info("dit step %d/%d  %s", step + 1, recipe.steps, curves.recent(50))
-        if step % 250 == 249 or step + 1 == recipe.steps:
+        if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
             save_checkpoint(folder / "dit.pt", parts, rng, step + 1)
             export_dit(average.module.dit, models / "diffusion_models" / "theatre_wan.safetensors")
             export_adapter(average.module.adapter, models / "interact" / "theatre_adapter.safetensors")

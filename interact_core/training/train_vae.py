@@ -29,11 +29,12 @@ log = logging.getLogger(__name__)
 class VAERecipe:
     """What `train vae` can be told."""
 
-    steps: int = 5500
+    steps: int = 3600
     dim: int = 16
     rate: float = 1e-3
     latent_noise: float = 0.1  # deviation added to latents, whose own deviation is kept near 1
     pool: int = 96
+    save_every: int = 500
     seed: int = 0
 
 
@@ -131,7 +132,6 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
             psnr = 10 * math.log10(4 / (sum(recent) / len(recent)))
             log.info("vae step %d/%d  %.0f s  loss %.3f  psnr %.1f dB  latent deviation %.2f", step + 1, recipe.steps,
                      time.monotonic() - began, loss.item(), psnr, z.std().item())
-        if step % 500 == 499:
+        if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
             save_checkpoint(folder / "vae.pt", parts, rng, step + 1)
-    save_checkpoint(folder / "vae.pt", parts, rng, recipe.steps)
     return average.module

@@ -1,0 +1,157 @@
+"""The training room: the one-pass VAE against core's, losses against closed forms, a killed run against a whole one."""
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from interacthuman.interact_core.training import train_dit as dit_room
+from interacthuman.interact_core.training.batches import BatchRecipe, make_batch, noise_levels
+from interacthuman.interact_core.training.clips import (
+    FRAMES, SILENT, ClipGroup, SpeechBank, excerpt, make_clip, read_bank, to_token_grid, write_bank)
+from interacthuman.interact_core.training.losses import focal_mask_loss, velocity_loss
+from interacthuman.interact_core.training.train_dit import DiTRecipe, train_dit
+from interacthuman.interact_core.training.wan_vae import build_wan_vae, decode, encode, fold_latent_format
+
+
+@pytest.fixture(scope="module")
+def vae() -> torch.nn.Module:
+    torch.manual_seed(0)
+    vae = build_wan_vae(8).eval()
+    for parameter in vae.parameters():  # off its tidy start, so that every layer counts
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return vae
+
+
+@pytest.mark.parametrize("frames", (1, 5, 13))
+@torch.no_grad()
+def test_one_pass_equals_cores_chunks(vae, frames: int) -> None:
+    clip = torch.rand(1, 3, frames, 32, 48) * 2 - 1
+    ours, core = encode(vae, clip), vae.encode(clip)
+    torch.testing.assert_close(ours, core, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(decode(vae, core), vae.decode(core), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_folding_gives_unit_latents_and_the_same_pictures(vae) -> None:
+    import copy
+
+    from comfy.latent_formats import Wan21
+
+    folded, clip = copy.deepcopy(vae), torch.rand(2, 3, 9, 64, 64) * 2 - 1
+    z = encode(vae, clip)
+    fold_latent_format(folded, z.mean((0, 2, 3, 4)), z.std((0, 2, 3, 4)))
+    seen = Wan21().process_in(encode(folded, clip))
+    torch.testing.assert_close(seen.mean((0, 2, 3, 4)), torch.zeros(16), rtol=0, atol=1e-4)
+    torch.testing.assert_close(seen.std((0, 2, 3, 4)), torch.ones(16), rtol=1e-4, atol=0)
+    torch.testing.assert_close(decode(folded, encode(folded, clip)), decode(vae, z), rtol=1e-3, atol=1e-3)
+
+
+def test_velocity_loss_is_zero_at_the_truth_and_ignores_the_scale_of_emphasis() -> None:
+    clean, noise = torch.randn(2, 16, 3, 4, 4), torch.randn(2, 16, 3, 4, 4)
+    emphasis = torch.rand(2, 1, 3, 4, 4) + 0.5
+    assert velocity_loss(noise - clean, clean, noise, emphasis) == 0
+    off = noise - clean + 2.0
+    assert velocity_loss(off, clean, noise, 7 * emphasis).item() == pytest.approx(4.0, rel=1e-5)
+
+
+def test_focal_loss_closed_form() -> None:
+    """One positive token at probability p costs (1-p)^2 ln(1/p); a negative one three times (alpha 0.25) p^2 ln(1/(1-p))."""
+    logits, p = torch.tensor([[0.7]]), 1 / (1 + math.exp(-0.7))
+    assert focal_mask_loss(logits, torch.ones(1, 1)).item() == pytest.approx((1 - p) ** 2 * -math.log(p), rel=1e-5)
+    assert focal_mask_loss(logits, torch.zeros(1, 1)).item() == pytest.approx(3 * p ** 2 * -math.log(1 - p), rel=1e-5)
+
+
+def bank_of(rng: np.random.Generator, count: int = 3, frames: int = 60) -> SpeechBank:
+    features = [torch.randn(frames, 4, 96, generator=torch.Generator().manual_seed(k)).half() for k in range(count)]
+    return SpeechBank(features, [rng.random(frames).astype(np.float32) for _ in range(count)], torch.zeros(4, 96).half())
+
+
+def group_of(puppets: int, clips: int = 3) -> ClipGroup:
+    g = torch.Generator().manual_seed(puppets)
+    return ClipGroup(
+        torch.randn(clips, 16, 7, 16, 24, generator=g).half(), torch.randn(clips, puppets, 3, 16, 16, 24, generator=g).half(),
+        torch.randint(0, 256, (clips, puppets, 7, 8, 12), generator=g, dtype=torch.uint8),
+        torch.randint(0, 256, (clips, 1, 7, 8, 12), generator=g, dtype=torch.uint8),
+        torch.randint(SILENT, 3, (clips, puppets), generator=g), torch.randint(-8, 40, (clips, puppets), generator=g))
+
+
+def test_excerpt_pads_with_silence_on_both_sides() -> None:
+    track, silence = torch.arange(1.0, 31.0), torch.zeros(())
+    assert excerpt(track, -5, silence).tolist() == [0] * 5 + list(range(1, 21))
+    assert excerpt(track, 20, silence).tolist() == list(range(21, 31)) + [0] * 15
+
+
+def test_token_grid_pools_the_frames_of_each_latent_frame() -> None:
+    masks = np.zeros((1, FRAMES, 128, 192), np.float32)
+    masks[0, 3:5, 16:32, 32:48] = 1  # half of latent frame 1 (frames 1..4), cell (1, 2)
+    grid = to_token_grid(masks)
+    assert grid.shape == (1, 7, 8, 12)
+    assert grid[0, 1, 1, 2] == 128 and int(grid.sum()) == 128
+
+
+@pytest.mark.parametrize("puppets", (1, 3))
+def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) -> None:
+    rng = np.random.default_rng(0)
+    bank, group = bank_of(rng), group_of(puppets)
+    batch = make_batch(rng, group, bank, 6, BatchRecipe())
+    torch.testing.assert_close(batch.weights.sum(1), torch.ones(6, 7 * 8 * 12))
+    assert batch.weights.min() >= 0
+    known = group.masks.float().flatten(0, 1) / 255
+    for b in range(6):
+        for n in range(puppets):
+            mask = batch.masks[b, n].view(7, 8, 12)
+            (k,) = (known == mask).flatten(1).all(1).nonzero().flatten().tolist()
+            clip, slot = divmod(k, puppets)
+            recording, offset = int(group.recordings[clip, slot]), int(group.offsets[clip, slot])
+            spoken = bank.features[recording] if recording != SILENT else bank.mute[None]
+            expected = excerpt(spoken.float(), offset if recording != SILENT else 100, bank.mute.float())
+            torch.testing.assert_close(batch.audio[b, n, :FRAMES], expected)
+
+
+def test_noise_levels_stay_inside_the_schedule() -> None:
+    levels = noise_levels(np.random.default_rng(0), 4000)
+    assert 0 < levels.min() and levels.max() < 1 and 0.5 < levels.median() < 0.75
+
+
+def test_bank_survives_its_file(tmp_path: Path) -> None:
+    bank = bank_of(np.random.default_rng(1))
+    write_bank(tmp_path / "bank.safetensors", bank)
+    again = read_bank(tmp_path / "bank.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(bank.features, again.features))
+    assert all(np.array_equal(a, b) for a, b in zip(bank.openings, again.openings))
+
+
+def test_a_clip_is_its_seed(vae) -> None:
+    bank = bank_of(np.random.default_rng(2))
+    first, second, other = (make_clip(seed, 2, bank, vae) for seed in (5, 5, 6))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["latents"], other["latents"])
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> None:
+    recipe = DiTRecipe(steps=4, batch=1, warmup=1, save_every=2)
+    clips, bank = {2: group_of(2)}, bank_of(np.random.default_rng(3))
+    whole = train_dit(recipe, tmp_path / "whole", clips, bank, tmp_path / "models").state_dict()
+
+    calls, draw = [], dit_room.make_batch
+
+    def dies_at_the_fourth(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise Killed
+        return draw(*args)
+
+    monkeypatch.setattr(dit_room, "make_batch", dies_at_the_fourth)
+    with pytest.raises(Killed):
+        train_dit(recipe, tmp_path / "killed", clips, bank, tmp_path / "models")
+    monkeypatch.setattr(dit_room, "make_batch", draw)
+    resumed = train_dit(recipe, tmp_path / "killed", clips, bank, tmp_path / "models").state_dict()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    rows = [(run / "dit.csv").read_text().splitlines() for run in (tmp_path / "whole", tmp_path / "killed")]
+    assert [row.split(",")[:4] for row in rows[0]] == [row.split(",")[:4] for row in rows[1]]
