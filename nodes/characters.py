@@ -16,42 +16,46 @@ class InterActCharacter(io.ComfyNode):
             node_id="InterActCharacter",
             display_name="InterAct Character",
             category=CATEGORY,
-            description="One person, animal or thing of the video: its picture, its name and, if it speaks, its voice.",
+            description="One person, animal or thing of the video: its picture, its name and, if it speaks, "
+            "its voice.",
             search_aliases=["interacthuman", "reference image", "person", "speaker", "subject", "multitalk"],
             inputs=[
                 io.Image.Input(
                     "image",
-                    tooltip="One picture of the character, of any size and shape. It is fitted on white without being "
-                    "distorted or cropped. Best is the person alone, cut out on white; a head is enough.",
+                    tooltip="One picture of the character, of any size and shape. It is fitted on white "
+                    "without being distorted or cropped. Best is the person alone, cut out on white; a head "
+                    "is enough.",
                 ),
                 io.String.Input(
                     "name",
                     default="Character",
-                    tooltip="What this character is called in previews, messages and InterAct Masks To Mask. No two "
-                    "characters of a video may have the same name.",
+                    tooltip="What this character is called in previews, messages and InterAct Masks To Mask. "
+                    "No two characters of a video may have the same name.",
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Cuts the person out of the picture: white keeps, black becomes white paper. Load Image gives "
-                    "its MASK the other way round, so put Invert Mask in between.",
+                    tooltip="Cuts the person out of the picture: white keeps, black becomes white paper. "
+                    "Load Image gives its MASK the other way round, so put Invert Mask in between.",
                 ),
                 io.AudioEncoderOutput.Input(
                     "speech",
                     optional=True,
-                    tooltip="The character's own voice, from InterAct Encode Speech. Leave it open for a silent person, an "
-                    "animal or a thing: its mouth stays shut.",
+                    tooltip="The character's own voice, from InterAct Encode Speech. Leave it open for a "
+                    "silent person, an animal or a thing: its mouth stays shut.",
                 ),
                 io.Mask.Input(
                     "layout",
                     optional=True,
                     advanced=True,
-                    tooltip="Where the character is in the VIDEO, if you would rather say it than have it predicted: one "
-                    "mask, or one per video frame. Used where the sampler's mask_source is 'fixed'; characters without "
-                    "a layout are then nowhere and silent.",
+                    tooltip="Where the character is in the VIDEO, if you would rather say it than have it "
+                    "predicted: one mask, or one per video frame. Used where the sampler's mask_source is "
+                    "'fixed'; characters without a layout are then nowhere and silent.",
                 ),
             ],
-            outputs=[CharacterWire.Output(display_name="character", tooltip="For InterAct Encode Characters.")],
+            outputs=[
+                CharacterWire.Output(display_name="character", tooltip="For InterAct Encode Characters.")
+            ],
         )
 
     @classmethod
@@ -71,7 +75,8 @@ class InterActEncodeCharacters(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         characters = io.Autogrow.TemplatePrefix(
             CharacterWire.Input(
-                "character", tooltip="An InterAct Character. A free socket appears when you connect the last one."
+                "character",
+                tooltip="An InterAct Character. A free socket appears when you connect the last one.",
             ),
             prefix="character_",
             min=1,
@@ -81,22 +86,33 @@ class InterActEncodeCharacters(io.ComfyNode):
             node_id="InterActEncodeCharacters",
             display_name="InterAct Encode Characters",
             category=CATEGORY,
-            description="Brings all characters into the conditioning, makes the empty video and mixes the dialogue.",
-            search_aliases=["interacthuman", "conditioning", "phantom", "reference to video", "cast", "empty latent"],
+            description="Brings all characters into the conditioning, makes the empty video and mixes the "
+            "dialogue.",
+            search_aliases=[
+                "interacthuman",
+                "conditioning",
+                "phantom",
+                "reference to video",
+                "cast",
+                "empty latent",
+            ],
             inputs=[
                 io.Autogrow.Input(
                     "characters",
                     template=characters,
                     tooltip="Everybody who is in the video, in any number and order.",
                 ),
-                io.Vae.Input("vae", tooltip="The Wan VAE that belongs to the model; it encodes the pictures."),
+                io.Vae.Input(
+                    "vae", tooltip="The Wan VAE that belongs to the model; it encodes the pictures."
+                ),
                 io.Int.Input(
                     "width",
                     default=832,
                     min=16,
                     max=MAX_SIDE,
                     step=16,
-                    tooltip="Width of the video in pixels, a multiple of 16; anything else is moved to the nearest one.",
+                    tooltip="Width of the video in pixels, a multiple of 16; anything else is moved to the "
+                    "nearest one.",
                 ),
                 io.Int.Input(
                     "height",
@@ -104,15 +120,17 @@ class InterActEncodeCharacters(io.ComfyNode):
                     min=16,
                     max=MAX_SIDE,
                     step=16,
-                    tooltip="Height of the video in pixels, a multiple of 16; anything else is moved to the nearest one.",
+                    tooltip="Height of the video in pixels, a multiple of 16; anything else is moved to the "
+                    "nearest one.",
                 ),
                 io.Int.Input(
                     "length",
                     default=0,
                     min=0,
                     max=MAX_FRAMES,
-                    tooltip="Length of the video in frames. 0 takes it from the speech, so that everybody is heard to the "
-                    "end. Wan makes 4n+1 frames (1, 5, ... 81): other numbers are rounded up to the next.",
+                    tooltip="Length of the video in frames. 0 takes it from the speech, so that everybody is "
+                    "heard to the end. Wan makes 4n+1 frames (1, 5, ... 81): other numbers are rounded up to "
+                    "the next.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -121,23 +139,34 @@ class InterActEncodeCharacters(io.ComfyNode):
                     max=120.0,
                     step=1.0,
                     round=0.001,
-                    tooltip="Frames per second of the video. Use what the model was trained at (theatre: 25); connect the "
-                    "fps output to Create Video so that lips and sound stay together.",
+                    tooltip="Frames per second of the video. Use what the model was trained at (theatre: "
+                    "25); connect the fps output to Create Video so that lips and sound stay together.",
                 ),
                 io.Conditioning.Input(
-                    "positive", optional=True, tooltip="The prompt, from a text encoder. Open: no text at all."
+                    "positive",
+                    optional=True,
+                    tooltip="The prompt, from a text encoder. Open: no text at all.",
                 ),
                 io.Conditioning.Input(
-                    "negative", optional=True, tooltip="What to avoid, from a text encoder. Open: no text at all."
+                    "negative",
+                    optional=True,
+                    tooltip="What to avoid, from a text encoder. Open: no text at all.",
                 ),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the characters and their voices."),
-                io.Conditioning.Output(display_name="negative", tooltip="The negative prompt with the characters, unheard."),
-                io.Latent.Output(display_name="latent", tooltip="An empty video of the right size and length."),
+                io.Conditioning.Output(
+                    display_name="positive", tooltip="The prompt with the characters and their voices."
+                ),
+                io.Conditioning.Output(
+                    display_name="negative", tooltip="The negative prompt with the characters, unheard."
+                ),
+                io.Latent.Output(
+                    display_name="latent", tooltip="An empty video of the right size and length."
+                ),
                 CastWire.Output(display_name="cast", tooltip="Who is in the video, for the sampler."),
                 io.Audio.Output(
-                    display_name="audio", tooltip="The dialogue, mixed and exactly as long as the video, for Create Video."
+                    display_name="audio",
+                    tooltip="The dialogue, mixed and exactly as long as the video, for Create Video.",
                 ),
                 io.Float.Output(display_name="fps", tooltip="Frames per second, for Create Video."),
             ],

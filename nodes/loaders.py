@@ -9,8 +9,9 @@ from ..interact_core.host.loading import WEIGHT_DTYPES, apply_adapter, load_adap
 from .wires import CATEGORY
 
 ADAPTER_TOOLTIP = (
-    "The InterAct adapter (.safetensors), from the folder models/interact. It must have been trained on this base: "
-    "width and number of blocks are compared. theatre_adapter belongs to theatre_wan; both come with this pack."
+    "The InterAct adapter (.safetensors), from the folder models/interact. It must have been trained on this "
+    "base: width and number of blocks are compared. theatre_adapter belongs to theatre_wan; both come with "
+    "this pack."
 )
 
 
@@ -28,14 +29,20 @@ class InterActLoadDiT(io.ComfyNode):
             display_name="InterAct Load DiT",
             category=CATEGORY,
             description="Loads a Wan video model together with the adapter that lets its characters speak.",
-            search_aliases=["interacthuman", "load wan", "talking character model", "unet loader", "diffusion model"],
+            search_aliases=[
+                "interacthuman",
+                "load wan",
+                "talking character model",
+                "unet loader",
+                "diffusion model",
+            ],
             inputs=[
                 io.Combo.Input(
                     "model_name",
                     options=folder_paths.get_filename_list("diffusion_models"),
-                    tooltip="The Wan text-to-video model (.safetensors), from the folder models/diffusion_models. "
-                    "Image-to-video models cannot take characters. For GGUF and other formats use their own loader "
-                    "and put InterAct Apply Adapter behind it.",
+                    tooltip="The Wan text-to-video model (.safetensors), from the folder "
+                    "models/diffusion_models. Image-to-video models cannot take characters. For GGUF and "
+                    "other formats use their own loader and put InterAct Apply Adapter behind it.",
                 ),
                 adapter_input(),
                 io.Combo.Input(
@@ -43,8 +50,8 @@ class InterActLoadDiT(io.ComfyNode):
                     options=list(WEIGHT_DTYPES),
                     default="default",
                     advanced=True,
-                    tooltip="How the base's weights are kept in memory. The fp8 choices halve what they take, at some "
-                    "cost in quality; 'default' keeps what is in the file.",
+                    tooltip="How the base's weights are kept in memory. The fp8 choices halve what they "
+                    "take, at some cost in quality; 'default' keeps what is in the file.",
                 ),
             ],
             outputs=[io.Model.Output(tooltip="The base with its adapter; LoRA loaders can follow.")],
@@ -68,7 +75,9 @@ class InterActApplyAdapter(io.ComfyNode):
             search_aliases=["interacthuman", "talking character adapter", "audio adapter", "model patch"],
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="A Wan text-to-video model from any loader. It stays as it was; the output is a copy."
+                    "model",
+                    tooltip="A Wan text-to-video model from any loader. It stays as it was; the output is a "
+                    "copy.",
                 ),
                 adapter_input(),
                 io.Float.Input(
@@ -78,8 +87,8 @@ class InterActApplyAdapter(io.ComfyNode):
                     max=10.0,
                     step=0.05,
                     round=0.001,
-                    tooltip="How strongly the voices move the picture. 1 is as trained, 0 leaves the mouths alone (masks "
-                    "are still predicted), above 1 exaggerates.",
+                    tooltip="How strongly the voices move the picture. 1 is as trained, 0 leaves the mouths "
+                    "alone (masks are still predicted), above 1 exaggerates.",
                 ),
             ],
             outputs=[io.Model.Output(tooltip="A copy of the model that carries the adapter.")],
@@ -99,18 +108,26 @@ class InterActLoadWav2Vec2(io.ComfyNode):
             display_name="InterAct Load Wav2Vec2",
             category=CATEGORY,
             description="Loads the model that listens to the speech. Nothing is ever downloaded.",
-            search_aliases=["interacthuman", "audio encoder", "wav2vec", "speech encoder", "load audio encoder"],
+            search_aliases=[
+                "interacthuman",
+                "audio encoder",
+                "wav2vec",
+                "speech encoder",
+                "load audio encoder",
+            ],
             inputs=[
                 io.Combo.Input(
                     "audio_encoder_name",
                     options=audio_encoder_names(),
-                    tooltip="A wav2vec2 from the folder models/audio_encoders: a .safetensors file, or a folder with "
-                    "config.json and model.safetensors. It must be the one that the adapter was trained with "
-                    "(theatre_wav2vec2 for theatre_adapter).",
+                    tooltip="A wav2vec2 from the folder models/audio_encoders: a .safetensors file, or a "
+                    "folder with config.json and model.safetensors. It must be the one that the adapter was "
+                    "trained with (theatre_wav2vec2 for theatre_adapter).",
                 ),
             ],
             outputs=[
-                io.AudioEncoder.Output(tooltip="For InterAct Encode Speech; ComfyUI's own Audio Encoder Encode takes it too.")
+                io.AudioEncoder.Output(
+                    tooltip="For InterAct Encode Speech; ComfyUI's own Audio Encoder Encode takes it too."
+                )
             ],
         )
 

@@ -19,7 +19,8 @@ def step_input() -> io.Int.Input:
         default=0,
         min=0,
         max=MAX_STEP,
-        tooltip="Which denoising step's masks, counted from 1; 0 is the last step, that of the finished video.",
+        tooltip="Which denoising step's masks, counted from 1; 0 is the last step, that of the finished "
+        "video.",
     )
 
 
@@ -30,8 +31,16 @@ class InterActPreviewMasks(io.ComfyNode):
             node_id="InterActPreviewMasks",
             display_name="InterAct Preview Masks",
             category=CATEGORY,
-            description="Shows where the model found everybody: over the video, and step by step on a contact sheet.",
-            search_aliases=["interacthuman", "mask preview", "overlay", "contact sheet", "segmentation", "debug"],
+            description="Shows where the model found everybody: over the video, and step by step on a "
+            "contact sheet.",
+            search_aliases=[
+                "interacthuman",
+                "mask preview",
+                "overlay",
+                "contact sheet",
+                "segmentation",
+                "debug",
+            ],
             inputs=[
                 MasksWire.Input("masks", tooltip="From InterAct Sampler or InterAct Collect Masks."),
                 io.Image.Input(
@@ -44,18 +53,22 @@ class InterActPreviewMasks(io.ComfyNode):
             outputs=[
                 io.Image.Output(
                     display_name="overlay",
-                    tooltip="Every frame with each character's mask as a tint with an outline, in a colour of its own.",
+                    tooltip="Every frame with each character's mask as a tint with an outline, in a colour "
+                    "of its own.",
                 ),
                 io.Image.Output(
                     display_name="contact_sheet",
-                    tooltip="One picture: steps down, frames across, with a line where masks begin to steer the voices.",
+                    tooltip="One picture: steps down, frames across, with a line where masks begin to steer "
+                    "the voices.",
                 ),
             ],
             is_output_node=True,
         )
 
     @classmethod
-    def execute(cls, masks: MasksWire.Type, step: int = 0, image: io.Image.Type | None = None) -> io.NodeOutput:
+    def execute(
+        cls, masks: MasksWire.Type, step: int = 0, image: io.Image.Type | None = None
+    ) -> io.NodeOutput:
         overlay = draw_overlay(masks, step, image)
         sheet = draw_contact_sheet(masks, image)
         shown = ui.PreviewImage(sheet, cls=cls).as_dict()
@@ -82,7 +95,8 @@ class InterActMasksToMask(io.ComfyNode):
                 io.String.Input(
                     "character",
                     default="",
-                    tooltip="The name of the character, as in its InterAct Character. Empty: everybody together.",
+                    tooltip="The name of the character, as in its InterAct Character. Empty: everybody "
+                    "together.",
                 ),
                 step_input(),
                 io.Combo.Input(
@@ -99,7 +113,8 @@ class InterActMasksToMask(io.ComfyNode):
                     step=0.01,
                     round=0.001,
                     advanced=True,
-                    tooltip="Where black turns to white if edges are 'thresholded'. Lower makes the mask larger.",
+                    tooltip="Where black turns to white if edges are 'thresholded'. Lower makes the mask "
+                    "larger.",
                 ),
             ],
             outputs=[io.Mask.Output(tooltip="One MASK per video frame, at the size of the video.")],
@@ -109,4 +124,6 @@ class InterActMasksToMask(io.ComfyNode):
     def execute(
         cls, masks: MasksWire.Type, character: str, step: int, edges: str, threshold: float = 0.5
     ) -> io.NodeOutput:
-        return io.NodeOutput(masks_as_video(masks, character, step, threshold if edges == "thresholded" else None))
+        return io.NodeOutput(
+            masks_as_video(masks, character, step, threshold if edges == "thresholded" else None)
+        )

@@ -19,8 +19,8 @@ def guidance_inputs() -> list[io.Input]:
             "mask_source",
             options=list(MASK_SOURCES),
             default=DEFAULTS.mask_source,
-            tooltip="How a voice finds its character. 'predicted': the model finds everybody itself, frame by frame. "
-            "'fixed': the layout masks of the characters. 'none': every voice moves every mouth.",
+            tooltip="How a voice finds its character. 'predicted': the model finds everybody itself, frame "
+            "by frame. 'fixed': the layout masks of the characters. 'none': every voice moves every mouth.",
         ),
         io.Float.Input(
             "stage_boundary",
@@ -30,16 +30,16 @@ def guidance_inputs() -> list[io.Input]:
             step=0.01,
             round=0.001,
             advanced=True,
-            tooltip="How much of the noise schedule passes before masks are used. 0.2 is 10 of 50 steps, as in the paper; "
-            "it is a place on the schedule, so it holds for few-step models and any sampler.",
+            tooltip="How much of the noise schedule passes before masks are used. 0.2 is 10 of 50 steps, as "
+            "in the paper; it is a place on the schedule, so it holds for few-step models and any sampler.",
         ),
         io.Combo.Input(
             "stage_one_audio",
             options=list(STAGE_ONE_AUDIO),
             default=DEFAULTS.stage_one_audio,
             advanced=True,
-            tooltip="What is heard before the boundary, while nobody is found yet: 'mute' is silence, 'all' lets every "
-            "voice reach everybody, 'none' switches the audio off.",
+            tooltip="What is heard before the boundary, while nobody is found yet: 'mute' is silence, 'all' "
+            "lets every voice reach everybody, 'none' switches the audio off.",
         ),
         io.Float.Input(
             "mask_smoothing",
@@ -49,8 +49,8 @@ def guidance_inputs() -> list[io.Input]:
             step=0.05,
             round=0.001,
             advanced=True,
-            tooltip="Share of the old mask that each step keeps. 0 follows the newest prediction; raise it if masks flicker "
-            "from step to step.",
+            tooltip="Share of the old mask that each step keeps. 0 follows the newest prediction; raise it "
+            "if masks flicker from step to step.",
         ),
         io.Float.Input(
             "mask_gain",
@@ -60,8 +60,9 @@ def guidance_inputs() -> list[io.Input]:
             step=0.1,
             round=0.001,
             advanced=True,
-            tooltip="Masks are multiplied by this and cut off at 1 before use. Predicted masks are timid while the video "
-            "forms: at 1 the mouths open too little, at high values neighbours hear each other.",
+            tooltip="Masks are multiplied by this and cut off at 1 before use. Predicted masks are timid "
+            "while the video forms: at 1 the mouths open too little, at high values neighbours hear each "
+            "other.",
         ),
     ]
 
@@ -85,14 +86,24 @@ class InterActSampler(io.ComfyNode):
             node_id="InterActSampler",
             display_name="InterAct Sampler",
             category=CATEGORY,
-            description="Makes the video. While it forms, the model finds each character and gives it its own voice.",
-            search_aliases=["interacthuman", "ksampler", "talking video", "lip sync", "multi speaker", "denoise"],
+            description="Makes the video. While it forms, the model finds each character and gives it its "
+            "own voice.",
+            search_aliases=[
+                "interacthuman",
+                "ksampler",
+                "talking video",
+                "lip sync",
+                "multi speaker",
+                "denoise",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="From InterAct Load DiT or InterAct Apply Adapter."),
                 io.Conditioning.Input("positive", tooltip="From InterAct Encode Characters."),
                 io.Conditioning.Input("negative", tooltip="From InterAct Encode Characters."),
                 io.Latent.Input(
-                    "latent", tooltip="From InterAct Encode Characters, or an encoded video of the same size and length."
+                    "latent",
+                    tooltip="From InterAct Encode Characters, or an encoded video of the same size and "
+                    "length.",
                 ),
                 CastWire.Input("cast", tooltip="From InterAct Encode Characters."),
                 io.Int.Input(
@@ -104,7 +115,11 @@ class InterActSampler(io.ComfyNode):
                     tooltip="Another number, another video; the same number, the same video.",
                 ),
                 io.Int.Input(
-                    "steps", default=50, min=1, max=10000, tooltip="Denoising steps. The paper uses 50, the theatre 20."
+                    "steps",
+                    default=50,
+                    min=1,
+                    max=10000,
+                    tooltip="Denoising steps. The paper uses 50, the theatre 20.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -113,8 +128,8 @@ class InterActSampler(io.ComfyNode):
                     max=100.0,
                     step=0.1,
                     round=0.01,
-                    tooltip="How closely text and voices are followed. The paper uses 6.5 for both; the theatre works with "
-                    "3; use 1 for distilled few-step models.",
+                    tooltip="How closely text and voices are followed. The paper uses 6.5 for both; the "
+                    "theatre works with 3; use 1 for distilled few-step models.",
                 ),
                 io.Float.Input(
                     "audio_cfg",
@@ -124,8 +139,9 @@ class InterActSampler(io.ComfyNode):
                     step=0.1,
                     round=0.01,
                     advanced=True,
-                    tooltip="0: cfg holds for text and voices together, as in the paper. Above 0: a scale for the voices "
-                    "alone, so that lips can be stressed without burning the picture; costs half as much time again.",
+                    tooltip="0: cfg holds for text and voices together, as in the paper. Above 0: a scale "
+                    "for the voices alone, so that lips can be stressed without burning the picture; costs "
+                    "half as much time again.",
                 ),
                 io.Combo.Input(
                     "sampler_name",
@@ -146,7 +162,8 @@ class InterActSampler(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     round=0.001,
-                    tooltip="1 makes a new video; lower values keep more of the latent that you give, for video to video.",
+                    tooltip="1 makes a new video; lower values keep more of the latent that you give, for "
+                    "video to video.",
                 ),
                 *guidance_inputs(),
             ],
@@ -198,15 +215,24 @@ class InterActMaskGuidance(io.ComfyNode):
             node_id="InterActMaskGuidance",
             display_name="InterAct Mask Guidance",
             category=CATEGORY,
-            description="The InterAct Sampler's guidance on a MODEL, for KSampler, SamplerCustomAdvanced and the like.",
+            description="The InterAct Sampler's guidance on a MODEL, for KSampler, SamplerCustomAdvanced and "
+            "the like.",
             search_aliases=["interacthuman", "model patch", "ksampler", "custom sampling", "guider"],
             inputs=[
-                io.Model.Input("model", tooltip="From InterAct Load DiT or InterAct Apply Adapter; LoRAs may follow those."),
-                CastWire.Input("cast", tooltip="From InterAct Encode Characters, whose conditioning the sampler must use."),
+                io.Model.Input(
+                    "model",
+                    tooltip="From InterAct Load DiT or InterAct Apply Adapter; LoRAs may follow those.",
+                ),
+                CastWire.Input(
+                    "cast",
+                    tooltip="From InterAct Encode Characters, whose conditioning the sampler must use.",
+                ),
                 *guidance_inputs(),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="For one sampler. Use one such node for every sampler."),
+                io.Model.Output(
+                    display_name="model", tooltip="For one sampler. Use one such node for every sampler."
+                ),
                 MaskHandleWire.Output(display_name="mask_handle", tooltip="For InterAct Collect Masks."),
             ],
             # The handle is filled by a run: two equal nodes must not be given one handle by the cache.
@@ -229,9 +255,13 @@ class InterActCollectMasks(io.ComfyNode):
             search_aliases=["interacthuman", "masks", "ksampler masks"],
             inputs=[
                 io.Latent.Input(
-                    "latent", tooltip="The output of that sampler: it makes sure that the masks are fetched afterwards."
+                    "latent",
+                    tooltip="The output of that sampler: it makes sure that the masks are fetched "
+                    "afterwards.",
                 ),
-                MaskHandleWire.Input("mask_handle", tooltip="From the InterAct Mask Guidance whose MODEL the sampler used."),
+                MaskHandleWire.Input(
+                    "mask_handle", tooltip="From the InterAct Mask Guidance whose MODEL the sampler used."
+                ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The same latent."),

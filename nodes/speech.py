@@ -14,17 +14,24 @@ class InterActEncodeSpeech(io.ComfyNode):
             display_name="InterAct Encode Speech",
             category=CATEGORY,
             description="Listens to one speaker's recording. Use one of these for every voice.",
-            search_aliases=["interacthuman", "lip sync", "voice", "wav2vec", "audio encoder encode", "speech"],
+            search_aliases=[
+                "interacthuman",
+                "lip sync",
+                "voice",
+                "wav2vec",
+                "audio encoder encode",
+                "speech",
+            ],
             inputs=[
                 io.AudioEncoder.Input(
                     "audio_encoder",
-                    tooltip="From InterAct Load Wav2Vec2. Core's Load Audio Encoder works where the adapter was trained "
-                    "with the same wav2vec2.",
+                    tooltip="From InterAct Load Wav2Vec2. Core's Load Audio Encoder works where the adapter "
+                    "was trained with the same wav2vec2.",
                 ),
                 io.Audio.Input(
                     "audio",
-                    tooltip="One speaker, clean speech: music or other voices in the recording move the mouth as well. "
-                    "Any sample rate, mono or stereo.",
+                    tooltip="One speaker, clean speech: music or other voices in the recording move the "
+                    "mouth as well. Any sample rate, mono or stereo.",
                 ),
                 io.Float.Input(
                     "start_time",
@@ -33,8 +40,9 @@ class InterActEncodeSpeech(io.ComfyNode):
                     max=3600.0,
                     step=0.04,
                     round=0.001,
-                    tooltip="When this recording begins, in seconds after the start of the video. The character is silent "
-                    "before and after it. Below 0 the beginning of the recording is cut off.",
+                    tooltip="When this recording begins, in seconds after the start of the video. The "
+                    "character is silent before and after it. Below 0 the beginning of the recording is cut "
+                    "off.",
                 ),
                 io.Float.Input(
                     "gain",
@@ -44,8 +52,8 @@ class InterActEncodeSpeech(io.ComfyNode):
                     step=0.05,
                     round=0.001,
                     advanced=True,
-                    tooltip="How loud this voice is in the mixed dialogue. Most encoders normalise what they hear, so it "
-                    "changes the sound and not the lips.",
+                    tooltip="How loud this voice is in the mixed dialogue. Most encoders normalise what they "
+                    "hear, so it changes the sound and not the lips.",
                 ),
             ],
             outputs=[
@@ -57,6 +65,10 @@ class InterActEncodeSpeech(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, audio_encoder: io.AudioEncoder.Type, audio: io.Audio.Type, start_time: float = 0.0, gain: float = 1.0
+        cls,
+        audio_encoder: io.AudioEncoder.Type,
+        audio: io.Audio.Type,
+        start_time: float = 0.0,
+        gain: float = 1.0,
     ) -> io.NodeOutput:
         return io.NodeOutput(encode_recording(audio_encoder, audio, start_time, gain))

@@ -1,4 +1,4 @@
-"""From characters to all that a sampler needs: conditioning, an empty latent, the cast, and the mixed dialogue."""
+"""From characters to all that a sampler needs: conditioning, latent, cast, and the mixed dialogue."""
 
 import logging
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ MAX_FRAMES = 90001  # an hour at 25 fps
 class EncodedCast:
     """The outputs of InterAct Encode Characters.
 
-    latent: a LATENT dict of zeros [1, 16, T, height / 8, width / 8]; audio: an AUDIO dict, exactly as long as the
-    video; summary: what came of size and length, in words.
+    latent: a LATENT dict of zeros [1, 16, T, height / 8, width / 8]; audio: an AUDIO dict, exactly as long
+    as the video; summary: what came of size and length, in words.
     """
 
     positive: Conditioning
@@ -50,7 +50,7 @@ def make_character(
     speech: dict[str, Any] | None = None,
     layout: Tensor | None = None,
 ) -> Character:
-    """A Character from what an artist connects; the name loses surrounding blanks. Raises InteractError as it does."""
+    """A Character from what an artist connects; its name loses surrounding blanks."""
     name = name.strip()
     if layout is not None and layout.ndim == 2:
         layout = layout.unsqueeze(0)
@@ -69,8 +69,9 @@ def encode_cast(
 ) -> EncodedCast:
     """Check everything, then encode the pictures and lay the speech on the video's clock.
 
-    width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for as long as
-    the speech; positive, negative: None for no text. Raises InteractError for whatever could not be sampled.
+    width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for
+    as long as the speech; positive, negative: None for no text. Raises InteractError for whatever could not
+    be sampled.
     """
     speeches = [speech_of(character) for character in characters]
     spoken = [speech for speech in speeches if speech is not None]
@@ -83,15 +84,23 @@ def encode_cast(
     tracks = voice_tracks(characters, speeches, frames, fps)
     waveform, rate = mix_dialogue(spoken, frames, fps)
     references = encode_references(vae, cast)
-    positive, negative = attach_cast(positive or null_text(), negative or null_text(), cast, references, tracks)
-    shape = (1, LATENT_CHANNELS, cast.latent_frames, cast.height // LATENT_PIXELS, cast.width // LATENT_PIXELS)
+    positive, negative = attach_cast(
+        positive or null_text(), negative or null_text(), cast, references, tracks
+    )
+    shape = (
+        1,
+        LATENT_CHANNELS,
+        cast.latent_frames,
+        cast.height // LATENT_PIXELS,
+        cast.width // LATENT_PIXELS,
+    )
     latent = {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device())}
     audio = {"waveform": waveform.unsqueeze(0), "sample_rate": rate}
     return EncodedCast(positive, negative, latent, cast, audio, summary)
 
 
 def speech_of(character: Character) -> Speech | None:
-    """The character's Speech, whoever encoded it; InteractError with its name if there is something wrong with it."""
+    """The character's Speech, whoever encoded it; an InteractError names the character."""
     if character.speech is None:
         return None
     try:
@@ -133,7 +142,8 @@ def nearest_size(pixels: int) -> int:
 
 def describe(cast: Cast, width: int, height: int, length: int) -> str:
     """Size and length in words, with what was asked for wherever it was changed."""
-    words = f"{cast.width}x{cast.height}, {cast.frames} frames ({cast.frames / cast.fps:.2f} s at {cast.fps:g} fps)"
+    seconds = cast.frames / cast.fps
+    words = f"{cast.width}x{cast.height}, {cast.frames} frames ({seconds:.2f} s at {cast.fps:g} fps)"
     if (cast.width, cast.height) != (width, height):
         words += f"; {width}x{height} is not a multiple of {TOKEN_PIXELS}"
     if length and length != cast.frames:
@@ -142,7 +152,7 @@ def describe(cast: Cast, width: int, height: int, length: int) -> str:
 
 
 def check_fits_in_memory(cast: Cast, speeches: Sequence[Speech]) -> None:
-    """Raise InteractError if the finished frames and the speech alone would not fit into the computer's memory.
+    """Raise InteractError if the finished frames and the speech alone do not fit into the computer's memory.
 
     What one step needs is checked by the sampler (host/limits.py), which knows the model.
     """
@@ -152,6 +162,7 @@ def check_fits_in_memory(cast: Cast, speeches: Sequence[Speech]) -> None:
     if cast.frames * per_frame > available:
         raise InteractError(
             f"{cast.frames} frames ({cast.frames / cast.fps:.0f} s) at {cast.width}x{cast.height} take "
-            f"{cast.frames * per_frame / 2**30:.0f} GiB once decoded but this computer has {available / 2**30:.0f}: cut the "
-            f"speech, or set the length to at most {snap_frames(max(1, int(available // per_frame) - 4))} frames."
+            f"{cast.frames * per_frame / 2**30:.0f} GiB once decoded but this computer has "
+            f"{available / 2**30:.0f}: cut the speech, or set the length to at most "
+            f"{snap_frames(max(1, int(available // per_frame) - 4))} frames."
         )

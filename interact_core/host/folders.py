@@ -1,4 +1,4 @@
-"""Where models are found: ComfyUI's own folders, a folder for adapters, and the models that come with the pack."""
+"""Where models are found: ComfyUI's own folders, one for adapters, and those that come with the pack."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ def register_folders() -> None:
 
 
 def audio_encoder_names() -> list[str]:
-    """Choices of wav2vec2: every folder that holds a config.json, and every .safetensors outside of such folders."""
+    """Choices of wav2vec2: every folder with a config.json, and every .safetensors outside of those."""
     names: set[str] = set()
     for base in folder_paths.get_folder_paths(AUDIO_ENCODER_FOLDER):
         for folder, inside, files in os.walk(base, followlinks=True):
@@ -45,5 +45,6 @@ def audio_encoder_path(name: str) -> Path:
         if path.exists():
             return path
     raise InteractError(
-        f"There is no audio encoder {name!r} in models/audio_encoders any more: put it back, or choose another one."
+        f"There is no audio encoder {name!r} in models/audio_encoders any more: put it back, or choose "
+        "another one."
     )

@@ -13,15 +13,19 @@ from ..speech.wav2vec2 import SAMPLE_RATE
 from .audio_encoder import InterActAudioEncoder
 
 
-def encode_recording(encoder: Any, audio: dict[str, Any] | None, start: float, gain: float) -> dict[str, object]:
+def encode_recording(
+    encoder: Any, audio: dict[str, Any] | None, start: float, gain: float
+) -> dict[str, object]:
     """AUDIO_ENCODER_OUTPUT with our Speech in it, from one speaker's AUDIO.
 
-    encoder: InterActAudioEncoder, or core's AudioEncoderModel, which is asked for the recording and for its silence.
-    start: seconds after the start of the video; gain: factor on the sound. Raises InteractError for sound that cannot
-    be heard: none at all, empty, NaN, 0 Hz, a batch.
+    encoder: InterActAudioEncoder, or core's AudioEncoderModel, which is asked for the recording and for its
+    silence. start: seconds after the start of the video; gain: factor on the sound. Raises InteractError for
+    sound that cannot be heard: none at all, empty, NaN, 0 Hz, a batch.
     """
     if not audio or audio.get("waveform") is None:
-        raise InteractError("The audio holds no sound (a video without a sound track gives such): load a recording.")
+        raise InteractError(
+            "The audio holds no sound (a video without a sound track gives such): load a recording."
+        )
     waveform, rate = audio["waveform"], audio["sample_rate"]
     if isinstance(encoder, InterActAudioEncoder):
         return encoder.encode_audio(waveform, rate, start=start, gain=gain)

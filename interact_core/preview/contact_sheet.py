@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ..guidance import MaskHistory
 from ..guidance.layout import TEMPORAL_STRIDE
+from .lettering import text_width, write
 from .masks import enlarge, frame_pictures, recorded_step
 from .overlay import outline, tint
-from .palette import FAINT, INK, PAPER, as_bytes, character_colours, text_width, to_pillow, to_tensor, write
+from .palette import FAINT, INK, PAPER, as_bytes, character_colours, to_pillow, to_tensor
 
 ROWS, COLUMNS = 10, 7  # at most
 CELL = 192  # pixels, the longer side of one cell
@@ -22,21 +23,26 @@ LINE = (245, 245, 245)
 
 @torch.no_grad()
 def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Tensor:
-    """IMAGE [1, H, W, 3] in 0..1: a row for each of up to ROWS steps, a column for each of up to COLUMNS frames.
+    """IMAGE [1, H, W, 3] in 0..1: a row for each of up to ROWS steps, a column for each of COLUMNS frames.
 
-    A legend with names stands above, a line where stage two begins and masks start to steer the voices. image as in
-    `draw_overlay`. Raises InteractError for an empty history or a video of another length.
+    A legend with names stands above, a line where stage two begins and masks start to steer the voices.
+    image as in `draw_overlay`. Raises InteractError for an empty history or a video of another length.
     """
     recorded_step(history, 0)
     rows = chosen_rows(history)
     columns = evenly(history.masks.shape[2], COLUMNS)
     pictures = frame_pictures(history, image)
     cell = cell_size(history)
-    left = MARGIN + text_width("step 000", TEXT) + MARGIN
+    left = MARGIN + text_width("noise 0.00", TEXT) + MARGIN
     top = legend_height(history, left + len(columns) * (cell[0] + GAP)) + TEXT + 2 * GAP
-    boundary = next((place for place, row in enumerate(rows) if 0 <= history.boundary_step <= history.steps[row]), None)
+    boundary = next(
+        (place for place, row in enumerate(rows) if 0 <= history.boundary_step <= history.steps[row]), None
+    )
     extra = BOUNDARY_HEIGHT if boundary is not None else 0
-    size = (left + len(columns) * (cell[0] + GAP) + MARGIN - GAP, top + len(rows) * (cell[1] + GAP) + extra + MARGIN)
+    size = (
+        left + len(columns) * (cell[0] + GAP) + MARGIN - GAP,
+        top + len(rows) * (cell[1] + GAP) + extra + MARGIN,
+    )
     sheet = Image.new("RGB", size, PAPER)
     canvas = ImageDraw.Draw(sheet)
     draw_legend(canvas, history, size[0])
@@ -50,9 +56,11 @@ def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Ten
             draw_boundary(canvas, y, left, size[0] - MARGIN, history)
             y += BOUNDARY_HEIGHT
         write(canvas, (MARGIN, y + cell[1] // 2 - TEXT), f"step {history.steps[row] + 1}", TEXT, INK)
-        write(canvas, (MARGIN, y + cell[1] // 2 + 4), f"\u03c3 {history.sigmas[row]:.2f}", TEXT, FAINT)
+        write(canvas, (MARGIN, y + cell[1] // 2 + 4), f"noise {history.sigmas[row]:.2f}", TEXT, FAINT)
         for number, column in enumerate(columns):
-            picture = None if pictures is None else pictures[min(column * TEMPORAL_STRIDE, history.frames - 1)]
+            picture = (
+                None if pictures is None else pictures[min(column * TEMPORAL_STRIDE, history.frames - 1)]
+            )
             drawn = draw_cell(history.masks[row, :, column], picture, *cell)
             sheet.paste(to_pillow(drawn), (left + number * (cell[0] + GAP), y))
         y += cell[1] + GAP
@@ -60,7 +68,7 @@ def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Ten
 
 
 def chosen_rows(history: MaskHistory) -> list[int]:
-    """Indices of the recorded steps that get a row: spread evenly, first, last and first of stage two among them."""
+    """Indices of the steps that get a row: spread evenly, first, last and stage two's first kept."""
     rows = evenly(len(history.steps), ROWS)
     begins = next((row for row, step in enumerate(history.steps) if 0 <= history.boundary_step <= step), None)
     if begins is not None and begins not in rows:
@@ -83,13 +91,16 @@ def cell_size(history: MaskHistory) -> tuple[int, int]:
 
 
 def draw_cell(masks: Tensor, picture: Tensor | None, width: int, height: int) -> Tensor:
-    """One step's masks [N, h, w] of one frame, over its picture [H, W, 3] or on dark ground: [height, width, 3]."""
+    """[height, width, 3]: one step's masks [N, h, w] over one frame [H, W, 3], or on dark ground."""
     large = enlarge(masks, width, height)
     if picture is None:
         ground = (torch.tensor(PAPER, dtype=torch.float32) / 255 * 1.8).expand(height, width, 3)
     else:
         small = F.interpolate(
-            picture.float().cpu().movedim(-1, 0).unsqueeze(0), size=(height, width), mode="bilinear", antialias=True
+            picture.float().cpu().movedim(-1, 0).unsqueeze(0),
+            size=(height, width),
+            mode="bilinear",
+            antialias=True,
         )
         ground = small[0].movedim(0, -1)
     return outline(tint(ground, large), large, 0.6)
@@ -123,7 +134,9 @@ def draw_legend(canvas: ImageDraw.ImageDraw, history: MaskHistory, width: int) -
     for line, numbers in enumerate(legend_lines(history, width)):
         x, y = MARGIN, MARGIN + line * (TEXT + GAP + 4)
         for number in numbers:
-            canvas.rounded_rectangle((x, y + 1, x + TEXT, y + TEXT + 1), radius=4, fill=as_bytes(colours[number]))
+            canvas.rounded_rectangle(
+                (x, y + 1, x + TEXT, y + TEXT + 1), radius=4, fill=as_bytes(colours[number])
+            )
             write(canvas, (x + TEXT + TEXT // 2, y), history.names[number], TEXT, INK)
             x += legend_entry(history.names[number])
 

@@ -22,7 +22,7 @@ def save_as_temporary(history: MaskHistory, folder: str | os.PathLike[str]) -> s
 
 
 def save_history(history: MaskHistory, path: str | os.PathLike[str]) -> None:
-    """One tensor "masks" [K, N, T, h, w] float16; the header's "interact_masks" is JSON of MaskHistory's other fields."""
+    """One tensor "masks" [K, N, T, h, w] float16; JSON of the other fields under "interact_masks"."""
     from safetensors.torch import save_file
 
     fields = {name: getattr(history, name) for name in FIELDS}
@@ -39,6 +39,8 @@ def read_history(path: str | os.PathLike[str]) -> MaskHistory:
             fields = json.loads((opened.metadata() or {})[HEADER])
             masks = opened.get_tensor("masks")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise InteractError(f"{path} is not a file of InterAct masks ({error}): sample again to write it.") from error
+        raise InteractError(
+            f"{path} is not a file of InterAct masks ({error}): sample again to write it."
+        ) from error
     lists = {name: tuple(fields[name]) for name in ("steps", "sigmas", "names")}
     return MaskHistory(masks=masks, **{name: fields[name] for name in FIELDS if name not in lists}, **lists)

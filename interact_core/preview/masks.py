@@ -12,12 +12,13 @@ from ..guidance.layout import TEMPORAL_STRIDE
 def recorded_step(history: MaskHistory, step: int) -> int:
     """Index into history.masks of the step that an artist means: counted from 1, 0 for the last.
 
-    Long runs are thinned: the nearest step that was kept is taken. Raises InteractError where there are no masks at all
-    or the run was shorter.
+    Long runs are thinned: the nearest step that was kept is taken. Raises InteractError where there are no
+    masks at all or the run was shorter.
     """
     if not history.steps:
         raise InteractError(
-            "These masks are empty, because nothing was sampled (denoise 0) or nothing predicted: sample at least one step."
+            "These masks are empty, because nothing was sampled (denoise 0) or nothing predicted: sample at "
+            "least one step."
         )
     if step == 0:
         return len(history.steps) - 1
@@ -30,7 +31,7 @@ def recorded_step(history: MaskHistory, step: int) -> int:
 
 
 def latent_frame_of(frame: int) -> int:
-    """The latent frame that holds a video frame: t covers 4t-3 .. 4t, the first one frame 0 alone (Wan's causal VAE)."""
+    """The latent frame of a video frame: t covers 4t-3 .. 4t, the first frame 0 alone (Wan's causal VAE)."""
     return (frame + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
 
 
@@ -43,9 +44,10 @@ def enlarge(masks: Tensor, width: int, height: int) -> Tensor:
 
 @torch.no_grad()
 def masks_as_video(history: MaskHistory, name: str, step: int = 0, threshold: float | None = None) -> Tensor:
-    """One character's masks as MASK [frames, height, width] float32 in 0..1; of everybody together if `name` is empty.
+    """One character's masks as MASK [frames, height, width] in 0..1; everybody's together if `name` is empty.
 
-    threshold: None keeps them soft, else 1 above it and 0 elsewhere. Raises InteractError for an unknown name or step.
+    threshold: None keeps them soft, else 1 above it and 0 elsewhere. Raises InteractError for an unknown
+    name or step.
     """
     masks = history.masks[recorded_step(history, step)].float()  # [N, T, h, w]
     chosen = masks[history.index(name.strip())] if name.strip() else masks.amax(0)
@@ -56,7 +58,7 @@ def masks_as_video(history: MaskHistory, name: str, step: int = 0, threshold: fl
 
 
 def frame_pictures(history: MaskHistory, image: Tensor | None) -> Tensor | None:
-    """The picture under every frame, [frames, H, W, 3], from a video of that length or from one still; None stays None.
+    """The picture under every frame, [frames, H, W, 3], from a video of that length or from one still.
 
     Raises InteractError for a video of another length.
     """
@@ -64,7 +66,7 @@ def frame_pictures(history: MaskHistory, image: Tensor | None) -> Tensor | None:
         return None
     if image.shape[0] not in (1, history.frames):
         raise InteractError(
-            f"The image has {image.shape[0]} frames but the masks are of a video of {history.frames}: connect the decoded "
-            "video of the same sampler, or one picture."
+            f"The image has {image.shape[0]} frames but the masks are of a video of {history.frames}: "
+            "connect the decoded video of the same sampler, or one picture."
         )
     return image[..., :3].expand(history.frames, -1, -1, -1)

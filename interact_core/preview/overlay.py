@@ -6,8 +6,9 @@ from PIL import ImageDraw
 from torch import Tensor
 
 from ..guidance import MaskHistory
+from .lettering import text_width, write
 from .masks import enlarge, frame_pictures, latent_frame_of, recorded_step
-from .palette import INK, PAPER, as_bytes, character_colours, text_width, to_pillow, to_tensor, write
+from .palette import INK, PAPER, as_bytes, character_colours, to_pillow, to_tensor
 
 TINT = 0.45  # how much of the colour a sure mask lays over the picture
 EDGE = 0.5  # the mask value that the outline follows
@@ -18,8 +19,9 @@ LEGIBLE = 480  # pixels; smaller videos are enlarged by whole numbers, or outlin
 def draw_overlay(history: MaskHistory, step: int = 0, image: Tensor | None = None) -> Tensor:
     """IMAGE [frames, H, W, 3] in 0..1 of one step's masks.
 
-    image: [frames or 1, H, W, 3], the video under them, or None for a dark ground. The size is the picture's, times a
-    whole number where it is below LEGIBLE pixels wide. Raises InteractError for an unknown step or another length.
+    image: [frames or 1, H, W, 3], the video under them, or None for a dark ground. The size is the
+    picture's, times a whole number where it is below LEGIBLE pixels wide. Raises InteractError for an
+    unknown step or another length.
     """
     masks = history.masks[recorded_step(history, step)]  # [N, T, h, w]
     pictures = frame_pictures(history, image)
@@ -50,7 +52,7 @@ def tint(picture: Tensor, masks: Tensor) -> Tensor:
 
 
 def outline(picture: Tensor, masks: Tensor, thickness: float) -> Tensor:
-    """Draw the line where each of masks [N, H, W] passes EDGE, anti-aliased, `thickness` pixels to each side."""
+    """Draw anti-aliased lines, 2 * `thickness` pixels wide, where each of masks [N, H, W] passes EDGE."""
     for mask, colour in zip(masks, character_colours(masks.shape[0])):
         rise = F.pad(mask[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
         steepness = torch.hypot(rise[1:-1, 2:] - rise[1:-1, :-2], rise[2:, 1:-1] - rise[:-2, 1:-1]) / 2
@@ -61,7 +63,7 @@ def outline(picture: Tensor, masks: Tensor, thickness: float) -> Tensor:
 
 
 def label(picture: Tensor, masks: Tensor, names: tuple[str, ...]) -> Tensor:
-    """Write each name in the middle of its mask, on a plate of its colour; nobody's name where nobody is."""
+    """Write each name at the top of its mask, on a plate of its colour; nobody's name where nobody is."""
     size = max(11, picture.shape[1] // 42)
     drawn = to_pillow(picture)
     canvas = ImageDraw.Draw(drawn)
@@ -75,6 +77,8 @@ def label(picture: Tensor, masks: Tensor, names: tuple[str, ...]) -> Tensor:
         column = min(max(column, half), picture.shape[1] - half)
         row = min(max(row, size), picture.shape[0] - size)
         plate = (column - half, row - size * 0.75, column + half, row + size * 0.75)
-        canvas.rounded_rectangle(plate, radius=size * 0.4, fill=tuple(value // 3 for value in as_bytes(colour)))
+        canvas.rounded_rectangle(
+            plate, radius=size * 0.4, fill=tuple(value // 3 for value in as_bytes(colour))
+        )
         write(canvas, (int(column), int(row)), name, size, INK, anchor="mm")
     return to_tensor(drawn)

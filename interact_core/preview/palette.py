@@ -1,12 +1,12 @@
-"""One colour per character, and words on pictures."""
+"""One colour per character, and pictures between torch and Pillow."""
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour vision. Black is left out, it
-# would not show on dark frames; the order puts the most different first.
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour vision. Black is left
+# out, it would not show on dark frames; the order puts the most different first.
 OKABE_ITO = (
     (230, 159, 0),  # orange
     (86, 180, 233),  # sky blue
@@ -31,32 +31,6 @@ def character_colours(count: int) -> Tensor:
 def as_bytes(colour: Tensor) -> tuple[int, int, int]:
     """A colour in 0..1 as Pillow wants it."""
     return tuple(int(round(255 * value)) for value in colour.tolist())
-
-
-def font(size: int) -> ImageFont.ImageFont:
-    """Pillow's own font; older Pillow knows it in one size only."""
-    try:
-        return ImageFont.load_default(size)
-    except TypeError:
-        return ImageFont.load_default()
-
-
-def text_width(text: str, size: int) -> int:
-    return int(np.ceil(font(size).getlength(drawable(text, size))))
-
-
-def drawable(text: str, size: int) -> str:
-    """The text, with question marks where Pillow's oldest font, which is Latin-1 only, could not write."""
-    return text if isinstance(font(size), ImageFont.FreeTypeFont) else text.encode("latin-1", "replace").decode("latin-1")
-
-
-def write(
-    canvas: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int], anchor: str = "la"
-) -> None:
-    """Write one line; anchors are Pillow's ("la" left top, "mm" middle) and need a FreeType font."""
-    face = font(size)
-    anchors = {"anchor": anchor} if isinstance(face, ImageFont.FreeTypeFont) else {}
-    canvas.text(at, drawable(text, size), font=face, fill=colour, **anchors)
 
 
 def to_pillow(image: Tensor) -> Image.Image:
