@@ -6,7 +6,6 @@ from torch import Tensor
 from .settings import GuidanceSettings
 
 
-@torch.no_grad()
 def sharpen(masks: Tensor, gain: float) -> Tensor:
     """Multiply by `gain` and clamp to 0..1, in float32; any shape.
 
