@@ -1,5 +1,6 @@
 """`sample`, the conditioning it takes, and what is refused before sampling starts."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -171,6 +172,17 @@ def test_what_does_not_belong_together_is_refused(adapted: ModelPatcher) -> None
     for model, conds, image, words in cases:
         with pytest.raises(InteractError, match=words):
             world.core_sample(model, *conds, image)
+
+
+def test_another_frame_rate_than_in_training_is_said(
+    adapted: ModelPatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    cast = world.make_cast()
+    sampled(adapted, cast, steps=1)
+    assert "frames per second" not in caplog.text
+    slower = dataclasses.replace(cast, fps=16.0)
+    sampled(adapted, slower, steps=1)
+    assert "trained at 25 frames per second but the video has 16" in caplog.text
 
 
 def test_speech_of_another_encoder_is_refused(adapted: ModelPatcher) -> None:

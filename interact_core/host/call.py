@@ -62,6 +62,7 @@ class CallState:
     """
 
     geometry: Geometry
+    positions: tuple[Tensor, Tensor]  # of the video's and the references' tokens: Geometry.positions
     adapter: Adapter
     attention: Attention
     voices: Voices | None

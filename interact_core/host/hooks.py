@@ -102,6 +102,7 @@ class TrainingRun:
         hearing = [row for row, role in enumerate(roles) if role is not AudioRole.NONE]
         return CallState(
             geometry=geometry,
+            positions=geometry.positions(x.device),
             adapter=self._adapter,
             attention=self._attention,
             voices=self._voices(roles, hearing, audio) if hearing else None,

@@ -73,12 +73,10 @@ def mask_logits(call: CallState, head: str, tokens: Tensor) -> Tensor:
     """Logits [R, N, T*h*w] float32 of one mask head, from a block's output [B, L, D]."""
     if call.mask_rows is not None:
         tokens = tokens[call.mask_rows]
-    video_positions, reference_positions = call.geometry.positions(tokens.device)
     logits = call.adapter.mask_heads[head](
         call.geometry.video(tokens),
         call.geometry.reference_tokens(tokens),
-        video_positions,
-        reference_positions,
+        *call.positions,
         call.attention,
     )
     return logits.to(torch.float32)

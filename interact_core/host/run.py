@@ -1,5 +1,6 @@
 """The state of one sampling run. It is made when sampling starts and gone when it ends, however it ends."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from .attention import adapter_attention
 from .call import AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
 from .finite import FiniteProbe, describe_breakdown
 from .geometry import Geometry
+
+logger = logging.getLogger(__name__)
+
+FPS_TOLERANCE = 0.1  # 23.976 is 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +70,13 @@ class InteractRun:
         self._patcher = model_patcher
         self._references = references
         self._memory = MaskMemory(cast.latent_frames, settings)
+        config = binding.adapter.config
+        if abs(config.fps - cast.fps) > FPS_TOLERANCE:
+            logger.warning(
+                "The adapter was trained at %g frames per second but the video has %g: mouths may lag.",
+                config.fps,
+                cast.fps,
+            )
         # The model's OWN schedule: a node that shifts it must not move the boundary (method.md, "a place").
         base = model_patcher.model
         own = comfy.model_base.model_sampling(base.model_config, base.model_type)
@@ -72,13 +84,13 @@ class InteractRun:
         self._scheduled_steps = len(sigmas) - 1
         self._step = 0
         self._sigma = float("inf")
-        self._weights: Tensor | None = (
-            None  # [S + 1, B or 1, L or 1] of this evaluation; None: inject nothing
-        )
-        self._latent: Tensor | None = None  # what this evaluation started from
+        # Of the evaluation under way: shares [S + 1, B or 1, L or 1] (None: inject nothing), and its start.
+        self._weights: Tensor | None = None
+        self._latent: Tensor | None = None
         self._probes: list[FiniteProbe] = []
         self._roles: dict[object, AudioRole] = {}  # by cond uuid
         self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
+        self._positions: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}  # by frames in a call
         self._lock = threading.Lock()
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
@@ -143,6 +155,7 @@ class InteractRun:
             self._probes.append(probe)
         return CallState(
             geometry=geometry,
+            positions=self._positions_of(geometry, x.device),
             adapter=self._binding.adapter,
             attention=adapter_attention(x.device),
             voices=None if audio is None else self._voices(geometry, audio, uuids, roles, each),
@@ -166,6 +179,7 @@ class InteractRun:
     def release(self) -> None:
         """Let go of every tensor, for the case that something keeps the run."""
         self._tokens.clear()
+        self._positions.clear()
         self._probes = []
         self._weights = self._latent = self._references = None
 
@@ -255,6 +269,13 @@ class InteractRun:
             if uuid is not None:
                 self._tokens[key] = tokens
         return tokens if geometry.whole_video else tokens[:, :, list(geometry.frames)]
+
+    def _positions_of(self, geometry: Geometry, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Made once per length of window, as copying them to a device waits for it."""
+        key = (len(geometry.frames), device)
+        if key not in self._positions:
+            self._positions[key] = geometry.positions(device)
+        return self._positions[key]
 
     def _describe_breakdown(self) -> str:
         return describe_breakdown(
