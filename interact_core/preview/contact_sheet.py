@@ -103,7 +103,7 @@ def draw_cell(masks: Tensor, picture: Tensor | None, width: int, height: int) ->
             antialias=True,
         )
         ground = small[0].movedim(0, -1)
-    return outline(tint(ground, large), large, 0.6)
+    return outline(tint(ground, large), large, 1.0)
 
 
 def legend_lines(history: MaskHistory, width: int) -> list[list[int]]:

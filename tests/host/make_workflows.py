@@ -24,7 +24,7 @@ def node(class_type: str, title: str, **inputs: Any) -> dict[str, Any]:
 def two_speakers() -> Graph:
     """Two characters, each with a recording of its own, and everything that the sampler says of their masks.
 
-    The pictures and recordings lie in ComfyUI's input folder; `dev.py demo` and `dev.py serve` put them there.
+    Pictures and recordings lie in ComfyUI's input folder, where `dev.py demo` and `dev.py serve` put them.
     """
     graph = {
         "1": node(
@@ -34,7 +34,7 @@ def two_speakers() -> Graph:
             adapter_name="theatre_adapter.safetensors",
             weight_dtype="default",
         ),
-        # A small video needs less noise to lose its shape than the 480p that Wan's own shift of 8 was made for.
+        # Wan's own shift of 8 was made for 480p; a small video loses its shape at less noise.
         "2": node("ModelSamplingSD3", "Shift of the schedule", model=["1", 0], shift=3.0),
         "3": node("VAELoader", "Load VAE", vae_name="theatre_wan_vae.safetensors"),
         "4": node("InterActLoadWav2Vec2", "InterAct Load Wav2Vec2", audio_encoder_name="theatre_wav2vec2"),
@@ -110,7 +110,7 @@ def speaker(name: str, first: int) -> Graph:
 
 
 def video(first: str, title: str, images: list[Any], prefix: str) -> Graph:
-    """A video of these images with the dialogue, saved as H.264 in MP4, as two nodes."""
+    """A video of these images with the dialogue, saved as MP4 (codec auto is H.264), as two nodes."""
     made = str(int(first) + 1)
     return {
         first: node("CreateVideo", title, images=images, fps=["30", 5], audio=["30", 4], bit_depth=8),
@@ -120,7 +120,7 @@ def video(first: str, title: str, images: list[Any], prefix: str) -> Graph:
             video=[first, 0],
             filename_prefix=prefix,
             format="mp4",
-            codec="h264",
+            codec="auto",
         ),
     }
 
