@@ -1,0 +1,247 @@
+"""The figures of the theatre: who is on screen, who looks like their reference, who talks with whose voice.
+
+Everything is read from finished frames by what is known of the puppets (segmentation.py, faces.py) and from
+the recordings (voices.mouth_opening). NumPy and OpenCV; no ComfyUI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from . import faces
+from .faces import Heads
+from .puppets import SUPERSAMPLE, Canvas, Colour, Look, Pose, colour_distance, draw_puppet, random_look
+from .segmentation import palette, segment
+
+__all__ = [
+    "Likeness",
+    "Reading",
+    "bootstrap_interval",
+    "crosstalk",
+    "identity",
+    "mask_iou",
+    "mouth_openings",
+    "read_clip",
+    "segment",
+    "silent_open",
+    "sync",
+]
+
+MAX_LAG = 2  # frames by which a mouth may lead or follow its voice
+STILL = 0.02  # standard deviation below which an opening is the measurement's own noise
+# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift (test_theatre_measure.py);
+# one open by 0.2 is 2.5 times as high as a shut one (puppets._draw_face).
+OPEN = 0.2
+ON_SCREEN_AREA = 0.015  # of the frame: half of the smallest head that scenes.py draws
+ON_SCREEN_FRAMES = 0.8
+SAME_COLOUR = 55.0  # RGB: random_looks keeps two puppets 75 apart, an autoencoder shifts by 15
+DISTRACTORS = 12
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from one clip.
+
+    masks: bool [N, F, H, W]; heads: one Heads per puppet; openings: float [N, F] in 0..1, NaN where hidden.
+    """
+
+    masks: np.ndarray
+    heads: tuple[Heads, ...]
+    openings: np.ndarray
+
+    def others(self, i: int) -> np.ndarray:
+        """Where any puppet but `i` is seen, bool [F, H, W]."""
+        return np.delete(self.masks, i, 0).any(0)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Whether a puppet is there and looks like its reference.
+
+    on_screen: share of frames in which it is large enough; colour: the largest RGB distance of its felt, hair
+    and shirt from the reference's; face: RGB distance of its face from the reference's drawing; rival: the
+    same for the best of the distractors.
+    """
+
+    on_screen: float
+    colour: float
+    face: float
+    rival: float
+
+    @property
+    def found(self) -> bool:
+        return self.on_screen >= ON_SCREEN_FRAMES
+
+    @property
+    def alike(self) -> bool:
+        return self.found and self.colour <= SAME_COLOUR and self.face < min(self.rival, faces.LOST)
+
+
+def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | None = None) -> Reading:
+    """Find every puppet, its head and its mouth. frames: uint8 RGB [F, H, W, 3]; masks: those of `segment`,
+    if known.
+    """
+    masks = segment(frames, looks) if masks is None else masks
+    heads, openings = [], []
+    for i, look in enumerate(looks):
+        others = np.delete(masks, i, 0).any(0)
+        heads.append(faces.find_heads(frames, look, masks[i], others))
+        openings.append(faces.mouth_opening(frames, look, heads[i], others))
+    return Reading(masks, tuple(heads), np.stack(openings))
+
+
+def mouth_openings(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray) -> np.ndarray:
+    """Measured openings, float [N, F] in 0..1; NaN where another puppet or the frame's border hides the
+    mouth.
+    """
+    return read_clip(frames, looks, masks).openings
+
+
+def sync(opening: np.ndarray, loudness: np.ndarray) -> float:
+    """Correlation of a mouth with a voice at the best lag within MAX_LAG frames, -1..1.
+
+    opening: float [F], frames of NaN are left out; loudness: float [F], the voice's voices.mouth_opening. 0
+    where either does not move, or where too little of the mouth was seen.
+
+    Taking the best of five lags lifts unrelated series above 0 by chance, the more so the shorter the clip:
+    the floor of a set of scenes is `crosstalk` of their true openings.
+    """
+    return max(_correlation(*_lagged(opening, loudness, lag)) for lag in range(-MAX_LAG, MAX_LAG + 1))
+
+
+def crosstalk(opening: np.ndarray, others: np.ndarray) -> float:
+    """Mean over the other voices of `sync` with them; others: float [M, F]. Silent ones say nothing; 0
+    without any.
+    """
+    heard = [sync(opening, other) for other in np.atleast_2d(others) if np.std(other) > STILL]
+    return float(np.mean(heard)) if heard else 0.0
+
+
+def silent_open(opening: np.ndarray) -> float:
+    """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open."""
+    seen = opening[np.isfinite(opening)]
+    return float((seen > OPEN).mean()) if seen.size else 0.0
+
+
+def identity(
+    frames: np.ndarray, looks: Sequence[Look], reading: Reading, seed: int = 0
+) -> tuple[Likeness, ...]:
+    """Whether each puppet is on screen and looks like its reference.
+
+    Its face must fit its own look's drawing better than those of distractors: the rest of the cast,
+    DISTRACTORS random looks of this seed, and its own colours with another hair.
+    """
+    rng = np.random.default_rng(seed)
+    strangers = [random_look(rng) for _ in range(DISTRACTORS)]
+    found = []
+    for i, look in enumerate(looks):
+        twin = replace(look, hair_style="mop" if look.hair_style == "bald" else "bald")
+        rivals = [twin, *strangers, *(other for other in looks if other is not look)]
+        others, sample = reading.others(i), _some(reading.heads[i].found)
+        distances = [
+            faces.face_distance(frames[sample], rival, reading.heads[i].at(sample), others[sample])
+            for rival in (look, *rivals)
+        ]
+        found.append(
+            Likeness(
+                on_screen=float((reading.masks[i].mean((1, 2)) >= ON_SCREEN_AREA).mean()),
+                colour=_colour_error(frames[sample], look, reading.heads[i].at(sample), others[sample]),
+                face=distances[0],
+                rival=min(distances[1:]),
+            )
+        )
+    return tuple(found)
+
+
+def mask_iou(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Intersection over union of each character's mask and truth over a whole clip, float [N].
+
+    predicted: [N, T, h, w] in 0..1 on the token grid; truth: [N, F, H, W], pooled to that grid (a token is
+    16x16 pixels of video frames 4t-3..4t, the first of frame 0 alone). Both count from 0.5. 1 where both are
+    empty.
+    """
+    import torch
+
+    from ..guidance.layout import layouts_on_grid
+
+    frames, height, width = truth.shape[1:]
+    pooled = np.stack(
+        [
+            layouts_on_grid(torch.from_numpy(np.asarray(t, np.float32)), frames, width, height).numpy()
+            for t in truth
+        ]
+    )
+    a, b = np.asarray(predicted) >= 0.5, pooled >= 0.5
+    union = (a | b).sum((1, 2, 3))
+    return np.where(union > 0, (a & b).sum((1, 2, 3)) / np.maximum(union, 1), 1.0)
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    statistic: Callable[[np.ndarray], float] = np.mean,
+    level: float = 0.95,
+    seed: int = 0,
+    draws: int = 2000,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a statistic. values: [n] or [n, ...], resampled along the first axis:
+    scenes.
+    """
+    values = np.asarray(values, float)
+    picks = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    tail = 50 * (1 - level)
+    low, high = np.percentile([statistic(values[pick]) for pick in picks], (tail, 100 - tail))
+    return float(low), float(high)
+
+
+def _lagged(a: np.ndarray, b: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """The overlap of a with b delayed by `lag` frames."""
+    frames = min(len(a), len(b))
+    return a[max(0, lag) : frames + min(0, lag)], b[max(0, -lag) : frames - max(0, lag)]
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    seen = np.isfinite(a) & np.isfinite(b)
+    if seen.sum() < 5 or min(np.std(a[seen]), np.std(b[seen])) < STILL:
+        return 0.0
+    return float(np.corrcoef(a[seen], b[seen])[0, 1])
+
+
+def _some(found: np.ndarray, count: int = 5) -> np.ndarray:
+    """Indices of a few frames, evenly among those in which the head was found."""
+    seen = np.flatnonzero(found)
+    return seen[np.linspace(0, len(seen) - 1, min(count, len(seen))).astype(int)] if seen.size else seen
+
+
+def _colour_error(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarray) -> float:
+    """Largest RGB distance of a median colour from the reference's, over the areas where its drawing has
+    them.
+    """
+    drawings = [_draw_at(look, heads, f, frames.shape[1:3]) for f in range(len(frames))]
+    errors = []
+    for colour in palette(look):
+        places = [
+            (np.abs(d - np.array(colour, float)).max(-1) < 2) & ~hidden for d, hidden in zip(drawings, others)
+        ]
+        pixels = (
+            np.concatenate([frame[place] for frame, place in zip(frames, places)])
+            if places
+            else np.zeros((0, 3))
+        )
+        if len(pixels) < 20:  # behind another puppet or the frame's border: this colour cannot be judged
+            continue
+        measured: Colour = tuple(np.median(pixels, 0))
+        errors.append(colour_distance(measured, colour))
+    return max(errors, default=np.inf)
+
+
+def _draw_at(look: Look, heads: Heads, f: int, size: tuple[int, int]) -> np.ndarray:
+    """The look drawn alone at a found head, float [H, W, 3]: where its colours should be."""
+    import cv2
+
+    height, width = size
+    image = np.zeros((height * SUPERSAMPLE, width * SUPERSAMPLE, 3), np.uint8)
+    draw_puppet(Canvas(image), look, Pose(heads.x[f], heads.y[f], heads.radius))
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(float)
