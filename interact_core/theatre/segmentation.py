@@ -23,7 +23,8 @@ SPECK_SHARE, SPECK_PIXELS = (
     0.06,
     30,
 )  # smaller parts of a puppet (relative to its largest, absolute) are noise
-REACH = 0.09  # of the frame's height: farther parts must be large to be the same puppet's
+REACH = 0.2  # of the frame's height: farther parts must be large to be the same puppet's
+CLEARANCE = 0.09  # of the frame's height: backdrop is sampled this far from every puppet
 LARGE_SHARE = 0.25
 HOLE_SHARE = 0.006  # of the frame: the largest gap closed between puppets (an eye at the border of a head)
 
@@ -76,7 +77,7 @@ def _backdrop_cost(picture: np.ndarray, puppets: np.ndarray) -> np.ndarray:
     import cv2
 
     pastel = _pastel_cost(picture)
-    reach = 2 * round(REACH * len(picture)) + 1
+    reach = 2 * round(CLEARANCE * len(picture)) + 1
     near = cv2.dilate(puppets.any(0).astype(np.uint8), np.ones((reach, reach), np.uint8))
     samples = picture[(near == 0) & (pastel < 0.5)]
     if len(samples) < SPECK_PIXELS:
