@@ -1,0 +1,60 @@
+"""The company that plays a demo: names, looks drawn from a seed, recordings, and the files that a graph
+loads.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .puppets import Look, portrait, random_looks
+
+NAMES = ("Mira", "Tobi", "Elsa", "Bruno")  # the first two are those of workflows/two_speakers.json
+FIRST_SEED = 8_000_000  # training draws its scenes from seeds below 1,000,000, the benches from 9,000,000
+WIDTH, HEIGHT = 192, 128  # of a portrait in pixels: the size of the theatre's video
+
+
+@dataclass(frozen=True)
+class Player:
+    """A puppet that speaks one recording."""
+
+    name: str
+    look: Look
+    recording: Path
+
+    @property
+    def image_file(self) -> str:
+        """Name of the portrait in ComfyUI's input folder."""
+        return f"interact_{self.name.lower()}.png"
+
+    @property
+    def sound_file(self) -> str:
+        """Name of the recording in ComfyUI's input folder."""
+        return f"interact_{self.name.lower()}{self.recording.suffix.lower()}"
+
+
+def assemble(recordings: Sequence[Path], seed: int) -> tuple[Player, ...]:
+    """One player for each of one to four recordings; the same seed draws the same looks."""
+    if not 1 <= len(recordings) <= len(NAMES):
+        raise ValueError(
+            f"Give one to {len(NAMES)} recordings, one for each character, not {len(recordings)}."
+        )
+    looks = random_looks(np.random.default_rng(FIRST_SEED + seed), len(recordings))
+    return tuple(Player(*player) for player in zip(NAMES, looks, recordings))
+
+
+def write_inputs(players: Sequence[Player], folder: Path) -> None:
+    """Write portraits and recordings where LoadImage and LoadAudio find them."""
+    import cv2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for player in players:
+        picture = cv2.cvtColor(portrait(player.look, WIDTH, HEIGHT), cv2.COLOR_RGB2BGR)
+        written, data = cv2.imencode(".png", picture)
+        assert written
+        (folder / player.image_file).write_bytes(data.tobytes())  # cv2.imwrite fails at some paths on Windows
+        shutil.copyfile(player.recording, folder / player.sound_file)

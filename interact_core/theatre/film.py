@@ -1,0 +1,40 @@
+"""Finished videos and any recording, decoded by PyAV, which ComfyUI brings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+
+def read_frames(path: Path) -> np.ndarray:
+    """Every frame of a video file, uint8 RGB [F, H, W, 3]."""
+    import av
+
+    with av.open(str(path)) as film:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)])
+
+
+def read_sound(path: Path) -> tuple[np.ndarray, int]:
+    """The sound of any audio or video file, its channels averaged: float32 [samples] in -1..1, and Hz.
+
+    Raises ValueError for a file that PyAV cannot read or that holds no sound.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as recording:
+            if not recording.streams.audio:
+                raise ValueError(f"{path} holds no sound: give a recording of speech.")
+            stream = recording.streams.audio[0]
+            rate = stream.rate
+            floats = av.AudioResampler(format="fltp", rate=rate)
+            pieces = [
+                part.to_ndarray() for frame in recording.decode(stream) for part in floats.resample(frame)
+            ]
+            pieces += [part.to_ndarray() for part in floats.resample(None)]
+    except (OSError, av.FFmpegError) as error:
+        raise ValueError(f"{path} is not a recording that can be read ({error}).") from error
+    if not pieces:
+        raise ValueError(f"{path} holds no sound: give a recording of speech.")
+    return np.concatenate(pieces, axis=1).mean(0).astype(np.float32), int(rate)

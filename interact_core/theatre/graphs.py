@@ -1,0 +1,121 @@
+"""The shipped graph of two speakers, cast anew for one to four players. Standard library only."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .company import Player
+
+SHIPPED = Path(__file__).resolve().parents[2] / "workflows" / "api" / "two_speakers.json"
+WINDOW_FRAMES, WINDOW_OVERLAP = (
+    25,
+    12,
+)  # the theatre learned 25 frames; longer videos are made of such windows
+
+Graph = dict[str, dict[str, Any]]
+CHAIN = ("LoadImage", "LoadAudio", "InterActEncodeSpeech", "InterActCharacter")
+
+
+def shipped_graph() -> Graph:
+    return json.loads(SHIPPED.read_text(encoding="utf-8"))
+
+
+def id_of(graph: Graph, class_type: str) -> str:
+    """The id of the only node of its class. Raises ValueError where there is none or more than one."""
+    found = [name for name, node in graph.items() if node["class_type"] == class_type]
+    if len(found) != 1:
+        raise ValueError(f"The graph has {len(found)} nodes {class_type}, expected one.")
+    return found[0]
+
+
+def inputs_of(graph: Graph, class_type: str) -> dict[str, Any]:
+    """The inputs of the only node of its class, to be changed in place."""
+    return graph[id_of(graph, class_type)]["inputs"]
+
+
+def cast_players(graph: Graph, players: Sequence[Player]) -> Graph:
+    """A copy of the graph in which exactly these players speak, in their order."""
+    graph = copy.deepcopy(graph)
+    chains = _chains(graph)
+    template = [copy.deepcopy(graph[name]) for name in chains[0]]
+    for chain in chains:
+        for name in chain:
+            del graph[name]
+    free = max((int(name) for name in graph), default=0) + 1
+    new_chains = [[str(free + 4 * k + i) for i in range(4)] for k in range(len(chains), len(players))]
+    chains = (chains + new_chains)[: len(players)]
+    for chain, player in zip(chains, players):
+        graph |= _speaker(template, chain, player)
+    encode = inputs_of(graph, "InterActEncodeCharacters")
+    for key in [key for key in encode if key.startswith("characters.")]:
+        del encode[key]
+    encode |= {f"characters.character_{k}": [chain[3], 0] for k, chain in enumerate(chains)}
+    return graph
+
+
+def set_length(graph: Graph, frames: int) -> None:
+    """Make the video `frames` long; where the model never saw so many at once, in overlapping context
+    windows.
+    """
+    inputs_of(graph, "InterActEncodeCharacters")["length"] = frames
+    if frames <= WINDOW_FRAMES:
+        return
+    sampler = inputs_of(graph, "InterActSampler")
+    graph["windows"] = {
+        "class_type": "WanContextWindowsManual",
+        "inputs": {
+            "model": sampler["model"],
+            "context_length": WINDOW_FRAMES,
+            "context_overlap": WINDOW_OVERLAP,
+            "context_schedule": "standard_static",
+            "context_stride": 1,
+            "closed_loop": False,
+            "fuse_method": "pyramid",
+            "freenoise": True,
+            "retain_first_frame": False,
+            "split_conds_to_windows": False,
+        },
+        "_meta": {"title": "Windows of what the theatre learned"},
+    }
+    sampler["model"] = ["windows", 0]
+
+
+def _chains(graph: Graph) -> list[list[str]]:
+    """Ids of picture, recording, speech and character of every speaker, in the order of the cast."""
+    encode = inputs_of(graph, "InterActEncodeCharacters")
+    chains = []
+    for key in sorted(
+        (key for key in encode if key.startswith("characters.")), key=lambda key: int(key.rsplit("_")[-1])
+    ):
+        character = encode[key][0]
+        speech = graph[character]["inputs"]["speech"][0]
+        chain = [
+            graph[character]["inputs"]["image"][0],
+            graph[speech]["inputs"]["audio"][0],
+            speech,
+            character,
+        ]
+        if tuple(graph[name]["class_type"] for name in chain) != CHAIN:
+            raise ValueError(f"{SHIPPED.name}: character {character} is not made of {', '.join(CHAIN)}.")
+        chains.append(chain)
+    return chains
+
+
+def _speaker(template: Sequence[dict[str, Any]], ids: Sequence[str], player: Player) -> Graph:
+    image, sound, speech, character = (copy.deepcopy(node) for node in template)
+    image["inputs"]["image"] = player.image_file
+    sound["inputs"]["audio"] = player.sound_file
+    speech["inputs"]["audio"] = [ids[1], 0]
+    character["inputs"] |= {"image": [ids[0], 0], "speech": [ids[2], 0], "name": player.name}
+    titles = (
+        f"Picture of {player.name}",
+        f"Recording of {player.name}",
+        f"Speech of {player.name}",
+        player.name,
+    )
+    nodes = (image, sound, speech, character)
+    return {name: {**node, "_meta": {"title": title}} for name, node, title in zip(ids, nodes, titles)}
