@@ -155,3 +155,32 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> 
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     rows = [(run / "dit.csv").read_text().splitlines() for run in (tmp_path / "whole", tmp_path / "killed")]
     assert [row.split(",")[:4] for row in rows[0]] == [row.split(",")[:4] for row in rows[1]]
+
+
+def test_vae_training_goes_on_and_learns(tmp_path: Path) -> None:
+    from interacthuman.interact_core.training.train_vae import VAERecipe, train_vae
+
+    recipe = VAERecipe(steps=3, dim=4, pool=2, save_every=1)
+    first = train_vae(recipe, tmp_path).state_dict()
+    again = train_vae(recipe, tmp_path).state_dict()  # nothing left to do: the checkpoint, as it was
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    start = build_wan_vae(4).state_dict()
+    assert not torch.equal(first["decoder.head.2.weight"], start["decoder.head.2.weight"])
+
+
+def test_a_fresh_vae_already_carries_colours() -> None:
+    torch.manual_seed(0)
+    vae = build_wan_vae(8).eval()
+    red, blue = (torch.full((1, 3, 5, 32, 32), -0.6) for _ in range(2))
+    red[:, 0], blue[:, 2] = 0.8, 0.8
+    with torch.no_grad():
+        out_red, out_blue = (decode(vae, encode(vae, x)).mean((0, 2, 3, 4)) for x in (red, blue))
+    assert out_red.argmax() == 0 and out_blue.argmax() == 2
+
+
+def test_settings_reach_the_recipe_that_has_them() -> None:
+    from interacthuman.interact_core.training.__main__ import with_settings
+    from interacthuman.interact_core.training.train_speech import SpeechRecipe
+
+    recipe = with_settings(SpeechRecipe(), ["steps=7", "rate=0.5", "dim=3"])
+    assert (recipe.steps, recipe.rate, recipe.batch) == (7, 0.5, SpeechRecipe().batch)
