@@ -1,0 +1,81 @@
+"""A bench's figures: the table that it prints and the JSON that is committed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: value, 95 % bootstrap interval, and the bound that the project set itself, if it did.
+
+    bound: as text, such as ">= 0.85"; holds: whether the value keeps it, None without bound. note: how it is
+    to be read, one line.
+    """
+
+    name: str
+    value: float
+    interval: tuple[float, float]
+    count: int  # of scenes
+    bound: str | None = None
+    holds: bool | None = None
+    note: str = ""
+
+
+def at_least(
+    name: str, value: float, interval: tuple[float, float], count: int, bound: float, note: str = ""
+) -> Figure:
+    return Figure(name, value, interval, count, f">= {bound}", value >= bound, note)
+
+
+def at_most(
+    name: str, value: float, interval: tuple[float, float], count: int, bound: float, note: str = ""
+) -> Figure:
+    return Figure(name, value, interval, count, f"<= {bound}", value <= bound, note)
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures as a Markdown table."""
+    lines = ["| figure | value | 95 % interval | bound | holds | scenes |", "|---|---|---|---|---|---|"]
+    for f in figures:
+        holds = {True: "yes", False: "NO", None: ""}[f.holds]
+        interval = f"{f.interval[0]:.3f} to {f.interval[1]:.3f}"
+        lines.append(f"| {f.name} | {f.value:.3f} | {interval} | {f.bound or ''} | {holds} | {f.count} |")
+    return "\n".join(lines)
+
+
+def write(
+    path: Path,
+    figures: Sequence[Figure],
+    machine: dict[str, Any],
+    versions: dict[str, str],
+    command: str,
+    **more: Any,
+) -> None:
+    """Write NAME.json: each figure with value, interval and bound, then what it was measured with."""
+    rows = {
+        f.name: {
+            "value": round(f.value, 4),
+            "interval": [round(edge, 4) for edge in f.interval],
+            "bound": f.bound,
+            "holds": f.holds,
+            "scenes": f.count,
+            **({"note": f.note} if f.note else {}),
+        }
+        for f in figures
+    }
+    record = {"figures": rows, "machine": machine, "versions": versions, "command": command, **more}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def command(name: str) -> str:
+    """The command line as a person typed it."""
+    return " ".join(["python dev.py bench", name, *sys.argv[1:]])

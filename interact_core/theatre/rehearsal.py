@@ -1,0 +1,176 @@
+"""Playing scenes in this process: the shipped graph's steps through the host room, without a server.
+
+What the nodes do is called here as the nodes call it; only the wires are missing. Imports comfy: call
+host.standalone.prepare_comfy() first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import comfy.sd
+import comfy.utils
+from comfy.model_patcher import ModelPatcher
+
+from ..guidance import GuidanceSettings, MaskHistory
+from ..host.audio_encoder import InterActAudioEncoder, load_audio_encoder
+from ..host.cast_encoding import encode_cast, make_character
+from ..host.loading import apply_adapter, load_adapter, load_dit
+from ..host.recording import encode_recording
+from ..host.sampling import sample
+from . import voices
+from .graphs import inputs_of, shipped_graph
+from .puppets import Look, portrait
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@dataclass(frozen=True, eq=False)
+class Excerpt:
+    """A part of a recording: waveform float32 [samples] of the whole, Hz, and the second at which the part
+    begins.
+
+    source: where the recording is from, for tables.
+    """
+
+    waveform: np.ndarray
+    rate: int
+    begin: float = 0.0
+    source: str = ""
+
+    def openings(self, fps: float, frames: int) -> np.ndarray:
+        """How far a mouth that speaks it is open at each frame of the video, float32 [frames]."""
+        skipped = round(self.begin * fps)
+        return voices.mouth_opening(self.waveform, self.rate, fps, skipped + frames)[skipped:]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """How a scene is played. The defaults of every field are those of the shipped graph: see
+    `shipped_direction`.
+
+    shift: of the noise schedule; frames: 4n+1; audio_cfg: None for one scale for text and voices.
+    """
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+    shift: float
+    steps: int
+    cfg: float
+    audio_cfg: float | None
+    sampler: str
+    scheduler: str
+    guidance: GuidanceSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A finished video, uint8 RGB [F, H, W, 3], and the masks of its run."""
+
+    frames: np.ndarray
+    history: MaskHistory
+
+
+@dataclass(frozen=True, eq=False)
+class Theatre:
+    """The loaded models."""
+
+    model: ModelPatcher
+    vae: Any
+    encoder: InterActAudioEncoder
+
+
+def shipped_direction(frames: int) -> Direction:
+    """What workflows/two_speakers.json plays, at `frames` video frames."""
+    graph = shipped_graph()
+    size, chosen = inputs_of(graph, "InterActEncodeCharacters"), inputs_of(graph, "InterActSampler")
+    return Direction(
+        width=size["width"],
+        height=size["height"],
+        frames=frames,
+        fps=size["fps"],
+        shift=inputs_of(graph, "ModelSamplingSD3")["shift"],
+        steps=chosen["steps"],
+        cfg=chosen["cfg"],
+        audio_cfg=chosen["audio_cfg"] or None,
+        sampler=chosen["sampler_name"],
+        scheduler=chosen["scheduler"],
+        guidance=GuidanceSettings(
+            mask_source=chosen["mask_source"],
+            boundary=chosen["stage_boundary"],
+            stage_one_audio=chosen["stage_one_audio"],
+            mask_gain=chosen["mask_gain"],
+            smoothing=chosen["mask_smoothing"],
+        ),
+    )
+
+
+def open_theatre(models: Path = MODELS) -> Theatre:
+    """Load what the shipped graph loads, from a folder laid out as ComfyUI's models folder."""
+    graph = shipped_graph()
+    base = inputs_of(graph, "InterActLoadDiT")
+    adapter = load_adapter(models / "interact" / base["adapter_name"])
+    model = load_dit(models / "diffusion_models" / base["model_name"], base["weight_dtype"])
+    vae_file = models / "vae" / inputs_of(graph, "VAELoader")["vae_name"]
+    weights, metadata = comfy.utils.load_torch_file(str(vae_file), return_metadata=True)
+    speech = inputs_of(graph, "InterActLoadWav2Vec2")["audio_encoder_name"]
+    return Theatre(
+        model=apply_adapter(model, adapter),
+        vae=comfy.sd.VAE(sd=weights, metadata=metadata),
+        encoder=load_audio_encoder(models / "audio_encoders" / speech),
+    )
+
+
+@torch.no_grad()
+def play(
+    theatre: Theatre,
+    direction: Direction,
+    looks: Sequence[Look],
+    excerpts: Sequence[Excerpt | None],
+    seed: int,
+    layouts: np.ndarray | None = None,
+) -> Clip:
+    """Sample one clip: looks as reference portraits, an excerpt or None (silent) for each.
+
+    layouts: [N, F or 1, H, W] for direction.guidance.mask_source "fixed".
+    """
+    from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+
+    characters = []
+    for i, (look, excerpt) in enumerate(zip(looks, excerpts)):
+        picture = torch.from_numpy(portrait(look, direction.width, direction.height))[None] / 255.0
+        layout = None if layouts is None else torch.from_numpy(np.asarray(layouts[i], np.float32))
+        speech = None if excerpt is None else _encode(theatre, excerpt)
+        characters.append(make_character(f"puppet {i + 1}", picture, speech=speech, layout=layout))
+    size = direction.width, direction.height, direction.frames, direction.fps
+    made = encode_cast(characters, theatre.vae, *size)
+    (model,) = ModelSamplingSD3().patch(theatre.model, direction.shift)
+    latent, history = sample(
+        model,
+        made.positive,
+        made.negative,
+        made.latent,
+        made.cast,
+        direction.guidance,
+        seed=seed,
+        steps=direction.steps,
+        cfg=direction.cfg,
+        audio_cfg=direction.audio_cfg,
+        sampler=direction.sampler,
+        scheduler=direction.scheduler,
+    )
+    pictures = theatre.vae.decode(latent["samples"]).reshape(-1, direction.height, direction.width, 3)
+    return Clip((pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy(), history)
+
+
+def _encode(theatre: Theatre, excerpt: Excerpt) -> dict[str, Any]:
+    audio = {"waveform": torch.from_numpy(excerpt.waveform)[None, None], "sample_rate": excerpt.rate}
+    return encode_recording(theatre.encoder, audio, -excerpt.begin, 1.0)
