@@ -164,9 +164,8 @@ def figures_of(
         at_least("mask_iou_boundary", *mean(everyone, _boundary_iou), 0.55),
         at_least("sync", *mean(own, lambda p: p.mean(lambda c: c.sync)), 0.70),
         at_most("crosstalk", *mean(own, lambda p: p.mean(lambda c: c.crosstalk)), 0.15, CHANCE_NOTE),
-        Figure(
-            "crosstalk_of_perfect_mouths", *mean(own, lambda p: p.mean(lambda c: c.chance)), note=CHANCE_NOTE
-        ),
+        Figure("crosstalk_at_own_lag", *mean(own, lambda p: p.mean(lambda c: c.crosstalk_at_own_lag))),
+        Figure("crosstalk_of_perfect_mouths", *mean(own, lambda p: p.mean(lambda c: c.chance))),
     ]
     if silent:
         mute = [played["predicted"] for played in silent]

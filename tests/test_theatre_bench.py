@@ -18,7 +18,7 @@ ALIKE = Likeness(on_screen=1.0, colour=10.0, face=20.0, rival=90.0)
 
 
 def performance(sync: float, crosstalk: float, silent_open: float | None = None) -> Performance:
-    return Performance("puppet", sync, crosstalk, 0.1, silent_open, ALIKE, (0.2, 0.6, 0.9))
+    return Performance("puppet", sync, crosstalk, 0.0, 0.1, silent_open, ALIKE, (0.2, 0.6, 0.9))
 
 
 def played(sync: float, crosstalk: float, travel: float = 20.0, mute: bool = False) -> theatre.Played:

@@ -116,19 +116,29 @@ def test_crosstalk_is_the_mean_over_those_who_speak():
     assert measure.crosstalk(own, np.stack([own, other])) == pytest.approx(0.5, abs=0.1)
 
 
+def test_crosstalk_at_the_own_lag_hears_the_others_there():
+    rng = np.random.default_rng(1)
+    own, other = rng.random(400), rng.random(400)
+    mouth = np.roll(own, 1) + 0.9 * np.roll(other, 2)
+    assert measure.crosstalk(mouth, other[None]) > 0.6
+    assert abs(measure.crosstalk(mouth, other[None], own)) < 0.15
+
+
 def test_chance_lifts_crosstalk_of_short_clips():
     """What drawn truth scores: the floor that a report has to name."""
 
-    def floor(frames: int, pairs: int = 60) -> float:
+    def floor(frames: int, at_own_lag: bool = False, pairs: int = 60) -> float:
         rng = np.random.default_rng(0)
         spoken = [
             voices.mouth_opening(voices.babble(rng, frames / FPS), voices.RATE, FPS, frames)
             for _ in range(2 * pairs)
         ]
-        return float(np.mean([measure.sync(a, b) for a, b in zip(spoken[::2], spoken[1::2])]))
+        couples = zip(spoken[::2], spoken[1::2])
+        return float(np.mean([measure.crosstalk(a, b[None], a if at_own_lag else None) for a, b in couples]))
 
-    assert 0.05 < floor(25) < 0.4
+    assert 0.1 < floor(25) < 0.35
     assert floor(100) < floor(25)
+    assert abs(floor(25, at_own_lag=True)) < 0.1
 
 
 @CONDITIONS

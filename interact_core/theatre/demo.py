@@ -25,7 +25,7 @@ from ..guidance import MaskHistory, snap_frames
 from . import report, voices
 from .company import Player, assemble, write_inputs
 from .film import read_frames, read_sound
-from .graphs import Graph, cast_players, id_of, inputs_of, set_length, shipped_graph
+from .graphs import Graph, cast_players, id_of, inputs_of, shipped_graph
 from .measure import read_clip
 from .sample_speech import sample_files
 from .server import ComfyServer, PromptFailed, PromptRejected, ServerDied
@@ -62,8 +62,8 @@ class Take:
 def build_graph(players: Sequence[Player], seconds: float, seed: int) -> Graph:
     """The shipped graph with these players, this length and this seed."""
     graph = cast_players(shipped_graph(), players)
-    fps = inputs_of(graph, "InterActEncodeCharacters")["fps"]
-    set_length(graph, snap_frames(round(seconds * fps)))
+    size = inputs_of(graph, "InterActEncodeCharacters")
+    size["length"] = snap_frames(round(seconds * size["fps"]))
     inputs_of(graph, "InterActSampler")["seed"] = seed
     return graph
 

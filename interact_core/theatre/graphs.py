@@ -1,4 +1,4 @@
-"""The shipped graph of two speakers, cast anew for one to four players. Standard library only."""
+"""The shipped graph of two speakers, cast anew for one to four players."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from typing import Any
 from .company import Player
 
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows" / "api" / "two_speakers.json"
-WINDOW_FRAMES, WINDOW_OVERLAP = (
-    25,
-    12,
-)  # the theatre learned 25 frames; longer videos are made of such windows
 
 Graph = dict[str, dict[str, Any]]
 CHAIN = ("LoadImage", "LoadAudio", "InterActEncodeSpeech", "InterActCharacter")
@@ -55,33 +51,6 @@ def cast_players(graph: Graph, players: Sequence[Player]) -> Graph:
         del encode[key]
     encode |= {f"characters.character_{k}": [chain[3], 0] for k, chain in enumerate(chains)}
     return graph
-
-
-def set_length(graph: Graph, frames: int) -> None:
-    """Make the video `frames` long; where the model never saw so many at once, in overlapping context
-    windows.
-    """
-    inputs_of(graph, "InterActEncodeCharacters")["length"] = frames
-    if frames <= WINDOW_FRAMES:
-        return
-    sampler = inputs_of(graph, "InterActSampler")
-    graph["windows"] = {
-        "class_type": "WanContextWindowsManual",
-        "inputs": {
-            "model": sampler["model"],
-            "context_length": WINDOW_FRAMES,
-            "context_overlap": WINDOW_OVERLAP,
-            "context_schedule": "standard_static",
-            "context_stride": 1,
-            "closed_loop": False,
-            "fuse_method": "pyramid",
-            "freenoise": True,
-            "retain_first_frame": False,
-            "split_conds_to_windows": False,
-        },
-        "_meta": {"title": "Windows of what the theatre learned"},
-    }
-    sampler["model"] = ["windows", 0]
 
 
 def _chains(graph: Graph) -> list[list[str]]:

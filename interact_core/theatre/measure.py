@@ -109,15 +109,21 @@ def sync(opening: np.ndarray, loudness: np.ndarray) -> float:
     Taking the best of five lags lifts unrelated series above 0 by chance, the more so the shorter the clip:
     the floor of a set of scenes is `crosstalk` of their true openings.
     """
-    return max(_correlation(*_lagged(opening, loudness, lag)) for lag in range(-MAX_LAG, MAX_LAG + 1))
+    return max(_by_lag(opening, loudness))
 
 
-def crosstalk(opening: np.ndarray, others: np.ndarray) -> float:
-    """Mean over the other voices of `sync` with them; others: float [M, F]. Silent ones say nothing; 0
-    without any.
+def crosstalk(opening: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> float:
+    """Mean over the other voices of `sync` with them.
+
+    others: float [M, F]; silent ones say nothing, and without any it is 0. own: float [F], the mouth's own
+    voice: then the others are heard at the lag that is best for it, which leaves no choice to chance.
     """
-    heard = [sync(opening, other) for other in np.atleast_2d(others) if np.std(other) > STILL]
-    return float(np.mean(heard)) if heard else 0.0
+    heard = [_by_lag(opening, other) for other in np.atleast_2d(others) if np.std(other) > STILL]
+    if not heard:
+        return 0.0
+    if own is None:
+        return float(np.mean(np.max(heard, axis=1)))
+    return float(np.mean(heard, axis=0)[np.argmax(_by_lag(opening, own))])
 
 
 def silent_open(opening: np.ndarray) -> float:
@@ -194,6 +200,11 @@ def bootstrap_interval(
     tail = 50 * (1 - level)
     low, high = np.percentile([statistic(values[pick]) for pick in picks], (tail, 100 - tail))
     return float(low), float(high)
+
+
+def _by_lag(opening: np.ndarray, loudness: np.ndarray) -> list[float]:
+    """Correlations at every lag from -MAX_LAG to MAX_LAG."""
+    return [_correlation(*_lagged(opening, loudness, lag)) for lag in range(-MAX_LAG, MAX_LAG + 1)]
 
 
 def _lagged(a: np.ndarray, b: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:

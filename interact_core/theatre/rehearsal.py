@@ -52,10 +52,10 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Direction:
-    """How a scene is played. The defaults of every field are those of the shipped graph: see
-    `shipped_direction`.
+    """How a scene is played; `shipped_direction` is how the shipped graph plays it.
 
-    shift: of the noise schedule; frames: 4n+1; audio_cfg: None for one scale for text and voices.
+    frames: 4n+1; shift: of the noise schedule; windows: inputs of core's WanContextWindowsManual, by which
+    videos longer than what the model learned are made; audio_cfg: None for one scale for text and voices.
     """
 
     width: int
@@ -63,6 +63,7 @@ class Direction:
     frames: int
     fps: float
     shift: float
+    windows: dict[str, Any]
     steps: int
     cfg: float
     audio_cfg: float | None
@@ -92,12 +93,14 @@ def shipped_direction(frames: int) -> Direction:
     """What workflows/two_speakers.json plays, at `frames` video frames."""
     graph = shipped_graph()
     size, chosen = inputs_of(graph, "InterActEncodeCharacters"), inputs_of(graph, "InterActSampler")
+    windows = inputs_of(graph, "WanContextWindowsManual")
     return Direction(
         width=size["width"],
         height=size["height"],
         frames=frames,
         fps=size["fps"],
         shift=inputs_of(graph, "ModelSamplingSD3")["shift"],
+        windows={key: value for key, value in windows.items() if key != "model"},
         steps=chosen["steps"],
         cfg=chosen["cfg"],
         audio_cfg=chosen["audio_cfg"] or None,
@@ -142,6 +145,7 @@ def play(
 
     layouts: [N, F or 1, H, W] for direction.guidance.mask_source "fixed".
     """
+    from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
     from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 
     characters = []
@@ -153,6 +157,7 @@ def play(
     size = direction.width, direction.height, direction.frames, direction.fps
     made = encode_cast(characters, theatre.vae, *size)
     (model,) = ModelSamplingSD3().patch(theatre.model, direction.shift)
+    model = WanContextWindowsManualNode.execute(model, **direction.windows).result[0]
     latent, history = sample(
         model,
         made.positive,

@@ -24,16 +24,16 @@ class Performance:
     """One character in one finished clip.
 
     sync, crosstalk: correlations, -1..1, with its own voice and with the others'; both 0 for a silent
-    character.
-    chance: the crosstalk that its own recording has with the others', so that of a perfect mouth.
-    silent_open:
-    share of frames in which the mouth is open, None for a character that speaks. mask_iou: one value for
-    every recorded step of the run, 0..1.
+    character. crosstalk_at_own_lag: the same at the lag of sync, so that chance does not lift it. chance: the
+    crosstalk that its own recording has with the others', so that of a perfect mouth. silent_open: share of
+    frames in which the mouth is open, None for a character that speaks. mask_iou: one value for every
+    recorded step of the run, 0..1.
     """
 
     name: str
     sync: float
     crosstalk: float
+    crosstalk_at_own_lag: float
     chance: float
     silent_open: float | None
     likeness: Likeness
@@ -59,6 +59,7 @@ def judge(
                 name=name,
                 sync=measure.sync(opening, own),
                 crosstalk=measure.crosstalk(opening, others) if speaks else 0.0,
+                crosstalk_at_own_lag=measure.crosstalk(opening, others, own) if speaks else 0.0,
                 chance=measure.crosstalk(own, others),
                 silent_open=None if speaks else measure.silent_open(opening),
                 likeness=likenesses[i],
@@ -83,6 +84,7 @@ def character_record(performance: Performance, steps: Sequence[int]) -> dict[str
         "name": performance.name,
         "sync": rounded(performance.sync),
         "crosstalk": rounded(performance.crosstalk),
+        "crosstalk_at_own_lag": rounded(performance.crosstalk_at_own_lag),
         "crosstalk_of_a_perfect_mouth": rounded(performance.chance),
         "looks_like_its_reference": performance.likeness.alike,
         "on_screen": rounded(performance.likeness.on_screen),
