@@ -36,6 +36,21 @@ def two_speakers() -> Graph:
         ),
         # Wan's own shift of 8 was made for 480p; a small video loses its shape at less noise.
         "2": node("ModelSamplingSD3", "Shift of the schedule", model=["1", 0], shift=3.0),
+        # The theatre's model learned 25 frames at once; longer videos are made of windows of that length.
+        "5": node(
+            "WanContextWindowsManual",
+            "Windows of 25 frames",
+            model=["2", 0],
+            context_length=25,
+            context_overlap=12,
+            context_schedule="standard_static",
+            context_stride=1,
+            closed_loop=False,
+            fuse_method="pyramid",
+            freenoise=True,
+            retain_first_frame=False,
+            split_conds_to_windows=False,
+        ),
         "3": node("VAELoader", "Load VAE", vae_name="theatre_wan_vae.safetensors"),
         "4": node("InterActLoadWav2Vec2", "InterAct Load Wav2Vec2", audio_encoder_name="theatre_wav2vec2"),
     }
@@ -55,7 +70,7 @@ def two_speakers() -> Graph:
         "31": node(
             "InterActSampler",
             "InterAct Sampler",
-            model=["2", 0],
+            model=["5", 0],
             positive=["30", 0],
             negative=["30", 1],
             latent=["30", 2],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 import urllib.parse
@@ -43,9 +44,9 @@ def frames_of(server: ComfyServer, outputs: dict[str, Any], save: str) -> list[b
 
 def with_frames(graph: Graph, seed: int) -> Graph:
     """The graph without its videos, saving the decoded frames as pictures; another seed."""
-    kept = {
-        name: node for name, node in graph.items() if node["class_type"] not in ("CreateVideo", "SaveVideo")
-    }
+    kept = copy.deepcopy(graph)
+    for name in [name for name, node in graph.items() if node["class_type"] in ("CreateVideo", "SaveVideo")]:
+        del kept[name]
     only(kept, "InterActSampler")["seed"] = seed
     images = [id_of(kept, "VAEDecode"), 0]
     kept["frames"] = {"class_type": "SaveImage", "inputs": {"images": images, "filename_prefix": "frames"}}
@@ -173,6 +174,9 @@ def test_an_interrupt_leaves_the_next_run_as_if_it_had_never_been(server: ComfyS
     events = [event for event, _ in server.wait(prompt, 120)["status"]["messages"]]
     assert "execution_interrupted" in events
 
+    # The same seed from a node of its own: another key, or the cache would answer.
+    wanted["seed"] = {"class_type": "PrimitiveInt", "inputs": {"value": 5}}
+    only(wanted, "InterActSampler")["seed"] = ["seed", 0]
     again = server.run(wanted)
     after = frames_of(server, again, "frames"), masks_of(server, again, wanted)
     assert before[0] == after[0] and torch.equal(before[1].masks, after[1].masks)
@@ -187,6 +191,8 @@ def test_a_run_that_fails_leaves_the_next_one_clean(server: ComfyServer, graph: 
     only(broken, "InterActSampler")["mask_source"] = "fixed"
     with pytest.raises(PromptFailed):
         server.run(broken)
+    wanted["seed"] = {"class_type": "PrimitiveInt", "inputs": {"value": 7}}
+    only(wanted, "InterActSampler")["seed"] = ["seed", 0]
     assert frames_of(server, server.run(wanted), "frames") == before
 
 
