@@ -3,7 +3,7 @@
     python -m interacthuman.tests.host.make_ui_workflows [NAME ...]
 
 needs Debian's chromium and the Python package playwright, which nothing else here does: run it after a change
-of make_workflows.py and commit what it writes. tests/host/test_workflows.py compares both forms without a browser.
+of make_workflows.py and commit what it writes. test_workflows.py compares both forms without a browser.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.47.12"
 NOTE = """# Two characters talk
 
 **Picture, recording, character**: give each character a picture and a recording of its own. Add more
-characters by copying a group and connecting it to *InterAct Encode Characters*; leave *speech* open for somebody
-who is silent.
+characters by copying a group and connecting it to *InterAct Encode Characters*; leave *speech* open for
+somebody who is silent.
 
 **Length** 0 is as long as the speech. **InterAct Preview Masks** shows where the model found everybody.
 
