@@ -146,6 +146,7 @@ def test_a_silent_puppet_is_seen_shut_and_a_speaking_one_open(degraded):
     played = play(SEED + 2, 2, frames=13, silent=(0,))
     _, reading = read(played, degraded)
     assert measure.silent_open(reading.openings[0]) == 0
+    assert measure.silent_open(np.full(13, np.nan)) == 1  # never seen
     truth = float((played.voices[1] > measure.OPEN).mean())
     assert truth > 0.2
     assert measure.silent_open(reading.openings[1]) == pytest.approx(truth, abs=0.2)

@@ -1,15 +1,26 @@
-"""The training room: the one-pass VAE against core's, losses against closed forms, a killed run against a whole one."""
+"""The training room: the one-pass VAE against core's, losses against closed forms, a killed run against a
+whole one.
+"""
+
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
 from interacthuman.interact_core.training import train_dit as dit_room
 from interacthuman.interact_core.training.batches import BatchRecipe, make_batch, noise_levels
 from interacthuman.interact_core.training.clips import (
-    FRAMES, SILENT, ClipGroup, SpeechBank, excerpt, make_clip, read_bank, to_token_grid, write_bank)
+    FRAMES,
+    SILENT,
+    ClipGroup,
+    SpeechBank,
+    excerpt,
+    make_clip,
+    read_bank,
+    to_token_grid,
+    write_bank,
+)
 from interacthuman.interact_core.training.losses import focal_mask_loss, velocity_loss
 from interacthuman.interact_core.training.train_dit import DiTRecipe, train_dit
 from interacthuman.interact_core.training.wan_vae import build_wan_vae, decode, encode, fold_latent_format
@@ -57,24 +68,37 @@ def test_velocity_loss_is_zero_at_the_truth_and_ignores_the_scale_of_emphasis() 
 
 
 def test_focal_loss_closed_form() -> None:
-    """One positive token at probability p costs (1-p)^2 ln(1/p); a negative one three times (alpha 0.25) p^2 ln(1/(1-p))."""
+    """One positive token at probability p costs (1-p)^2 ln(1/p); a negative one three times (alpha 0.25)
+    p^2 ln(1/(1-p)).
+    """
     logits, p = torch.tensor([[0.7]]), 1 / (1 + math.exp(-0.7))
-    assert focal_mask_loss(logits, torch.ones(1, 1)).item() == pytest.approx((1 - p) ** 2 * -math.log(p), rel=1e-5)
-    assert focal_mask_loss(logits, torch.zeros(1, 1)).item() == pytest.approx(3 * p ** 2 * -math.log(1 - p), rel=1e-5)
+    assert focal_mask_loss(logits, torch.ones(1, 1)).item() == pytest.approx(
+        (1 - p) ** 2 * -math.log(p), rel=1e-5
+    )
+    assert focal_mask_loss(logits, torch.zeros(1, 1)).item() == pytest.approx(
+        3 * p**2 * -math.log(1 - p), rel=1e-5
+    )
 
 
 def bank_of(rng: np.random.Generator, count: int = 3, frames: int = 60) -> SpeechBank:
-    features = [torch.randn(frames, 4, 96, generator=torch.Generator().manual_seed(k)).half() for k in range(count)]
-    return SpeechBank(features, [rng.random(frames).astype(np.float32) for _ in range(count)], torch.zeros(4, 96).half())
+    features = [
+        torch.randn(frames, 4, 96, generator=torch.Generator().manual_seed(k)).half() for k in range(count)
+    ]
+    return SpeechBank(
+        features, [rng.random(frames).astype(np.float32) for _ in range(count)], torch.zeros(4, 96).half()
+    )
 
 
 def group_of(puppets: int, clips: int = 3) -> ClipGroup:
     g = torch.Generator().manual_seed(puppets)
     return ClipGroup(
-        torch.randn(clips, 16, 7, 16, 24, generator=g).half(), torch.randn(clips, puppets, 3, 16, 16, 24, generator=g).half(),
+        torch.randn(clips, 16, 7, 16, 24, generator=g).half(),
+        torch.randn(clips, puppets, 3, 16, 16, 24, generator=g).half(),
         torch.randint(0, 256, (clips, puppets, 7, 8, 12), generator=g, dtype=torch.uint8),
         torch.randint(0, 256, (clips, 1, 7, 8, 12), generator=g, dtype=torch.uint8),
-        torch.randint(SILENT, 3, (clips, puppets), generator=g), torch.randint(-8, 40, (clips, puppets), generator=g))
+        torch.randint(SILENT, 3, (clips, puppets), generator=g),
+        torch.randint(-8, 40, (clips, puppets), generator=g),
+    )
 
 
 def test_excerpt_pads_with_silence_on_both_sides() -> None:
@@ -155,6 +179,31 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> 
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     rows = [(run / "dit.csv").read_text().splitlines() for run in (tmp_path / "whole", tmp_path / "killed")]
     assert [row.split(",")[:4] for row in rows[0]] == [row.split(",")[:4] for row in rows[1]]
+
+
+def test_a_warm_start_begins_where_the_shipped_weights_are(tmp_path: Path, monkeypatch) -> None:
+    clips, bank = {1: group_of(1)}, bank_of(np.random.default_rng(4))
+    recipe = DiTRecipe(steps=1, batch=1, warmup=1, seed=1)
+    train_dit(recipe, tmp_path / "first", clips, bank, tmp_path / "models")
+    seen = []
+    monkeypatch.setattr(dit_room, "make_batch", lambda *_: (_ for _ in ()).throw(Killed))
+    build = dit_room.Puppeteer
+
+    class Seen(build):
+        def train(self, mode: bool = True):
+            seen.append(self)
+            return super().train(mode)
+
+    monkeypatch.setattr(dit_room, "Puppeteer", Seen)
+    with pytest.raises(Killed):
+        train_dit(
+            DiTRecipe(steps=1, seed=2), tmp_path / "second", clips, bank, tmp_path / "models", warm=True
+        )
+    from interacthuman.interact_core.adapter import read_adapter
+
+    shipped = read_adapter(tmp_path / "models" / "interact" / "theatre_adapter.safetensors")[1]
+    begun = seen[0].adapter.state_dict()
+    assert all(torch.equal(begun[name], value.float()) for name, value in shipped.items())
 
 
 def test_vae_training_goes_on_and_learns(tmp_path: Path) -> None:

@@ -156,9 +156,7 @@ def _soften(frame: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _face_axes(size: int, shift: tuple[float, float], radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates x, y [size, size] of pixel centres in head radii, from a head `shift` pixels off the
-    middle.
-    """
+    """Pixel centres x, y [size, size] in head radii, from a head `shift` pixels off the middle."""
     across, down = ((np.arange(size) + 0.5 - size / 2 - offset) / radius for offset in shift)
     return np.broadcast_to(across, (size, size)), np.broadcast_to(down[:, None], (size, size))
 
@@ -183,8 +181,7 @@ def _fit(
     window = slice(top, rows[-1] + 2 * half + 1), slice(left, columns[-1] + 2 * half + 1)
     picture = cv2.copyMakeBorder(picture * visible[..., None], **border)[window]
     visible = cv2.copyMakeBorder(visible, **border)[window]
-    # sum v w (I - T)^2 = sum w (v I^2) - 2 sum (w T) (v I) + sum (w T^2) v, over what is visible (v) of the
-    # face (w)
+    # With v = visible, w = face: sum v w (I - T)^2 = sum w (v I^2) - 2 sum (w T) (v I) + sum (w T^2) v
     face = drawing.face.astype(np.float32)
     drawn = drawing.picture * face[..., None]
     seen = cv2.matchTemplate(visible, face, cv2.TM_CCORR)
@@ -210,9 +207,7 @@ def _vertex(values: np.ndarray) -> float:
 
 
 def _lowest(places: np.ndarray, values: np.ndarray) -> float:
-    """The place of the lowest value, refined between its neighbours (places evenly spaced in their
-    logarithm).
-    """
+    """The place of the lowest value, refined between neighbours; places are spaced by one factor."""
     k = int(np.argmin(values))
     if 0 < k < len(values) - 1:
         return float(places[k] * (places[k + 1] / places[k]) ** _vertex(values[k - 1 : k + 2] ** 2))
@@ -222,13 +217,11 @@ def _lowest(places: np.ndarray, values: np.ndarray) -> float:
 def _cut_out(
     frame: np.ndarray, heads: Heads, f: int, others: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """The square around a head, what of it is hidden, and the head's shift in pixels from the square's
-    middle.
-    """
+    """The square around a head, what of it is hidden, and the head's shift in pixels from its middle."""
     import cv2
 
     half = drawing_size(heads.radius) // 2
-    column, row = int(np.floor(heads.x[f])), int(np.floor(heads.y[f]))
+    column, row = min(int(heads.x[f]), frame.shape[1] - 1), min(int(heads.y[f]), frame.shape[0] - 1)
     border = dict(top=half, bottom=half, left=half, right=half, borderType=cv2.BORDER_CONSTANT)
     picture = cv2.copyMakeBorder(frame, value=(0, 0, 0), **border).astype(np.float32)
     hidden = cv2.copyMakeBorder(others.astype(np.uint8), value=1, **border) > 0  # as beyond the frame

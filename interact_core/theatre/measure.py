@@ -81,8 +81,9 @@ class Likeness:
 
 
 def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | None = None) -> Reading:
-    """Find every puppet, its head and its mouth. frames: uint8 RGB [F, H, W, 3]; masks: those of `segment`,
-    if known.
+    """Find every puppet, its head and its mouth.
+
+    frames: uint8 RGB [F, H, W, 3]; masks: those of `segment`, if known.
     """
     masks = segment(frames, looks) if masks is None else masks
     heads, openings = [], []
@@ -94,9 +95,7 @@ def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | Non
 
 
 def mouth_openings(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray) -> np.ndarray:
-    """Measured openings, float [N, F] in 0..1; NaN where another puppet or the frame's border hides the
-    mouth.
-    """
+    """Measured openings, float [N, F] in 0..1; NaN where another puppet or the border hides the mouth."""
     return read_clip(frames, looks, masks).openings
 
 
@@ -127,9 +126,12 @@ def crosstalk(opening: np.ndarray, others: np.ndarray, own: np.ndarray | None = 
 
 
 def silent_open(opening: np.ndarray) -> float:
-    """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open."""
+    """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open.
+
+    1 where it is never seen: nobody is silent who is not there.
+    """
     seen = opening[np.isfinite(opening)]
-    return float((seen > OPEN).mean()) if seen.size else 0.0
+    return float((seen > OPEN).mean()) if seen.size else 1.0
 
 
 def identity(
@@ -192,9 +194,7 @@ def bootstrap_interval(
     seed: int = 0,
     draws: int = 2000,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a statistic. values: [n] or [n, ...], resampled along the first axis:
-    scenes.
-    """
+    """Percentile bootstrap interval of a statistic; values [n, ...] are resampled along the first axis."""
     values = np.asarray(values, float)
     picks = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
     tail = 50 * (1 - level)
@@ -227,9 +227,7 @@ def _some(found: np.ndarray, count: int = 5) -> np.ndarray:
 
 
 def _colour_error(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarray) -> float:
-    """Largest RGB distance of a median colour from the reference's, over the areas where its drawing has
-    them.
-    """
+    """Largest RGB distance of a main colour's median from the reference's, where the drawing has it."""
     drawings = [_draw_at(look, heads, f, frames.shape[1:3]) for f in range(len(frames))]
     errors = []
     for colour in palette(look):

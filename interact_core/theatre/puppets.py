@@ -3,6 +3,7 @@
 Lengths are in head radii around the centre of the head (x right, y down), so that a puppet is one recipe of
 shapes at any size. Drawing happens at `SUPERSAMPLE` times the wanted size with OpenCV's anti-aliased fills.
 """
+
 from __future__ import annotations
 
 import colorsys
@@ -46,7 +47,9 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a puppet is: centre of the head and head radius in pixels, tilt in degrees, mouth opening 0..1."""
+    """Where a puppet is: centre of the head and head radius in pixels, tilt in degrees, mouth opening
+    0..1.
+    """
 
     x: float
     y: float
@@ -75,14 +78,25 @@ def random_look(rng: np.random.Generator) -> Look:
         apart = all(colour_distance(a, b) > 70 for i, a in enumerate(palette) for b in palette[:i])
         if apart and all(colour_distance(c, MOUTH) > 100 for c in palette):
             break
-    return Look(felt, hair, shirt, accent,
-                hair_style=str(rng.choice(HAIR_STYLES)), ears=str(rng.choice(EARS)), prop=str(rng.choice(PROPS)),
-                glasses=bool(rng.random() < 0.2), head_width=float(rng.uniform(0.84, 1.0)),
-                eye_gap=float(rng.uniform(0.27, 0.34)), gaze=(float(rng.uniform(-1, 1)), float(rng.uniform(-0.6, 0.6))))
+    return Look(
+        felt,
+        hair,
+        shirt,
+        accent,
+        hair_style=str(rng.choice(HAIR_STYLES)),
+        ears=str(rng.choice(EARS)),
+        prop=str(rng.choice(PROPS)),
+        glasses=bool(rng.random() < 0.2),
+        head_width=float(rng.uniform(0.84, 1.0)),
+        eye_gap=float(rng.uniform(0.27, 0.34)),
+        gaze=(float(rng.uniform(-1, 1)), float(rng.uniform(-0.6, 0.6))),
+    )
 
 
 def random_looks(rng: np.random.Generator, count: int) -> tuple[Look, ...]:
-    """`count` looks for one scene, told apart by felt, shirt and hair (at least 75 of 441 between puppets)."""
+    """`count` looks for one scene, told apart by felt, shirt and hair (at least 75 of 441 between
+    puppets).
+    """
     looks: list[Look] = []
     while len(looks) < count:
         new = random_look(rng)
@@ -117,7 +131,9 @@ class Canvas:
         if self.silhouette is not None:
             cv2.fillPoly(self.silhouette, placed, 255, cv2.LINE_AA, FRACTION_BITS)
 
-    def ellipse(self, x: float, y: float, a: float, b: float, colour: Colour, start: float = 0, end: float = 360) -> None:
+    def ellipse(
+        self, x: float, y: float, a: float, b: float, colour: Colour, start: float = 0, end: float = 360
+    ) -> None:
         """Fill an ellipse or, between two angles in degrees (0 = right, 90 = down), the segment of one."""
         angle = np.radians(np.linspace(start, end, 40))
         self.polygon(np.stack([x + a * np.cos(angle), y + b * np.sin(angle)], 1), colour)
@@ -164,8 +180,18 @@ def _draw_hair(c: Canvas, look: Look) -> None:
     if look.hair_style in ("mop", "pigtails", "bun"):
         c.ellipse(0, -0.45, 0.94 * w, 0.6, look.hair, 180, 360)
     if look.hair_style == "fringe":
-        c.polygon([(-0.98 * w, -0.35), (-0.7 * w, -0.95), (0, -1.08), (0.7 * w, -0.95), (0.98 * w, -0.35),
-                   (0.3, -0.62), (-0.2, -0.55)], look.hair)
+        c.polygon(
+            [
+                (-0.98 * w, -0.35),
+                (-0.7 * w, -0.95),
+                (0, -1.08),
+                (0.7 * w, -0.95),
+                (0.98 * w, -0.35),
+                (0.3, -0.62),
+                (-0.2, -0.55),
+            ],
+            look.hair,
+        )
     if look.hair_style == "cap":
         c.ellipse(0, -0.5, 0.98 * w, 0.68, look.hair, 180, 360)
         c.ellipse(0.45, -0.5, 0.75, 0.14, look.accent)

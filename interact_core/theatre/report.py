@@ -61,7 +61,7 @@ def judge(
                 crosstalk=measure.crosstalk(opening, others) if speaks else 0.0,
                 crosstalk_at_own_lag=measure.crosstalk(opening, others, own) if speaks else 0.0,
                 chance=measure.crosstalk(own, others),
-                silent_open=None if speaks else measure.silent_open(opening),
+                silent_open=None if speaks else measure.silent_open(opening[reading.heads[i].found]),
                 likeness=likenesses[i],
                 mask_iou=tuple(float(value) for value in overlaps[i]),
             )

@@ -1,8 +1,10 @@
-"""Scenes of the theatre: who stands where, how they move, what is behind them, and the truth about every frame.
+"""Scenes of the theatre: who stands where, how they move, what is behind them, and the truth about every
+frame.
 
-A scene is a value: the same scene renders to the same frames. Speech enters only as mouth openings per frame, so
-any recording can be played by any puppet.
+A scene is a value: the same scene renders to the same frames. Speech enters only as mouth openings per
+frame, so any recording can be played by any puppet.
 """
+
 from __future__ import annotations
 
 import colorsys
@@ -16,7 +18,9 @@ from .puppets import SUPERSAMPLE, Canvas, Look, Pose, draw_puppet, random_looks
 
 @dataclass(frozen=True)
 class Path:
-    """A smooth way: start (x, y) in pixels, drift in pixels per frame, a sway of given pixels, and a nod in degrees."""
+    """A smooth way: start (x, y) in pixels, drift in pixels per frame, a sway of given pixels, and a nod
+    in degrees.
+    """
 
     x: float
     y: float
@@ -30,14 +34,22 @@ class Path:
 
     def pose(self, frame: int, mouth: float) -> Pose:
         swing = math.sin(self.sway_rate * frame + self.phase)
-        return Pose(self.x + self.drift_x * frame + self.sway * swing,
-                    self.y + self.drift_y * frame + 0.4 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
-                    self.radius, self.nod * swing, mouth)
+        return Pose(
+            self.x + self.drift_x * frame + self.sway * swing,
+            self.y
+            + self.drift_y * frame
+            + 0.4 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
+            self.radius,
+            self.nod * swing,
+            mouth,
+        )
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """Two pastel colours from top to bottom and soft hills, RGB 0..255; hills are (x, y, half width, half height, colour, drift)."""
+    """Two pastel colours from top to bottom and soft hills, RGB 0..255; hills are (x, y, half width, half
+    height, colour, drift).
+    """
 
     top: tuple[int, int, int]
     bottom: tuple[int, int, int]
@@ -75,38 +87,64 @@ def _pastel(rng: np.random.Generator) -> tuple[int, int, int]:
 
 
 def random_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdrop:
-    hills = tuple((float(rng.uniform(0, width)), float(rng.uniform(0.2, 1.1) * height), float(rng.uniform(0.15, 0.6) * width),
-                   float(rng.uniform(0.1, 0.4) * height), _pastel(rng), float(rng.uniform(-0.5, 0.5)))
-                  for _ in range(int(rng.integers(0, 4))))
+    hills = tuple(
+        (
+            float(rng.uniform(0, width)),
+            float(rng.uniform(0.2, 1.1) * height),
+            float(rng.uniform(0.15, 0.6) * width),
+            float(rng.uniform(0.1, 0.4) * height),
+            _pastel(rng),
+            float(rng.uniform(-0.5, 0.5)),
+        )
+        for _ in range(int(rng.integers(0, 4)))
+    )
     return Backdrop(_pastel(rng), _pastel(rng), hills)
 
 
-def random_path(rng: np.random.Generator, width: int, height: int, slot: float, count: int, motion: float) -> Path:
-    """A path that starts near `slot` (0..1 across the stage). motion 0..1 scales drift; 1 can cross a neighbour."""
+def random_path(
+    rng: np.random.Generator, width: int, height: int, slot: float, count: int, motion: float
+) -> Path:
+    """A path that starts near `slot` (0..1 across the stage). motion 0..1 scales drift; 1 can cross a
+    neighbour.
+    """
     radius = height * rng.uniform(0.175, 0.215) * (1.0, 1.0, 0.84, 0.68)[count - 1]
     reach = width / count
-    return Path(x=width * slot + rng.uniform(-0.1, 0.1) * reach, y=height * rng.uniform(0.34, 0.52), radius=radius,
-                drift_x=rng.uniform(-1, 1) * motion * 1.6, drift_y=rng.uniform(-1, 1) * motion * 0.4,
-                sway=rng.uniform(1.0, 5.0), sway_rate=rng.uniform(0.1, 0.35), phase=rng.uniform(0, 2 * math.pi),
-                nod=rng.uniform(-7, 7))
+    return Path(
+        x=width * slot + rng.uniform(-0.1, 0.1) * reach,
+        y=height * rng.uniform(0.34, 0.52),
+        radius=radius,
+        drift_x=rng.uniform(-1, 1) * motion * 1.6,
+        drift_y=rng.uniform(-1, 1) * motion * 0.4,
+        sway=rng.uniform(1.0, 5.0),
+        sway_rate=rng.uniform(0.1, 0.35),
+        phase=rng.uniform(0, 2 * math.pi),
+        nod=rng.uniform(-7, 7),
+    )
 
 
-def random_scene(rng: np.random.Generator, count: int, width: int = 192, height: int = 128,
-                 motion: float | None = None) -> Scene:
+def random_scene(
+    rng: np.random.Generator, count: int, width: int = 192, height: int = 128, motion: float | None = None
+) -> Scene:
     """One to four puppets side by side in random order; motion None draws it from 0..1."""
     if not 1 <= count <= 4:
         raise ValueError(f"A scene holds 1 to 4 puppets, not {count}.")
     motion = float(rng.uniform(0, 1)) if motion is None else motion
     slots = (rng.permutation(count) + 0.5) / count
-    return Scene(width, height, random_looks(rng, count),
-                 tuple(random_path(rng, width, height, float(s), count, motion) for s in slots),
-                 random_backdrop(rng, width, height))
+    return Scene(
+        width,
+        height,
+        random_looks(rng, count),
+        tuple(random_path(rng, width, height, float(s), count, motion) for s in slots),
+        random_backdrop(rng, width, height),
+    )
 
 
 def _paint_backdrop(backdrop: Backdrop, width: int, height: int, frame: int) -> np.ndarray:
     down = np.linspace(0, 1, height * SUPERSAMPLE)[:, None, None]
     column = np.array(backdrop.top) * (1 - down) + np.array(backdrop.bottom) * down
-    image = np.ascontiguousarray(np.broadcast_to(column, (height * SUPERSAMPLE, width * SUPERSAMPLE, 3)).round().astype(np.uint8))
+    image = np.ascontiguousarray(
+        np.broadcast_to(column, (height * SUPERSAMPLE, width * SUPERSAMPLE, 3)).round().astype(np.uint8)
+    )
     canvas = Canvas(image)
     canvas.pose = Pose(0, 0, 1)
     for x, y, a, b, colour, drift in backdrop.hills:
@@ -115,7 +153,9 @@ def _paint_backdrop(backdrop: Backdrop, width: int, height: int, frame: int) -> 
 
 
 def render(scene: Scene, mouths: np.ndarray, frames: range | None = None) -> Rendering:
-    """Draw frames of the scene. mouths [N, F] gives every puppet's opening at every frame of the whole scene."""
+    """Draw frames of the scene. mouths [N, F] gives every puppet's opening at every frame of the whole
+    scene.
+    """
     import cv2
 
     frames = range(mouths.shape[1]) if frames is None else frames

@@ -71,9 +71,7 @@ def _pastel_cost(picture: np.ndarray) -> np.ndarray:
 
 
 def _backdrop_cost(picture: np.ndarray, puppets: np.ndarray) -> np.ndarray:
-    """Distance to the colours of this frame's own backdrop: those seen often, pale, and away from the
-    puppets.
-    """
+    """Distance to the frame's own backdrop: to the pale colours that are seen often away from puppets."""
     import cv2
 
     pastel = _pastel_cost(picture)
@@ -90,9 +88,7 @@ def _backdrop_cost(picture: np.ndarray, puppets: np.ndarray) -> np.ndarray:
 
 
 def _puppet_cost(picture: np.ndarray, look: Look, main: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Cost [H, W] of being this puppet's: by its main colours, by its details' and everybody's, and by the
-    place.
-    """
+    """Cost [H, W] of being this puppet's, by its main colours, its details and everybody's, and the place."""
     import cv2
 
     details = [MOUTH, PUPIL, EYE_WHITE] + ([look.accent] if shows_accent(look) else [])

@@ -1,7 +1,9 @@
-"""Voices of the theatre: a babble synthesiser, espeak-ng where it is installed, and how a mouth follows a voice.
+"""Voices of the theatre: a babble synthesiser, espeak-ng where it is installed, and how a mouth follows a
+voice.
 
 A mouth's truth is a function of the waveform alone (`mouth_opening`), so any recording can be judged.
 """
+
 from __future__ import annotations
 
 import shutil
@@ -14,7 +16,20 @@ import numpy as np
 RATE = 16000  # samples per second of everything synthesised here
 
 # espeak-ng voices, and sentences. The held-out ones never sound in training.
-TRAINING_VOICES = ("en-us", "en-gb+m3", "de", "it+f2", "nl", "sv+m2", "pt", "ro+f4", "hu", "fi+m5", "tr", "en-us+f3")
+TRAINING_VOICES = (
+    "en-us",
+    "en-gb+m3",
+    "de",
+    "it+f2",
+    "nl",
+    "sv+m2",
+    "pt",
+    "ro+f4",
+    "hu",
+    "fi+m5",
+    "tr",
+    "en-us+f3",
+)
 HELD_OUT_VOICES = ("es+f1", "fr", "pl+m4", "cs+f5", "en-gb-scotland", "el+m1")
 SENTENCES = (
     "Good evening and welcome to the smallest theatre in town.",
@@ -31,27 +46,30 @@ SENTENCES = (
 def loudness(waveform: np.ndarray, rate: int, fps: float, frames: int) -> np.ndarray:
     """Root mean square of the sound around each video frame, [frames].
 
-    waveform [samples]; frame f looks at 1.5 frame durations around (f + 0.5) / fps; beyond the recording is silence.
+    waveform [samples]; frame f looks at 1.5 frame durations around (f + 0.5) / fps; beyond the recording
+    is silence.
     """
     half = 0.75 * rate / fps
     power = np.concatenate([[0.0], np.cumsum(np.asarray(waveform, np.float64) ** 2)])
     centre = (np.arange(frames) + 0.5) * rate / fps
-    first, last = (np.clip(np.round(edge), 0, len(waveform)).astype(int) for edge in (centre - half, centre + half))
+    first, last = (
+        np.clip(np.round(edge), 0, len(waveform)).astype(int) for edge in (centre - half, centre + half)
+    )
     return np.sqrt((power[last] - power[first]) / (2 * half))
 
 
 def mouth_opening(waveform: np.ndarray, rate: int, fps: float, frames: int) -> np.ndarray:
     """How far the mouth is open at each frame, float32 [frames] in 0..1.
 
-    The loudness relative to the recording's own loud parts (the 90th percentile of its sounding frames), so that
-    a quiet recording opens the mouth as far as a loud one; below a tenth of that the mouth is shut.
+    The loudness relative to the recording's own loud parts (the 90th percentile of its sounding frames),
+    so that a quiet recording opens the mouth as far as a loud one; below a tenth of that the mouth is shut.
     """
     whole = loudness(waveform, rate, fps, int(np.ceil(len(waveform) / rate * fps)))
     if whole.size == 0 or whole.max() < 1e-6:
         return np.zeros(frames, np.float32)
     loud = np.percentile(whole[whole > 0.1 * whole.max()], 90)
     level = np.zeros(frames)
-    level[:min(frames, len(whole))] = whole[:frames] / loud
+    level[: min(frames, len(whole))] = whole[:frames] / loud
     return np.clip((level - 0.1) / 0.9, 0, 1).astype(np.float32)
 
 
@@ -71,7 +89,11 @@ def _syllable(rng: np.random.Generator, pitch: float, tract: float) -> np.ndarra
         onset = int(length * rng.uniform(0.15, 0.4))
         voiced[:onset] = 0.4 * rng.normal(size=onset)
     first, second = rng.uniform(280, 850) * tract, rng.uniform(900, 2400) * tract
-    sound = _resonate(voiced, first, 90) + 0.6 * _resonate(voiced, second, 120) + 0.2 * _resonate(voiced, 3000 * tract, 250)
+    sound = (
+        _resonate(voiced, first, 90)
+        + 0.6 * _resonate(voiced, second, 120)
+        + 0.2 * _resonate(voiced, 3000 * tract, 250)
+    )
     rise, fall = rng.uniform(0.1, 0.3), rng.uniform(0.2, 0.5)
     t = np.linspace(0, 1, length)
     shape = np.clip(t / rise, 0, 1) * np.clip((1 - t) / fall, 0, 1)
@@ -79,7 +101,9 @@ def _syllable(rng: np.random.Generator, pitch: float, tract: float) -> np.ndarra
 
 
 def babble(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """Nonsense speech of one random speaker: syllables, pauses, a little noise. float32 [seconds * RATE], peak <= 1."""
+    """Nonsense speech of one random speaker: syllables, pauses, a little noise. float32 [seconds * RATE],
+    peak <= 1.
+    """
     pitch, tract = rng.uniform(85, 280), rng.uniform(0.85, 1.2)
     total, pieces, at = int(seconds * RATE), [], 0
     while at < total:
@@ -102,8 +126,11 @@ def espeak(text: str, voice: str, speed: int = 160, pitch: int = 50) -> np.ndarr
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "voice.wav"
-        subprocess.run(["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "-w", str(path), text],
-                       check=True, capture_output=True)
+        subprocess.run(
+            ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "-w", str(path), text],
+            check=True,
+            capture_output=True,
+        )
         rate, samples = wavfile.read(path)
     return resample_poly(samples.astype(np.float32) / 32768, RATE, rate).astype(np.float32)
 
@@ -113,8 +140,12 @@ def training_recordings(rng: np.random.Generator, count: int, seconds: float = 4
     recordings = []
     for k in range(count):
         if k % 2 and has_espeak():
-            wave = espeak(str(rng.choice(SENTENCES)), str(rng.choice(TRAINING_VOICES)), int(rng.integers(120, 200)),
-                          int(rng.integers(20, 80)))[:int(seconds * RATE)]
+            wave = espeak(
+                str(rng.choice(SENTENCES)),
+                str(rng.choice(TRAINING_VOICES)),
+                int(rng.integers(120, 200)),
+                int(rng.integers(20, 80)),
+            )[: int(seconds * RATE)]
             wave = wave * rng.uniform(0.2, 1.0) + rng.normal(size=len(wave)) * 10 ** rng.uniform(-4.5, -2.5)
             recordings.append(wave.astype(np.float32))
         else:

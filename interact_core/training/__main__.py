@@ -1,4 +1,7 @@
-"""`python dev.py train`: trains the theatre from nothing, stage by stage; every stage goes on where it was killed."""
+"""`python dev.py train`: trains the theatre from nothing, stage by stage; every stage goes on where it was
+killed.
+"""
+
 from __future__ import annotations
 
 import argparse
@@ -19,12 +22,28 @@ log = logging.getLogger(__name__)
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py train", description=__doc__)
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"any of {', '.join(STAGES)}; none means all, in this order")
-    parser.add_argument("--runs", type=Path, default=PACK / "runs" / "theatre", help="checkpoints, clips and curves")
+    parser.add_argument(
+        "stages",
+        nargs="*",
+        metavar="STAGE",
+        help=f"any of {', '.join(STAGES)}; none means all, in this order",
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=PACK / "runs" / "theatre", help="checkpoints, clips and curves"
+    )
     parser.add_argument("--models", type=Path, default=PACK / "models", help="where finished weights go")
     parser.add_argument("--clips", type=int, default=3000, help="clips to draw and encode, in hundreds")
     parser.add_argument("--recordings", type=int, default=400, help="recordings to synthesise for the clips")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="fields of the stage's recipe, such as steps=200")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="fields of the stage's recipe, such as steps=200",
+    )
+    parser.add_argument(
+        "--warm", action="store_true", help="dit without a checkpoint begins with the weights in --models"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
     unknown = set(chosen.stages) - set(STAGES)
@@ -85,7 +104,14 @@ def run_dit(chosen: argparse.Namespace) -> None:
     from .train_dit import DiTRecipe, train_dit
 
     recipe = with_settings(DiTRecipe(), chosen.set)
-    train_dit(recipe, chosen.runs, read_clips(chosen.runs / "clips"), read_bank(bank_file(chosen)), chosen.models)
+    train_dit(
+        recipe,
+        chosen.runs,
+        read_clips(chosen.runs / "clips"),
+        read_bank(bank_file(chosen)),
+        chosen.models,
+        chosen.warm,
+    )
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 """Batches of the theatre's training: what the model is shown, and the shares in which it hears each track."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -29,9 +30,9 @@ class BatchRecipe:
 class Batch:
     """B clips of N puppets, every one with a track (a silent puppet's is mute).
 
-    clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N + 1, T*h*w];
-    audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8] weights of the velocity loss;
-    t [B], noise level in 0..1.
+    clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N +
+    1, T*h*w]; audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8]
+    weights of the velocity loss; t [B], noise level in 0..1.
     """
 
     clean: Tensor
@@ -49,7 +50,9 @@ def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
     return torch.from_numpy(1 / (1 + np.exp(-rng.normal(0.5, 1.2, count)))).float()
 
 
-def make_batch(rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, recipe: BatchRecipe) -> Batch:
+def make_batch(
+    rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, recipe: BatchRecipe
+) -> Batch:
     """Draw `size` clips of one group."""
     rows = torch.from_numpy(rng.integers(0, len(group.latents), size))
     puppets = group.masks.shape[1]
@@ -57,8 +60,13 @@ def make_batch(rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, siz
     views = torch.from_numpy(rng.integers(0, group.references.shape[2], (size, puppets)))
     masks = group.masks[rows[:, None], order].float() / 255  # [B, N, T, h, w]
     t = noise_levels(rng, size)
-    flag = torch.from_numpy(rng.choice([0.0, 0.5, 1.0], (size, 1), p=[
-        recipe.no_audio, recipe.all_mute, 1 - recipe.no_audio - recipe.all_mute])).float()
+    flag = torch.from_numpy(
+        rng.choice(
+            [0.0, 0.5, 1.0],
+            (size, 1),
+            p=[recipe.no_audio, recipe.all_mute, 1 - recipe.no_audio - recipe.all_mute],
+        )
+    ).float()
     mouths = group.mouths[rows].float() / 255
     emphasis = 1 + masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
     return Batch(
@@ -74,7 +82,9 @@ def make_batch(rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, siz
 
 
 def _weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRecipe) -> Tensor:
-    """[N + 1, T*h*w] from the true masks [N, T, h, w] of one clip, as sampling would have them at this noise level."""
+    """[N + 1, T*h*w] from the true masks [N, T, h, w] of one clip, as sampling would have them at this
+    noise level.
+    """
     speaking, tokens = (True,) * len(masks), masks[0].numel()
     if t > recipe.stage_one_above and rng.random() < recipe.no_masks_early:
         stage_one = GuidanceSettings(stage_one_audio="all" if rng.random() < 0.3 else "mute")
@@ -87,7 +97,9 @@ def _weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRec
 
 
 def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Tensor:
-    """[N + 1, F + 1, L, C]: each puppet's excerpt, mute last, and the sentinel frame that the hooks never read."""
+    """[N + 1, F + 1, L, C]: each puppet's excerpt, mute last, and the sentinel frame that the hooks never
+    read.
+    """
     mute = bank.mute.float()
     tracks = []
     for slot in slots:

@@ -1,4 +1,7 @@
-"""Checkpoints of a training run: everything that the next step depends on, written so that a kill loses nothing."""
+"""Checkpoints of a training run: everything that the next step depends on, written so that a kill loses
+nothing.
+"""
+
 from __future__ import annotations
 
 import os
@@ -10,7 +13,9 @@ import torch
 
 
 def save_checkpoint(path: Path, parts: dict[str, Any], rng: np.random.Generator, step: int) -> None:
-    """Write parts (anything with state_dict), both random states and the step; the old file stays until the new one is whole."""
+    """Write parts (anything with state_dict), both random states and the step; the old file stays until
+    the new one is whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: part.state_dict() for name, part in parts.items()}
     state.update(step=step, torch_rng=torch.get_rng_state(), numpy_rng=rng.bit_generator.state)

@@ -1,8 +1,10 @@
-"""Training clips of the theatre, encoded once: latents, reference latents, masks on the token grid, and speech.
+"""Training clips of the theatre, encoded once: latents, reference latents, masks on the token grid, and
+speech.
 
-A clip is 25 frames of one scene. Each puppet speaks an excerpt of one recording, or nothing. Clips are kept in
-groups by the number of puppets, so that a batch is a plain stack.
+A clip is 25 frames of one scene. Each puppet speaks an excerpt of one recording, or nothing. Clips are
+kept in groups by the number of puppets, so that a batch is a plain stack.
 """
+
 from __future__ import annotations
 
 import logging
@@ -21,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..speech.encode import encode_speech
-from ..theatre.puppets import Look, Pose, portrait
+from ..theatre.puppets import Pose, portrait
 from ..theatre.scenes import random_scene, render
 from ..theatre.voices import RATE, mouth_opening, training_recordings
 from .wan_vae import encode
@@ -49,9 +51,9 @@ class ClipGroup:
     """K clips of N puppets each.
 
     latents [K, 16, T, h8, w8] and references [K, N, views, 16, h8, w8], float16, deviation about 1; masks
-    [K, N, T, h, w] uint8 (255 = 1), visible share of each token; mouths likewise, the discs around mouths (for loss
-    weights); recordings, offsets [K, N]: which recording each puppet speaks (SILENT: none), and the video frame of
-    the recording at which the clip begins (negative: the speech starts later).
+    [K, N, T, h, w] uint8 (255 = 1), visible share of each token; mouths likewise, the discs around mouths
+    (for loss weights); recordings, offsets [K, N]: which recording each puppet speaks (SILENT: none), and
+    the video frame of the recording at which the clip begins (negative: the speech starts later).
     """
 
     latents: Tensor
@@ -75,8 +77,15 @@ def speech_bank(rng: np.random.Generator, count: int, encoder) -> SpeechBank:
 
 def write_bank(path: Path, bank: SpeechBank) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"features": torch.cat(bank.features), "openings": torch.from_numpy(np.concatenate(bank.openings)),
-               "lengths": torch.tensor([len(f) for f in bank.features]), "mute": bank.mute}, path)
+    save_file(
+        {
+            "features": torch.cat(bank.features),
+            "openings": torch.from_numpy(np.concatenate(bank.openings)),
+            "lengths": torch.tensor([len(f) for f in bank.features]),
+            "mute": bank.mute,
+        },
+        path,
+    )
 
 
 def read_bank(path: Path) -> SpeechBank:
@@ -91,15 +100,22 @@ def excerpt(values: Tensor, offset: int, fill: Tensor) -> Tensor:
     rows = fill.expand(FRAMES, *values.shape[1:]).clone()
     first, last = max(0, offset), min(len(values), offset + FRAMES)
     if last > first:
-        rows[first - offset:last - offset] = values[first:last]
+        rows[first - offset : last - offset] = values[first:last]
     return rows
 
 
 def reference_pose(rng: np.random.Generator) -> Pose:
-    """How a reference shows its puppet: half body, whole bust or head alone, as the paper crops its references."""
+    """How a reference shows its puppet: half body, whole bust or head alone, as the paper crops its
+    references.
+    """
     radius = HEIGHT * float(rng.choice([0.2, 0.2, 0.26, 0.36])) * rng.uniform(0.9, 1.1)
-    return Pose(WIDTH / 2 + rng.uniform(-12, 12), HEIGHT * rng.uniform(0.4, 0.5), radius, rng.uniform(-6, 6),
-                float(rng.random() < 0.25) * rng.uniform(0, 0.5))
+    return Pose(
+        WIDTH / 2 + rng.uniform(-12, 12),
+        HEIGHT * rng.uniform(0.4, 0.5),
+        radius,
+        rng.uniform(-6, 6),
+        float(rng.random() < 0.25) * rng.uniform(0, 0.5),
+    )
 
 
 def to_frames(pixels: np.ndarray) -> Tensor:
@@ -123,7 +139,9 @@ def to_token_grid(masks: np.ndarray) -> Tensor:
 
 @torch.no_grad()
 def encode_frames(vae: nn.Module, frames: Tensor) -> Tensor:
-    """[B, 3, F, H, W] in -1..1 -> latents as the diffusion model sees them (ComfyUI's `process_in` done), float16."""
+    """[B, 3, F, H, W] in -1..1 -> latents as the diffusion model sees them (ComfyUI's `process_in` done),
+    float16.
+    """
     from comfy.latent_formats import Wan21
 
     with torch.autocast("cpu", torch.bfloat16):
@@ -156,9 +174,17 @@ def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict
         opening = torch.from_numpy(bank.openings[chosen]) if chosen != SILENT else torch.zeros(1)
         recordings.append(chosen)
         offsets.append(offset)
-        mouths.append(excerpt(opening, offset, torch.zeros(())).numpy() if chosen != SILENT else np.zeros(FRAMES, np.float32))
+        mouths.append(
+            excerpt(opening, offset, torch.zeros(())).numpy()
+            if chosen != SILENT
+            else np.zeros(FRAMES, np.float32)
+        )
     drawn = render(scene, np.stack(mouths))
-    views = [portrait(look, WIDTH, HEIGHT, reference_pose(rng)) for look in scene.looks for _ in range(REFERENCE_VIEWS)]
+    views = [
+        portrait(look, WIDTH, HEIGHT, reference_pose(rng))
+        for look in scene.looks
+        for _ in range(REFERENCE_VIEWS)
+    ]
     references = torch.cat([to_frames(view[None]) for view in views])
     return {
         "latents": encode_frames(vae, to_frames(drawn.frames))[0],
@@ -199,9 +225,17 @@ def write_clips(folder: Path, count: int, bank_file: Path, vae_file: Path, worke
     missing = {index: path for index, path in paths.items() if not path.exists()}
     began = time.monotonic()
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        tasks = [pool.submit(write_shard, path, index, bank_file, vae_file) for index, path in missing.items()]
+        tasks = [
+            pool.submit(write_shard, path, index, bank_file, vae_file) for index, path in missing.items()
+        ]
         for done, task in enumerate(as_completed(tasks), 1):
-            log.info("clips %s  %d/%d shards  %.0f s", task.result().name, done, len(missing), time.monotonic() - began)
+            log.info(
+                "clips %s  %d/%d shards  %.0f s",
+                task.result().name,
+                done,
+                len(missing),
+                time.monotonic() - began,
+            )
 
 
 def read_clips(folder: Path) -> dict[int, ClipGroup]:
@@ -211,4 +245,7 @@ def read_clips(folder: Path) -> dict[int, ClipGroup]:
         with safe_open(path, "pt") as file:
             clip = {name: file.get_tensor(name) for name in file.keys()}
         parts.setdefault(clip["masks"].shape[1], []).append(clip)
-    return {n: ClipGroup(**{name: torch.cat([p[name] for p in group]) for name in group[0]}) for n, group in sorted(parts.items())}
+    return {
+        n: ClipGroup(**{name: torch.cat([p[name] for p in group]) for name in group[0]})
+        for n, group in sorted(parts.items())
+    }

@@ -1,4 +1,5 @@
 """A training run's figures: a CSV that grows by a line a step, and a picture of it."""
+
 from __future__ import annotations
 
 import csv
@@ -27,7 +28,9 @@ class Curves:
     def recent(self, count: int) -> str:
         """Means over the last `count` rows, for the log."""
         rows = self.rows[-count:]
-        return "  ".join(f"{name} {sum(row[i + 1] for row in rows) / len(rows):.3f}" for i, name in enumerate(self.names))
+        return "  ".join(
+            f"{name} {sum(row[i + 1] for row in rows) / len(rows):.3f}" for i, name in enumerate(self.names)
+        )
 
     def plot(self, path: Path, window: int = 50) -> None:
         """One panel a figure, means over `window` steps."""
@@ -36,9 +39,11 @@ class Curves:
         matplotlib.use("Agg")
         from matplotlib import pyplot
 
-        figure, axes = pyplot.subplots(1, len(self.names), figsize=(4 * len(self.names), 3), constrained_layout=True)
+        figure, axes = pyplot.subplots(
+            1, len(self.names), figsize=(4 * len(self.names), 3), constrained_layout=True
+        )
         for i, (name, axis) in enumerate(zip(self.names, axes)):
-            blocks = [self.rows[k:k + window] for k in range(0, len(self.rows), window)]
+            blocks = [self.rows[k : k + window] for k in range(0, len(self.rows), window)]
             axis.plot([b[-1][0] for b in blocks], [sum(r[i + 1] for r in b) / len(b) for b in blocks])
             axis.set(title=name, xlabel="step")
         figure.savefig(path, dpi=90)

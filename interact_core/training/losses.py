@@ -1,7 +1,7 @@
 """What training minimises (InterActHuman, arXiv 2506.09984, training section)."""
+
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -9,21 +9,23 @@ from torch import Tensor
 def velocity_loss(predicted: Tensor, clean: Tensor, noise: Tensor, emphasis: Tensor) -> Tensor:
     """Rectified flow: the model predicts noise - clean of z_t = (1 - t) clean + t noise.
 
-    emphasis broadcasts over [B, 16, T, h8, w8] and has any scale. Deviation from the paper, which weighs all alike: at
-    theatre size a mouth is three tokens of 96. Weights do not move the minimum, the conditional mean, only the effort.
+    emphasis broadcasts over [B, 16, T, h8, w8] and has any scale. Deviation from the paper, which weighs
+    all alike: at theatre size a mouth is three tokens of 96. Weights do not move the minimum, the
+    conditional mean, only the effort.
     """
     error = (predicted - (noise - clean)) ** 2
     return (error * emphasis).mean() / emphasis.mean()
 
 
 def focal_mask_loss(logits: Tensor, masks: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Focal loss (arXiv 1708.02002) against soft masks, mean over tokens; alpha and gamma as the paper has them.
+    """Focal loss (arXiv 1708.02002) against soft masks, mean over tokens; alpha and gamma as the paper has
+    them.
 
-    logits, masks of one shape, masks in 0..1. Divided by alpha, so that a positive token weighs 1 and the loss stands
-    1:1 beside the velocity loss as the paper wants it.
+    logits, masks of one shape, masks in 0..1. Divided by alpha, so that a positive token weighs 1 and the
+    loss stands 1:1 beside the velocity loss as the paper wants it.
     """
     probability = logits.sigmoid()
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
     missed = (probability - masks).abs()
     share = alpha * masks + (1 - alpha) * (1 - masks)
-    return (share * missed ** gamma * entropy).mean() / alpha
+    return (share * missed**gamma * entropy).mean() / alpha

@@ -1,4 +1,7 @@
-"""The theatre's diffusion model and adapter: their sizes, how they begin, and the files that stock loaders read."""
+"""The theatre's diffusion model and adapter: their sizes, how they begin, and the files that stock loaders
+read.
+"""
+
 from __future__ import annotations
 
 import json
@@ -12,12 +15,25 @@ from ..adapter import Adapter, AdapterConfig, init_adapter, save_adapter
 from .wan_vae import build_wan_vae, channels_last
 
 DIT = {"dim": 256, "ffn_dim": 1024, "num_heads": 4, "num_layers": 4, "freq_dim": 256, "text_dim": 4096}
-"""Fields of the Wan architecture; they travel in the file's metadata, from which ComfyUI's detection takes them."""
+"""Fields of the Wan architecture; they travel in the file's metadata, from which ComfyUI's detection takes
+them.
+"""
 
 ADAPTER = AdapterConfig(
-    model_width=256, model_blocks=4, audio_layers=4, audio_width=96, audio_frame_width=64, audio_window=2,
-    audio_hidden=384, audio_tokens=4, audio_context_width=128, audio_heads=4, mask_width=96, mask_heads=2,
-    mask_blocks=(1, 2, 3), base="InterActHuman theatre, 256 wide, 4 blocks",
+    model_width=256,
+    model_blocks=4,
+    audio_layers=4,
+    audio_width=96,
+    audio_frame_width=64,
+    audio_window=2,
+    audio_hidden=384,
+    audio_tokens=4,
+    audio_context_width=128,
+    audio_heads=4,
+    mask_width=96,
+    mask_heads=2,
+    mask_blocks=(1, 2, 3),
+    base="InterActHuman theatre, 256 wide, 4 blocks",
 )
 
 
@@ -27,7 +43,15 @@ def build_dit(seed: int) -> nn.Module:
     from comfy.ldm.wan.model import WanModel
 
     torch.manual_seed(seed)
-    model = WanModel(model_type="t2v", in_dim=16, out_dim=16, cross_attn_norm=True, operations=nn, dtype=torch.float32, **DIT)
+    model = WanModel(
+        model_type="t2v",
+        in_dim=16,
+        out_dim=16,
+        cross_attn_norm=True,
+        operations=nn,
+        dtype=torch.float32,
+        **DIT,
+    )
     for name, parameter in model.named_parameters():
         if name.endswith("modulation"):
             parameter.normal_(std=0.02)
@@ -43,21 +67,30 @@ def build_adapter(seed: int) -> Adapter:
 
 
 def export_dit(model: nn.Module, path: Path) -> None:
-    """Write bfloat16 weights under the keys that ComfyUI detects as Wan 2.1 T2V, with the sizes in the metadata."""
+    """Write bfloat16 weights under the keys that ComfyUI detects as Wan 2.1 T2V, with the sizes in the
+    metadata.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().to(torch.bfloat16).contiguous() for name, value in model.state_dict().items()}
+    weights = {
+        name: value.detach().to(torch.bfloat16).contiguous() for name, value in model.state_dict().items()
+    }
     save_file(weights, path, metadata={"config": json.dumps({"transformer": DIT})})
 
 
 def export_adapter(adapter: Adapter, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().to(torch.bfloat16).contiguous() for name, value in adapter.state_dict().items()}
+    weights = {
+        name: value.detach().to(torch.bfloat16).contiguous() for name, value in adapter.state_dict().items()
+    }
     save_adapter(path, weights, adapter.config)
 
 
 def export_vae(vae: nn.Module, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.detach().to(torch.bfloat16).contiguous() for name, value in vae.state_dict().items()}, path)
+    save_file(
+        {name: value.detach().to(torch.bfloat16).contiguous() for name, value in vae.state_dict().items()},
+        path,
+    )
 
 
 def load_vae(path: Path) -> nn.Module:

@@ -1,4 +1,5 @@
 """Trains the theatre's diffusion model and adapter together, through the hooks that sampling uses."""
+
 from __future__ import annotations
 
 import logging
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..adapter import read_adapter
 from ..host.differentiable import differentiable_host
 from ..host.hooks import training_options
 from .batches import Batch, BatchRecipe, make_batch
@@ -50,25 +53,52 @@ class Puppeteer(nn.Module):
         options = training_options(self.adapter, batch.weights)
         null_text = noisy.new_zeros(len(noisy), 1, 4096)
         with differentiable_host():
-            velocity = self.dit(noisy, batch.t * 1000, null_text, time_dim_concat=batch.references,
-                                transformer_options=options, interact_audio=batch.audio, interact_flag=batch.flag)
+            velocity = self.dit(
+                noisy,
+                batch.t * 1000,
+                null_text,
+                time_dim_concat=batch.references,
+                transformer_options=options,
+                interact_audio=batch.audio,
+                interact_flag=batch.flag,
+            )
         return velocity, options["interact_call"].mask_logits
 
 
 def mask_iou(logits: list[Tensor], masks: Tensor) -> float:
     """IoU of the averaged masks above one half, over the whole batch."""
-    found = torch.stack([l.float().sigmoid() for l in logits]).mean(0) > 0.5
+    found = torch.stack([logit.float().sigmoid() for logit in logits]).mean(0) > 0.5
     true = masks > 0.5
     return ((found & true).sum() / (found | true).sum().clamp(min=1)).item()
 
 
-def train_dit(recipe: DiTRecipe, folder: Path, clips: dict[int, ClipGroup], bank: SpeechBank, models: Path) -> Puppeteer:
-    """Train, or go on from `folder/dit.pt`; with every checkpoint the running average is exported into `models`."""
+def train_dit(
+    recipe: DiTRecipe,
+    folder: Path,
+    clips: dict[int, ClipGroup],
+    bank: SpeechBank,
+    models: Path,
+    warm: bool = False,
+) -> Puppeteer:
+    """Train, or go on from `folder/dit.pt`; with every checkpoint the running average is exported into
+    `models`.
+
+    warm: where there is no checkpoint, begin with the weights that `models` already has, at step 0 of the
+    schedule.
+    """
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
+    dit_file, adapter_file = (
+        models / "diffusion_models" / "theatre_wan.safetensors",
+        models / "interact" / "theatre_adapter.safetensors",
+    )
     puppeteer = Puppeteer(recipe.seed).train()
+    if warm:
+        puppeteer.dit.load_state_dict(load_file(dit_file))
+        puppeteer.adapter.load_state_dict(read_adapter(adapter_file)[1])
     average = torch.optim.swa_utils.AveragedModel(
-        puppeteer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average))
+        puppeteer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
+    )
     trained = [p for p in puppeteer.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.01)
     parts = {"puppeteer": puppeteer, "average": average, "optimiser": optimiser}
@@ -78,7 +108,10 @@ def train_dit(recipe: DiTRecipe, folder: Path, clips: dict[int, ClipGroup], bank
     for step in range(first, recipe.steps):
         began = time.monotonic()
         progress = step / recipe.steps
-        rate = recipe.rate * min(1, (step + 1) / recipe.warmup) * (0.5 + 0.5 * math.cos(math.pi * progress)) + 1e-6
+        rate = (
+            recipe.rate * min(1, (step + 1) / recipe.warmup) * (0.5 + 0.5 * math.cos(math.pi * progress))
+            + 1e-6
+        )
         for group in optimiser.param_groups:
             group["lr"] = rate
         puppets = int(rng.choice(numbers, p=sizes / sizes.sum()))
@@ -88,7 +121,7 @@ def train_dit(recipe: DiTRecipe, folder: Path, clips: dict[int, ClipGroup], bank
         with torch.autocast("cpu", torch.bfloat16):
             velocity, logits = puppeteer((1 - t) * batch.clean + t * noise, batch)
         flow = velocity_loss(velocity.float(), batch.clean, noise, batch.emphasis)
-        mask = sum(focal_mask_loss(l.float(), batch.masks) for l in logits) / len(logits)
+        mask = sum(focal_mask_loss(logit.float(), batch.masks) for logit in logits) / len(logits)
         optimiser.zero_grad(set_to_none=True)
         (flow + mask).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -99,7 +132,7 @@ def train_dit(recipe: DiTRecipe, folder: Path, clips: dict[int, ClipGroup], bank
             log.info("dit step %d/%d  %s", step + 1, recipe.steps, curves.recent(50))
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
             save_checkpoint(folder / "dit.pt", parts, rng, step + 1)
-            export_dit(average.module.dit, models / "diffusion_models" / "theatre_wan.safetensors")
-            export_adapter(average.module.adapter, models / "interact" / "theatre_adapter.safetensors")
+            export_dit(average.module.dit, dit_file)
+            export_adapter(average.module.adapter, adapter_file)
             curves.plot(folder / "dit.png")
     return average.module

@@ -1,10 +1,11 @@
 """Trains the theatre's video autoencoder: a narrow Wan2.1 VAE on crops of puppet scenes.
 
-Every step draws a fresh scene into a small pool and takes crops, mostly around heads. Latents get Gaussian noise
-before decoding (a fixed-variance VAE): neighbouring latents then decode to neighbouring pictures, which is what
-the diffusion model needs. Puppets weigh more than the backdrop and mouths most of all, because the theatre is
-measured there.
+Every step draws a fresh scene into a small pool and takes crops, mostly around heads. Latents get Gaussian
+noise before decoding (a fixed-variance VAE): neighbouring latents then decode to neighbouring pictures,
+which is what the diffusion model needs. Puppets weigh more than the backdrop and mouths most of all,
+because the theatre is measured there.
 """
+
 from __future__ import annotations
 
 import logging
@@ -46,7 +47,11 @@ def random_mouths(rng: np.random.Generator, count: int, frames: int) -> np.ndarr
     """Openings [count, frames] that cover all speeds of a mouth, for training without sound."""
     t = np.arange(frames)[None]
     rate, phase = rng.uniform(0.2, 1.4, (count, 1)), rng.uniform(0, 2 * np.pi, (count, 1))
-    talk = np.clip(np.sin(rate * t + phase) * rng.uniform(0.4, 1.2, (count, 1)) + rng.normal(0, 0.15, (count, frames)), 0, 1)
+    talk = np.clip(
+        np.sin(rate * t + phase) * rng.uniform(0.4, 1.2, (count, 1)) + rng.normal(0, 0.15, (count, frames)),
+        0,
+        1,
+    )
     return talk * (rng.random((count, 1)) < 0.85)
 
 
@@ -61,7 +66,7 @@ def _clip(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _mouth_weight(heads: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
     """[F, side, side]: 1 inside a disc around each mouth."""
-    y, x = np.mgrid[top:top + side, left:left + side][:, None, None]
+    y, x = np.mgrid[top : top + side, left : left + side][:, None, None]
     cx, cy, r = (heads[..., k][..., None, None] for k in range(3))
     return (((x - cx) ** 2 + (y - cy - 0.5 * r) ** 2) < (0.55 * r) ** 2).max(0).astype(np.float32)
 
@@ -77,8 +82,10 @@ def _crop(rng: np.random.Generator, clip: tuple, frames: int, side: int) -> tupl
         left = int(np.clip(x - side * rng.uniform(0.2, 0.8), 0, width - side))
         top = int(np.clip(y - side * rng.uniform(0.1, 0.7), 0, height - side))
     window = (slice(start, start + frames), slice(top, top + side), slice(left, left + side))
-    weight = 1 + 2 * masks[window] + 3 * _mouth_weight(heads[:, start:start + frames], left, top, side)
-    return torch.from_numpy(pixels[window].copy()).permute(3, 0, 1, 2) / 127.5 - 1, torch.from_numpy(weight)[None]
+    weight = 1 + 2 * masks[window] + 3 * _mouth_weight(heads[:, start : start + frames], left, top, side)
+    return torch.from_numpy(pixels[window].copy()).permute(3, 0, 1, 2) / 127.5 - 1, torch.from_numpy(weight)[
+        None
+    ]
 
 
 def _edges(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,7 +109,9 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     vae = build_wan_vae(recipe.dim).train()
-    average = torch.optim.swa_utils.AveragedModel(vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
+    average = torch.optim.swa_utils.AveragedModel(
+        vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+    )
     optimiser = torch.optim.AdamW(vae.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=1e-4)
     parts = {"vae": vae, "average": average, "optimiser": optimiser}
     first = load_checkpoint(folder / "vae.pt", parts, rng)
@@ -110,7 +119,10 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
     began, recent = time.monotonic(), deque(maxlen=50)
     for step in range(first, recipe.steps):
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / recipe.steps)) + 1e-5
+            group["lr"] = (
+                recipe.rate * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
+                + 1e-5
+            )
         if step % 2 == 0:
             pool.append(_clip(rng))
         count, *window = CROPS[step % len(CROPS)]
@@ -120,7 +132,7 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
             z = encode(vae, frames.contiguous(memory_format=torch.channels_last_3d))
             decoded = decode(vae, z + recipe.latent_noise * torch.randn_like(z))
         z, sharp = z.float(), min(1.0, max(0.0, step / recipe.steps - 0.15) * 2)
-        spread = (z.mean(dim=(0, 2, 3, 4)) ** 2).mean() + 0.1 * (z ** 2).mean()
+        spread = (z.mean(dim=(0, 2, 3, 4)) ** 2).mean() + 0.1 * (z**2).mean()
         loss = reconstruction_loss(decoded.float(), frames, weight, sharp) + 0.01 * spread
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -130,8 +142,15 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
         recent.append(((decoded.float() - frames) ** 2).mean().item())
         if step % 50 == 49:
             psnr = 10 * math.log10(4 / (sum(recent) / len(recent)))
-            log.info("vae step %d/%d  %.0f s  loss %.3f  psnr %.1f dB  latent deviation %.2f", step + 1, recipe.steps,
-                     time.monotonic() - began, loss.item(), psnr, z.std().item())
+            log.info(
+                "vae step %d/%d  %.0f s  loss %.3f  psnr %.1f dB  latent deviation %.2f",
+                step + 1,
+                recipe.steps,
+                time.monotonic() - began,
+                loss.item(),
+                psnr,
+                z.std().item(),
+            )
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
             save_checkpoint(folder / "vae.pt", parts, rng, step + 1)
     return average.module

@@ -1,10 +1,12 @@
 """Core's Wan VAE run over a whole clip at once, so that it can be trained.
 
-ComfyUI's `WanVAE` (comfy/ldm/wan/vae.py) walks a clip in chunks with a cache, which is right for memory and slow
-for gradients. The functions here compute the same numbers on the same module in one pass (tests compare them with
-core's chunks). They also fold the normalisation of ComfyUI's Wan latent format into the weights when a trained VAE
-is saved, so that `latent_format.process_in` gives latents of mean 0 and deviation 1.
+ComfyUI's `WanVAE` (comfy/ldm/wan/vae.py) walks a clip in chunks with a cache, which is right for memory
+and slow for gradients. The functions here compute the same numbers on the same module in one pass (tests
+compare them with core's chunks). They also fold the normalisation of ComfyUI's Wan latent format into the
+weights when a trained VAE is saved, so that `latent_format.process_in` gives latents of mean 0 and
+deviation 1.
 """
+
 from __future__ import annotations
 
 import torch
@@ -15,11 +17,19 @@ LATENT_CHANNELS = 16
 
 
 def build_wan_vae(dim: int) -> nn.Module:
-    """An untrained Wan2.1 VAE of base width `dim`, built as comfy/sd.py builds it, in channels-last layout (twice as fast on CPUs)."""
+    """An untrained Wan2.1 VAE of base width `dim`, built as comfy/sd.py builds it, in channels-last layout
+    (twice as fast on CPUs).
+    """
     from comfy.ldm.wan.vae import WanVAE
 
-    vae = WanVAE(dim=dim, z_dim=LATENT_CHANNELS, dim_mult=[1, 2, 4, 4], num_res_blocks=2, attn_scales=[],
-                 temperal_downsample=[False, True, True])
+    vae = WanVAE(
+        dim=dim,
+        z_dim=LATENT_CHANNELS,
+        dim_mult=[1, 2, 4, 4],
+        num_res_blocks=2,
+        attn_scales=[],
+        temperal_downsample=[False, True, True],
+    )
     start_with_colours(vae)
     return channels_last(vae)
 
@@ -29,11 +39,13 @@ COLOURS_AND_CONSTANT = 4
 
 @torch.no_grad()
 def start_with_colours(vae: nn.Module) -> None:
-    """Begin as an autoencoder of coarse colours: the first channels carry red, green, blue and a constant throughout.
+    """Begin as an autoencoder of coarse colours: the first channels carry red, green, blue and a constant
+    throughout.
 
-    Residual branches begin at zero, resampling averages and repeats those channels, all others are random features.
-    From a random start a narrow VAE spends its first thousand steps on brightness alone (13.6 dB after 600 steps;
-    from here 14 dB after 100). The constant keeps RMS normalisation from making dark and bright alike.
+    Residual branches begin at zero, resampling averages and repeats those channels, all others are random
+    features. From a random start a narrow VAE spends its first thousand steps on brightness alone (13.6 dB
+    after 600 steps; from here 14 dB after 100). The constant keeps RMS normalisation from making dark and
+    bright alike.
     """
     for name, conv in vae.named_modules():
         if isinstance(conv, (nn.Conv2d, nn.Conv3d)):
@@ -51,7 +63,9 @@ def start_with_colours(vae: nn.Module) -> None:
 
 
 def _pass_colours(conv: nn.Module, name: str) -> None:
-    """Set the rows of the colour channels; the taps are the present frame, and the middle (or a 2x2 mean) in space."""
+    """Set the rows of the colour channels; the taps are the present frame, and the middle (or a 2x2 mean)
+    in space.
+    """
     encoder = name.startswith("encoder")
     if name.endswith("head.2"):
         conv.weight.mul_(0.1)

@@ -19,7 +19,9 @@ def test_a_take_of_three_players(server: ComfyServer) -> None:
     take = demo.play(server, tiny_graph(demo.build_graph(players, 1.0, 3)))
     assert take.history.names == names
     assert read_frames(take.video).shape == (9, 48, 64, 3)
-    frames, height, width, _ = read_frames(take.masks_video).shape  # small videos are enlarged, so that names can be read
+    frames, height, width, _ = read_frames(
+        take.masks_video
+    ).shape  # small videos are enlarged, so that names can be read
     assert frames == 9 and height * 64 == width * 48 and height >= 48
     assert abs(len(read_sound(take.video)[0]) / read_sound(take.video)[1] - 9 / 25) < 0.1
     assert take.contact_sheet.suffix == ".png" and take.contact_sheet.is_file()
