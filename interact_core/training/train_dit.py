@@ -31,9 +31,9 @@ class DiTRecipe:
     """What `train dit` can be told."""
 
     steps: int = 12000
-    batch: int = 16
-    rate: float = 1e-3
-    warmup: int = 200
+    batch: int = 8
+    rate: float = 8e-4
+    warmup: int = 100
     average: float = 0.998
     save_every: int = 250
     seed: int = 0
