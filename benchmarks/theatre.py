@@ -76,11 +76,7 @@ def recordings(folder: Path | None) -> list[Excerpt]:
     """Whole recordings: the folder's, and espeak-ng voices that training never hears or else the samples."""
     found = []
     if folder is not None:
-        files = [
-            file
-            for file in sorted(folder.iterdir())
-            if file.suffix.lower() in (".wav", ".flac", ".mp3", ".ogg")
-        ]
+        files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in SOUNDS]
         found += [Excerpt(*read_sound(file), source="given") for file in files]
     if voices.has_espeak():
         rng = np.random.default_rng(FIRST_SEED)

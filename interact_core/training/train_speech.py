@@ -29,7 +29,7 @@ BANDS = 8
 class SpeechRecipe:
     """What `train speech` can be told."""
 
-    steps: int = 1200
+    steps: int = 1000
     batch: int = 8
     seconds: float = 2.0
     recordings: int = 240
