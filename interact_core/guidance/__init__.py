@@ -1,9 +1,10 @@
 """The method's own logic: which masks steer which step, and in which shares the tracks are heard."""
 
+from ..frames import snap_frames
 from .blend import blend_weights, sharpen
 from .cast import Cast, Character, assemble_cast
 from .history import MaskHistory
-from .layout import layouts_on_grid, snap_frames
+from .layout import layouts_on_grid
 from .memory import MaskMemory
 from .settings import GuidanceSettings
 from .stage import StageClock, guiding_masks

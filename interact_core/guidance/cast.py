@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InteractError
-from .layout import TEMPORAL_STRIDE, TOKEN_PIXELS, layouts_on_grid, snap_frames
+from ..frames import TEMPORAL_STRIDE, snap_frames
+from .layout import TOKEN_PIXELS, layouts_on_grid
 
 MIN_IMAGE_SIDE = 16  # pixels; less than one token shows nobody
 

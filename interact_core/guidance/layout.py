@@ -5,14 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InteractError
+from ..frames import TEMPORAL_STRIDE
 
-TEMPORAL_STRIDE = 4  # video frames per latent frame, Wan's VAE
 TOKEN_PIXELS = 16  # pixels per token along height and width: VAE 8, patch 2
-
-
-def snap_frames(frames: int) -> int:
-    """The nearest length 4n+1 that is not shorter than `frames` (so that no speech is cut), at least 1."""
-    return max(0, -(-(frames - 1) // TEMPORAL_STRIDE)) * TEMPORAL_STRIDE + 1
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InteractError
+from ..frames import snap_frames
 from .encode import interpolate
 from .sound import check_fps, resample
 from .types import Speech
@@ -89,8 +90,3 @@ def frames_for(speeches: list[Speech], fps: float) -> int:
         )
     seconds = max(speech.start + speech.seconds for speech in speeches)
     return snap_frames(ceil(seconds * fps - 1e-6))
-
-
-def snap_frames(frames: int) -> int:
-    """The smallest 4n + 1 not below `frames`: Wan's VAE packs frames by four after a single first one."""
-    return 1 + 4 * max(0, ceil((frames - 1) / 4))

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..guidance.layout import layouts_on_grid
 from ..speech.encode import encode_speech
 from ..theatre.puppets import Pose, portrait
 from ..theatre.scenes import random_scene, render
@@ -132,9 +132,9 @@ def _mouth_discs(heads: np.ndarray) -> np.ndarray:
 
 def to_token_grid(masks: np.ndarray) -> Tensor:
     """[N, F, H, W] in 0..1 -> uint8 [N, T, H/16, W/16]; latent frame t averages video frames 4t-3..4t."""
-    cells = F.avg_pool2d(torch.from_numpy(masks), 16)
-    grid = torch.cat([cells[:, :1], cells[:, 1:].unflatten(1, (-1, 4)).mean(2)], 1)
-    return (grid * 255).round().to(torch.uint8)
+    frames, height, width = masks.shape[1:]
+    grid = [layouts_on_grid(torch.from_numpy(mask), frames, width, height) for mask in masks]
+    return (torch.stack(grid) * 255).round().to(torch.uint8)
 
 
 @torch.no_grad()

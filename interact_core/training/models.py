@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ..adapter import Adapter, AdapterConfig, init_adapter, save_adapter
 from .wan_vae import build_wan_vae, channels_last
@@ -66,29 +66,31 @@ def build_adapter(seed: int) -> Adapter:
     return init_adapter(Adapter(ADAPTER), torch.Generator().manual_seed(seed))
 
 
+def _bfloat16(module: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: value.detach().to(torch.bfloat16).contiguous() for name, value in module.state_dict().items()
+    }
+
+
 def export_dit(model: nn.Module, path: Path) -> None:
     """Write bfloat16 weights under the keys that ComfyUI detects as Wan 2.1 T2V, with the sizes in the
     metadata.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: value.detach().to(torch.bfloat16).contiguous() for name, value in model.state_dict().items()
-    }
+    weights = _bfloat16(model)
     save_file(weights, path, metadata={"config": json.dumps({"transformer": DIT})})
 
 
 def export_adapter(adapter: Adapter, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: value.detach().to(torch.bfloat16).contiguous() for name, value in adapter.state_dict().items()
-    }
+    weights = _bfloat16(adapter)
     save_adapter(path, weights, adapter.config)
 
 
 def export_vae(vae: nn.Module, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(
-        {name: value.detach().to(torch.bfloat16).contiguous() for name, value in vae.state_dict().items()},
+        _bfloat16(vae),
         path,
     )
 
