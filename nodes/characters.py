@@ -152,6 +152,17 @@ class InterActEncodeCharacters(io.ComfyNode):
                     optional=True,
                     tooltip="What to avoid, from a text encoder. Open: no text at all.",
                 ),
+                io.Combo.Input(
+                    "negative_references",
+                    options=["shown", "blank"],
+                    default="shown",
+                    optional=True,
+                    advanced=True,
+                    tooltip="What the negative sees in place of the pictures. blank: nothing, so that cfg also "
+                    "strengthens each character's likeness; for models trained with references left out at "
+                    "times (the theatre, Phantom-Wan). shown: the same pictures, so that cfg is about text and "
+                    "voices only.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -184,7 +195,10 @@ class InterActEncodeCharacters(io.ComfyNode):
         fps: float,
         positive: io.Conditioning.Type | None = None,
         negative: io.Conditioning.Type | None = None,
+        negative_references: str = "shown",
     ) -> io.NodeOutput:
-        made = encode_cast(list(characters.values()), vae, width, height, length, fps, positive, negative)
+        cast = list(characters.values())
+        blank = negative_references == "blank"
+        made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank)
         PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)

@@ -144,6 +144,9 @@ def test_references_and_latent_are_core_phantoms_bit_for_bit(vae: comfy.sd.VAE) 
         assert torch.equal(made[0][1]["time_dim_concat"], theirs[0][1]["time_dim_concat"])
         assert torch.equal(made[0][0], theirs[0][0])
     assert torch.equal(ours.latent["samples"], core[3]["samples"])
+    blank = encode_cast(cast, vae, 64, 48, 9, 25.0, world.text(3), world.text(4), blank_negative=True)
+    for made, theirs in ((blank.positive, core[0]), (blank.negative, core[2])):
+        assert torch.equal(made[0][1]["time_dim_concat"], theirs[0][1]["time_dim_concat"])
 
 
 def test_a_vae_that_is_not_wans_is_refused() -> None:

@@ -22,6 +22,7 @@ from interacthuman.interact_core.training.clips import (
     write_bank,
 )
 from interacthuman.interact_core.training.losses import focal_mask_loss, velocity_loss
+from interacthuman.interact_core.training.optimisers import optimisers, rate_at
 from interacthuman.interact_core.training.train_dit import DiTRecipe, train_dit
 from interacthuman.interact_core.training.wan_vae import build_wan_vae, decode, encode, fold_latent_format
 
@@ -134,6 +135,16 @@ def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) ->
             torch.testing.assert_close(batch.audio[b, n, :FRAMES], expected)
 
 
+def test_only_clips_without_audio_lose_their_references() -> None:
+    rng = np.random.default_rng(0)
+    batch = make_batch(rng, group_of(2), bank_of(rng), 400, BatchRecipe(no_audio=0.5, no_references=0.8))
+    blank = batch.references.flatten(1).abs().amax(1) == 0
+    assert torch.equal(blank, ~batch.shown)
+    unheard = batch.flag[:, 0] == 0
+    assert not (blank & ~unheard).any()
+    assert 0.7 < blank[unheard].float().mean() < 0.9
+
+
 def test_noise_levels_stay_inside_the_schedule() -> None:
     levels = noise_levels(np.random.default_rng(0), 4000)
     assert 0 < levels.min() and levels.max() < 1 and 0.5 < levels.median() < 0.75
@@ -159,7 +170,7 @@ class Killed(BaseException):
 
 
 def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> None:
-    recipe = DiTRecipe(steps=4, batch=1, warmup=1, save_every=2)
+    recipe = DiTRecipe(steps=4, batch=1, warmup=1, cooldown=2, save_every=2, fused=False)
     clips, bank = {2: group_of(2)}, bank_of(np.random.default_rng(3))
     whole = train_dit(recipe, tmp_path / "whole", clips, bank, tmp_path / "models").state_dict()
 
@@ -181,9 +192,27 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> 
     assert [row.split(",")[:4] for row in rows[0]] == [row.split(",")[:4] for row in rows[1]]
 
 
+def test_the_rate_rises_holds_and_falls() -> None:
+    rates = [rate_at(step, 100, 2.0, warmup=10, cooldown=20) for step in range(100)]
+    assert rates[0] == 0.2 and set(rates[9:81]) == {2.0}
+    assert rates[81:] == sorted(rates[81:], reverse=True) and 0 < rates[-1] == pytest.approx(0.1)
+
+
+def test_muon_has_the_matrices_inside_blocks_and_adamw_the_rest() -> None:
+    puppeteer = dit_room.Puppeteer(0)
+    turned = optimisers(puppeteer, 1e-3)
+    names = {id(p): name for name, p in puppeteer.named_parameters()}
+    muon, adamw = (
+        {names[id(p)] for group in turned[k].param_groups for p in group["params"]} for k in ("muon", "adamw")
+    )
+    assert "dit.blocks.0.self_attn.q.weight" in muon and "dit.head.head.weight" in adamw
+    assert not muon & adamw
+    assert muon | adamw == {name for name, p in puppeteer.named_parameters() if p.requires_grad}
+
+
 def test_a_warm_start_begins_where_the_shipped_weights_are(tmp_path: Path, monkeypatch) -> None:
     clips, bank = {1: group_of(1)}, bank_of(np.random.default_rng(4))
-    recipe = DiTRecipe(steps=1, batch=1, warmup=1, seed=1)
+    recipe = DiTRecipe(steps=1, batch=1, warmup=1, seed=1, fused=False)
     train_dit(recipe, tmp_path / "first", clips, bank, tmp_path / "models")
     seen = []
     monkeypatch.setattr(dit_room, "make_batch", lambda *_: (_ for _ in ()).throw(Killed))
@@ -197,7 +226,12 @@ def test_a_warm_start_begins_where_the_shipped_weights_are(tmp_path: Path, monke
     monkeypatch.setattr(dit_room, "Puppeteer", Seen)
     with pytest.raises(Killed):
         train_dit(
-            DiTRecipe(steps=1, seed=2), tmp_path / "second", clips, bank, tmp_path / "models", warm=True
+            DiTRecipe(steps=1, seed=2, fused=False),
+            tmp_path / "second",
+            clips,
+            bank,
+            tmp_path / "models",
+            warm=True,
         )
     from interacthuman.interact_core.adapter import read_adapter
 

@@ -66,12 +66,13 @@ def encode_cast(
     fps: float,
     positive: Conditioning | None = None,
     negative: Conditioning | None = None,
+    blank_negative: bool = False,
 ) -> EncodedCast:
     """Check everything, then encode the pictures and lay the speech on the video's clock.
 
     width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for
-    as long as the speech; positive, negative: None for no text. Raises InteractError for whatever could not
-    be sampled.
+    as long as the speech; positive, negative: None for no text; blank_negative: as attach_cast
+    has it. Raises InteractError for whatever could not be sampled.
     """
     speeches = [speech_of(character) for character in characters]
     spoken = [speech for speech in speeches if speech is not None]
@@ -85,7 +86,7 @@ def encode_cast(
     waveform, rate = mix_dialogue(spoken, frames, fps)
     references = encode_references(vae, cast)
     positive, negative = attach_cast(
-        positive or null_text(), negative or null_text(), cast, references, tracks
+        positive or null_text(), negative or null_text(), cast, references, tracks, blank_negative
     )
     shape = (
         1,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 import comfy.conds
+import comfy.latent_formats
 
 from ..errors import InteractError
 from ..guidance import Cast
@@ -32,6 +33,7 @@ def attach_cast(
     cast: Cast,
     reference_latents: Tensor,
     tracks: Tensor | None,
+    blank_negative: bool = False,
 ) -> tuple[Conditioning, Conditioning]:
     """Copies of positive and negative that carry the cast's pictures and voices.
 
@@ -39,18 +41,21 @@ def attach_cast(
         `time_dim_concat`, as its WanPhantomSubjectToVideo does).
     tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, mute last; F
         is the cast's frames. None if nobody speaks: then nothing is injected.
+    blank_negative: what the negative sees in place of the pictures: empty ones, as in the "negative_img_text"
+        of core's node, so that cfg strengthens likeness as well; else the same pictures ("negative_text").
 
     The positive hears the voices, the negative gets no injection at all: training drops audio by leaving the
-    injection out, and this is the null condition that the network knows. Both see the references, as in
-    core's "negative_text" of that node. Raises InteractError for shapes that do not fit the cast and for NaN.
+    injection out, and this is the null condition that the network knows. Raises InteractError for shapes that
+    do not fit the cast and for NaN.
     """
     _check_references(cast, reference_latents)
     audio = None
     if any(cast.speaking):
         audio = _with_sentinel(_checked_tracks(cast, tracks))
+    blank = comfy.latent_formats.Wan21().process_out(torch.zeros_like(reference_latents))
     return (
         _attach(positive, reference_latents, audio, AudioRole.VOICES),
-        _attach(negative, reference_latents, audio, AudioRole.NONE),
+        _attach(negative, blank if blank_negative else reference_latents, audio, AudioRole.NONE),
     )
 
 

@@ -67,6 +67,7 @@ class Direction:
     steps: int
     cfg: float
     audio_cfg: float | None
+    blank_negative: bool
     sampler: str
     scheduler: str
     guidance: GuidanceSettings
@@ -104,6 +105,7 @@ def shipped_direction(frames: int) -> Direction:
         steps=chosen["steps"],
         cfg=chosen["cfg"],
         audio_cfg=chosen["audio_cfg"] or None,
+        blank_negative=size.get("negative_references") == "blank",
         sampler=chosen["sampler_name"],
         scheduler=chosen["scheduler"],
         guidance=GuidanceSettings(
@@ -155,7 +157,7 @@ def play(
         speech = None if excerpt is None else _encode(theatre, excerpt)
         characters.append(make_character(f"puppet {i + 1}", picture, speech=speech, layout=layout))
     size = direction.width, direction.height, direction.frames, direction.fps
-    made = encode_cast(characters, theatre.vae, *size)
+    made = encode_cast(characters, theatre.vae, *size, blank_negative=direction.blank_negative)
     (model,) = ModelSamplingSD3().patch(theatre.model, direction.shift)
     model = WanContextWindowsManualNode.execute(model, **direction.windows).result[0]
     latent, history = sample(

@@ -55,6 +55,10 @@ def arguments() -> argparse.Namespace:
 def with_settings(recipe: Any, settings: list[str]) -> Any:
     """Replace fields of a recipe by NAME=VALUE texts; names it does not have are another stage's."""
     kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
+    kinds = {
+        name: (lambda text: text.lower() in ("1", "true", "yes")) if kind is bool else kind
+        for name, kind in kinds.items()
+    }
     given = dict(setting.split("=", 1) for setting in settings)
     return replace(recipe, **{name: kinds[name](value) for name, value in given.items() if name in kinds})
 

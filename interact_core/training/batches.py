@@ -19,6 +19,7 @@ class BatchRecipe:
     """How often what happens; all in 0..1."""
 
     no_audio: float = 0.12  # no injection at all: the negative branch of guidance
+    no_references: float = 0.8  # of the clips without audio: blank references too, so that cfg means likeness
     all_mute: float = 0.05  # mute everywhere: the middle branch of audio guidance
     no_masks_early: float = 0.5  # in stage one's noise: no masks yet, mute or all voices everywhere
     stage_one_above: float = 0.9  # noise level t from which that may happen
@@ -32,7 +33,7 @@ class Batch:
 
     clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N +
     1, T*h*w]; audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8]
-    weights of the velocity loss; t [B], noise level in 0..1.
+    weights of the velocity loss; t [B], noise level in 0..1; shown [B], false where references are blank.
     """
 
     clean: Tensor
@@ -43,6 +44,7 @@ class Batch:
     flag: Tensor
     emphasis: Tensor
     t: Tensor
+    shown: Tensor
 
 
 def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
@@ -67,17 +69,20 @@ def make_batch(
             p=[recipe.no_audio, recipe.all_mute, 1 - recipe.no_audio - recipe.all_mute],
         )
     ).float()
+    shown = (flag[:, 0] > 0) | torch.from_numpy(rng.random(size) >= recipe.no_references)
+    references = group.references[rows[:, None], order, views].float().transpose(1, 2)
     mouths = group.mouths[rows].float() / 255
     emphasis = 1 + masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
     return Batch(
         clean=group.latents[rows].float(),
-        references=group.references[rows[:, None], order, views].float().transpose(1, 2),
+        references=references * shown.view(-1, 1, 1, 1, 1),
         masks=masks.flatten(2),
         weights=torch.stack([_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]),
         audio=torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())]),
         flag=flag,
         emphasis=F.interpolate(emphasis, scale_factor=(1, 2, 2), mode="nearest"),
         t=t,
+        shown=shown,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from .clips import ClipGroup, SpeechBank
 from .curves import Curves
 from .losses import focal_mask_loss, velocity_loss
 from .models import build_adapter, build_dit, export_adapter, export_dit
+from .optimisers import optimisers, rate_at
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,13 @@ log = logging.getLogger(__name__)
 class DiTRecipe:
     """What `train dit` can be told."""
 
-    steps: int = 12000
+    steps: int = 9000
     batch: int = 8
-    rate: float = 8e-4
+    rate: float = 1e-3
     warmup: int = 100
+    cooldown: int = 1500
     average: float = 0.998
+    fused: bool = True  # torch.compile inside the blocks
     save_every: int = 250
     seed: int = 0
     mix: BatchRecipe = field(default_factory=BatchRecipe)
@@ -63,6 +66,20 @@ class Puppeteer(nn.Module):
                 interact_flag=batch.flag,
             )
         return velocity, options["interact_call"].mask_logits
+
+
+def fuse_blocks(dit: nn.Module) -> None:
+    """Fuse the element-wise work of each block, which is most of a step at this size, where a compiler is.
+
+    In place, so that names in checkpoints stay. One graph for each number of puppets. On two cores a step of
+    8 clips took 0.91 s instead of 1.35.
+    """
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        log.info("no C++ compiler: training goes on without torch.compile, about a third slower")
+        return
+    for block in dit.blocks:
+        block.self_attn.compile(dynamic=False)
+        block.ffn.compile(dynamic=False)
 
 
 def mask_iou(logits: list[Tensor], masks: Tensor) -> float:
@@ -100,19 +117,17 @@ def train_dit(
         puppeteer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
     )
     trained = [p for p in puppeteer.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.01)
-    parts = {"puppeteer": puppeteer, "average": average, "optimiser": optimiser}
+    turned = optimisers(puppeteer, recipe.rate)
+    parts = {"puppeteer": puppeteer, "average": average, **turned}
     first = load_checkpoint(folder / "dit.pt", parts, rng)
+    if recipe.fused:
+        fuse_blocks(puppeteer.dit)
     curves = Curves(folder / "dit.csv", ("velocity", "mask", "iou", "seconds"), first)
     numbers, sizes = list(clips), np.array([len(group.latents) for group in clips.values()], float)
     for step in range(first, recipe.steps):
         began = time.monotonic()
-        progress = step / recipe.steps
-        rate = (
-            recipe.rate * min(1, (step + 1) / recipe.warmup) * (0.5 + 0.5 * math.cos(math.pi * progress))
-            + 1e-6
-        )
-        for group in optimiser.param_groups:
+        rate = rate_at(step, recipe.steps, recipe.rate, recipe.warmup, recipe.cooldown)
+        for group in (group for optimiser in turned.values() for group in optimiser.param_groups):
             group["lr"] = rate
         puppets = int(rng.choice(numbers, p=sizes / sizes.sum()))
         batch = make_batch(rng, clips[puppets], bank, recipe.batch, recipe.mix)
@@ -121,13 +136,18 @@ def train_dit(
         with torch.autocast("cpu", torch.bfloat16):
             velocity, logits = puppeteer((1 - t) * batch.clean + t * noise, batch)
         flow = velocity_loss(velocity.float(), batch.clean, noise, batch.emphasis)
-        mask = sum(focal_mask_loss(logit.float(), batch.masks) for logit in logits) / len(logits)
-        optimiser.zero_grad(set_to_none=True)
+        # Without a picture nobody can say whose mask is whose.
+        logits, masks = [logit[batch.shown].float() for logit in logits], batch.masks[batch.shown]
+        mask = flow.new_zeros(())
+        if batch.shown.any():
+            mask = sum(focal_mask_loss(logit, masks) for logit in logits) / len(logits)
+        puppeteer.zero_grad(set_to_none=True)
         (flow + mask).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
+        for optimiser in turned.values():
+            optimiser.step()
         average.update_parameters(puppeteer)
-        curves.add(step, flow.item(), mask.item(), mask_iou(logits, batch.masks), time.monotonic() - began)
+        curves.add(step, flow.item(), mask.item(), mask_iou(logits, masks), time.monotonic() - began)
         if step % 50 == 49:
             log.info("dit step %d/%d  %s", step + 1, recipe.steps, curves.recent(50))
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:

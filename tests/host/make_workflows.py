@@ -66,6 +66,7 @@ def two_speakers() -> Graph:
             height=128,
             length=0,
             fps=25.0,
+            negative_references="blank",
         ),
         "31": node(
             "InterActSampler",
