@@ -12,8 +12,9 @@ def optimisers(model: nn.Module, rate: float) -> dict[str, torch.optim.Optimizer
     """Muon (Jordan et al. 2024; torch 2.9 or newer) for the matrices inside blocks, AdamW for all else.
 
     Muon's steps are scaled to the size of AdamW's, so one rate serves both. Measured in the theatre from one
-    checkpoint over 150 steps of the same batches, mean velocity loss of the last 50: 0.94 against AdamW's
-    0.99, for a step that takes 7 % longer.
+    checkpoint on the same batches at rate 8e-4: after 150 steps its velocity loss (mean of 25) stood at 0.945,
+    AdamW's at 0.998, for steps that take 7 % longer. AdamW at half the rate was as good over 50 steps, so part
+    of it is that Muon's steps disturb less.
     """
     inside, rest = [], []
     for name, parameter in model.named_parameters():
