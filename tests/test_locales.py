@@ -15,7 +15,7 @@ LANGUAGES = make_locales.languages()
 TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
-TRANSLATED_FROM = "0000000000000000"
+TRANSLATED_FROM = "780ad4bdc6d3baa2"
 """Digest of the English that the translations were made from; see the test that compares it."""
 
 
@@ -24,7 +24,9 @@ def flat(texts: Any, path: str = "") -> dict[str, str]:
     if isinstance(texts, str):
         return {path: texts}
     return {
-        key: text for name, part in texts.items() for key, text in flat(part, f"{path}.{name}".strip(".")).items()
+        key: text
+        for name, part in texts.items()
+        for key, text in flat(part, f"{path}.{name}".strip(".")).items()
     }
 
 
@@ -61,7 +63,9 @@ def test_sentences_are_in_the_language_and_nodes_keep_their_names(language: str)
         elif key.endswith(("description", "tooltip")):
             assert translated != english, key
         ours = set(re.findall(r"InterAct(?: [A-Z][A-Za-z0-9]*)+", english))
-        assert all(name in translated for name in ours & {node["display_name"] for node in ENGLISH.values()}), key
+        assert all(
+            name in translated for name in ours & {node["display_name"] for node in ENGLISH.values()}
+        ), key
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
@@ -100,7 +104,9 @@ def test_commands_are_named_in_every_language(language: str, root: Path) -> None
     assert not ids or {found.replace(".", "_") for found in ids} == set(named)
 
 
-def test_comfyui_reads_the_folder_as_it_is(monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path) -> None:
+def test_comfyui_reads_the_folder_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path
+) -> None:
     import folder_paths
     from app.custom_node_manager import CustomNodeManager
 
