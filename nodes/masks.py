@@ -1,11 +1,10 @@
 """The predicted masks, to look at and to use."""
 
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
-from ..interact_core.guidance import MaskHistory
 from ..interact_core.preview.contact_sheet import draw_contact_sheet
-from ..interact_core.preview.mask_file import save_as_temporary
+from ..interact_core.preview.manifest import build_manifest
 from ..interact_core.preview.masks import masks_as_video
 from ..interact_core.preview.overlay import draw_overlay
 from .wires import CATEGORY, MasksWire
@@ -71,14 +70,9 @@ class InterActPreviewMasks(io.ComfyNode):
     ) -> io.NodeOutput:
         overlay = draw_overlay(masks, step, image)
         sheet = draw_contact_sheet(masks, image)
-        shown = ui.PreviewImage(sheet, cls=cls).as_dict()
-        return io.NodeOutput(overlay, sheet, ui={**shown, "interact_masks": [keep_for_viewers(masks)]})
-
-
-def keep_for_viewers(masks: MaskHistory) -> dict[str, str]:
-    """Write the masks into ComfyUI's temp folder, for /view; returns filename, subfolder and type."""
-    filename = save_as_temporary(masks, folder_paths.get_temp_directory())
-    return {"filename": filename, "subfolder": "", "type": "temp"}
+        # Pictures of ComfyUI's own ("images") would take the height of the viewer.
+        manifest = build_manifest(masks, image, folder_paths.get_temp_directory())
+        return io.NodeOutput(overlay, sheet, ui={"interact_masks": [manifest]})
 
 
 class InterActMasksToMask(io.ComfyNode):

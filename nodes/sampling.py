@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from ..interact_core.guidance import GuidanceSettings
 from ..interact_core.guidance.settings import MASK_SOURCES, STAGE_ONE_AUDIO
 from ..interact_core.host.guidance import apply_guidance, collect
+from ..interact_core.host.live import Origin, workflow_id
 from ..interact_core.host.sampling import sample
 from .wires import CATEGORY, CastWire, MaskHandleWire, MasksWire
 
@@ -77,6 +78,18 @@ def settings_of(
         smoothing=mask_smoothing,
         mask_gain=mask_gain,
     )
+
+
+# What a node needs to know of itself, so that its runs find the viewers of their own graph.
+HIDDEN = (io.Hidden.unique_id, io.Hidden.extra_pnginfo)
+
+
+def origin_of(node: type[io.ComfyNode]) -> Origin:
+    """Of the node that is executed now; it asks for HIDDEN, which only ComfyUI's executor fills."""
+    hidden = node.hidden
+    if hidden is None:
+        return Origin("", "")
+    return Origin(str(hidden.unique_id or ""), workflow_id(hidden.extra_pnginfo))
 
 
 class InterActSampler(io.ComfyNode):
@@ -171,6 +184,7 @@ class InterActSampler(io.ComfyNode):
                 io.Latent.Output(display_name="latent", tooltip="The video, for VAE Decode."),
                 MasksWire.Output(display_name="masks", tooltip="Where everybody was found at each step."),
             ],
+            hidden=list(HIDDEN),
         )
 
     @classmethod
@@ -204,6 +218,7 @@ class InterActSampler(io.ComfyNode):
             sampler=sampler_name,
             scheduler=scheduler,
             denoise=denoise,
+            open_stream=origin_of(cls).open_stream,
         )
         return io.NodeOutput(result, masks)
 
@@ -235,13 +250,16 @@ class InterActMaskGuidance(io.ComfyNode):
                 ),
                 MaskHandleWire.Output(display_name="mask_handle", tooltip="For InterAct Collect Masks."),
             ],
+            hidden=list(HIDDEN),
             # The handle is filled by a run: two equal nodes must not be given one handle by the cache.
             not_idempotent=True,
         )
 
     @classmethod
     def execute(cls, model: io.Model.Type, cast: CastWire.Type, **guidance: str | float) -> io.NodeOutput:
-        return io.NodeOutput(*apply_guidance(model, cast, settings_of(**guidance)))
+        return io.NodeOutput(
+            *apply_guidance(model, cast, settings_of(**guidance), origin_of(cls).open_stream)
+        )
 
 
 class InterActCollectMasks(io.ComfyNode):

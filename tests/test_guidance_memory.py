@@ -189,6 +189,43 @@ def test_a_long_history_is_thinned_evenly(steps: int, room: int) -> None:
     assert history.sigmas == tuple(1 - step / steps for step in kept)
 
 
+def shaded(step: int) -> torch.Tensor:
+    """[T, 1, 2, 3] uint8, the frames of a step."""
+    return torch.full((FRAMES, 1, 2, 3), step, dtype=torch.uint8)
+
+
+def test_frames_are_kept_beside_the_masks_exactly() -> None:
+    memory = MaskMemory(FRAMES, GuidanceSettings())
+    masks, pictures = memory.record(0, 1.0, shaded(255))
+    assert masks is None and torch.equal(pictures, shaded(255))  # nothing predicted yet
+    for step in range(256):
+        evaluate(memory, (constant(step / 256), EVERY))
+        masks, pictures = memory.record(step, 1.0, shaded(step))
+        assert torch.equal(masks, constant(step / 256)[0].half()) and torch.equal(pictures, shaded(step))
+    history = memory.history(cast_of_two(), -1, 256, "run", (None, None))
+    assert history.masks.shape[0] == 256 and history.frames_pictures.dtype == torch.uint8
+    assert torch.equal(history.frames_pictures, torch.stack([shaded(step) for step in range(256)]))
+    assert (history.run, history.voices) == ("run", (None, None))
+
+
+def test_frames_are_thinned_with_the_masks_and_bounded_too() -> None:
+    memory = MaskMemory(FRAMES, GuidanceSettings(history_limit=8 * BYTES))
+    large = torch.zeros(FRAMES, 4, 8, 3, dtype=torch.uint8)  # two of them fill twice the limit of the masks
+    for step in range(20):
+        evaluate(memory, (constant(step / 256), EVERY))
+        memory.record(step, 1.0, large)
+    history = memory.history(cast_of_two(), -1, 20)
+    assert history.steps == (0, 19) and history.frames_pictures.shape == (2, FRAMES, 4, 8, 3)
+
+
+def test_a_history_has_frames_of_all_its_steps_or_none() -> None:
+    memory = MaskMemory(FRAMES, GuidanceSettings())
+    for step, pictures in enumerate((shaded(1), None)):
+        evaluate(memory, (constant(0.5), EVERY))
+        memory.record(step, 1.0, pictures)
+    assert memory.history(cast_of_two(), -1, 2).frames_pictures is None
+
+
 def test_a_step_recorded_twice_counts_once() -> None:
     memory = MaskMemory(FRAMES, GuidanceSettings())
     for value in (0.25, 0.5):

@@ -1,8 +1,6 @@
-"""Masks as pictures, as MASKs, and as a file for viewers."""
+"""Masks as pictures and as MASKs."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +8,6 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import MaskHistory
 from interacthuman.interact_core.preview import contact_sheet, lettering, masks, palette
 from interacthuman.interact_core.preview.contact_sheet import chosen_rows, draw_contact_sheet, evenly
-from interacthuman.interact_core.preview.mask_file import read_history, save_as_temporary, save_history
 from interacthuman.interact_core.preview.overlay import draw_overlay
 from torch import Tensor
 
@@ -175,40 +172,3 @@ def test_every_character_has_a_colour_of_its_own() -> None:
     assert len({tuple(colour) for colour in colours.tolist()}) == 20
     assert colours.min() >= 0 and colours.max() <= 1
     assert palette.as_bytes(colours[0]) == palette.OKABE_ITO[0]
-
-
-# --- the file
-
-
-def test_masks_survive_their_file(tmp_path: Path) -> None:
-    written = history(names=("Mira", "\u9ce5"))
-    save_history(written, tmp_path / "masks.safetensors")
-    read = read_history(tmp_path / "masks.safetensors")
-    assert torch.equal(read.masks, written.masks) and read.masks.dtype == torch.float16
-    for name in (
-        "steps",
-        "sigmas",
-        "boundary_step",
-        "total_steps",
-        "names",
-        "width",
-        "height",
-        "frames",
-        "fps",
-    ):
-        assert getattr(read, name) == getattr(written, name)
-
-
-def test_temporary_files_have_names_of_their_own(tmp_path: Path) -> None:
-    names = {save_as_temporary(history(), tmp_path / "temp") for _ in range(3)}
-    assert len(names) == 3 and {path.name for path in (tmp_path / "temp").iterdir()} == names
-
-
-def test_a_file_that_holds_no_masks_is_refused(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
-    save_file({"masks": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    (tmp_path / "text.safetensors").write_text("nothing")
-    for name in ("foreign", "text", "none"):
-        with pytest.raises(InteractError, match="not a file of InterAct masks"):
-            read_history(tmp_path / f"{name}.safetensors")

@@ -19,13 +19,14 @@ else:  # pytest brings it for 3.10
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras"}
 COMFYUI |= {"execution", "folder_paths", "nodes", "server"}
-# What each room may import (house.md): nodes -> host -> guidance, adapter, speech. Theatre, training and
-# metrics stand beside host, and nothing that a node needs imports them.
+# What each room may import (house.md): nodes -> host -> preview, guidance, adapter, speech. Theatre, training
+# and metrics stand beside host, and nothing that a node needs imports them.
 MAY_IMPORT = {
     "adapter": {"adapter"},
     "guidance": {"guidance", "adapter", "speech"},
     "speech": {"speech"},
-    "host": {"host", "guidance", "adapter", "speech"},
+    "preview": {"preview", "guidance"},
+    "host": {"host", "guidance", "adapter", "speech", "preview"},
 }
 
 

@@ -14,6 +14,8 @@ class MaskHistory:
     Raw predictions, before sharpening and smoothing. Of a batch of latents it holds the FIRST item. K may be
     smaller than the number of steps (thinned to GuidanceSettings.history_limit, first and last kept; 0 if
     nothing was predicted). Raises InteractError if the parts do not fit together.
+
+    The last three are for the viewer, which does without where they are missing.
     """
 
     masks: Tensor  # [K, N, T, h, w] float16 CPU, 0..1; T latent frames, h = height / 16, w = width / 16
@@ -26,6 +28,11 @@ class MaskHistory:
     height: int
     frames: int  # video frames, 4n+1
     fps: float
+    run: str = ""  # unlike any other run's
+    # [K, T, h', w', 3] uint8 CPU, RGB: the clean video as it was predicted at each recorded step
+    frames_pictures: Tensor | None = None
+    # loudness of each character, uint8 [4 * frames], four to a video frame; None for who is silent
+    voices: tuple[Tensor | None, ...] | None = None
 
     def __post_init__(self) -> None:
         recorded, characters = self.masks.shape[:2]
@@ -38,6 +45,21 @@ class MaskHistory:
             raise InteractError(
                 f"mask history holds {characters} masks but names {len(self.names)} characters."
             )
+        pictures = self.frames_pictures
+        expected = (recorded, self.masks.shape[2], 3)
+        if pictures is not None and (*pictures.shape[:2], pictures.shape[-1]) != expected:
+            raise InteractError(
+                f"mask history has pictures of shape {list(pictures.shape)}, expected [K, T, h', w', 3]."
+            )
+        if self.voices is not None and len(self.voices) != characters:
+            raise InteractError(
+                f"mask history holds {characters} masks but {len(self.voices)} characters' voices."
+            )
+
+    @property
+    def steered(self) -> tuple[bool, ...]:
+        """Of each recorded step, whether it belonged to stage two, where masks steer the voices."""
+        return tuple(in_stage_two(step, self.boundary_step) for step in self.steps)
 
     def index(self, name: str) -> int:
         """The number of the character `name`; InteractError naming those there are."""
@@ -46,3 +68,8 @@ class MaskHistory:
                 f"there is no character {name!r} in these masks; choose one of {', '.join(self.names)}."
             )
         return self.names.index(name)
+
+
+def in_stage_two(step: int, boundary_step: int) -> bool:
+    """Whether a sampler step belongs to stage two, given the first that does (-1: none)."""
+    return 0 <= boundary_step <= step

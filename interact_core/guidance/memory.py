@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -91,24 +92,37 @@ class MaskMemory:
             # lerp is exact at both ends: smoothing 0 is the fresh mask bit for bit, 1 the old one
             self.masks = torch.where(covered, torch.lerp(fresh, old, self.settings.smoothing), old)
 
-    def record(self, step: int, sigma: float) -> None:
+    def record(
+        self, step: int, sigma: float, pictures: Tensor | None = None
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Keep the latest prediction for the history, once per sampler step; without one, nothing is kept.
 
-        Of a batch of latents the FIRST item is kept.
+        pictures: uint8 [T, h', w', 3] on the masks' device, the clean video as predicted now. Returns masks
+        (None without a prediction) and pictures on the CPU, as MaskHistory has them. Of a batch of latents
+        the FIRST item is kept.
         """
-        if self._predicted is not None:
-            mask = self._predicted[0].to(device="cpu", dtype=torch.float16)
-            self._recorder.append(step, float(sigma), mask)
+        masks = None if self._predicted is None else self._predicted[0].half()
+        masks, pictures = _to_cpu(masks, pictures)
+        if masks is not None:
+            self._recorder.append(step, float(sigma), masks, pictures)
+        return masks, pictures
 
-    def history(self, cast: Cast, boundary_step: int, total_steps: int) -> MaskHistory:
+    def history(
+        self,
+        cast: Cast,
+        boundary_step: int,
+        total_steps: int,
+        run: str = "",
+        voices: tuple[Tensor | None, ...] | None = None,
+    ) -> MaskHistory:
         """What was recorded, with the cast's names and sizes; `boundary_step` is StageClock's."""
         entries = self._recorder.entries
-        masks = [mask for _, _, _, mask in entries]
         empty = torch.zeros(0, len(cast.characters), *cast.grid, dtype=torch.float16)
+        pictures = [entry.pictures for entry in entries if entry.pictures is not None]
         return MaskHistory(
-            masks=torch.stack(masks) if masks else empty,
-            steps=tuple(step for _, step, _, _ in entries),
-            sigmas=tuple(sigma for _, _, sigma, _ in entries),
+            masks=torch.stack([entry.masks for entry in entries]) if entries else empty,
+            steps=tuple(entry.step for entry in entries),
+            sigmas=tuple(entry.sigma for entry in entries),
             boundary_step=boundary_step,
             total_steps=total_steps,
             names=cast.names,
@@ -116,36 +130,69 @@ class MaskMemory:
             height=cast.height,
             frames=cast.frames,
             fps=cast.fps,
+            run=run,
+            frames_pictures=torch.stack(pictures) if entries and len(pictures) == len(entries) else None,
+            voices=voices,
         )
 
 
+def _to_cpu(masks: Tensor | None, pictures: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Both on the CPU by ONE copy, as each copy waits until the device has done all it was told to do.
+
+    masks float16 of any shape; pictures uint8, which float16 holds exactly.
+    """
+    if masks is None or pictures is None or masks.device != pictures.device:
+        return (
+            None if masks is None else masks.cpu(),
+            None if pictures is None else pictures.cpu(),
+        )
+    packed = torch.cat((masks.flatten(), pictures.flatten().half())).cpu()
+    first, second = packed.split((masks.numel(), pictures.numel()))
+    return first.clone().view(masks.shape), second.to(torch.uint8).view(pictures.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    number: int  # counted over all records, kept or not
+    step: int
+    sigma: float
+    masks: Tensor
+    pictures: Tensor | None
+
+
+PICTURES_LIMIT = (
+    2  # times the limit for masks: a step's pictures have twice the bytes of three people's masks
+)
+
+
 class _Recorder:
-    """A list of masks that never outgrows `limit` bytes, but always holds the first and the last.
+    """A list of records whose masks never outgrow `limit` bytes, but that always holds the first and the last.
 
     It keeps every `stride`-th record and the latest; when that is too much the stride doubles. So the kept
     steps spread evenly at any length of run, which is not known beforehand.
     """
 
     def __init__(self, limit: int) -> None:
-        self.entries: list[tuple[int, int, float, Tensor]] = []  # (record number, step, sigma, mask)
+        self.entries: list[_Record] = []
         self._limit = limit
         self._stride = 1
         self._count = 0
 
-    def append(self, step: int, sigma: float, mask: Tensor) -> None:
-        if (
-            self.entries and self.entries[-1][1] == step
-        ):  # told twice of one step: the later prediction counts
-            self.entries[-1] = (self.entries[-1][0], step, sigma, mask)
+    def append(self, step: int, sigma: float, masks: Tensor, pictures: Tensor | None) -> None:
+        if self.entries and self.entries[-1].step == step:
+            # told twice of one step: the later prediction counts
+            self.entries[-1] = _Record(self.entries[-1].number, step, sigma, masks, pictures)
             return
-        if self.entries and self.entries[-1][0] % self._stride:
+        if self.entries and self.entries[-1].number % self._stride:
             self.entries.pop()  # it was kept as the latest only
-        self.entries.append((self._count, step, sigma, mask))
+        self.entries.append(_Record(self._count, step, sigma, masks, pictures))
         self._count += 1
-        capacity = max(2, self._limit // (mask.numel() * mask.element_size()))
-        while len(self.entries) > capacity:
+        capacity = self._limit // (masks.numel() * masks.element_size())
+        if pictures is not None:
+            capacity = min(capacity, PICTURES_LIMIT * self._limit // pictures.numel())
+        while len(self.entries) > max(2, capacity):
             self._stride *= 2
             latest = self.entries[-1]
             self.entries = [
-                entry for entry in self.entries if entry is latest or entry[0] % self._stride == 0
+                entry for entry in self.entries if entry is latest or entry.number % self._stride == 0
             ]

@@ -4,17 +4,22 @@ from comfy.model_patcher import ModelPatcher
 
 from ..errors import InteractError
 from ..guidance import Cast, GuidanceSettings, MaskHistory, guiding_masks
+from .live import MaskStream, OpenStream
 from .loading import check_references
 from .wrappers import ADAPTER_KEY, GUIDANCE_KEY, Guidance, MaskHandle
 
 
 def apply_guidance(
-    model: ModelPatcher, cast: Cast, settings: GuidanceSettings
+    model: ModelPatcher,
+    cast: Cast,
+    settings: GuidanceSettings,
+    open_stream: OpenStream = MaskStream,
 ) -> tuple[ModelPatcher, MaskHandle]:
     """A clone of `model` whose runs are guided for `cast`, and the handle that leads to their masks.
 
-    Raises InteractError if the model carries no adapter, cannot take references, or if fixed masks are asked
-    for and none were drawn.
+    open_stream: makes each run's live view, by default a silent one (see live.Origin). Raises InteractError
+    if the model carries no adapter, cannot take references, or if fixed masks are asked for and none were
+    drawn.
     """
     if ADAPTER_KEY not in model.model_options["transformer_options"]:
         raise InteractError(
@@ -25,7 +30,7 @@ def apply_guidance(
     guiding_masks(False, settings, None, cast.layouts)  # raises for "fixed" without layouts
     handle = MaskHandle()
     clone = model.clone()
-    clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(cast, settings, handle)
+    clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(cast, settings, handle, open_stream)
     return clone, handle
 
 

@@ -23,10 +23,15 @@ from ..guidance import (
     blend_weights,
     guiding_masks,
 )
+from ..guidance.history import in_stage_two
+from ..speech.from_core import SPEECH_KEY
+from ..speech.peaks import peaks_on_timeline
 from .attention import adapter_attention
 from .call import AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
 from .finite import FiniteProbe, describe_breakdown
 from .geometry import Geometry
+from .latent_colours import LatentColours
+from .live import MaskStream
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +67,19 @@ class InteractRun:
         model_patcher: ModelPatcher,
         sigmas: Tensor,
         references: Tensor | None,
+        stream: MaskStream,
     ) -> None:
-        """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] as the model sees them."""
+        """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] as the model sees them.
+
+        stream: told of every step; the caller ends it.
+        """
         self._binding = binding
         self._cast = cast
         self._settings = settings
         self._patcher = model_patcher
         self._references = references
+        self._stream = stream
+        self._colours = LatentColours(model_patcher.model.latent_format)
         self._memory = MaskMemory(cast.latent_frames, settings)
         config = binding.adapter.config
         if abs(config.fps - cast.fps) > FPS_TOLERANCE:
@@ -111,9 +122,12 @@ class InteractRun:
             raise InteractError(self._describe_breakdown())
         self._memory.commit()
 
-    def end_step(self) -> None:
-        """The sampler reports one step done."""
-        self._memory.record(self._step, self._sigma)
+    def end_step(self, predicted: Tensor | None = None) -> None:
+        """The sampler reports one step done; predicted: [B, C, T, H, W], the clean latent as it expects it."""
+        pictures = None if predicted is None else self._colours.pictures(predicted)
+        masks, pictures = self._memory.record(self._step, self._sigma, pictures)
+        steered = in_stage_two(self._step, self._clock.boundary_step)
+        self._stream.step(self._step, self._sigma, steered, masks, pictures)
         self._step += 1
 
     def finish(self) -> MaskHistory:
@@ -121,7 +135,11 @@ class InteractRun:
         if self._step == 0:  # a sampler without callbacks: keep what there is
             self._memory.record(0, self._sigma)
         return self._memory.history(
-            self._cast, self._clock.boundary_step, self._step or self._scheduled_steps
+            self._cast,
+            self._clock.boundary_step,
+            self._step or self._scheduled_steps,
+            self._stream.run,
+            _loudness(self._cast),
         )
 
     def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
@@ -288,3 +306,11 @@ class InteractRun:
             half_precision=self._patcher.model.get_dtype_inference() == torch.float16,
             patched=bool(self._patcher.patches),
         )
+
+
+def _loudness(cast: Cast) -> tuple[Tensor | None, ...]:
+    """MaskHistory.voices. Core's own audio encoder does not pass the sound on: None for its speech too."""
+    speeches = [(character.speech or {}).get(SPEECH_KEY) for character in cast.characters]
+    return tuple(
+        None if speech is None else peaks_on_timeline(speech, cast.frames, cast.fps) for speech in speeches
+    )

@@ -16,6 +16,7 @@ from ..guidance import Cast, GuidanceSettings, MaskHistory, MaskMemory
 from .call import AudioRole
 from .conditioning import Conditioning, with_role
 from .guidance import apply_guidance
+from .live import MaskStream, OpenStream
 
 
 class VoiceGuider(comfy.samplers.CFGGuider):
@@ -77,13 +78,15 @@ def sample(
     sampler: str,
     scheduler: str,
     denoise: float = 1.0,
+    open_stream: OpenStream = MaskStream,
 ) -> tuple[dict[str, Any], MaskHistory]:
     """Sample `latent` (a LATENT dict) guided for `cast`; returns the LATENT and the masks of the run.
 
     The same as core's KSampler on the guided model, bit for bit, when `audio_cfg` is None: one scale for text
-    and audio together, as in the paper. Raises InteractError as `apply_guidance` and the run do.
+    and audio together, as in the paper. open_stream: as `apply_guidance` takes it. Raises InteractError as
+    `apply_guidance` and the run do.
     """
-    guided, handle = apply_guidance(model, cast, settings)
+    guided, handle = apply_guidance(model, cast, settings, open_stream)
     image = comfy.sample.fix_empty_latent_channels(
         guided,
         latent["samples"],

@@ -11,6 +11,7 @@ from comfy.patcher_extension import WrapperExecutor
 from ..errors import InteractError
 from ..guidance import Cast, GuidanceSettings, MaskHistory
 from .limits import check_memory
+from .live import DONE, STOPPED, MaskStream, OpenStream
 from .run import InteractRun
 
 RUN_KEY = "interact_run"
@@ -37,6 +38,7 @@ class Guidance:
     cast: Cast
     settings: GuidanceSettings
     handle: MaskHandle
+    open_stream: OpenStream = MaskStream
 
 
 def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -54,18 +56,28 @@ def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, *
     if references is not None:
         references = guider.model_patcher.model.process_latent_in(references)
     sigmas = kwargs["sigmas"] if "sigmas" in kwargs else args[2]
+    stream = guidance.open_stream(guidance.cast, len(sigmas) - 1)
     run = InteractRun(
-        options[ADAPTER_KEY], guidance.cast, guidance.settings, guider.model_patcher, sigmas, references
+        options[ADAPTER_KEY],
+        guidance.cast,
+        guidance.settings,
+        guider.model_patcher,
+        sigmas,
+        references,
+        stream,
     )
     guidance.handle.history = None
     options[RUN_KEY] = run
+    how = STOPPED
     try:
         output = executor(noise, *args, **kwargs)
         guidance.handle.history = run.finish()
+        how = DONE
         return output
     finally:
         options.pop(RUN_KEY, None)
         run.release()
+        stream.end(how)
 
 
 def sampler_sample_wrapper(
@@ -77,13 +89,16 @@ def sampler_sample_wrapper(
     *args: Any,
     **kwargs: Any,
 ) -> Tensor:
-    """SAMPLER_SAMPLE: count steps by callbacks, the one thing that every sampler does once a step."""
+    """SAMPLER_SAMPLE: count steps by callbacks, the one thing that every sampler does once a step.
+
+    A sampler reports (step, clean latent as predicted, latent, total steps) (comfy/samplers.py, KSAMPLER).
+    """
     run: InteractRun | None = extra_args["model_options"]["transformer_options"].get(RUN_KEY)
     if run is None:
         return executor(guider, sigmas, extra_args, callback, *args, **kwargs)
 
     def counted(*reported: Any) -> Any:
-        run.end_step()
+        run.end_step(reported[1] if len(reported) > 1 else None)
         return callback(*reported) if callback is not None else None
 
     return executor(guider, sigmas, extra_args, counted, *args, **kwargs)

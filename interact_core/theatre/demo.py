@@ -70,19 +70,19 @@ def build_graph(players: Sequence[Player], seconds: float, seed: int) -> Graph:
 
 def play(server: ComfyServer, graph: Graph) -> Take:
     """Run the graph; raises PromptRejected, PromptFailed, ServerDied, TimeoutError."""
-    from ..preview.mask_file import read_history
+    from ..preview.manifest import read_history
 
     with _progress(server):
         outputs = server.run(graph, timeout=LIMIT)
     preview = id_of(graph, "InterActPreviewMasks")
     savers = [name for name, node in graph.items() if node["class_type"] == "SaveVideo"]
     saved = {_source(graph, name): _only_file(server, outputs, name) for name in savers}
-    (masks_file,) = outputs[preview]["interact_masks"]
+    (manifest,) = outputs[preview]["interact_masks"]
     return Take(
         video=saved[id_of(graph, "VAEDecode")],
         masks_video=saved[preview],
         contact_sheet=_only_file(server, outputs, id_of(graph, "SaveImage")),
-        history=read_history(server.path_of(masks_file)),
+        history=read_history(manifest, server.temp),
     )
 
 

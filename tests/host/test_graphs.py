@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.interact_core.preview.mask_file import read_history
+from interacthuman.interact_core.preview.manifest import read_history
 from interacthuman.interact_core.theatre.server import ComfyServer, PromptFailed
 from interacthuman.tests.nodes_support import ADAPTER, WAN, id_of, only, tiny_graph
 from PIL import Image
@@ -32,9 +32,14 @@ def graph(root: Path) -> Graph:
 
 
 def masks_of(server: ComfyServer, outputs: dict[str, Any], graph: Graph) -> Any:
-    """The MaskHistory that the preview node left in the temp folder."""
-    (file,) = outputs[id_of(graph, "InterActPreviewMasks")]["interact_masks"]
-    return read_history(server.path_of(file))
+    """The MaskHistory that the preview node tells of."""
+    return read_history(manifest_of(outputs, graph), server.temp)
+
+
+def manifest_of(outputs: dict[str, Any], graph: Graph) -> dict[str, Any]:
+    """What the viewer of the preview node is given."""
+    (manifest,) = outputs[id_of(graph, "InterActPreviewMasks")]["interact_masks"]
+    return manifest
 
 
 def frames_of(server: ComfyServer, outputs: dict[str, Any], save: str) -> list[bytes]:
@@ -73,18 +78,21 @@ def test_the_shipped_graph_gives_videos_masks_and_a_sheet(server: ComfyServer, g
     assert masks.names == ("Mira", "Tobi") and masks.masks.shape == (4, 2, 3, 3, 4)
     assert (masks.width, masks.height, masks.frames, masks.fps) == (64, 48, 9, 25.0)
     assert masks.total_steps == 4 and 0 <= masks.boundary_step < 4
-    (shown,) = outputs[id_of(graph, "InterActPreviewMasks")]["images"]
-    assert shown["type"] == "temp" and server.path_of(shown).is_file()
+    # No picture of ComfyUI's own, which would take the height of the viewer.
+    assert list(outputs[id_of(graph, "InterActPreviewMasks")]) == ["interact_masks"]
 
 
 def test_masks_are_served_to_viewers(server: ComfyServer, graph: Graph) -> None:
     only(graph, "InterActSampler")["seed"] = 2
     outputs = server.run(graph)
-    (file,) = outputs[id_of(graph, "InterActPreviewMasks")]["interact_masks"]
-    with urllib.request.urlopen(
-        f"{server.address}/view?{urllib.parse.urlencode(file)}", timeout=30
-    ) as answer:
-        assert answer.read() == server.path_of(file).read_bytes()
+    manifest = manifest_of(outputs, graph)
+    assert [step["index"] for step in manifest["steps"]] == [0, 1, 2, 3]
+    assert all(len(peaks) == 4 * 9 and max(peaks) > 0 for peaks in manifest["voices"])
+    names = [manifest["video"], *(step[kind] for step in manifest["steps"] for kind in ("masks", "frames"))]
+    for name in names:
+        place = urllib.parse.urlencode({"filename": name, "type": "temp"})
+        with urllib.request.urlopen(f"{server.address}/view?{place}", timeout=30) as answer:
+            assert answer.read() == (server.temp / name).read_bytes()
 
 
 def test_stock_loader_and_samplers_give_the_same_as_our_own(server: ComfyServer, graph: Graph) -> None:
@@ -180,8 +188,8 @@ def test_an_interrupt_leaves_the_next_run_as_if_it_had_never_been(server: ComfyS
     again = server.run(wanted)
     after = frames_of(server, again, "frames"), masks_of(server, again, wanted)
     assert before[0] == after[0] and torch.equal(before[1].masks, after[1].masks)
-    files = [outputs[id_of(wanted, "InterActPreviewMasks")]["interact_masks"] for outputs in (first, again)]
-    assert files[0] != files[1]  # it ran again, nothing came from the cache
+    runs = [manifest_of(outputs, wanted)["run"] for outputs in (first, again)]
+    assert runs[0] != runs[1]  # it ran again, nothing came from the cache
 
 
 def test_a_run_that_fails_leaves_the_next_one_clean(server: ComfyServer, graph: Graph) -> None:

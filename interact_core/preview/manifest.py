@@ -1,0 +1,108 @@
+"""What a viewer in the browser is told of a run: where its pictures are, and all that is said about them.
+
+The sampler tells it step by step while it runs (host/live.py), InterAct Preview Masks once more as a whole.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InteractError
+from ..guidance import Cast, MaskHistory
+from .atlas import decode_masks, encode_frames, encode_masks, encode_video, write_picture
+from .masks import frame_pictures
+
+FORMAT = 1  # of the manifest and of the events; another number where an old viewer could not read it
+
+
+def build_manifest(
+    history: MaskHistory, image: Tensor | None, folder: str | os.PathLike[str]
+) -> dict[str, Any]:
+    """Write the pictures of every recorded step into `folder` and tell of them, as plain JSON.
+
+    image: the decoded video [frames or 1, H, W, 3] in 0..1, or None. Pictures that a live run has written
+    already are found by their content and left. Raises InteractError for a video of another length, OSError.
+    """
+    video = frame_pictures(history, image)
+    pictures = history.frames_pictures
+    steps = [
+        step_record(
+            folder,
+            history.steps[row],
+            history.sigmas[row],
+            history.steered[row],
+            history.masks[row],
+            None if pictures is None else pictures[row],
+        )
+        for row in range(len(history.steps))
+    ]
+    voices = history.voices or (None,) * len(history.names)
+    return {
+        "format": FORMAT,
+        "run": history.run,
+        "scene": scene_record(history, tuple(history.masks.shape[2:]), history.total_steps),
+        "boundary_step": history.boundary_step,
+        "steps": steps,
+        "voices": [None if peaks is None else peaks.tolist() for peaks in voices],
+        "video": None if video is None else write_picture(encode_video(video), folder, ".jpg"),
+    }
+
+
+def scene_record(made: Cast | MaskHistory, grid: tuple[int, int, int], total_steps: int) -> dict[str, Any]:
+    """What holds for all steps of a run; `grid` is (T, h, w)."""
+    return {
+        "names": list(made.names),
+        "grid": list(grid),
+        "width": made.width,
+        "height": made.height,
+        "frames": made.frames,
+        "fps": float(made.fps),
+        "total_steps": total_steps,
+    }
+
+
+def step_record(
+    folder: str | os.PathLike[str],
+    index: int,
+    sigma: float,
+    steered: bool,
+    masks: Tensor | None,
+    pictures: Tensor | None,
+) -> dict[str, Any]:
+    """One step, its pictures written into `folder`: masks [N, T, h, w] in 0..1, pictures uint8 [T, h', w', 3]."""
+    return {
+        "index": index,
+        "sigma": float(sigma),
+        "steered": steered,
+        "masks": None if masks is None else write_picture(encode_masks(masks), folder, ".png"),
+        "frames": None if pictures is None else write_picture(encode_frames(pictures), folder, ".jpg"),
+    }
+
+
+def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> MaskHistory:
+    """The masks that a manifest tells of, exact to half of 1/255, without frames and voices.
+
+    Raises InteractError where a picture is gone or the manifest is none of ours.
+    """
+    try:
+        scene, steps = manifest["scene"], manifest["steps"]
+        grid, count = tuple(scene["grid"]), len(scene["names"])
+        masks = [decode_masks((Path(folder) / step["masks"]).read_bytes(), count, grid) for step in steps]
+        return MaskHistory(
+            masks=torch.stack(masks) if masks else torch.zeros(0, count, *grid, dtype=torch.float16),
+            steps=tuple(step["index"] for step in steps),
+            sigmas=tuple(step["sigma"] for step in steps),
+            boundary_step=manifest["boundary_step"],
+            total_steps=scene["total_steps"],
+            names=tuple(scene["names"]),
+            width=scene["width"],
+            height=scene["height"],
+            frames=scene["frames"],
+            fps=scene["fps"],
+            run=manifest["run"],
+        )
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise InteractError(f"These InterAct masks cannot be read ({error}): sample again.") from error
