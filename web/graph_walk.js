@@ -1,0 +1,118 @@
+// @ts-check
+/**
+ * From a viewer's node up to the node that samples for it, through reroutes, subgraphs and whatever else hands
+ * masks on. Works on LiteGraph's objects without importing them; execution ids are paths, as "5:1" for node 1
+ * inside the subgraph of node 5.
+ */
+
+/** @typedef {any} Graph LiteGraph's LGraph or Subgraph */
+/** @typedef {any} GraphNode LiteGraph's LGraphNode or SubgraphNode */
+/** @typedef {{node: GraphNode, path: GraphNode[]}} Place a node, and the subgraph nodes around it, outermost first */
+
+const SAMPLERS = new Set(["InterActSampler", "InterActMaskGuidance"]);
+const CARRIED = new Set(["INTERACT_MASKS", "INTERACT_MASK_HANDLE", "*"]);
+const SUBGRAPH_INPUT = -10; // the id that LiteGraph gives to the inner side of a subgraph's inputs
+const MUTED = 2;
+const BYPASSED = 4;
+const DEEPEST = 32; // subgraphs in subgraphs: a graph that contains itself must not hang the page
+
+/** @param {GraphNode} node */
+export const typeOf = (node) => node.comfyClass ?? node.type;
+
+/** All nodes of a graph and of its subgraphs, with the ways to them. @param {Graph} root @returns {Generator<Place>} */
+export function* places(root, /** @type {GraphNode[]} */ path = []) {
+  for (const node of root?.nodes ?? []) {
+    yield { node, path };
+    if (node.subgraph && path.length < DEEPEST) yield* places(node.subgraph, [...path, node]);
+  }
+}
+
+/** @param {Place} place */
+export function executionId({ node, path }) {
+  return [...path, node].map(({ id }) => id).join(":");
+}
+
+/**
+ * Execution ids of a node: several where its subgraph is used more than once.
+ * @param {Graph} root @param {GraphNode} node
+ */
+export function executionIds(root, node) {
+  return placesOf(root, node).map(executionId);
+}
+
+/** @param {Graph} root @param {GraphNode} node */
+function placesOf(root, node) {
+  return [...places(root)].filter((place) => place.node === node);
+}
+
+/**
+ * Execution ids of the nodes that sample for a viewer: the nearest upstream of its masks.
+ * @param {Graph} root @param {GraphNode} viewer
+ * @returns {string[]}
+ */
+export function samplersOf(root, viewer) {
+  return [...new Set(placesOf(root, viewer).flatMap(nearestSamplers))];
+}
+
+/** @param {Place} start */
+function nearestSamplers(start) {
+  const seen = new Set();
+  let front = [start];
+  while (front.length) {
+    /** @type {Place[]} */
+    const next = [];
+    for (const { node, path } of front)
+      for (const slot of slotsOf(node)) next.push(...origins(node, slot, path));
+    front = next.filter((place) => {
+      const id = executionId(place);
+      return !seen.has(id) && seen.add(id);
+    });
+    const found = front.filter(({ node }) => SAMPLERS.has(typeOf(node)) && node.mode !== BYPASSED);
+    if (found.length) return found.map(executionId);
+  }
+  return [];
+}
+
+/** The inputs of a node by which masks, or what leads to them, can come. @param {GraphNode} node */
+function slotsOf(node) {
+  /** @type {any[]} */
+  const inputs = node.inputs ?? [];
+  return inputs.flatMap((input, slot) => {
+    const types = String(input.type ?? "*").split(",");
+    return input.link != null && types.some((type) => CARRIED.has(type)) ? [slot] : [];
+  });
+}
+
+/** The nodes behind an input. @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]} */
+function origins(node, slot, path) {
+  const link = linkOf(node.graph, node.inputs?.[slot]?.link);
+  return link ? behind(node.graph, link, path) : [];
+}
+
+/** @param {Graph} graph @param {any} link @param {GraphNode[]} path @returns {Place[]} */
+function behind(graph, link, path) {
+  if (Number(link.origin_id) === SUBGRAPH_INPUT) {
+    const around = path.at(-1);
+    return around ? origins(around, link.origin_slot, path.slice(0, -1)) : [];
+  }
+  const node = graph.getNodeById(link.origin_id);
+  return node ? outputOf(node, link.origin_slot, path) : [];
+}
+
+/** What stands at an output of a node: the node, or one that it stands for. @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]} */
+function outputOf(node, slot, path) {
+  if (node.mode === MUTED || path.length > DEEPEST) return [];
+  if (node.subgraph && node.mode !== BYPASSED) {
+    const output = node.subgraph.outputs?.[slot];
+    const link = linkOf(node.subgraph, output?.linkIds?.[0]);
+    return link ? behind(node.subgraph, link, [...path, node]) : [];
+  }
+  const elsewhere = node.isVirtualNode ? node.resolveVirtualOutput?.(slot) : undefined; // set and get nodes
+  return elsewhere ? outputOf(elsewhere.node, elsewhere.slot, path) : [{ node, path }];
+}
+
+/** @param {Graph} graph @param {any} id */
+function linkOf(graph, id) {
+  if (id == null || !graph) return undefined;
+  return graph.getLink?.(id) ?? graph.links?.get?.(id) ?? graph.links?.[id];
+}

@@ -1,0 +1,131 @@
+// @ts-check
+import { PAUSE, PLAY, Popover, icon, make } from "./dom.js";
+
+/** @typedef {import("./types.js").Preferences} Preferences */
+/**
+ * @typedef {object} Actions
+ * @property {() => void} play
+ * @property {(change: Partial<Preferences>) => void} prefer
+ * @property {(what: "picture" | "video" | "sheet") => void} save
+ */
+
+const MODES = /** @type {const} */ ([
+  ["soft", "Soft", "As sure as the masks are, with a line at one half"],
+  ["outline", "Outline", "Only the line at one half"],
+  ["winner", "Winner", "Every place to the surest character"],
+]);
+
+const SHOWS = /** @type {const} */ ([
+  ["predicted", "What the step predicted"],
+  ["steering", "What steered the step"],
+  ["both", "Both, side by side"],
+  ["steps", "Two steps, side by side"],
+]);
+
+const SAVES = /** @type {const} */ ([
+  ["picture", "Picture of this view"],
+  ["video", "Video of this step"],
+  ["sheet", "Contact sheet of the run"],
+]);
+
+let group = 0; // radio buttons of one viewer belong together by name
+
+/** The quiet row at the bottom: play, how masks are drawn, and two sheets for the rest. */
+export class Controls {
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.play = make("button", {
+      type: "button",
+      className: "interact-button interact-play",
+      onclick: actions.play,
+    });
+    this.modes = MODES.map(([mode, label, title]) =>
+      make("button", {
+        type: "button",
+        className: "interact-button",
+        textContent: label,
+        title,
+        onclick: () => actions.prefer({ mode }),
+      }),
+    );
+    const name = `interact-show-${group++}`;
+    this.shows = SHOWS.map(([show]) =>
+      make("input", { type: "radio", name, onchange: () => actions.prefer({ show }) }),
+    );
+    this.opacity = make("input", {
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.05",
+      oninput: () => actions.prefer({ opacity: Number(this.opacity.value) }),
+    });
+    this.backdrop = this.#switch((backdrop) => actions.prefer({ backdrop }));
+    this.names = this.#switch((names) => actions.prefer({ names }));
+    this.view = new Popover(
+      "View",
+      make("p", { textContent: "Masks" }),
+      ...this.shows.map((input, at) => make("label", {}, input, SHOWS[at][1])),
+      make("hr"),
+      make("label", { className: "interact-wide" }, "Opacity", this.opacity),
+      make("label", {}, this.backdrop, "Frames behind the masks"),
+      make("label", {}, this.names, "Names on the picture"),
+    );
+    this.saves = SAVES.map(([what, label]) =>
+      make("button", {
+        type: "button",
+        className: "interact-button",
+        textContent: label,
+        onclick: () => {
+          this.save.toggle(false);
+          actions.save(what);
+        },
+      }),
+    );
+    this.save = new Popover("Save", ...this.saves);
+    this.element = make(
+      "div",
+      { className: "interact-controls" },
+      this.play,
+      make("div", { className: "interact-modes", role: "group", "aria-label": "Masks drawn as" }, ...this.modes),
+      make("span", { className: "interact-gap" }),
+      this.view.button,
+      this.save.button,
+    );
+    this.setPlaying(false);
+  }
+
+  /** @param {(on: boolean) => void} changed */
+  #switch(changed) {
+    const input = make("input", { type: "checkbox", onchange: () => changed(input.checked) });
+    return input;
+  }
+
+  /** @param {boolean} playing */
+  setPlaying(playing) {
+    this.play.replaceChildren(icon(playing ? PAUSE : PLAY));
+    this.play.setAttribute("aria-label", playing ? "Pause" : "Play");
+    this.play.title = playing ? "Pause (space)" : "Play (space)";
+  }
+
+  /** @param {Preferences} preferences @param {boolean} something whether there is anything to save */
+  update(preferences, something) {
+    this.modes.forEach((button, at) =>
+      button.setAttribute("aria-pressed", `${MODES[at][0] === preferences.mode}`),
+    );
+    this.shows.forEach((input, at) => (input.checked = SHOWS[at][0] === preferences.show));
+    this.opacity.value = `${preferences.opacity}`;
+    this.backdrop.checked = preferences.backdrop;
+    this.names.checked = preferences.names;
+    for (const button of [...this.saves, this.play]) button.disabled = !something;
+  }
+
+  get isOpen() {
+    return !this.view.sheet.hidden || !this.save.sheet.hidden;
+  }
+
+  /** Closes what is open. @param {EventTarget | null} [target] where somebody clicked */
+  leave(target = null) {
+    this.view.leave(target);
+    this.save.leave(target);
+  }
+}

@@ -1,0 +1,63 @@
+// @ts-check
+import { make } from "./dom.js";
+import { css, dashes } from "./palette.js";
+import { percent } from "./words.js";
+
+/** @typedef {import("./types.js").Colour} Colour */
+
+/** Everybody's name, colour and line; a click switches a character off, and under the pointer it says how sure the masks are. */
+export class Legend {
+  /** @type {{button: HTMLButtonElement, value: HTMLElement}[]} */
+  #chips = [];
+  #shown = "";
+
+  /** @param {(character: number, alone: boolean) => void} toggle */
+  constructor(toggle) {
+    this.toggle = toggle;
+    this.element = make("div", { className: "interact-legend", role: "group", "aria-label": "Characters" });
+  }
+
+  /** @param {string[]} names @param {Colour[]} colours @param {number[]} visible */
+  update(names, colours, visible) {
+    const key = JSON.stringify([names, visible]);
+    if (key === this.#shown) return;
+    this.#shown = key;
+    if (this.#chips.length !== names.length || this.#chips.some(({ button }, at) => button.name !== names[at])) {
+      this.#chips = names.map((name, number) => this.#chip(name, number, colours[number]));
+      this.element.replaceChildren(...this.#chips.map(({ button }) => button));
+    }
+    this.#chips.forEach(({ button }, number) =>
+      button.setAttribute("aria-pressed", `${visible.includes(number)}`),
+    );
+  }
+
+  /** @param {string} name @param {number} number @param {Colour} colour */
+  #chip(name, number, colour) {
+    const swatch = make("span", { className: "interact-swatch", "aria-hidden": "true" });
+    swatch.style.setProperty("--mark", css(colour));
+    swatch.dataset.line = `${dashes(number).length}`;
+    const value = make("span", { className: "interact-value" });
+    const button = make(
+      "button",
+      {
+        type: "button",
+        className: "interact-chip",
+        name,
+        title: `Show or hide ${name}. With Shift: ${name} alone.`,
+        onclick: (/** @type {MouseEvent} */ event) => this.toggle(number, event.shiftKey),
+      },
+      swatch,
+      make("span", { className: "interact-name", textContent: name }),
+      value,
+    );
+    return { button, value };
+  }
+
+  /** How sure every mask is under the pointer, 0..255, or null. @param {number[] | null} values */
+  read(values) {
+    this.#chips.forEach(({ value }, number) => {
+      const words = values ? percent(Math.round((100 * values[number]) / 255) / 100) : "";
+      if (value.textContent !== words) value.textContent = words;
+    });
+  }
+}

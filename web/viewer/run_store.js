@@ -1,0 +1,248 @@
+// @ts-check
+import { isScene } from "./atlas.js";
+import { Gone, Unreachable } from "./pictures.js";
+import { areas, changes, settledAt } from "./series.js";
+
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Step} Step */
+/** @typedef {import("./types.js").StepEvent} StepEvent */
+/** @typedef {import("./types.js").EndEvent} EndEvent */
+/** @typedef {import("./types.js").Manifest} Manifest */
+/** @typedef {import("./pictures.js").Pictures} Pictures */
+
+/** The format of events and manifests that this page can read. */
+export const FORMAT = 1;
+const PATIENCE = 3000; // milliseconds until a server that did not answer is asked again
+
+/** @param {any} message an event or a manifest, from whatever version of the pack */
+export function isReadable(message) {
+  return message?.format === FORMAT && typeof message.run === "string" && isScene(message.scene);
+}
+
+/**
+ * All that is known of one sampling run: what events told live, and what the preview node told at its end.
+ * Any number of viewers look at one store.
+ */
+export class RunStore {
+  /** @type {Map<number, Step>} */
+  steps = new Map();
+  /** Numbers of the recorded steps, rising. @type {number[]} */
+  order = [];
+  /** First step that masks steered, -1 for none so far. */
+  boundary = -1;
+  /** @type {(number[] | null)[]} */
+  voices = [];
+  /** @type {string | null} */
+  video = null;
+  /** @type {"sampling" | "done" | "stopped"} */
+  state = "done";
+  /** Why pictures are missing. @type {null | "gone" | "unreachable"} */
+  trouble = null;
+  /** @type {Map<number, Float32Array>} by step, a number per character */
+  areas = new Map();
+  /** @type {Map<number, Float32Array>} */
+  changes = new Map();
+
+  /** @type {Set<() => void>} */
+  #listeners = new Set();
+  /** Steps whose picture is there but is not of this run's masks. @type {Set<number>} */
+  #unreadable = new Set();
+  #filling = false;
+
+  /**
+   * @param {string} run @param {Scene} scene @param {Pictures} pictures
+   * @param {{workflow?: string, source?: string}} [origin] unknown for a run that was not seen live
+   */
+  constructor(run, scene, pictures, origin = {}) {
+    this.run = run;
+    this.scene = scene;
+    this.pictures = pictures;
+    this.workflow = origin.workflow;
+    this.source = origin.source;
+  }
+
+  /** Steps of the sampler; of a run that knows of more than it was to have, those. */
+  get total() {
+    return Math.max(this.scene.total_steps, (this.order.at(-1) ?? -1) + 1);
+  }
+
+  /** @returns {number | undefined} the last step that there is */
+  get latest() {
+    return this.order.at(-1);
+  }
+
+  /** The recorded step before this one. @param {number} index @returns {number | undefined} */
+  before(index) {
+    return this.order[this.order.indexOf(index) - 1];
+  }
+
+  /** The recorded step nearest to a number. @param {number} index */
+  nearest(index) {
+    const nearer = (/** @type {number} */ one, /** @type {number} */ other) =>
+      Math.abs(other - index) < Math.abs(one - index) ? other : one;
+    return this.order.length ? this.order.reduce(nearer) : undefined;
+  }
+
+  /** @param {number[]} characters that count */
+  settled(characters) {
+    return this.state === "sampling" ? null : settledAt(this.order, this.changes, characters);
+  }
+
+  // ---------------------------------------------------------------------------------------- what comes in
+
+  /** @param {StepEvent} event */
+  takeStep(event) {
+    this.#add(event.step);
+    if (event.step.steered && this.boundary < 0) this.boundary = event.step.index;
+    this.state = "sampling";
+    this.#renewed();
+  }
+
+  /** @param {EndEvent} event */
+  takeEnd(event) {
+    this.state = event.how === "stopped" ? "stopped" : "done";
+    this.#tell();
+  }
+
+  /** @param {Manifest} manifest */
+  takeManifest(manifest) {
+    this.scene = manifest.scene;
+    for (const step of manifest.steps ?? []) this.#add(step);
+    this.boundary = manifest.boundary_step ?? this.boundary;
+    this.voices = manifest.voices ?? [];
+    this.video = manifest.video ?? null;
+    if (this.state === "sampling") this.state = "done";
+    this.#renewed();
+  }
+
+  /** @param {Step} step */
+  #add(step) {
+    const known = this.steps.get(step.index);
+    if (known?.masks !== step.masks) {
+      this.areas.delete(step.index);
+      this.changes.delete(step.index);
+    }
+    this.steps.set(step.index, step);
+    if (!known) this.order = [...this.steps.keys()].sort((one, other) => one - other);
+  }
+
+  #renewed() {
+    this.#unreadable.clear();
+    this.trouble = null;
+    this.#tell();
+    if (this.#listeners.size) void this.#fill();
+  }
+
+  // ----------------------------------------------------------------------------------------- what is asked
+
+  /** Calls back after every change, until the returned function is called. @param {() => void} listener */
+  listen(listener) {
+    this.#listeners.add(listener);
+    void this.#fill();
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Masks of a step [N, T, h, w], if they are decoded already. @param {number | undefined} index */
+  masksAtHand(index) {
+    return index === undefined ? undefined : this.pictures.masksAtHand(this.steps.get(index)?.masks);
+  }
+
+  /** Whether it is known that a step has no masks to show. @param {number} index */
+  isMissing(index) {
+    return !this.steps.get(index)?.masks || this.#unreadable.has(index);
+  }
+
+  /** Masks of a step; undefined where they cannot be had. @param {number} index */
+  async masks(index) {
+    const name = this.steps.get(index)?.masks;
+    if (!name || this.isMissing(index)) return undefined;
+    try {
+      const masks = await this.pictures.masks(name, this.scene);
+      this.#measure(index, masks);
+      return masks;
+    } catch (error) {
+      if (!this.#note(error)) this.#unreadable.add(index);
+      this.#tell();
+      return undefined;
+    }
+  }
+
+  /** The picture of the frames of a step: the decoded video where there is one. @param {number} index */
+  backdropName(index) {
+    return this.video ?? this.steps.get(index)?.frames ?? null;
+  }
+
+  /** @param {number | undefined} index */
+  backdropAtHand(index) {
+    return index === undefined ? undefined : this.pictures.backdropAtHand(this.backdropName(index));
+  }
+
+  /** Undefined where there is none to be had. @param {number} index */
+  async backdrop(index) {
+    const name = this.backdropName(index);
+    if (!name || this.trouble) return undefined;
+    try {
+      return await this.pictures.backdrop(name, this.scene);
+    } catch (error) {
+      if (this.#note(error)) this.#tell();
+      return undefined;
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------ inside
+
+  /** Loads every step once, in order, so that areas and changes are known for all of the run. */
+  async #fill() {
+    if (this.#filling) return;
+    this.#filling = true;
+    try {
+      for (;;) {
+        const next = this.order.find((index) => !this.areas.has(index) && !this.isMissing(index));
+        if (next === undefined || this.trouble || !this.#listeners.size) return;
+        await this.masks(next);
+        await new Promise((done) => setTimeout(done)); // let the page breathe between two pictures
+      }
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  /** @param {number} index @param {Uint8Array} masks */
+  #measure(index, masks) {
+    const characters = this.scene.names.length;
+    const fresh = !this.areas.has(index);
+    if (fresh) this.areas.set(index, areas(masks, characters));
+    const place = this.order.indexOf(index);
+    const neighbours = [
+      [this.order[place - 1], index],
+      [index, this.order[place + 1]],
+    ];
+    for (const [before, after] of neighbours) {
+      if (before === undefined || after === undefined || this.changes.has(after)) continue;
+      const one = before === index ? masks : this.masksAtHand(before);
+      const other = after === index ? masks : this.masksAtHand(after);
+      if (one && other) this.changes.set(after, changes(one, other, characters));
+    }
+    if (fresh) this.#tell();
+  }
+
+  /** Remembers what is wrong with the server; false where it is the picture. @param {unknown} error */
+  #note(error) {
+    if (error instanceof Gone) this.trouble = "gone";
+    else if (error instanceof Unreachable) this.#tryAgain();
+    else return false;
+    return true;
+  }
+
+  #tryAgain() {
+    if (this.trouble) return;
+    this.trouble = "unreachable";
+    setTimeout(() => {
+      if (this.trouble === "unreachable") this.#renewed();
+    }, PATIENCE);
+  }
+
+  #tell() {
+    for (const listener of this.#listeners) listener();
+  }
+}

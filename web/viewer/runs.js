@@ -1,0 +1,86 @@
+// @ts-check
+import { RunStore, isReadable } from "./run_store.js";
+
+/** @typedef {import("./types.js").StepEvent} StepEvent */
+/** @typedef {import("./types.js").EndEvent} EndEvent */
+/** @typedef {import("./types.js").Manifest} Manifest */
+/** @typedef {import("./pictures.js").Pictures} Pictures */
+
+/** So many runs are remembered; their pictures share one limit of memory. */
+const MOST = 12;
+
+/** The runs that this page has heard of, also those of workflows in tabs that are not open now. */
+export class Runs {
+  /** In the order in which they began. @type {Map<string, RunStore>} */
+  #stores = new Map();
+
+  /** @param {Pictures} pictures */
+  constructor(pictures) {
+    this.pictures = pictures;
+  }
+
+  /** @param {StepEvent} event @returns {RunStore | undefined} undefined where it cannot be read */
+  takeStep(event) {
+    if (!isReadable(event) || !Number.isInteger(event.step?.index)) return undefined;
+    let store = this.#stores.get(event.run);
+    if (!store) {
+      this.#endOthers(event);
+      store = this.#add(new RunStore(event.run, event.scene, this.pictures, event));
+    }
+    store.workflow = event.workflow;
+    store.source = event.source;
+    store.takeStep(event);
+    return store;
+  }
+
+  /** @param {EndEvent} event */
+  takeEnd(event) {
+    const store = this.#stores.get(event?.run);
+    store?.takeEnd(event);
+    return store;
+  }
+
+  /** @param {Manifest} manifest @returns {RunStore | undefined} undefined where it cannot be read */
+  takeManifest(manifest) {
+    if (!isReadable(manifest)) return undefined;
+    const known = this.#stores.get(manifest.run);
+    const store = known ?? this.#add(new RunStore(manifest.run, manifest.scene, this.pictures));
+    store.takeManifest(manifest);
+    return store;
+  }
+
+  /** @param {string | undefined} run */
+  get(run) {
+    return run === undefined ? undefined : this.#stores.get(run);
+  }
+
+  /** The last run that a node of a workflow began. @param {string} workflow @param {string[]} sources */
+  latest(workflow, sources) {
+    return [...this.#stores.values()]
+      .reverse()
+      .find((store) => store.workflow === workflow && sources.includes(store.source ?? ""));
+  }
+
+  /** Whether `one` began after `other`. @param {RunStore} one @param {RunStore} other */
+  isLater(one, other) {
+    const order = [...this.#stores.keys()];
+    return order.indexOf(one.run) > order.indexOf(other.run);
+  }
+
+  /** A run whose end was never told is over when its node begins another one. @param {StepEvent} event */
+  #endOthers(event) {
+    for (const store of this.#stores.values())
+      if (store.workflow === event.workflow && store.source === event.source && store.state === "sampling")
+        store.takeEnd({ ...event, run: store.run, how: "stopped" });
+  }
+
+  /** @param {RunStore} store */
+  #add(store) {
+    this.#stores.set(store.run, store);
+    for (const run of this.#stores.keys()) {
+      if (this.#stores.size <= MOST) break;
+      this.#stores.delete(run);
+    }
+    return store;
+  }
+}

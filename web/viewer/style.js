@@ -1,0 +1,165 @@
+// @ts-check
+const MARK = "interact-viewer-style";
+
+/** Puts the viewer's style into a page, once. @param {Document} page */
+export function useStyle(page) {
+  if (page.getElementById(MARK)) return;
+  const style = page.createElement("style");
+  style.id = MARK;
+  style.textContent = STYLE;
+  page.head.append(style);
+}
+
+// Colours are those of ComfyUI's theme, with dark ones where there is no ComfyUI. Heights are fixed but for the
+// picture's, so that nothing moves while a run goes on.
+const STYLE = `
+.interact-viewer {
+  --ink: var(--input-text, #ddd);
+  --line: color-mix(in srgb, var(--ink) 14%, transparent);
+  --soft: color-mix(in srgb, var(--ink) 7%, transparent);
+  --faint: color-mix(in srgb, var(--ink) 62%, transparent);
+  --accent: #56b4e9;
+  container-type: inline-size;
+  position: relative;
+  display: flex;
+  flex-direction: column;
+  gap: 8px;
+  box-sizing: border-box;
+  width: 100%;
+  height: 100%;
+  min-width: 0;
+  min-height: 440px;
+  padding: 10px;
+  overflow: hidden;
+  border: 1px solid var(--line);
+  border-radius: 10px;
+  background: var(--comfy-menu-bg, #1b1b1d);
+  color: var(--ink);
+  font: 12px/1.35 Inter, system-ui, sans-serif;
+  text-align: left;
+  user-select: none;
+}
+.interact-viewer *, .interact-viewer *::before { box-sizing: border-box; }
+.interact-viewer [hidden] { display: none !important; }
+.interact-viewer:focus { outline: none; }
+.interact-viewer:focus-visible { border-color: color-mix(in srgb, var(--accent) 70%, transparent); }
+.interact-viewer button {
+  margin: 0; border: 0; background: none; color: inherit; font: inherit; cursor: pointer;
+}
+.interact-viewer button:disabled { opacity: 0.4; cursor: default; }
+.interact-viewer :is(button, input, .interact-lane):focus-visible {
+  outline: 2px solid var(--accent); outline-offset: 1px;
+}
+
+.interact-head { flex: none; display: flex; align-items: center; gap: 8px; height: 18px; }
+.interact-status {
+  flex: 1; min-width: 0; overflow: hidden; white-space: nowrap; text-overflow: ellipsis;
+  font-variant-numeric: tabular-nums;
+}
+.interact-status[data-tone="live"]::before, .interact-status[data-tone="alert"]::before,
+.interact-status[data-busy]:not([data-busy=""])::before {
+  content: ""; display: inline-block; width: 7px; height: 7px; margin: 0 7px 1px 1px; border-radius: 50%;
+  background: var(--accent);
+}
+.interact-status[data-tone="live"]::before { animation: interact-breathe 1.8s ease-in-out infinite; }
+.interact-status[data-tone="alert"]::before { background: #d55e00; }
+.interact-status[data-busy]:not([data-busy=""])::before { background: #d0342c; }
+.interact-status[data-busy]:not([data-busy=""])::after {
+  content: "  ·  " attr(data-busy); white-space: pre; color: var(--faint);
+}
+@keyframes interact-breathe { 50% { opacity: 0.25; } }
+@media (prefers-reduced-motion: reduce) { .interact-status::before { animation: none !important; } }
+.interact-time { flex: none; color: var(--faint); font-variant-numeric: tabular-nums; }
+.interact-viewer .interact-live {
+  flex: none; padding: 0 8px; border-radius: 9px; line-height: 18px;
+  background: color-mix(in srgb, var(--accent) 22%, transparent);
+}
+.interact-news { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+
+.interact-stage {
+  flex: 1 1 0; position: relative; min-height: 120px; overflow: hidden; border-radius: 6px; background: #141416;
+}
+.interact-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: crosshair; }
+.interact-words {
+  position: absolute; inset: 0; display: flex; flex-direction: column; gap: 4px; align-items: center;
+  justify-content: center; padding: 16px; text-align: center; color: #e6e6e6; pointer-events: none;
+  text-shadow: 0 1px 3px #000;
+}
+.interact-words small { color: #9a9aa0; font-size: 11px; }
+
+.interact-legend {
+  flex: none; display: flex; flex-wrap: wrap; gap: 4px; min-height: 24px; max-height: 52px; overflow-y: auto;
+  scrollbar-width: thin;
+}
+.interact-viewer .interact-chip {
+  display: flex; align-items: center; gap: 6px; max-width: 100%; height: 24px; padding: 0 8px; border-radius: 12px;
+  background: var(--soft);
+}
+.interact-chip:hover { background: var(--line) !important; }
+.interact-swatch { flex: none; width: 10px; height: 10px; border-radius: 3px; background: var(--mark); }
+.interact-name { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
+.interact-value { color: var(--faint); font-variant-numeric: tabular-nums; }
+.interact-value:empty { display: none; }
+.interact-chip[aria-pressed="false"] { color: var(--faint); background: none !important; }
+.interact-chip[aria-pressed="false"] .interact-swatch { background: none; box-shadow: inset 0 0 0 1.5px var(--mark); }
+.interact-chip[aria-pressed="false"] .interact-name { text-decoration: line-through; }
+
+.interact-lane {
+  flex: none; position: relative; overflow: hidden; border-radius: 6px; background: var(--soft); color: var(--ink);
+  cursor: ew-resize; touch-action: none;
+}
+.interact-strip { height: 68px; }
+.interact-waves { height: 48px; }
+.interact-lane canvas { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
+.interact-cursor {
+  position: absolute; top: 0; bottom: 0; left: 0; pointer-events: none;
+  background: color-mix(in srgb, var(--ink) 16%, transparent);
+}
+.interact-strip .interact-cursor { width: 1px; background: var(--ink); }
+.interact-strip .interact-cursor::after {
+  content: ""; position: absolute; left: -3px; bottom: 0; width: 7px; height: 7px; border-radius: 50%;
+  background: var(--ink);
+}
+.interact-strip .interact-second { opacity: 0.55; }
+.interact-waves .interact-cursor { border: solid var(--faint); border-width: 0 1px; }
+.interact-reading {
+  position: absolute; top: 2px; right: 4px; max-width: calc(100% - 8px); padding: 0 6px; overflow: hidden;
+  border-radius: 4px; background: color-mix(in srgb, var(--comfy-menu-bg, #1b1b1d) 88%, transparent);
+  font-size: 11px; line-height: 16px; white-space: nowrap; text-overflow: ellipsis; pointer-events: none;
+  font-variant-numeric: tabular-nums;
+}
+.interact-reading:empty { display: none; }
+
+.interact-controls { flex: none; display: flex; align-items: center; gap: 6px; min-height: 26px; }
+.interact-gap { flex: 1; }
+.interact-viewer .interact-button { height: 26px; padding: 0 10px; border-radius: 6px; }
+.interact-viewer .interact-button:hover:not(:disabled) { background: var(--soft); }
+.interact-viewer .interact-button[aria-expanded="true"] { background: var(--line); }
+.interact-viewer .interact-play { display: grid; place-items: center; width: 32px; padding: 0; background: var(--soft); }
+.interact-play svg { width: 14px; height: 14px; fill: currentColor; }
+.interact-modes { display: flex; padding: 2px; border-radius: 7px; background: var(--soft); }
+.interact-viewer .interact-modes .interact-button { height: 22px; padding: 0 9px; border-radius: 5px; color: var(--faint); }
+.interact-viewer .interact-modes .interact-button[aria-pressed="true"] { background: var(--line); color: var(--ink); }
+
+.interact-sheet {
+  position: absolute; right: 10px; bottom: 44px; z-index: 1; display: flex; flex-direction: column; gap: 2px;
+  min-width: 200px; max-width: calc(100% - 20px); max-height: calc(100% - 60px); padding: 8px; overflow-y: auto;
+  border: 1px solid var(--line); border-radius: 8px; background: var(--comfy-menu-bg, #1b1b1d);
+  box-shadow: 0 6px 24px rgb(0 0 0 / 0.45);
+}
+.interact-sheet p { margin: 0; padding: 0 6px 2px; color: var(--faint); font-size: 11px; }
+.interact-sheet hr { width: 100%; margin: 6px 0; border: 0; border-top: 1px solid var(--line); }
+.interact-sheet label {
+  display: flex; align-items: center; gap: 8px; min-height: 24px; padding: 0 6px; border-radius: 5px; cursor: pointer;
+}
+.interact-sheet label:hover { background: var(--soft); }
+.interact-sheet input { margin: 0; accent-color: var(--accent); }
+.interact-sheet input[type="range"] { flex: 1; min-width: 80px; }
+.interact-viewer .interact-sheet .interact-button { padding: 0 6px; text-align: left; }
+
+@container (max-width: 359px) {
+  .interact-controls { gap: 2px; }
+  .interact-viewer .interact-controls > .interact-button:not(.interact-play) { padding: 0 7px; }
+  .interact-viewer .interact-modes .interact-button { padding: 0 6px; }
+}
+`;

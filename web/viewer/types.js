@@ -1,0 +1,60 @@
+// @ts-check
+/**
+ * The shapes that travel from ComfyUI to this page; written down for the editor, nothing runs here.
+ *
+ * @typedef {object} Scene What does not change during a run.
+ * @property {string[]} names of the characters, in the order of their masks
+ * @property {[number, number, number]} grid latent frames, rows and columns of a mask
+ * @property {number} width of the video in pixels
+ * @property {number} height
+ * @property {number} frames of the video, 4n + 1
+ * @property {number} fps
+ * @property {number} total_steps that the sampler takes
+ *
+ * @typedef {object} Step One denoising step.
+ * @property {number} index counted from 0
+ * @property {number} sigma how much noise was left
+ * @property {boolean} steered whether masks steered the voices in this step
+ * @property {string | null} masks file name of the picture of masks
+ * @property {string | null} frames file name of the picture of the running prediction
+ *
+ * @typedef {object} StepEvent `interact.step`: a step is finished.
+ * @property {number} format
+ * @property {string} run
+ * @property {string} workflow id of the graph that was queued, or ""
+ * @property {string} source execution id of the node that samples, "31" or "5:1"
+ * @property {string} prompt
+ * @property {Scene} scene
+ * @property {Step} step
+ *
+ * @typedef {object} EndEvent `interact.end`: the run is over.
+ * @property {number} format
+ * @property {string} run
+ * @property {string} workflow
+ * @property {string} source
+ * @property {string} prompt
+ * @property {"done" | "stopped"} how
+ *
+ * @typedef {object} Manifest What the preview node shows when it has run: the whole run.
+ * @property {number} format
+ * @property {string} run
+ * @property {Scene} scene
+ * @property {number} boundary_step first step that masks steered, -1 for none
+ * @property {Step[]} steps
+ * @property {(number[] | null)[]} [voices] peaks 0..255, four per video frame, null for who is silent
+ * @property {string | null} [video] file name of the picture of the decoded frames
+ *
+ * @typedef {[number, number, number]} Colour red, green and blue, 0..255
+ *
+ * @typedef {"soft" | "outline" | "winner"} Mode how masks are drawn
+ * @typedef {"predicted" | "steering" | "both" | "steps"} Show which masks are drawn
+ *
+ * @typedef {object} Preferences What a viewer remembers in its node.
+ * @property {Mode} mode
+ * @property {Show} show
+ * @property {number} opacity 0..1
+ * @property {boolean} backdrop
+ * @property {boolean} names
+ * @property {string[]} hidden names of characters that are switched off
+ */
+export {};

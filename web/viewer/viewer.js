@@ -1,0 +1,372 @@
+// @ts-check
+import { videoFramesOf } from "./atlas.js";
+import { Controls } from "./controls.js";
+import { make } from "./dom.js";
+import { keyAction } from "./keys.js";
+import { Legend } from "./legend.js";
+import { Painter } from "./painter.js";
+import { characterColours } from "./palette.js";
+import { panesOf } from "./panes.js";
+import { savePicture, saveSheet, saveVideo } from "./save.js";
+import { Stage } from "./stage.js";
+import { Strip } from "./strip.js";
+import { useStyle } from "./style.js";
+import { Waves } from "./waves.js";
+import { WORDS, noMasks, seconds, status } from "./words.js";
+
+/** @typedef {import("./types.js").Colour} Colour */
+/** @typedef {import("./types.js").Preferences} Preferences */
+/** @typedef {import("./run_store.js").RunStore} RunStore */
+/** @typedef {import("./painter.js").View} View */
+
+/** @type {Preferences} */
+const DEFAULTS = { mode: "soft", show: "predicted", opacity: 0.55, backdrop: true, names: true, hidden: [] };
+
+/** The masks of a run: a picture to scrub through, the run as a strip, and who speaks when. No ComfyUI in it. */
+export class MaskViewer {
+  /** @type {RunStore | undefined} */
+  run;
+  /** @type {number | undefined} the denoising step that is shown */
+  step;
+  /** The latent frame that is shown. */
+  frame = 0;
+  /** The other one of two steps. @type {number | undefined} */
+  pinned;
+  /** Whether the newest step is shown as it comes. */
+  following = true;
+  playing = false;
+
+  /** @type {Preferences} */
+  preferences = { ...DEFAULTS };
+  /** @type {Colour[]} */
+  #colours = [];
+  /** Masks that are on the stage: kept whatever the memory's limit. @type {Map<string, Uint8Array>} */
+  #held = new Map();
+  /** Pictures that are being fetched for this viewer. @type {Set<string>} */
+  #awaited = new Set();
+  /** @type {import("./pictures.js").Backdrop | undefined} */
+  #backdrop;
+  /** @type {string | null} instead of a run */
+  #notice = null;
+  #announced = "";
+  #request = 0;
+  #leave = () => {};
+
+  /** @param {{remember?: (preferences: Preferences) => void}} [host] */
+  constructor({ remember = () => {} } = {}) {
+    useStyle(document);
+    this.remember = remember;
+    this.painter = new Painter();
+    this.status = make("span", { className: "interact-status" });
+    this.time = make("span", { className: "interact-time" });
+    this.live = make("button", {
+      type: "button",
+      className: "interact-live",
+      textContent: "Live",
+      title: "Show each step as it comes",
+      onclick: () => this.follow(),
+    });
+    this.news = make("div", { className: "interact-news", role: "status" });
+    this.legend = new Legend((character, alone) => this.#toggle(character, alone));
+    this.stage = new Stage(this.painter, (values) => this.legend.read(values));
+    this.strip = new Strip((step, pinned) => (pinned ? this.pin(step) : this.goTo({ step })));
+    this.waves = new Waves((frame) => this.goTo({ frame }));
+    this.controls = new Controls({
+      play: () => this.play(!this.playing),
+      prefer: (change) => this.prefer(change),
+      save: (what) => void this.save(what),
+    });
+    this.element = make(
+      "div",
+      { className: "interact-viewer", tabIndex: 0, role: "group", "aria-label": "InterAct masks" },
+      make("div", { className: "interact-head" }, this.status, this.live, this.time),
+      this.stage.element,
+      this.legend.element,
+      this.strip.element,
+      this.waves.element,
+      this.controls.element,
+      this.controls.view.sheet,
+      this.controls.save.sheet,
+      this.news,
+    );
+    this.element.dataset.captureWheel = "true"; // else ComfyUI zooms while one scrolls a list in here
+    this.element.dataset.testid = "interact-viewer";
+    this.#listen();
+    this.requestDraw();
+  }
+
+  #listen() {
+    this.element.addEventListener("keydown", (event) => keyAction(this, event));
+    this.element.addEventListener("pointerdown", (event) => {
+      this.controls.leave(event.target);
+      const control = event.target instanceof Element && event.target.closest("button, input, label, [tabindex]");
+      if (!control || control === this.element) this.element.focus({ preventScroll: true });
+    });
+    this.element.addEventListener("pointerenter", () => this.#refresh()); // the theme may have changed
+    this.resizing = new ResizeObserver(() => this.#refresh());
+    this.resizing.observe(this.element);
+  }
+
+  #refresh() {
+    this.strip.invalidate();
+    this.waves.invalidate();
+    this.requestDraw();
+  }
+
+  destroy() {
+    this.play(false);
+    this.#leave();
+    this.resizing?.disconnect();
+    cancelAnimationFrame(this.#request);
+    this.#held.clear();
+  }
+
+  // -------------------------------------------------------------------------------------- what is shown
+
+  /** Numbers of the characters that are switched on. */
+  get visible() {
+    const names = this.run?.scene.names ?? [];
+    return names.flatMap((name, number) => (this.preferences.hidden.includes(name) ? [] : [number]));
+  }
+
+  get colours() {
+    return this.#colours;
+  }
+
+  /** Shows a run from its newest step on. @param {RunStore} run */
+  show(run) {
+    if (run === this.run) return;
+    this.#leave();
+    this.run = run;
+    this.#notice = null;
+    this.#held.clear();
+    this.#awaited.clear();
+    this.#backdrop = undefined;
+    this.#colours = characterColours(run.scene.names.length);
+    this.following = true;
+    this.step = this.pinned = undefined;
+    this.frame = Math.min(this.frame, run.scene.grid[0] - 1);
+    this.#leave = run.listen(() => this.#changed());
+    this.#changed();
+  }
+
+  /** Says why there is nothing, as long as there is no run. @param {keyof typeof WORDS} what */
+  say(what) {
+    this.#notice = WORDS[what];
+    this.requestDraw();
+  }
+
+  #changed() {
+    const { run } = this;
+    if (!run) return;
+    if (this.following || this.step === undefined) this.step = run.latest;
+    if (this.preferences.show === "steps") this.#choosePinned();
+    this.requestDraw();
+  }
+
+  /** @param {{step?: number, frame?: number}} place the step nearest to that number */
+  goTo({ step, frame }) {
+    const { run } = this;
+    if (!run) return;
+    if (step !== undefined) {
+      this.step = run.nearest(step);
+      this.following = this.step === run.latest;
+    }
+    if (frame !== undefined) this.frame = Math.min(Math.max(frame, 0), run.scene.grid[0] - 1);
+    this.requestDraw();
+  }
+
+  /** Goes so many recorded steps on. @param {number} count @param {boolean} [pinned] the other one of two */
+  stride(count, pinned = false) {
+    const { run } = this;
+    if (!run?.order.length) return;
+    const place = run.order.indexOf((pinned ? this.pinned : this.step) ?? run.order[0]) + count;
+    const step = run.order[Math.min(Math.max(place, 0), run.order.length - 1)];
+    if (pinned) this.pin(step);
+    else this.goTo({ step });
+  }
+
+  /** @param {number} step the other one of two steps */
+  pin(step) {
+    this.pinned = this.run?.nearest(step);
+    this.requestDraw();
+  }
+
+  #choosePinned() {
+    const { run } = this;
+    if (this.pinned === undefined && run?.order.length) this.pinned = run.order[0];
+  }
+
+  follow() {
+    if (this.run?.latest !== undefined) this.goTo({ step: this.run.latest });
+  }
+
+  /** @param {Partial<Preferences>} change */
+  prefer(change) {
+    this.preferences = { ...this.preferences, ...change };
+    if (this.preferences.show === "steps") this.#choosePinned();
+    else this.pinned = undefined;
+    this.remember(this.preferences);
+    this.requestDraw();
+  }
+
+  /** Takes over what a saved workflow remembers. @param {any} preferences */
+  recall(preferences) {
+    for (const [key, value] of Object.entries(DEFAULTS)) {
+      const saved = preferences?.[key];
+      if (typeof saved === typeof value && Array.isArray(saved) === Array.isArray(value))
+        this.preferences = { ...this.preferences, [key]: saved };
+    }
+    this.#changed();
+    this.requestDraw();
+  }
+
+  /** @param {number} character @param {boolean} alone */
+  #toggle(character, alone) {
+    const names = this.run?.scene.names ?? [];
+    const name = names[character];
+    const { hidden } = this.preferences;
+    const others = names.filter((other) => other !== name);
+    if (alone) this.prefer({ hidden: others.every((other) => hidden.includes(other)) ? [] : others });
+    else this.prefer({ hidden: hidden.includes(name) ? hidden.filter((h) => h !== name) : [...hidden, name] });
+  }
+
+  /** Plays the frames at the speed of the video, over and over. @param {boolean} on */
+  play(on) {
+    if (on === this.playing || (on && !this.run)) return;
+    this.playing = on;
+    this.controls.setPlaying(on);
+    let position = videoFramesOf(this.frame)[0];
+    let before = performance.now();
+    const tick = (/** @type {number} */ now) => {
+      if (!this.playing || !this.run) return;
+      if (!this.element.isConnected) return this.play(false);
+      const { fps, frames, grid } = this.run.scene;
+      position = (position + (Math.max(0, now - before) / 1000) * fps) % frames;
+      before = now;
+      const frame = Math.min(Math.floor((Math.floor(position) + 3) / 4), grid[0] - 1);
+      if (frame !== this.frame) this.goTo({ frame });
+      requestAnimationFrame(tick);
+    };
+    if (on) requestAnimationFrame(tick);
+  }
+
+  // --------------------------------------------------------------------------------------------- drawing
+
+  requestDraw() {
+    this.#request ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.#request);
+    this.#request = 0;
+    if (!this.element.isConnected) return;
+    const { run, step } = this;
+    this.painter.font = getComputedStyle(this.element).fontFamily;
+    const { text, tone } = status(run, step, this.following);
+    this.#setStatus(run ? text : (this.#notice ?? text), tone);
+    this.live.hidden = run?.state !== "sampling" || this.following;
+    this.time.textContent = run ? seconds(videoFramesOf(this.frame)[0], run.scene.fps) : "";
+    this.controls.update(this.preferences, step !== undefined);
+    const { visible } = this;
+    this.legend.update(run?.scene.names ?? [], this.#colours, visible);
+    this.strip.update(run, step, this.pinned, visible, this.#colours);
+    this.waves.update(run, this.frame, visible, this.#colours);
+    this.#drawStage();
+  }
+
+  #drawStage() {
+    const { run, step } = this;
+    if (!run || step === undefined) {
+      const words = this.#notice ?? status(run, step, this.following).text;
+      return this.stage.draw([], words, run || this.#notice ? "" : WORDS.waitingHint);
+    }
+    const panes = panesOf(this, run, step);
+    const views = panes.map((pane) => this.#viewOf(run, pane));
+    const lacking = panes.map(({ source }, at) => source !== undefined && !views[at].masks);
+    const missing = panes.some(({ source }, at) => lacking[at] && run.isMissing(source ?? 0));
+    // Until the masks of a step are here, the step before stays: a flash of nothing would be worse.
+    if (lacking.includes(true) && !missing && !run.trouble) return;
+    const shown = new Set(panes.map(({ source }) => this.#nameOf(source)));
+    for (const name of this.#held.keys()) if (!shown.has(name)) this.#held.delete(name);
+    if (!lacking.includes(true)) return this.stage.draw(views, panes.length < 2 ? panes[0].words : "");
+    this.stage.draw([], run.trouble ? WORDS[run.trouble] : noMasks(run, step));
+  }
+
+  /** @param {number | undefined} step */
+  #nameOf(step) {
+    return (step === undefined ? undefined : this.run?.steps.get(step)?.masks) ?? "";
+  }
+
+  /**
+   * How a step's masks lie over its frames now; what is not here yet is fetched, and then drawn.
+   * @param {RunStore} run @param {import("./panes.js").Pane} pane @returns {View}
+   */
+  #viewOf(run, { source, under, caption }) {
+    const name = this.#nameOf(source);
+    const masks = this.#held.get(name) ?? run.masksAtHand(source);
+    if (masks) this.#held.set(name, masks);
+    else if (source !== undefined && !run.isMissing(source))
+      this.#await(name, () => run.masks(source), (found) => this.#held.set(name, found));
+    return { ...this.look(), masks, backdrop: this.#backdropOf(run, under), frame: this.frame, caption };
+  }
+
+  /** What all views have in common. */
+  look() {
+    const { mode, opacity, names } = this.preferences;
+    const { scene } = /** @type {RunStore} */ (this.run);
+    return { scene, visible: this.visible, colours: this.#colours, mode, opacity, names };
+  }
+
+  /** @param {RunStore} run @param {number} step */
+  #backdropOf(run, step) {
+    const name = this.preferences.backdrop ? run.backdropName(step) : null;
+    if (!name) return undefined;
+    const here = run.backdropAtHand(step);
+    if (here) this.#backdrop = here;
+    else this.#await(name, () => run.backdrop(step));
+    return this.#backdrop; // until it is here, that of the step before
+  }
+
+  /** @param {string} name @param {() => Promise<any>} fetch @param {(found: any) => void} [take] */
+  #await(name, fetch, take = () => {}) {
+    const { run } = this;
+    if (this.#awaited.has(name) || !run || run.trouble) return;
+    this.#awaited.add(name);
+    void fetch().then((found) => {
+      if (this.run !== run) return;
+      if (found) take(found);
+      if (found || run.trouble) this.#awaited.delete(name); // else it is nothing to ask for again
+      this.requestDraw();
+    });
+  }
+
+  /** @param {string} text @param {string} tone */
+  #setStatus(text, tone) {
+    if (this.status.textContent !== text) this.status.textContent = this.status.title = text;
+    this.status.dataset.tone = tone;
+    // Said aloud only when the run changes its state, not with every step that one scrubs over.
+    const state = `${this.run?.run} ${this.run?.state} ${this.run?.trouble}`;
+    if (this.#announced === state) return;
+    this.#announced = state;
+    this.news.textContent = text;
+  }
+
+  // ---------------------------------------------------------------------------------------------- saving
+
+  /** @param {"picture" | "video" | "sheet"} what */
+  async save(what) {
+    const { run, step } = this;
+    if (!run || step === undefined) return;
+    const save = { picture: savePicture, video: saveVideo, sheet: saveSheet }[what];
+    this.status.dataset.busy = what === "video" ? WORDS.recording : "";
+    try {
+      await save(this, run, step);
+    } catch (error) {
+      this.news.textContent = this.status.title = String(error instanceof Error ? error.message : error);
+      this.status.textContent = this.news.textContent;
+    } finally {
+      delete this.status.dataset.busy;
+    }
+  }
+}
