@@ -63,7 +63,7 @@ def test_a_page_is_whole_tables_short_text_and_one_picture(node: str, language: 
     text = page(node, language)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {4}
-    tips = [line for line in text.splitlines() if line.startswith("- ")]
+    tips = [line for line in text.split("\n## ")[-1].splitlines() if line.startswith("- ")]
     assert 2 <= len(tips) <= 4
     assert len(pictures(text)) == 1
     assert len(text) < 4500
@@ -102,6 +102,11 @@ def test_quoted_messages_are_those_of_the_code(node: str, language: str, message
 def test_nodes_of_ours_are_called_by_their_names(node: str, language: str) -> None:
     ours = {texts["display_name"] for texts in TEXTS.values()}
     assert set(re.findall(r"\*\*(InterAct [^*]+)\*\*", page(node, language))) <= ours
+
+
+def test_pages_and_locales_are_in_the_published_pack(root: Path) -> None:
+    rules = (root / ".comfyignore").read_text(encoding="utf-8").split()
+    assert not [rule for rule in rules if rule.startswith(("/web", "/locales"))]
 
 
 def quoted(text: str) -> list[str]:
