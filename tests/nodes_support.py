@@ -137,3 +137,26 @@ def only(graph: dict[str, dict[str, Any]], class_type: str) -> dict[str, Any]:
 
 def id_of(graph: dict[str, dict[str, Any]], class_type: str) -> str:
     return next(name for name, node in graph.items() if node["class_type"] == class_type)
+
+
+def on_stock_sampler(graph: dict[str, dict[str, Any]]) -> None:
+    """Turn the graph into UNETLoader, Apply Adapter, Mask Guidance ("guided"), KSampler, Collect Masks."""
+    load, sampler = id_of(graph, "InterActLoadDiT"), id_of(graph, "InterActSampler")
+    settings = graph[sampler]["inputs"]
+    graph[load] = {"class_type": "UNETLoader", "inputs": {"unet_name": WAN, "weight_dtype": "default"}}
+    adapter = {"model": [load, 0], "adapter_name": ADAPTER, "strength": 1.0}
+    graph["adapter"] = {"class_type": "InterActApplyAdapter", "inputs": adapter}
+    only(graph, "ModelSamplingSD3")["model"] = ["adapter", 0]
+    guidance = ("model", "cast", "mask_source", "stage_boundary", "stage_one_audio", "mask_smoothing")
+    graph["guided"] = {
+        "class_type": "InterActMaskGuidance",
+        "inputs": {name: settings[name] for name in (*guidance, "mask_gain")},
+    }
+    plain = ("positive", "negative", "seed", "steps", "cfg", "sampler_name", "scheduler", "denoise")
+    graph["ksampler"] = {
+        "class_type": "KSampler",
+        "inputs": {name: settings[name] for name in plain}
+        | {"model": ["guided", 0], "latent_image": settings["latent"]},
+    }
+    collect = {"latent": ["ksampler", 0], "mask_handle": ["guided", 1]}
+    graph[sampler] = {"class_type": "InterActCollectMasks", "inputs": collect}

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import uuid
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,16 @@ FRAME_SIDE = 128  # pixels, at most, of the longer side of a frame as it is pred
 VIDEO_SIDE = 256  # the same of a decoded frame
 JPEG_QUALITY = 80
 JPEG_PIXELS = 65500  # along a side of a picture, libjpeg's limit
-PNG_LEVEL = 1  # zlib's fastest: a run waits for it after every step
+# A run waits for it after every step. On masks, run lengths are both faster and smaller than zlib's level 1
+# (measured: 22 against 25 kB and 1.1 against 1.3 ms for three settled people, 36 against 39 kB for noisy ones).
+PNG = {"compress_type": zlib.Z_RLE, "compress_level": 1}
 
 
 def encode_masks(masks: Tensor) -> bytes:
     """8-bit grey PNG of one step's masks [N, T, h, w] in 0..1; a tile holds round(255 * p)."""
     grey = (masks.float() * 255).round().clamp(0, 255).to(torch.uint8)
     sheet = Image.fromarray(_sheet(grey.unsqueeze(-1)).squeeze(-1).cpu().numpy())
-    return _encoded(sheet, "PNG", compress_level=PNG_LEVEL)
+    return _encoded(sheet, "PNG", **PNG)
 
 
 def decode_masks(content: bytes, characters: int, grid: tuple[int, int, int]) -> Tensor:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from interacthuman.interact_core.preview.manifest import read_history
 from interacthuman.interact_core.theatre.server import ComfyServer, PromptFailed
-from interacthuman.tests.nodes_support import ADAPTER, WAN, id_of, only, tiny_graph
+from interacthuman.tests.nodes_support import id_of, on_stock_sampler, only, tiny_graph
 from PIL import Image
 
 GROWTH_LIMIT = 50 * 2**20  # bytes of resident memory, issue 2, section 7
@@ -101,33 +101,7 @@ def test_stock_loader_and_samplers_give_the_same_as_our_own(server: ComfyServer,
     sampled = server.run(ours)
 
     stock = with_frames(graph, seed=3)
-    load, sampler = id_of(stock, "InterActLoadDiT"), id_of(stock, "InterActSampler")
-    settings = stock[sampler]["inputs"]
-    stock[load] = {"class_type": "UNETLoader", "inputs": {"unet_name": WAN, "weight_dtype": "default"}}
-    adapter = {"model": [load, 0], "adapter_name": ADAPTER, "strength": 1.0}
-    stock["adapter"] = {"class_type": "InterActApplyAdapter", "inputs": adapter}
-    only(stock, "ModelSamplingSD3")["model"] = ["adapter", 0]
-    guidance = (
-        "model",
-        "cast",
-        "mask_source",
-        "stage_boundary",
-        "stage_one_audio",
-        "mask_smoothing",
-        "mask_gain",
-    )
-    stock["guided"] = {
-        "class_type": "InterActMaskGuidance",
-        "inputs": {name: settings[name] for name in guidance},
-    }
-    plain = ("positive", "negative", "seed", "steps", "cfg", "sampler_name", "scheduler", "denoise")
-    stock["ksampler"] = {
-        "class_type": "KSampler",
-        "inputs": {name: settings[name] for name in plain}
-        | {"model": ["guided", 0], "latent_image": settings["latent"]},
-    }
-    collect = {"latent": ["ksampler", 0], "mask_handle": ["guided", 1]}
-    stock[sampler] = {"class_type": "InterActCollectMasks", "inputs": collect}
+    on_stock_sampler(stock)
     collected = server.run(stock)
 
     assert frames_of(server, sampled, "frames") == frames_of(server, collected, "frames")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 import subprocess
 import sys
 import time
+import urllib.request
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from interacthuman.interact_core.theatre import server as theatre_server
 from interacthuman.interact_core.theatre.server import ComfyServer, PromptFailed, PromptRejected, ServerDied
+from interacthuman.tests.nodes_support import id_of, on_stock_sampler, only, tiny_graph
 
 PICTURE = {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 16, "batch_size": 1, "color": 255}}
 
@@ -79,3 +85,72 @@ def test_the_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert child.wait(30) == 0
     finally:
         child.kill()
+
+
+# --- the live view
+
+
+async def watched(
+    server: ComfyServer, graph: dict, workflow: str
+) -> tuple[list[dict], list[dict], list[int]]:
+    """Run a graph as a browser does, while another one looks on: both's JSON, and our binary events' kinds.
+
+    (ComfyUI's own GetImageSize tells its size to everybody, in binary.)
+    """
+    import aiohttp  # ComfyUI's own
+
+    async with aiohttp.ClientSession() as session:
+        client, sockets = uuid.uuid4().hex, []
+        for name in (client, uuid.uuid4().hex):
+            sockets.append(await session.ws_connect(f"{server.address}/ws?clientId={name}"))
+        extra = {"extra_pnginfo": {"workflow": {"id": workflow}}, "preview_method": "latent2rgb"}
+        body = {"prompt": graph, "client_id": client, "extra_data": extra}
+        prompt = (await asyncio.to_thread(server.post, "/prompt", body))["prompt_id"]
+        ours, pictures, theirs = [], [], []
+        while not ours or ours[-1]["type"] not in ("execution_success", "execution_error"):
+            message = await sockets[0].receive(timeout=300)
+            if message.type is aiohttp.WSMsgType.BINARY:
+                pictures.append(int.from_bytes(message.data[:4], "big"))
+            else:
+                ours.append(json.loads(message.data))
+        assert ours[-1]["type"] == "execution_success" and ours[-1]["data"]["prompt_id"] == prompt
+        try:
+            while True:
+                message = await sockets[1].receive(timeout=1)
+                if message.type is not aiohttp.WSMsgType.BINARY:
+                    theirs.append(json.loads(message.data))
+        except asyncio.TimeoutError:
+            return ours, theirs, pictures
+
+
+def told(messages: list[dict], event: str) -> list[dict[str, Any]]:
+    return [message["data"] for message in messages if message["type"] == event]
+
+
+@pytest.mark.parametrize("stock", [False, True], ids=["sampler", "ksampler"])
+def test_a_run_is_watched_by_the_browser_that_queued_it_and_by_no_other(
+    server: ComfyServer, root: Path, stock: bool
+) -> None:
+    api = json.loads((root / "workflows" / "api" / "two_speakers.json").read_text(encoding="utf-8"))
+    graph = tiny_graph(api)
+    source, sampling = id_of(graph, "InterActSampler"), only(graph, "InterActSampler")
+    if stock:
+        on_stock_sampler(graph)
+        source, sampling = "guided", only(graph, "KSampler")
+    for workflow in ("first", "copy of it"):  # of which the second finds its guided MODEL in the cache
+        sampling["seed"] = 900 + len(workflow)
+        ours, theirs, pictures = asyncio.run(watched(server, graph, workflow))
+        assert not [message for message in theirs if message["type"].startswith("interact.")]
+        steps, (end,) = told(ours, "interact.step"), told(ours, "interact.end")
+        assert [step["step"]["index"] for step in steps] == [0, 1, 2, 3] and end["how"] == "done"
+        executed = told(ours, "executed")
+        shown = next(one["output"] for one in executed if "interact_masks" in one["output"])
+        (manifest,) = shown["interact_masks"]
+        assert manifest["steps"] == [step["step"] for step in steps]
+        for event in (*steps, end):
+            assert (event["workflow"], event["source"], event["run"]) == (workflow, source, manifest["run"])
+            assert event["prompt"] == told(ours, "execution_success")[0]["prompt_id"]
+        for name in (steps[-1]["step"]["masks"], steps[-1]["step"]["frames"]):
+            with urllib.request.urlopen(f"{server.address}/view?filename={name}&type=temp") as answer:
+                assert len(answer.read()) > 100
+        assert {1, 4} & set(pictures)  # and ComfyUI's own preview on the sampler node

@@ -1,0 +1,233 @@
+"""`dev.py bench live`: what the live view of the masks costs a run, and what it moves to the browser.
+
+Measured is all that a sampler step does for the view: masks and predicted frames are coloured, copied off the
+device, packed into pictures, written, and the event is handed over. Masks and latents are noise, which no
+packing makes smaller: real runs write less. It is compared with the shortest step that there could be: one
+forward pass of the blocks of Wan 1.3B (one real block at the run's true tokens, measured in the same process,
+times their number), without cfg's second pass, without the adapter, embeddings and head.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..interact_core.host.standalone import prepare_comfy
+
+prepare_comfy()
+
+import comfy.latent_formats  # noqa: E402  (only now: comfy has to be told first)
+import comfy.ldm.wan.model  # noqa: E402
+import comfy.model_management  # noqa: E402
+import comfy.ops  # noqa: E402
+
+from ..interact_core.frames import snap_frames  # noqa: E402
+from ..interact_core.guidance import Cast, Character, GuidanceSettings, MaskMemory  # noqa: E402
+from ..interact_core.host.latent_colours import LatentColours  # noqa: E402
+from ..interact_core.host.live import MaskStream  # noqa: E402
+from ..interact_core.theatre import report  # noqa: E402
+from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
+from . import _result  # noqa: E402
+from ._result import Figure, at_most  # noqa: E402
+
+STEPS, TIMED = 50, 20  # steps of the run; the last so many are timed, when every path has been walked
+SHARE = 2.0  # percent of a step (issue 3)
+MASK_BYTES = 6.0  # MB of masks in the whole run (issue 3)
+WIDTH, HEADS, FFN, BLOCKS, TEXT = 1536, 12, 8960, 30, 512  # Wan 2.1 T2V 1.3B; tokens of text
+
+
+@dataclass(frozen=True)
+class View:
+    """What the view took: ms of each timed step, MB of all steps, and what was recorded without a view."""
+
+    record: list[float]  # ms, keeping masks for the history as a run does with or without a view
+    step: list[float]  # ms, the same with frames, packed, written and sent
+    masks: float  # MB
+    frames: float
+    events: float
+
+
+def cast_of(characters: int, width: int, height: int, frames: int) -> Cast:
+    picture = torch.ones(1, 32, 32, 3)
+    people = tuple(Character(f"character {n + 1}", picture, None, None) for n in range(characters))
+    return Cast(people, width, height, frames, 25.0, None)
+
+
+def measure_view(cast: Cast, device: torch.device, steps: int = STEPS, timed: int = TIMED) -> View:
+    """A run of `steps` whose network costs nothing."""
+    events: list[int] = []
+    settings = GuidanceSettings()
+    memory, bare = MaskMemory(cast.latent_frames, settings), MaskMemory(cast.latent_frames, settings)
+    colours = LatentColours(comfy.latent_formats.Wan21())
+    generator = torch.Generator(device).manual_seed(0)
+    shape = (1, len(cast.characters), *cast.grid)
+    latent = (1, 16, cast.latent_frames, cast.height // 8, cast.width // 8)
+    recorded, told = [], []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def send(event: str, step: dict, client: str) -> None:
+            events.append(len(json.dumps(step)))  # ComfyUI does this in its server's thread
+
+        stream = MaskStream(cast, steps, folder=folder, send=send, client="bench")
+        for step in range(steps):
+            masks = torch.rand(shape, generator=generator, device=device)
+            predicted = torch.randn(latent, generator=generator, device=device)
+            for each in (memory, bare):
+                each.begin_evaluation()
+                each.add(masks, range(cast.latent_frames))
+                each.commit()
+            _finish(device)
+            recorded.append(_milliseconds(lambda: bare.record(step, 0.5)))
+            told.append(_milliseconds(lambda: _tell(memory, colours, stream, step, predicted)))
+        stream.end("done")
+        sizes = {ending: _megabytes(Path(folder).glob(f"*{ending}")) for ending in (".png", ".jpg")}
+    return View(recorded[-timed:], told[-timed:], sizes[".png"], sizes[".jpg"], sum(events) / 1e6)
+
+
+def _tell(memory: MaskMemory, colours: LatentColours, stream: MaskStream, step: int, latent: Tensor) -> None:
+    """As InteractRun.end_step."""
+    masks, pictures = memory.record(step, 0.5, colours.pictures(latent))
+    stream.step(step, 0.5, True, masks, pictures)
+
+
+def precision(device: torch.device) -> torch.dtype:
+    """What ComfyUI chooses for a model of this size here."""
+    return comfy.model_management.unet_dtype(
+        device, 1_300_000_000, (torch.float16, torch.bfloat16, torch.float32)
+    )
+
+
+def measure_block(tokens: tuple[int, int, int], device: torch.device, repeats: int) -> list[float]:
+    """ms of each forward pass of one block at `tokens` (time, height, width), after one that is not counted.
+
+    That one has fewer tokens on a CPU, where a pass takes minutes.
+    """
+    dtype = precision(device)
+    wan = comfy.ldm.wan.model.WanModel(
+        model_type="t2v",
+        dim=WIDTH,
+        ffn_dim=FFN,
+        num_heads=HEADS,
+        num_layers=1,
+        operations=comfy.ops.manual_cast,
+        device=device,
+        dtype=dtype,
+    )
+    with torch.no_grad():
+        for parameter in wan.blocks[0].parameters():
+            parameter.normal_(std=0.02)
+
+    def forward(time_tokens: int) -> Callable[[], Tensor]:
+        freqs = wan.rope_encode(
+            time_tokens, 2 * tokens[1], 2 * tokens[2], device=device, dtype=dtype
+        )  # a token is 2 x 2 latent cells
+        length = time_tokens * tokens[1] * tokens[2]
+        x = torch.randn(1, length, WIDTH, device=device, dtype=dtype)
+        e = torch.randn(1, 1, 6, WIDTH, device=device, dtype=dtype)
+        text = torch.randn(1, TEXT, WIDTH, device=device, dtype=dtype)
+        return lambda: wan.blocks[0](x, e=e, freqs=freqs, context=text, context_img_len=None)
+
+    with torch.inference_mode():
+        forward(1 if device.type == "cpu" else tokens[0])()
+        _finish(device)
+        whole = forward(tokens[0])
+        return [_milliseconds(lambda: (whole(), _finish(device))) for _ in range(repeats)]
+
+
+def figures_of(view: View, block: Sequence[float]) -> list[Figure]:
+    step = statistics.median(block) * BLOCKS
+    spent = [told - recorded for told, recorded in zip(view.step, view.record)]
+    shares = [100 * value / step for value in spent]
+    note = f"median of {len(block)} passes of one block x {BLOCKS}; the least that a step could take"
+    return [
+        at_most("view_percent_of_step", *_median(shares), SHARE, "view_ms_per_step of forward_ms"),
+        Figure("view_ms_per_step", *_median(spent), note="with the view less without it, last steps"),
+        Figure("record_ms_per_step", *_median(view.record), note="the masks' history, without a view"),
+        Figure("forward_ms", step, _interval([BLOCKS * value for value in block]), len(block), note=note),
+        at_most("masks_MB_per_run", view.masks, (view.masks,) * 2, 1, MASK_BYTES, "noise: the most there is"),
+        Figure("frames_MB_per_run", view.frames, (view.frames,) * 2, 1, note="noise, too"),
+        Figure("events_MB_per_run", view.events, (view.events,) * 2, 1),
+    ]
+
+
+def _median(values: Sequence[float]) -> tuple[float, tuple[float, float], int]:
+    return float(np.median(values)), _interval(values), len(values)
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    return bootstrap_interval(values, np.median)
+
+
+def _milliseconds(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return 1000 * (time.perf_counter() - began)
+
+
+def _finish(device: torch.device) -> None:
+    """Wait for what a GPU has yet to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _megabytes(files: Sequence[Path]) -> float:
+    return sum(file.stat().st_size for file in files) / 1e6
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py bench live", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--frames", type=int, default=81)
+    parser.add_argument("--width", type=int, default=832)
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--characters", type=int, default=3)
+    parser.add_argument("--repeats", type=int, help="passes of the block (default: 1 on a CPU, 20 on a GPU)")
+    parser.add_argument("--out", type=Path, help="JSON (default: benchmarks/results/live.json)")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    from comfyui_version import __version__ as comfyui
+
+    chosen = arguments(words)
+    device = comfy.model_management.get_torch_device()
+    repeats = chosen.repeats or (1 if device.type == "cpu" else 20)
+    cast = cast_of(chosen.characters, chosen.width, chosen.height, snap_frames(chosen.frames))
+    view = measure_view(cast, device)
+    print(f"the view: {statistics.median(view.step):.1f} ms a step; now one block on {device}", flush=True)
+    tokens = (cast.latent_frames + chosen.characters, *cast.grid[1:])  # a reference is one frame more
+    figures = figures_of(view, measure_block(tokens, device, repeats))
+    print(_result.table(figures))
+    standard = (chosen.frames, chosen.width, chosen.height, chosen.characters) == (81, 832, 480, 3)
+    path = chosen.out or (_result.FOLDER / "live.json" if standard else None)
+    if path is not None:
+        settings = {
+            "video": [cast.frames, cast.width, cast.height],
+            "characters": chosen.characters,
+            "steps": STEPS,
+            "timed": TIMED,
+            "blocks": {"width": WIDTH, "heads": HEADS, "ffn": FFN, "number": BLOCKS},
+            "tokens": list(tokens),
+            "precision": str(precision(device)),
+        }
+        _result.write(
+            path,
+            figures,
+            report.machine(),
+            report.versions(comfyui),
+            _result.command("live"),
+            settings=settings,
+        )
+
+
+if __name__ == "__main__":
+    main()
