@@ -1,5 +1,7 @@
 """InterActHuman for ComfyUI: several characters in one video, each speaking its own recording."""
 
+WEB_DIRECTORY = "./web"
+
 
 async def comfy_entrypoint():
     from .nodes import InteractExtension

@@ -52,12 +52,12 @@ export class Controls {
     this.shows = SHOWS.map(([show]) =>
       make("input", { type: "radio", name, onchange: () => actions.prefer({ show }) }),
     );
-    this.opacity = make("input", {
-      type: "range",
-      min: "0",
-      max: "1",
-      step: "0.05",
-      oninput: () => actions.prefer({ opacity: Number(this.opacity.value) }),
+    // One in the row where it fits, one in the sheet where not.
+    this.opacities = [0, 1].map(() => {
+      const range = { type: "range", min: "0", max: "1", step: "0.05", title: "Opacity", "aria-label": "Opacity" };
+      const input = make("input", range);
+      input.addEventListener("input", () => actions.prefer({ opacity: Number(input.value) }));
+      return input;
     });
     this.backdrop = this.#switch((backdrop) => actions.prefer({ backdrop }));
     this.names = this.#switch((names) => actions.prefer({ names }));
@@ -66,7 +66,7 @@ export class Controls {
       make("p", { textContent: "Masks" }),
       ...this.shows.map((input, at) => make("label", {}, input, SHOWS[at][1])),
       make("hr"),
-      make("label", { className: "interact-wide" }, "Opacity", this.opacity),
+      make("label", { className: "interact-wide" }, "Opacity", this.opacities[1]),
       make("label", {}, this.backdrop, "Frames behind the masks"),
       make("label", {}, this.names, "Names on the picture"),
     );
@@ -87,6 +87,7 @@ export class Controls {
       { className: "interact-controls" },
       this.play,
       make("div", { className: "interact-modes", role: "group", "aria-label": "Masks drawn as" }, ...this.modes),
+      make("label", { className: "interact-opacity" }, this.opacities[0]),
       make("span", { className: "interact-gap" }),
       this.view.button,
       this.save.button,
@@ -113,7 +114,7 @@ export class Controls {
       button.setAttribute("aria-pressed", `${MODES[at][0] === preferences.mode}`),
     );
     this.shows.forEach((input, at) => (input.checked = SHOWS[at][0] === preferences.show));
-    this.opacity.value = `${preferences.opacity}`;
+    for (const input of this.opacities) input.value = `${preferences.opacity}`;
     this.backdrop.checked = preferences.backdrop;
     this.names.checked = preferences.names;
     for (const button of [...this.saves, this.play]) button.disabled = !something;

@@ -1,4 +1,8 @@
 // @ts-check
+/** CSS pixels: what lies left of the drawing is for its labels, so that they never cover it. */
+const GUTTER = 46;
+const EDGE = 8;
+
 /**
  * A drawn strip that one clicks or drags to go to a place on it: what the strip of the run and the strip of
  * the frames have in common. To assistive technology it is a slider.
@@ -8,7 +12,7 @@ export class Lane {
    * @param {string} name of its class
    * @param {string} label for assistive technology
    * @param {(ratio: number, event: PointerEvent | null) => void} pick told the place 0..1 that was chosen
-   * @param {(ratio: number | null) => string} read what to say of the place under the pointer
+   * @param {(ratio: number) => string} read what to say of the place under the pointer
    */
   constructor(name, label, pick, read) {
     this.element = document.createElement("div");
@@ -36,12 +40,22 @@ export class Lane {
     return this.element.clientHeight;
   }
 
+  /** Where the drawing begins, and how wide it is. */
+  get left() {
+    return GUTTER;
+  }
+
+  get span() {
+    return Math.max(1, this.width - GUTTER - EDGE);
+  }
+
   #listen() {
     const { element } = this;
     let held = false;
     const ratio = (/** @type {PointerEvent} */ event) => {
       const box = element.getBoundingClientRect(); // what is seen, however the canvas around is zoomed
-      return Math.min(1, Math.max(0, (event.clientX - box.left) / Math.max(1, box.width)));
+      const x = ((event.clientX - box.left) / Math.max(1, box.width)) * this.width;
+      return Math.min(1, Math.max(0, (x - this.left) / this.span));
     };
     element.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
@@ -52,16 +66,20 @@ export class Lane {
     });
     element.addEventListener("pointermove", (event) => {
       if (held) this.pick(ratio(event), event);
-      this.#say(this.read(ratio(event)));
+      this.#say(this.read(ratio(event)), ratio(event));
     });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
       element.addEventListener(end, () => (held = false));
     element.addEventListener("pointerleave", () => this.#say(""));
   }
 
-  /** @param {string} words */
-  #say(words) {
+  /** @param {string} words @param {number} [ratio] */
+  #say(words, ratio = 0) {
     if (this.reading.textContent !== words) this.reading.textContent = words;
+    if (!words) return;
+    const half = this.reading.offsetWidth / 2;
+    const middle = Math.min(Math.max(this.left + ratio * this.span, half), Math.max(this.width - half, half));
+    this.reading.style.transform = `translateX(${middle - half}px)`;
   }
 
   /** @param {number} lowest @param {number} highest @param {number} now @param {string} words */

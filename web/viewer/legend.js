@@ -1,11 +1,16 @@
 // @ts-check
-import { make } from "./dom.js";
-import { css, dashes } from "./palette.js";
+import { icon, make } from "./dom.js";
+import { css } from "./palette.js";
 import { percent } from "./words.js";
 
 /** @typedef {import("./types.js").Colour} Colour */
 
-/** Everybody's name, colour and line; a click switches a character off, and under the pointer it says how sure the masks are. */
+const SAMPLES = ["none", "6.5 3", "2.5 2", "7 2.5 2.5 4"]; // of `dashes` in palette.js, as long as a swatch
+
+/**
+ * Everybody's name, with the colour and the line of the strip. A click switches a character off; while the
+ * pointer is on the picture it says how sure the masks are there.
+ */
 export class Legend {
   /** @type {{button: HTMLButtonElement, value: HTMLElement}[]} */
   #chips = [];
@@ -33,9 +38,10 @@ export class Legend {
 
   /** @param {string} name @param {number} number @param {Colour} colour */
   #chip(name, number, colour) {
-    const swatch = make("span", { className: "interact-swatch", "aria-hidden": "true" });
-    swatch.style.setProperty("--mark", css(colour));
-    swatch.dataset.line = `${dashes(number).length}`;
+    const swatch = icon("M0 8h16");
+    swatch.classList.add("interact-swatch");
+    swatch.style.stroke = css(colour);
+    swatch.style.strokeDasharray = SAMPLES[number % SAMPLES.length];
     const value = make("span", { className: "interact-value" });
     const button = make(
       "button",

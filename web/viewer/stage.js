@@ -1,6 +1,6 @@
 // @ts-check
 import { maskOf } from "./atlas.js";
-import { make } from "./dom.js";
+import { icon, make } from "./dom.js";
 import { fit } from "./painter.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
@@ -69,7 +69,11 @@ export class Stage {
     }
     if (this.words.dataset.words !== words + hint) {
       this.words.dataset.words = words + hint;
-      this.words.replaceChildren(make("span", { textContent: words }), make("small", { textContent: hint }));
+      this.words.replaceChildren(
+        ...(hint ? [emblem()] : []),
+        make("span", { textContent: words }),
+        make("small", { textContent: hint }),
+      );
       this.words.hidden = !words;
     }
     this.readPointer();
@@ -93,4 +97,15 @@ export class Stage {
     }
     return null;
   }
+}
+
+/** Two people in outline, for a viewer that has nothing to show yet. */
+function emblem() {
+  const shoulders = "V33c0-6 5-10 13-10s13 4 13 10V39";
+  const drawing = icon(`M6 39${shoulders}M26 14a7 8 0 1 0-14 0a7 8 0 1 0 14 0`);
+  drawing.setAttribute("viewBox", "0 0 66 40");
+  drawing.classList.add("interact-emblem");
+  const other = icon(`M34 39${shoulders}M54 14a7 8 0 1 0-14 0a7 8 0 1 0 14 0`).firstElementChild;
+  if (other) drawing.append(other);
+  return drawing;
 }

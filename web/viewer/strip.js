@@ -6,7 +6,7 @@ import { steering, stepNumber, stepReading } from "./words.js";
 /** @typedef {import("./run_store.js").RunStore} RunStore */
 /** @typedef {import("./types.js").Colour} Colour */
 
-const SIDE = 8; // CSS pixels left and right of the first and the last step
+const LABEL = 8; // CSS pixels from the left
 const SHARE = 0.6; // of the height for the areas, the rest for the changes
 const LEAST_AREA = 0.05; // of the picture: smaller characters do not fill the strip
 const LEAST_CHANGE = 0.2;
@@ -38,7 +38,7 @@ export class Strip {
         go(step, pinned);
       },
       (ratio) => {
-        const step = ratio === null ? undefined : this.#stepAt(ratio);
+        const step = this.#stepAt(ratio);
         return this.#run && step !== undefined ? stepReading(this.#run, step, this.#visible) : "";
       },
     );
@@ -58,8 +58,8 @@ export class Strip {
     const total = run?.total ?? 1;
     lane.cursor.hidden = step === undefined;
     lane.second.hidden = pinned === undefined;
-    if (step !== undefined) lane.place(lane.cursor, this.#x(step, lane.width));
-    if (pinned !== undefined) lane.place(lane.second, this.#x(pinned, lane.width));
+    if (step !== undefined) lane.place(lane.cursor, this.#x(step));
+    if (pinned !== undefined) lane.place(lane.second, this.#x(pinned));
     const words =
       run && step !== undefined
         ? `step ${stepNumber(step)} of ${total}, ${steering(run, step)}`
@@ -67,7 +67,7 @@ export class Strip {
     lane.announce(1, total, stepNumber(step ?? 0), words);
     // The drawing changes seldom, the cursor with every step: draw only what is new.
     const key = run
-      ? [run.run, total, run.order.length, run.areas.size, run.changes.size, run.boundary, visible, lane.width, run.state]
+      ? [run.run, total, run.order.length, run.areas.size, run.changes.size, run.boundary, run.state, visible, lane.width]
       : [lane.width];
     if (this.#drawn === key.join()) return;
     this.#drawn = key.join();
@@ -79,69 +79,80 @@ export class Strip {
     this.#drawn = "";
   }
 
-  /** @param {number} step @param {number} width */
-  #x(step, width) {
-    const last = Math.max(1, (this.#run?.total ?? 1) - 1);
-    return SIDE + (step / last) * (width - 2 * SIDE);
+  get #last() {
+    return Math.max(1, (this.#run?.total ?? 1) - 1);
+  }
+
+  /** @param {number} step */
+  #x(step) {
+    return this.lane.left + (step / this.#last) * this.lane.span;
   }
 
   /** @param {number} ratio */
   #stepAt(ratio) {
-    const { width } = this.lane;
-    const last = Math.max(1, (this.#run?.total ?? 1) - 1);
-    return this.#run?.nearest(((ratio * width - SIDE) / Math.max(1, width - 2 * SIDE)) * last);
+    return this.#run?.nearest(ratio * this.#last);
   }
 
   /** @param {number} ratio @param {boolean} shift */
   #isNearerToSecond(ratio, shift) {
     if (this.lane.second.hidden) return false;
     const at = (/** @type {HTMLElement} */ cursor) => new DOMMatrix(cursor.style.transform).m41;
-    const x = ratio * this.lane.width;
+    const x = this.lane.left + ratio * this.lane.span;
     return shift || Math.abs(at(this.lane.second) - x) < Math.abs(at(this.lane.cursor) - x);
   }
 
   #draw() {
     const begun = this.lane.begin();
     if (!begun) return;
-    const { canvas, width, height, ink, font } = begun;
+    const { canvas, height, ink, font } = begun;
+    const { left, span } = this.lane;
     const floor = Math.round(height * SHARE);
-    canvas.strokeStyle = ink;
-    canvas.globalAlpha = 0.14;
-    line(canvas, SIDE, floor + 0.5, width - SIDE, floor + 0.5);
-    const run = this.#run;
-    if (run) {
-      this.#drawBoundary(run, begun);
-      const areas = { from: run.areas, least: LEAST_AREA, top: 6, bottom: floor - 2 };
-      const changes = { from: run.changes, least: LEAST_CHANGE, top: floor + 5, bottom: height - 3 };
-      for (const { from, least, top, bottom } of [areas, changes]) {
-        const most = highest(run, from, this.#visible, least);
-        for (const character of [...this.#visible].reverse())
-          this.#drawLine(canvas, run, from, character, (value) => bottom - (value / most) * (bottom - top));
-      }
-    }
-    canvas.globalAlpha = 0.55;
-    canvas.fillStyle = ink;
     canvas.font = `10px ${font}`;
-    canvas.textBaseline = "top";
-    canvas.fillText("area", SIDE, 3);
-    canvas.fillText("change", SIDE, floor + 3);
+    canvas.textBaseline = "middle";
+    canvas.strokeStyle = canvas.fillStyle = ink;
+    canvas.globalAlpha = 0.55;
+    canvas.fillText("area", LABEL, floor / 2);
+    canvas.fillText("change", LABEL, (floor + height) / 2);
+    canvas.globalAlpha = 0.14;
+    line(canvas, left, floor + 0.5, left + span, floor + 0.5);
+    const run = this.#run;
+    if (!run) return;
+    this.#drawMarks(canvas, run, floor, height);
+    const areas = { from: run.areas, least: LEAST_AREA, top: 6, bottom: floor - 3 };
+    const changes = { from: run.changes, least: LEAST_CHANGE, top: floor + 5, bottom: height - 4 };
+    for (const { from, least, top, bottom } of [areas, changes]) {
+      const most = highest(run, from, this.#visible, least);
+      for (const character of [...this.#visible].reverse())
+        this.#drawLine(canvas, run, from, character, (value) => bottom - (value / most) * (bottom - top));
+    }
   }
 
-  /** @param {RunStore} run @param {{canvas: CanvasRenderingContext2D, width: number, height: number, ink: string, font: string}} begun */
-  #drawBoundary(run, { canvas, width, height, ink, font }) {
-    if (run.boundary < 0) return;
-    const x = Math.round(this.#x(Math.max(0, run.boundary - 0.5), width)) + 0.5;
-    canvas.fillStyle = canvas.strokeStyle = ink;
-    canvas.globalAlpha = 0.05;
-    canvas.fillRect(x, 0, width - x, height);
-    canvas.globalAlpha = 0.5;
-    canvas.setLineDash([2, 2]);
-    line(canvas, x, 0, x, height);
-    canvas.setLineDash([]);
-    canvas.font = `10px ${font}`;
-    canvas.textBaseline = "top";
-    const words = "masks steer";
-    if (x + canvas.measureText(words).width + 8 < width) canvas.fillText(words, x + 4, 3);
+  /**
+   * Where masks begin to steer, and where they have settled.
+   * @param {CanvasRenderingContext2D} canvas @param {RunStore} run @param {number} floor @param {number} height
+   */
+  #drawMarks(canvas, run, floor, height) {
+    const right = this.lane.left + this.lane.span;
+    const say = (/** @type {string} */ words, /** @type {number} */ x, /** @type {number} */ y) => {
+      const width = canvas.measureText(words).width;
+      canvas.fillText(words, x + width + 4 < right ? x + 4 : x - width - 4, y);
+    };
+    if (run.boundary >= 0) {
+      const x = Math.round(this.#x(Math.max(0, run.boundary - 0.5))) + 0.5;
+      canvas.globalAlpha = 0.05;
+      canvas.fillRect(x, 0, right - x, height);
+      canvas.globalAlpha = 0.55;
+      canvas.setLineDash([2, 2]);
+      line(canvas, x, 0, x, height);
+      canvas.setLineDash([]);
+      say("masks steer", x, floor + 10);
+    }
+    const settled = run.settled(this.#visible);
+    if (settled === null) return;
+    const x = Math.round(this.#x(settled)) + 0.5;
+    canvas.globalAlpha = 0.55;
+    line(canvas, x, floor - 5, x, floor + 6);
+    say("settled", x, floor - 8);
   }
 
   /**
@@ -149,7 +160,6 @@ export class Strip {
    * @param {number} character @param {(value: number) => number} y
    */
   #drawLine(canvas, run, from, character, y) {
-    const { width } = this.lane;
     canvas.beginPath();
     let drawing = false;
     let alone = null;
@@ -159,7 +169,7 @@ export class Strip {
         drawing = false;
         continue;
       }
-      const x = this.#x(step, width);
+      const x = this.#x(step);
       if (drawing) canvas.lineTo(x, y(value));
       else canvas.moveTo(x, y(value));
       alone = drawing ? null : [x, y(value)];

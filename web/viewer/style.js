@@ -85,6 +85,9 @@ const STYLE = `
   justify-content: center; padding: 16px; text-align: center; color: #e6e6e6; pointer-events: none;
   text-shadow: 0 1px 3px #000;
 }
+.interact-emblem { width: 66px; height: 40px; margin-bottom: 8px; fill: none; stroke-width: 1.5; opacity: 0.8; }
+.interact-emblem path { stroke: #e69f00; }
+.interact-emblem path + path { stroke: #56b4e9; stroke-dasharray: 4 2.5; }
 .interact-words small { color: #9a9aa0; font-size: 11px; }
 
 .interact-legend {
@@ -96,16 +99,15 @@ const STYLE = `
   background: var(--soft);
 }
 .interact-chip:hover { background: var(--line) !important; }
-.interact-swatch { flex: none; width: 10px; height: 10px; border-radius: 3px; background: var(--mark); }
+.interact-swatch { flex: none; width: 16px; height: 16px; stroke-width: 5; }
 .interact-name { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
-.interact-value { color: var(--faint); font-variant-numeric: tabular-nums; }
-.interact-value:empty { display: none; }
+.interact-value { min-width: 2.9em; color: var(--faint); text-align: right; font-variant-numeric: tabular-nums; } /* room for a number, so that no chip grows */
 .interact-chip[aria-pressed="false"] { color: var(--faint); background: none !important; }
-.interact-chip[aria-pressed="false"] .interact-swatch { background: none; box-shadow: inset 0 0 0 1.5px var(--mark); }
+.interact-chip[aria-pressed="false"] .interact-swatch { opacity: 0.3; }
 .interact-chip[aria-pressed="false"] .interact-name { text-decoration: line-through; }
 
 .interact-lane {
-  flex: none; position: relative; overflow: hidden; border-radius: 6px; background: var(--soft); color: var(--ink);
+  flex: none; position: relative; border-radius: 6px; background: var(--soft); color: var(--ink);
   cursor: ew-resize; touch-action: none;
 }
 .interact-strip { height: 68px; }
@@ -123,9 +125,9 @@ const STYLE = `
 .interact-strip .interact-second { opacity: 0.55; }
 .interact-waves .interact-cursor { border: solid var(--faint); border-width: 0 1px; }
 .interact-reading {
-  position: absolute; top: 2px; right: 4px; max-width: calc(100% - 8px); padding: 0 6px; overflow: hidden;
-  border-radius: 4px; background: color-mix(in srgb, var(--comfy-menu-bg, #1b1b1d) 88%, transparent);
-  font-size: 11px; line-height: 16px; white-space: nowrap; text-overflow: ellipsis; pointer-events: none;
+  position: absolute; bottom: calc(100% + 4px); left: 0; z-index: 1; max-width: 100%; padding: 1px 8px; overflow: hidden;
+  border: 1px solid var(--line); border-radius: 5px; background: var(--comfy-menu-bg, #1b1b1d);
+  font-size: 11px; line-height: 17px; white-space: pre; text-overflow: ellipsis; pointer-events: none;
   font-variant-numeric: tabular-nums;
 }
 .interact-reading:empty { display: none; }
@@ -153,10 +155,36 @@ const STYLE = `
   display: flex; align-items: center; gap: 8px; min-height: 24px; padding: 0 6px; border-radius: 5px; cursor: pointer;
 }
 .interact-sheet label:hover { background: var(--soft); }
-.interact-sheet input { margin: 0; accent-color: var(--accent); }
-.interact-sheet input[type="range"] { flex: 1; min-width: 80px; }
+.interact-viewer input { margin: 0; accent-color: var(--accent); }
+.interact-viewer input:is([type="radio"], [type="checkbox"]) {
+  appearance: none; flex: none; display: grid; place-items: center; width: 14px; height: 14px;
+  border: 1.5px solid var(--faint); border-radius: 4px; background: none; cursor: pointer;
+}
+.interact-viewer input[type="radio"] { border-radius: 50%; }
+.interact-viewer input:is([type="radio"], [type="checkbox"]):checked { border-color: var(--accent); background: var(--accent); }
+.interact-viewer input[type="checkbox"]:checked::before {
+  content: ""; width: 4px; height: 7px; margin-top: -2px; border: solid #10202a; border-width: 0 2px 2px 0;
+  transform: rotate(45deg);
+}
+.interact-viewer input[type="radio"]:checked::before {
+  content: ""; width: 6px; height: 6px; border-radius: 50%; background: #10202a;
+}
+.interact-viewer input[type="range"] {
+  appearance: none; width: 100%; height: 14px; background: none; cursor: pointer;
+}
+.interact-viewer input[type="range"]::-webkit-slider-runnable-track { height: 3px; border-radius: 2px; background: var(--line); }
+.interact-viewer input[type="range"]::-moz-range-track { height: 3px; border-radius: 2px; background: var(--line); }
+.interact-viewer input[type="range"]::-webkit-slider-thumb {
+  appearance: none; width: 12px; height: 12px; margin-top: -4.5px; border-radius: 50%; background: var(--ink);
+}
+.interact-viewer input[type="range"]::-moz-range-thumb {
+  width: 12px; height: 12px; border: 0; border-radius: 50%; background: var(--ink);
+}
+.interact-opacity { flex: 0 1 110px; display: flex; padding: 0 8px; }
 .interact-viewer .interact-sheet .interact-button { padding: 0 6px; text-align: left; }
 
+@container (min-width: 440px) { .interact-wide { display: none !important; } }
+@container (max-width: 439px) { .interact-opacity { display: none; } }
 @container (max-width: 359px) {
   .interact-controls { gap: 2px; }
   .interact-viewer .interact-controls > .interact-button:not(.interact-play) { padding: 0 7px; }

@@ -8,6 +8,7 @@ import { seconds } from "./words.js";
 /** @typedef {import("./types.js").Colour} Colour */
 
 const PEAKS = 4; // per video frame
+const LABEL = 8; // CSS pixels from the left
 const LEGIBLE = 13; // CSS pixels: a lower lane gets no name
 
 /** The frames as a line of time, with what each character says in a lane of its own. */
@@ -31,7 +32,7 @@ export class Waves {
       "Frame",
       (ratio) => this.#run && go(latentFrameOf(frameAt(ratio))),
       (ratio) => {
-        if (!this.#run || ratio === null) return "";
+        if (!this.#run) return "";
         const { fps, frames } = this.#run.scene;
         const frame = frameAt(ratio);
         return `${seconds(frame, fps)}  ·  frame ${frame + 1} of ${frames}`;
@@ -50,9 +51,9 @@ export class Waves {
     const latent = run?.scene.grid[0] ?? 1;
     const [from, to] = videoFramesOf(frame);
     lane.cursor.hidden = !run;
-    const width = (Math.min(to, frames) - from) * (lane.width / frames);
-    const shown = Math.max(2, width);
-    lane.place(lane.cursor, Math.min(from * (lane.width / frames), lane.width - shown), shown);
+    const each = lane.span / frames;
+    const width = Math.max(2, (Math.min(to, frames) - from) * each);
+    lane.place(lane.cursor, lane.left + Math.min(from * each, lane.span - width), width);
     const words = run
       ? `frame ${from + 1} of ${frames}, ${seconds(from, run.scene.fps)}`
       : "no frame yet";
@@ -71,30 +72,28 @@ export class Waves {
   #draw() {
     const begun = this.lane.begin();
     if (!begun) return;
-    const { canvas, width, height, ink, font } = begun;
+    const { canvas, height, ink, font } = begun;
+    const { left, span } = this.lane;
     const each = height / Math.max(1, this.#visible.length);
-    this.#visible.forEach((character, place) => {
-      const middle = (place + 0.5) * each;
-      const peaks = this.#run?.voices[character];
-      canvas.globalAlpha = 0.16;
-      canvas.fillStyle = ink;
-      canvas.fillRect(0, Math.round(middle), width, Math.min(1, each));
-      if (peaks?.length) this.#drawVoice(canvas, peaks, this.#colours[character], middle, each);
-    });
-    // Names last, so that no voice runs over them; too many lanes to name are told apart by the legend.
-    if (each < LEGIBLE || !this.#run?.voices.length) return;
     canvas.font = `10px ${font}`;
     canvas.textBaseline = "middle";
     this.#visible.forEach((character, place) => {
-      const silent = !this.#run?.voices[character]?.length;
-      const words = `${this.#run?.scene.names[character]}${silent ? ", silent" : ""}`;
-      const half = canvas.measureText(words).width;
-      canvas.globalAlpha = 0.72;
-      canvas.fillStyle = getComputedStyle(this.element).backgroundColor;
-      canvas.fillRect(2, (place + 0.5) * each - 6, Math.min(half + 8, width / 3), 12);
-      canvas.globalAlpha = 0.75;
+      const middle = (place + 0.5) * each;
+      const peaks = this.#run?.voices[character];
       canvas.fillStyle = ink;
-      canvas.fillText(words, 6, (place + 0.5) * each + 0.5, width / 3 - 8);
+      canvas.globalAlpha = 0.14;
+      canvas.fillRect(left, Math.round(middle), span, Math.min(1, each));
+      if (peaks?.length) this.#drawVoice(canvas, peaks, this.#colours[character], middle, each);
+      if (each < LEGIBLE) return; // too many to name: the legend tells them apart
+      canvas.fillStyle = ink;
+      canvas.globalAlpha = 0.7;
+      canvas.fillText(shortened(canvas, this.#run?.scene.names[character] ?? "", left - 12), LABEL, middle + 0.5);
+      if (peaks?.length || !this.#run?.voices.length) return;
+      const width = canvas.measureText("silent").width + 8;
+      canvas.globalAlpha = 1;
+      canvas.clearRect(left + (span - width) / 2, middle - 6, width, 12);
+      canvas.globalAlpha = 0.45;
+      canvas.fillText("silent", left + (span - width) / 2 + 4, middle + 0.5);
     });
   }
 
@@ -103,22 +102,30 @@ export class Waves {
    * @param {Colour} colour @param {number} middle @param {number} each height of a lane
    */
   #drawVoice(canvas, peaks, colour, middle, each) {
-    const { width } = this.lane;
+    const { left, span } = this.lane;
     const count = PEAKS * (this.#run?.scene.frames ?? 1);
     const half = Math.max(0.5, each / 2 - 1.5);
     canvas.globalAlpha = 0.9;
     canvas.fillStyle = css(colour);
     canvas.beginPath();
-    const columns = Math.min(Math.floor(width), count);
+    const columns = Math.min(Math.floor(span), count);
     for (let column = 0; column < columns; column++) {
       const from = Math.floor((column / columns) * count);
       const to = Math.max(from + 1, Math.floor(((column + 1) / columns) * count));
       let peak = 0;
       for (let at = from; at < to && at < peaks.length; at++) peak = Math.max(peak, peaks[at]);
       const reach = (peak / 255) * half;
-      const step = width / columns;
-      if (reach > 0.2) canvas.rect(column * step, middle - reach, step > 2.5 ? step - 1 : step, 2 * reach);
+      const step = span / columns;
+      if (reach > 0.2) canvas.rect(left + column * step, middle - reach, step > 2.5 ? step - 1 : step, 2 * reach);
     }
     canvas.fill();
   }
+}
+
+/** A name, cut where it is too long. @param {CanvasRenderingContext2D} canvas @param {string} name @param {number} room */
+function shortened(canvas, name, room) {
+  if (canvas.measureText(name).width <= room) return name;
+  let kept = [...name];
+  while (kept.length > 1 && canvas.measureText(`${kept.join("")}…`).width > room) kept = kept.slice(0, -1);
+  return `${kept.join("")}…`;
 }
