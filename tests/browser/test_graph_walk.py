@@ -1,0 +1,112 @@
+"""From a viewer's node to its sampler, on small graphs made of plain objects as LiteGraph has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from interacthuman.tests.browser.conftest import Window
+
+# nodes: id -> [type, {input: [type, from node, from slot]}, extra]; -10 is the inside of a subgraph's inputs.
+BUILD = """
+const build = (nodes, outputs = []) => {
+  const links = new Map(), graph = { nodes: [], getLink: (id) => links.get(id) };
+  graph.getNodeById = (id) => graph.nodes.find((node) => String(node.id) === String(id));
+  let next = 1;
+  const link = (from) => { links.set(next, { origin_id: from[0], origin_slot: from[1] }); return next++; };
+  for (const [id, type, inputs, extra] of nodes) {
+    const { inside, ...more } = extra ?? {};
+    const node = { id, type, comfyClass: type, graph, mode: 0, ...more };
+    node.inputs = inputs.map(([kind, ...from]) => ({ type: kind, link: from.length ? link(from) : null }));
+    if (inside) node.subgraph = build(...inside);
+    graph.nodes.push(node);
+  }
+  graph.outputs = outputs.map((from) => ({ linkIds: [link(from)] }));
+  return graph;
+};
+const graph = build(...arg[0]);
+const find = (graph, id) => {
+  for (const { node, path } of walk.places(graph)) if (walk.executionId({ node, path }) === id) return node;
+};
+const viewer = find(graph, arg[1]);
+return [walk.samplersOf(graph, viewer), walk.executionIds(graph, viewer)];
+"""
+
+MASKS, HANDLE = "INTERACT_MASKS", "INTERACT_MASK_HANDLE"
+SAMPLER = ["31", "InterActSampler", [["MODEL"]]]
+GUIDANCE = ["7", "InterActMaskGuidance", []]
+COLLECT = ["9", "InterActCollectMasks", [["LATENT", "8", 0], [HANDLE, "7", 1]]]
+KSAMPLER = ["8", "KSampler", [["MODEL", "7", 0]]]
+
+
+def viewer(*masks: Any, id: str = "50") -> list[Any]:
+    return [id, "InterActPreviewMasks", [[MASKS, *masks], ["IMAGE"]]]
+
+
+CASES = {
+    "straight": ([[SAMPLER, viewer("31", 1)]], "50", ["31"], ["50"]),
+    "unconnected": ([[SAMPLER, viewer()]], "50", [], ["50"]),
+    "reroutes": (
+        [[SAMPLER, ["2", "Reroute", [["*", "31", 1]]], ["3", "Reroute", [["*", "2", 0]]], viewer("3", 0)]],
+        "50",
+        ["31"],
+        ["50"],
+    ),
+    "stock sampler": ([[GUIDANCE, KSAMPLER, COLLECT, viewer("9", 1)]], "50", ["7"], ["50"]),
+    "muted": ([[["31", "InterActSampler", [], {"mode": 2}], viewer("31", 1)]], "50", [], ["50"]),
+    "bypassed": ([[["31", "InterActSampler", [], {"mode": 4}], viewer("31", 1)]], "50", [], ["50"]),
+    "a circle": (
+        [[["2", "Reroute", [["*", "3", 0]]], ["3", "Reroute", [["*", "2", 0]]], viewer("3", 0)]],
+        "50",
+        [],
+        ["50"],
+    ),
+    "sampler in a subgraph": (
+        [[["5", "uuid", [], {"inside": [[["1", "InterActSampler", []]], [["1", 0], ["1", 1]]]}], viewer("5", 1)]],
+        "50",
+        ["5:1"],
+        ["50"],
+    ),
+    "viewer in a subgraph": (
+        [[SAMPLER, ["5", "uuid", [[MASKS, "31", 1]], {"inside": [[viewer(-10, 0, id="2")]]}]]],
+        "5:2",
+        ["31"],
+        ["5:2"],
+    ),
+    "both in nested subgraphs": (
+        [
+            [
+                ["5", "uuid", [], {"inside": [[["1", "InterActSampler", []]], [["1", 1]]]}],
+                ["6", "uuid", [[MASKS, "5", 0]], {
+                    "inside": [[["4", "uuid", [[MASKS, -10, 0]], {"inside": [[viewer(-10, 0, id="2")]]}]]]
+                }],
+            ]
+        ],
+        "6:4:2",
+        ["5:1"],
+        ["6:4:2"],
+    ),
+    "through a subgraph": (
+        [[SAMPLER, ["5", "uuid", [[MASKS, "31", 1]], {"inside": [[], [[-10, 0]]]}], viewer("5", 0)]],
+        "50",
+        ["31"],
+        ["50"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_viewer_finds_its_sampler(window: Window, name: str) -> None:
+    graph, which, samplers, ids = CASES[name]
+    assert window.js(BUILD, [graph, which]) == [samplers, ids]
+
+
+def test_a_subgraph_that_is_used_twice(window: Window) -> None:
+    """Its nodes are the same objects in both places."""
+    body = BUILD.replace(
+        "const find",
+        "graph.nodes.find((n) => n.id === '6').subgraph = graph.nodes.find((n) => n.id === '5').subgraph; const find",
+    )
+    inside = [[["1", "InterActSampler", []], viewer("1", 1, id="2")]]
+    graph = [[["5", "uuid", [], {"inside": inside}], ["6", "uuid", []]]]
+    assert window.js(body, [graph, "5:2"]) == [["5:1", "6:1"], ["5:2", "6:2"]]

@@ -1,0 +1,267 @@
+"""The viewer on a page of its own, with runs that nobody sampled: what its canvas shows and what its controls do."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from interacthuman.interact_core.preview.palette import OKABE_ITO, PAPER
+from interacthuman.tests.browser.conftest import Window
+from interacthuman.tests.browser.synthetic import Play, copy_of, events_of, write_run
+from PIL import Image
+
+PLAY = Play(grid=(6, 24, 40), steps=6, boundary=2)
+READY = "viewer.run && viewer.run.areas.size === viewer.run.order.length && viewer.stage.canvas.width"
+
+
+@pytest.fixture(scope="module")
+def manifest(pictures: Path) -> dict[str, Any]:
+    return write_run(PLAY, pictures)
+
+
+@pytest.fixture
+def shown(window: Window, manifest: dict[str, Any]) -> Window:
+    """The viewer with that run at its last step, opaque and on dark ground, so that colours are plain."""
+    show(window, manifest)
+    window.js("viewer.prefer({opacity: 1, backdrop: false, names: false})")
+    return window
+
+
+def show(window: Window, manifest: dict[str, Any]) -> None:
+    window.js("viewer.show(runs.takeManifest(arg))", manifest)
+    window.page.wait_for_function(READY)
+
+
+def pixel(window: Window, x: float, y: float) -> tuple[int, int, int]:
+    """The colour on the stage at a place of the (first) picture, 0..1 in both directions."""
+    return tuple(
+        window.js(
+            """
+            viewer.draw();
+            const canvas = viewer.stage.canvas, { boxesOf } = await import("/web/viewer/stage.js");
+            const count = viewer.preferences.show === "both" || viewer.preferences.show === "steps" ? 2 : 1;
+            const [box] = boxesOf(viewer.run.scene, count, canvas.clientWidth, canvas.clientHeight);
+            const unit = canvas.width / canvas.clientWidth;
+            const [x, y] = [box.x + arg[0] * box.width, box.y + arg[1] * box.height];
+            const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+            copy.drawImage(canvas, x * unit, y * unit, 1, 1, 0, 0, 1, 1);
+            return [...copy.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+            """,
+            [x, y],
+        )
+    )
+
+
+def place_of(number: int, frame: int = 0, step: int = PLAY.steps - 1) -> tuple[float, float]:
+    """Where a mask is surest, in the middle of a cell."""
+    masks = PLAY.masks(step)[:, frame]
+    alone = masks[number] - masks[[n for n in range(len(masks)) if n != number]].amax(0)
+    row, column = divmod(int(alone.argmax()), alone.shape[1])
+    return (column + 0.5) / alone.shape[1], (row + 0.5) / alone.shape[0]
+
+
+def near(one: tuple[int, ...], other: tuple[int, ...], most: int = 24) -> bool:
+    return all(abs(a - b) <= most for a, b in zip(one, other))
+
+
+def test_everybody_is_shown_in_their_colour_on_dark_ground(shown: Window) -> None:
+    for number in range(3):
+        assert near(pixel(shown, *place_of(number)), OKABE_ITO[number]), number
+    assert near(pixel(shown, 0.98, 0.02), PAPER, 8)
+    assert shown.complaints() == []
+
+
+@pytest.mark.parametrize("mode", ["soft", "winner"])
+def test_a_character_can_be_switched_off_and_on(shown: Window, mode: str) -> None:
+    shown.js("viewer.prefer({mode: arg})", mode)
+    chip = shown.page.get_by_role("button", name="Tobi")
+    assert chip.get_attribute("aria-pressed") == "true"
+    chip.click()
+    assert near(pixel(shown, *place_of(1)), PAPER, 30)
+    assert chip.get_attribute("aria-pressed") == "false"
+    assert near(pixel(shown, *place_of(0)), OKABE_ITO[0])
+    chip.click()
+    assert near(pixel(shown, *place_of(1)), OKABE_ITO[1])
+    chip.click(modifiers=["Shift"])
+    assert shown.js("return viewer.visible") == [1]
+
+
+def test_outlines_leave_the_inside_free(shown: Window) -> None:
+    shown.page.get_by_role("button", name="Outline").click()
+    assert near(pixel(shown, *place_of(0)), PAPER, 12)
+    row = [pixel(shown, x / 200, place_of(0)[1]) for x in range(200)]
+    assert any(near(colour, OKABE_ITO[0], 50) for colour in row)
+
+
+def test_opacity_mixes_with_what_lies_behind(shown: Window) -> None:
+    shown.js("viewer.prefer({opacity: 0.5})")
+    half = tuple((a + b) // 2 for a, b in zip(OKABE_ITO[0], PAPER))
+    assert near(pixel(shown, *place_of(0)), half)
+
+
+def test_keys_go_through_frames_and_steps_and_play(shown: Window) -> None:
+    shown.page.locator(".interact-stage canvas").click()
+    press = shown.page.keyboard.press
+    for _ in range(3):
+        press("ArrowRight")
+    press("ArrowLeft")
+    press("ArrowDown")
+    press("ArrowDown")
+    press("ArrowUp")
+    assert shown.js("return [viewer.frame, viewer.step]") == [2, PLAY.steps - 2]
+    press("Home")
+    assert shown.js("return viewer.frame") == 0
+    press(" ")
+    shown.page.wait_for_function("viewer.playing && viewer.frame > 1")
+    press(" ")
+    assert shown.js("return viewer.playing") is False
+    assert shown.page.evaluate("scrollY") == 0
+
+
+def test_a_click_on_the_strip_goes_to_a_step_and_on_the_waves_to_a_frame(shown: Window) -> None:
+    strip, waves = (shown.page.get_by_role("slider", name=name) for name in ("Denoising step", "Frame"))
+    for lane, share in ((strip, 0.0), (waves, 1.0)):
+        place = lane.evaluate("e => [46, e.clientWidth - 8 - 46]")
+        lane.click(position={"x": place[0] + share * place[1] - 2 * share, "y": 20})
+    assert shown.js("return [viewer.step, viewer.frame]") == [0, PLAY.grid[0] - 1]
+    shown.js("viewer.draw()")
+    assert strip.get_attribute("aria-valuetext") == f"step 1 of {PLAY.steps}, masks do not steer yet"
+    assert waves.get_attribute("aria-valuenow") == str(PLAY.grid[0])
+
+
+def test_the_probability_under_the_pointer_is_that_of_the_masks(shown: Window) -> None:
+    shown.js("viewer.goTo({step: 1})")
+    shown.page.wait_for_timeout(100)
+    x, y = place_of(0, step=1)
+    box = shown.js(
+        """
+        const { boxesOf } = await import("/web/viewer/stage.js");
+        const canvas = viewer.stage.canvas.getBoundingClientRect();
+        const [box] = boxesOf(viewer.run.scene, 1, canvas.width, canvas.height);
+        return {x: canvas.x + box.x, y: canvas.y + box.y, width: box.width, height: box.height};
+        """
+    )
+    shown.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    read = shown.page.locator(".interact-value").all_text_contents()
+    cell = int(y * PLAY.grid[1]), int(x * PLAY.grid[2])
+    expected = PLAY.masks(1)[:, 0, cell[0], cell[1]]
+    for said, value in zip(read, expected):
+        assert abs(float(said.split()[0]) - 100 * float(value)) <= 1.0
+    shown.page.mouse.move(2, 2)
+    assert set(shown.page.locator(".interact-value").all_text_contents()) == {""}
+
+
+def test_what_steered_a_step_is_what_the_step_before_predicted(shown: Window) -> None:
+    places = [(x / 20, 0.6) for x in range(1, 20)]
+    shown.js("viewer.goTo({step: 3}); viewer.prefer({show: 'steering'})")
+    steering = [pixel(shown, *place) for place in places]
+    shown.js("viewer.goTo({step: 2}); viewer.prefer({show: 'predicted'})")
+    assert [pixel(shown, *place) for place in places] == steering
+    shown.js("viewer.goTo({step: 3})")
+    assert [pixel(shown, *place) for place in places] != steering
+    shown.js("viewer.goTo({step: 1}); viewer.prefer({show: 'steering'}); viewer.draw()")
+    assert shown.page.get_by_text("No masks steered step 2").is_visible()
+
+
+def test_two_steps_side_by_side(shown: Window) -> None:
+    shown.page.get_by_role("button", name="View").click()
+    shown.page.get_by_label("Two steps, side by side").check()
+    shown.page.keyboard.press("Escape")
+    assert shown.js("return [viewer.pinned, viewer.step]") == [0, PLAY.steps - 1]
+    assert shown.js("viewer.draw(); return viewer.strip.lane.second.hidden") is False
+    shown.page.wait_for_function("viewer.painter && document.querySelectorAll('.interact-second').length")
+    faint = pixel(shown, *place_of(0))  # the first step is less sure
+    assert not near(faint, OKABE_ITO[0]) and not near(faint, PAPER)
+
+
+def test_live_steps_are_followed_until_one_looks_back(window: Window, manifest: dict[str, Any]) -> None:
+    events = events_of({**copy_of(manifest), "run": "live"})
+    window.js("window.take = (event) => viewer.show(runs.takeStep(event))")
+    window.js("take(arg)", events[0])
+    assert window.page.get_by_text("Step 1 of 6, sampling").first.is_visible()
+    window.js("take(arg)", events[1])
+    assert window.js("return viewer.step") == 1
+    window.page.wait_for_function("viewer.run.changes.size === 1")
+    window.js("viewer.goTo({step: 0})")
+    window.js("take(arg)", events[2])
+    assert window.js("return viewer.step") == 0
+    window.page.get_by_role("button", name="Live").click()
+    assert window.js("return viewer.step") == 2
+    window.js("take(arg)", events[3])
+    assert window.js("return viewer.step") == 3
+    window.js("runs.takeEnd(arg)", {**events[3], "how": "stopped"})
+    window.page.get_by_text("Stopped at step 4: these are the masks so far").first.wait_for()
+    assert window.js("return viewer.run.boundary") == PLAY.boundary
+    assert window.complaints() == []
+
+
+def test_a_manifest_does_not_fetch_again_what_was_seen_live(window: Window, manifest: dict[str, Any]) -> None:
+    asked: list[str] = []
+    window.page.on("request", lambda request: asked.append(request.url))
+    run = {**copy_of(manifest), "run": "fetched once"}
+    for event in events_of(run):
+        window.js("viewer.show(runs.takeStep(arg))", event)
+    window.page.wait_for_function(READY)
+    window.js("viewer.draw()")
+    window.page.wait_for_function("viewer.run.pictures.backdropAtHand(viewer.run.backdropName(5))")
+    before = len([url for url in asked if "/pictures/" in url])
+    show(window, run)
+    window.js("for (const step of viewer.run.order) { viewer.goTo({step}); viewer.draw(); }")
+    window.page.wait_for_timeout(200)
+    urls = [url for url in asked if "/pictures/" in url]
+    assert len(urls) == len(set(urls)) and before >= PLAY.steps
+
+
+def test_what_a_viewer_is_set_to_is_remembered(shown: Window) -> None:
+    shown.page.get_by_role("button", name="Winner").click()
+    shown.page.get_by_role("button", name="Ann").click()
+    saved = shown.js("return remembered.at(-1)")
+    assert saved["mode"] == "winner" and saved["hidden"] == ["Ann"]
+    shown.js("window.other = new MaskViewer(); other.recall({...arg, mode: 7}); other.recall(arg)", saved)
+    assert shown.js("return other.preferences") == saved
+    assert shown.js("other.recall({opacity: 'much', hidden: 3}); return other.preferences") == saved
+
+
+@pytest.mark.parametrize(
+    ("button", "ending"),
+    [
+        ("Picture of this view", ".png"),
+        ("Video of this step", ".webm"),
+        ("Contact sheet of the run", ".png"),
+    ],
+)
+def test_saving(shown: Window, button: str, ending: str, tmp_path: Path) -> None:
+    shown.page.get_by_role("button", name="Save").click()
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name=button).click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert path.suffix == ending
+    content = path.read_bytes()
+    if ending == ".png":
+        picture = Image.open(io.BytesIO(content)).convert("RGB")
+        assert picture.width >= 900 if "view" in button else picture.width > 400
+        colours = {colour for _, colour in picture.getcolors(1 << 24)}
+        assert any(near(colour, OKABE_ITO[0]) for colour in colours)
+    else:
+        assert content[:4] == b"\x1a\x45\xdf\xa3" and len(content) > 1000  # Matroska, of which WebM is a part
+    assert shown.complaints() == []
+
+
+def test_a_viewer_is_one_group_with_names_for_all_it_has(shown: Window) -> None:
+    tree = shown.page.get_by_role("group", name="InterAct masks")
+    for role, name in (
+        ("slider", "Denoising step"),
+        ("slider", "Frame"),
+        ("slider", "Opacity"),
+        ("button", "Play"),
+        ("button", "Save"),
+        ("img", "Masks over the frame"),
+    ):
+        assert tree.get_by_role(role, name=name).first.is_visible(), name
+    nameless = shown.page.locator(".interact-viewer button").evaluate_all(
+        "all => all.filter(b => !(b.ariaLabel || b.textContent).trim()).length"
+    )
+    assert nameless == 0

@@ -1,0 +1,86 @@
+"""The viewer's files as they are shipped, without a browser."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from interacthuman.interact_core.preview import palette
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@pytest.fixture(scope="module")
+def scripts(root: Path) -> dict[str, str]:
+    """Every script that ComfyUI imports, by its path below web/."""
+    web = root / "web"
+    return {str(file.relative_to(web)): file.read_text(encoding="utf-8") for file in web.rglob("*.js")}
+
+
+def imports(text: str) -> list[str]:
+    return re.findall(r'^import [^;"]*"([^"]+)";', text, re.M)
+
+
+def test_the_version_is_the_packs(root: Path, scripts) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert re.search(r'VERSION = "(.+)"', scripts["version.js"])[1] == project["version"]
+
+
+def test_colours_are_those_of_the_pictures(scripts) -> None:
+    numbers = re.findall(r"^  \[(\d+), (\d+), (\d+)\],$", scripts["viewer/palette.js"], re.M)
+    assert tuple(tuple(map(int, colour)) for colour in numbers) == palette.OKABE_ITO
+    paper = re.search(r"PAPER = \[(\d+), (\d+), (\d+)\]", scripts["viewer/palette.js"]).groups()
+    assert tuple(map(int, paper)) == palette.PAPER
+
+
+def test_the_tiles_lie_as_the_host_lays_them(scripts) -> None:
+    from interacthuman.interact_core.preview import atlas, manifest
+
+    assert f"const COLUMNS = {atlas.COLUMNS};" in scripts["viewer/atlas.js"]
+    assert f"FORMAT = {manifest.FORMAT};" in scripts["viewer/run_store.js"]
+
+
+def test_comfyui_serves_the_folder(root: Path) -> None:
+    import interacthuman
+
+    assert (root / interacthuman.WEB_DIRECTORY).resolve() == root / "web"
+    ignored = (root / ".comfyignore").read_text(encoding="utf-8").splitlines()
+    assert not [rule for rule in ignored if rule.strip("/").startswith("web")]
+
+
+def test_only_the_extension_knows_comfyui(scripts) -> None:
+    """ComfyUI imports every script: those without ComfyUI must do nothing by that."""
+    for name, text in scripts.items():
+        assert text.startswith("// @ts-check\n"), name
+        outside = [path for path in imports(text) if path.startswith("../../")]
+        allowed = ["../../scripts/app.js", "../../scripts/api.js"] if name == "interact.js" else []
+        assert outside == allowed, name
+        if name == "interact.js":
+            continue
+        began = [line for line in text.splitlines() if re.match(r"[\w$.]+\s*(\(|\.|=[^=>])", line)]
+        statements = [line for line in began if not re.match(r"(import|export|const|let|function|class)\b", line)]
+        assert statements == [], name
+
+
+def test_every_import_is_there(root: Path, scripts) -> None:
+    for name, text in scripts.items():
+        for path in imports(text):
+            assert path.startswith("./") or path.startswith("../"), (name, path)
+            if not path.startswith("../../scripts/"):
+                assert ((root / "web" / name).parent / path).is_file(), (name, path)
+
+
+def test_files_are_short(scripts) -> None:
+    assert [name for name, text in scripts.items() if text.count("\n") > 400] == []
+
+
+def test_nothing_comes_from_elsewhere(scripts) -> None:
+    """No script, font or picture of another server; the paper and SVG's name space are not fetched."""
+    known = {"https://arxiv.org/abs/2506.09984", "http://www.w3.org/2000/svg"}
+    found = {address for text in scripts.values() for address in re.findall(r"https?://[^\s\"'`]+", text)}
+    assert found <= known
