@@ -84,6 +84,19 @@ async function restore(/** @type {any} */ node) {
   }
 }
 
+/** Notes where the masks can be found after the page was loaded anew. @param {any} executed ComfyUI's event */
+function rememberPrompt(executed) {
+  const run = executed?.output?.[OUTPUT]?.[0]?.run;
+  if (!run || !executed.prompt_id) return;
+  for (const place of openViewers()) {
+    const meant = executionId(place) === String(executed.display_node || executed.node);
+    if (meant && place.viewer.run?.run === run) place.node.properties[PROMPT] = executed.prompt_id;
+  }
+  // ComfyUI stores the workflow when it sees a change; it looks for one at the next click, we ask it now.
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
+}
+
 /** @param {any} node */
 function mount(node) {
   const viewer = new MaskViewer({
@@ -166,14 +179,8 @@ app.registerExtension({
   setup() {
     api.addEventListener("interact.step", ({ detail }) => route(runs.takeStep(detail)));
     api.addEventListener("interact.end", ({ detail }) => runs.takeEnd(detail));
-    // Beside onExecuted, which is not told the prompt.
-    api.addEventListener("executed", ({ detail }) => {
-      const run = detail?.output?.[OUTPUT]?.[0]?.run;
-      if (!run || !detail.prompt_id) return;
-      for (const place of openViewers())
-        if (place.viewer.run?.run === run && executionId(place) === String(detail.display_node || detail.node))
-          place.node.properties[PROMPT] = detail.prompt_id;
-    });
+    // Later than onExecuted, which is not told the prompt.
+    api.addEventListener("executed", ({ detail }) => setTimeout(() => rememberPrompt(detail)));
   },
 
   /** @param {any} node */

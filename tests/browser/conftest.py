@@ -41,6 +41,7 @@ class Window:
     page: Any
     address: str
     said: list[str] = field(default_factory=list)
+    renderer: str = ""
 
     def complaints(self) -> list[str]:
         """Warnings and errors."""

@@ -82,7 +82,7 @@ export class Waves {
       const peaks = this.#run?.voices[character];
       canvas.fillStyle = ink;
       canvas.globalAlpha = 0.14;
-      canvas.fillRect(left, Math.round(middle), span, Math.min(1, each));
+      if (each > 3) canvas.fillRect(left, Math.round(middle), span, 1);
       if (peaks?.length) this.#drawVoice(canvas, peaks, this.#colours[character], middle, each);
       if (each < LEGIBLE) return; // too many to name: the legend tells them apart
       canvas.fillStyle = ink;
