@@ -40,14 +40,14 @@ function* openViewers() {
 /** Shows a run in the viewers whose masks come from its sampler. @param {RunStore | undefined} run */
 function route(run) {
   const root = rootGraph();
-  if (!run || run.workflow !== root?.id) return;
+  if (!run?.workflows.has(root?.id)) return;
   for (const { node, viewer } of openViewers())
-    if (samplersOf(root, node).includes(run.source ?? "")) viewer.show(run);
+    if (samplersOf(root, node).includes(run.source)) viewer.show(run);
 }
 
 /**
- * Shows what a preview node put out. ComfyUI goes by the node's id alone, so the run may be that of another
- * workflow; and what it hands out again for a tab may be older than what was seen live since.
+ * Shows what a preview node put out. What ComfyUI hands out again for a tab may be older than what was seen
+ * live since, and may be of another workflow: it goes by the node's id alone.
  * @param {any} node @param {Manifest | undefined} manifest @param {{again: boolean}} how
  */
 function showManifest(node, manifest, { again }) {
@@ -55,12 +55,54 @@ function showManifest(node, manifest, { again }) {
   if (!viewer || !manifest) return;
   const root = rootGraph();
   const known = runs.get(manifest.run);
-  if (known?.workflow !== undefined && known.workflow !== root.id) return;
+  if (known?.workflows.size && !known.workflows.has(root.id)) return;
   const run = runs.takeManifest(manifest);
   if (!run) return viewer.say("versions");
   const live = runs.latest(root.id, samplersOf(root, node));
   const newer = live && live !== run && (known ? runs.isLater(live, run) : live.state === "sampling");
   viewer.show(again && newer ? live : run);
+}
+
+/**
+ * A preview node has run, in this workflow or in one whose tab is not open. Its run may have been sampled for
+ * yet another workflow, and be here from ComfyUI's cache.
+ * @param {any} executed ComfyUI's event
+ */
+async function takeOutput(executed) {
+  const manifest = executed?.output?.[OUTPUT]?.[0];
+  if (!manifest) return;
+  const { id } = rootGraph();
+  const known = runs.get(manifest.run);
+  if (!known?.workflows.has(id)) {
+    if (known?.workflows.size) runs.takeManifest(manifest); // for when its own tab is opened again
+    const workflow = await workflowOf(executed.prompt_id);
+    if ((workflow !== undefined && workflow !== id) || rootGraph().id !== id) return;
+    known?.workflows.add(id);
+  }
+  for (const place of openViewers()) {
+    if (executionId(place) !== String(executed.display_node || executed.node)) continue;
+    showManifest(place.node, manifest, { again: false });
+    if (executed.prompt_id) place.node.properties[PROMPT] = executed.prompt_id;
+  }
+  // ComfyUI stores the workflow when it sees a change; it looks for one at the next click, we ask it now.
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
+}
+
+/** The id of the workflow that a prompt was queued from, if the server knows. @param {string} prompt */
+async function workflowOf(prompt) {
+  try {
+    const queue = await (await api.fetchApi("/queue")).json();
+    const running = queue.queue_running?.find((/** @type {any[]} */ item) => item[1] === prompt);
+    return (running ?? (await historyOf(prompt))?.prompt)?.[3]?.extra_pnginfo?.workflow?.id;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} prompt */
+async function historyOf(prompt) {
+  return (await (await api.fetchApi(`/history/${encodeURIComponent(prompt)}`)).json())[prompt];
 }
 
 /** What a viewer shows when its node appears: a run that this page has seen, else that of its last prompt. */
@@ -73,28 +115,20 @@ async function restore(/** @type {any} */ node) {
   const prompt = node.properties?.[PROMPT];
   if (typeof prompt !== "string") return;
   try {
-    const history = await (await api.fetchApi(`/history/${encodeURIComponent(prompt)}`)).json();
-    const outputs = history[prompt]?.outputs ?? {};
+    const outputs = (await historyOf(prompt))?.outputs ?? {};
     const ids = executionIds(root, node);
     const manifest = ids.map((id) => outputs[id]?.[OUTPUT]?.[0]).find((found) => found);
-    if (manifest) showManifest(node, manifest, { again: true });
-    else if (!viewer.run) viewer.say("lost");
+    if (manifest) {
+      runs.get(manifest.run)?.workflows.add(root.id); // it is in this workflow that the prompt was noted
+      showManifest(node, manifest, { again: true });
+    } else if (!viewer.run) viewer.say("lost");
   } catch {
     if (!viewer.run) viewer.say("unreachable");
   }
 }
 
-/** Notes where the masks can be found after the page was loaded anew. @param {any} executed ComfyUI's event */
-function rememberPrompt(executed) {
-  const run = executed?.output?.[OUTPUT]?.[0]?.run;
-  if (!run || !executed.prompt_id) return;
-  for (const place of openViewers()) {
-    const meant = executionId(place) === String(executed.display_node || executed.node);
-    if (meant && place.viewer.run?.run === run) place.node.properties[PROMPT] = executed.prompt_id;
-  }
-  // ComfyUI stores the workflow when it sees a change; it looks for one at the next click, we ask it now.
-  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
+function restoreAll() {
+  for (const { node } of [...openViewers()]) void restore(node);
 }
 
 /** @param {any} node */
@@ -118,9 +152,6 @@ function mount(node) {
     viewers.delete(node);
   });
   chain(node, "onConfigure", () => viewer.recall(node.properties?.[VIEW]));
-  chain(node, "onExecuted", (/** @type {any} */ output) =>
-    showManifest(node, output?.[OUTPUT]?.[0], { again: false }),
-  );
 }
 
 /** Calls `then` after what a node itself does. @param {any} node @param {string} event @param {(...words: any[]) => void} then */
@@ -179,8 +210,9 @@ app.registerExtension({
   setup() {
     api.addEventListener("interact.step", ({ detail }) => route(runs.takeStep(detail)));
     api.addEventListener("interact.end", ({ detail }) => runs.takeEnd(detail));
-    // Later than onExecuted, which is not told the prompt.
-    api.addEventListener("executed", ({ detail }) => setTimeout(() => rememberPrompt(detail)));
+    // And not by the node's onExecuted, which is not told the prompt.
+    api.addEventListener("executed", ({ detail }) => void takeOutput(detail));
+    api.addEventListener("execution_success", restoreAll); // its history was not there while it ran
   },
 
   /** @param {any} node */
@@ -190,7 +222,7 @@ app.registerExtension({
 
   /** A workflow was opened, or its tab came to the front. */
   async afterConfigureGraph() {
-    for (const { node } of [...openViewers()]) void restore(node);
+    restoreAll();
   },
 
   /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */

@@ -14,9 +14,13 @@ import { areas, changes, settledAt } from "./series.js";
 export const FORMAT = 1;
 const PATIENCE = 3000; // milliseconds until a server that did not answer is asked again
 
-/** @param {any} message an event or a manifest, from whatever version of the pack */
+/**
+ * Whether an event or a manifest is one that this page knows. Its number may be called `version`, because
+ * ComfyUI takes the `format` of anything that a node shows for a media type (comfy_execution/jobs.py).
+ * @param {any} message from whatever version of the pack
+ */
 export function isReadable(message) {
-  return message?.format === FORMAT && typeof message.run === "string" && isScene(message.scene);
+  return (message?.version ?? message?.format) === FORMAT && typeof message.run === "string" && isScene(message.scene);
 }
 
 /**
@@ -28,6 +32,10 @@ export class RunStore {
   steps = new Map();
   /** Numbers of the recorded steps, rising. @type {number[]} */
   order = [];
+  /** Ids of the workflows whose masks these are: a copy of one gets them from ComfyUI's cache. @type {Set<string>} */
+  workflows = new Set();
+  /** Execution id of the node that sampled, "" for a run that was not seen live. */
+  source = "";
   /** First step that masks steered, -1 for none so far. */
   boundary = -1;
   /** @type {(number[] | null)[]} */
@@ -51,14 +59,11 @@ export class RunStore {
 
   /**
    * @param {string} run @param {Scene} scene @param {Pictures} pictures
-   * @param {{workflow?: string, source?: string}} [origin] unknown for a run that was not seen live
    */
-  constructor(run, scene, pictures, origin = {}) {
+  constructor(run, scene, pictures) {
     this.run = run;
     this.scene = scene;
     this.pictures = pictures;
-    this.workflow = origin.workflow;
-    this.source = origin.source;
   }
 
   /** Steps of the sampler; of a run that knows of more than it was to have, those. */
@@ -92,6 +97,8 @@ export class RunStore {
 
   /** @param {StepEvent} event */
   takeStep(event) {
+    this.workflows.add(event.workflow);
+    this.source = event.source;
     this.#add(event.step);
     if (event.step.steered && this.boundary < 0) this.boundary = event.step.index;
     this.state = "sampling";

@@ -25,10 +25,8 @@ export class Runs {
     let store = this.#stores.get(event.run);
     if (!store) {
       this.#endOthers(event);
-      store = this.#add(new RunStore(event.run, event.scene, this.pictures, event));
+      store = this.#add(new RunStore(event.run, event.scene, this.pictures));
     }
-    store.workflow = event.workflow;
-    store.source = event.source;
     store.takeStep(event);
     return store;
   }
@@ -58,7 +56,7 @@ export class Runs {
   latest(workflow, sources) {
     return [...this.#stores.values()]
       .reverse()
-      .find((store) => store.workflow === workflow && sources.includes(store.source ?? ""));
+      .find((store) => store.workflows.has(workflow) && sources.includes(store.source));
   }
 
   /** Whether `one` began after `other`. @param {RunStore} one @param {RunStore} other */
@@ -70,7 +68,7 @@ export class Runs {
   /** A run whose end was never told is over when its node begins another one. @param {StepEvent} event */
   #endOthers(event) {
     for (const store of this.#stores.values())
-      if (store.workflow === event.workflow && store.source === event.source && store.state === "sampling")
+      if (store.workflows.has(event.workflow) && store.source === event.source && store.state === "sampling")
         store.takeEnd({ ...event, run: store.run, how: "stopped" });
   }
 

@@ -19,7 +19,7 @@
  * @property {string | null} frames file name of the picture of the running prediction
  *
  * @typedef {object} StepEvent `interact.step`: a step is finished.
- * @property {number} format
+ * @property {number} [version] or `format`, as it was called first: see `isReadable`
  * @property {string} run
  * @property {string} workflow id of the graph that was queued, or ""
  * @property {string} source execution id of the node that samples, "31" or "5:1"
@@ -28,7 +28,7 @@
  * @property {Step} step
  *
  * @typedef {object} EndEvent `interact.end`: the run is over.
- * @property {number} format
+ * @property {number} [version]
  * @property {string} run
  * @property {string} workflow
  * @property {string} source
@@ -36,7 +36,7 @@
  * @property {"done" | "stopped"} how
  *
  * @typedef {object} Manifest What the preview node shows when it has run: the whole run.
- * @property {number} format
+ * @property {number} [version]
  * @property {string} run
  * @property {Scene} scene
  * @property {number} boundary_step first step that masks steered, -1 for none
