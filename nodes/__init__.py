@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from ..interact_core.host.folders import register_folders
 from .characters import InterActCharacter, InterActEncodeCharacters
+from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
 from .sampling import InterActCollectMasks, InterActMaskGuidance, InterActSampler
@@ -33,4 +34,5 @@ class InteractExtension(ComfyExtension):
             InterActCollectMasks,
             InterActPreviewMasks,
             InterActMasksToMask,
+            InterActExample,
         ]

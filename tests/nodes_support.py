@@ -15,6 +15,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from interacthuman.interact_core.adapter import save_adapter
+from interacthuman.interact_core.theatre.company import assemble
+from interacthuman.interact_core.theatre.graphs import cast_players
 
 ENCODER = {
     "hidden_size": 16,
@@ -128,6 +130,11 @@ def tiny_graph(api: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     for node in graph.values():
         node["inputs"].update(changes.get(node["class_type"], {}))
     return graph
+
+
+def from_files(api: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A shipped graph with the two people of `write_inputs` in place of the examples."""
+    return cast_players(api, assemble([Path("mira.wav"), Path("tobi.wav")], seed=1))
 
 
 def only(graph: dict[str, dict[str, Any]], class_type: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ COMFYUI |= {"execution", "folder_paths", "nodes", "server"}
 # What each room may import (house.md): nodes -> host -> preview, guidance, adapter, speech. Theatre, training
 # and metrics stand beside host, and nothing that a node needs imports them.
 MAY_IMPORT = {
+    "examples": {"examples"},
     "adapter": {"adapter"},
     "guidance": {"guidance", "adapter", "speech"},
     "speech": {"speech"},

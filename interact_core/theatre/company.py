@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..examples import NAMES
 from .puppets import Look, portrait, random_looks
 
-NAMES = ("Mira", "Tobi", "Elsa", "Bruno")  # the first two are those of workflows/two_speakers.json
 FIRST_SEED = 8_000_000  # training draws its scenes from seeds below 1,000,000, the benches from 9,000,000
 WIDTH, HEIGHT = 192, 128  # of a portrait in pixels: the size of the theatre's video
 
@@ -38,7 +38,7 @@ class Player:
 
 
 def assemble(recordings: Sequence[Path], seed: int) -> tuple[Player, ...]:
-    """One player for each of one to four recordings; the same seed draws the same looks."""
+    """One player for each of one to four recordings; the same seed draws the same looks, in the same order."""
     if not 1 <= len(recordings) <= len(NAMES):
         raise ValueError(
             f"Give one to {len(NAMES)} recordings, one for each character, not {len(recordings)}."

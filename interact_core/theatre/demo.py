@@ -27,7 +27,7 @@ from .company import Player, assemble, write_inputs
 from .film import read_frames, read_sound
 from .graphs import Graph, cast_players, id_of, inputs_of, shipped_graph
 from .measure import read_clip
-from .sample_speech import sample_files
+from .sample_speech import SEED, sample_files
 from .server import ComfyServer, PromptFailed, PromptRejected, ServerDied
 
 SECONDS = 1.0  # of video: 25 frames, what the theatre's models learned
@@ -109,7 +109,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--seconds", type=float, default=SECONDS, help="length of the video (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="draws the puppets and the noise (default: %(default)s)"
+        "--seed", type=int, default=SEED, help="draws the puppets and the noise (default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, default=Path("output/demo"), help="folder (default: %(default)s)")
     chosen = parser.parse_args(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from .company import Player
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows" / "api" / "two_speakers.json"
 
 Graph = dict[str, dict[str, Any]]
+EXAMPLE = "InterActExample"
 CHAIN = ("LoadImage", "LoadAudio", "InterActEncodeSpeech", "InterActCharacter")
 
 
@@ -34,27 +36,31 @@ def inputs_of(graph: Graph, class_type: str) -> dict[str, Any]:
 
 
 def cast_players(graph: Graph, players: Sequence[Player]) -> Graph:
-    """A copy of the graph in which exactly these players speak, in their order."""
+    """A copy of the graph in which exactly these players speak, in their order, from ComfyUI's input folder."""
     graph = copy.deepcopy(graph)
+    free = map(str, itertools.count(max(map(int, graph)) + 1))
     chains = _chains(graph)
-    template = [copy.deepcopy(graph[name]) for name in chains[0]]
-    for chain in chains:
-        for name in chain:
-            del graph[name]
-    free = max((int(name) for name in graph), default=0) + 1
-    new_chains = [[str(free + 4 * k + i) for i in range(4)] for k in range(len(chains), len(players))]
-    chains = (chains + new_chains)[: len(players)]
+    template = [copy.deepcopy(graph[name]) for name in chains[0][2:]]
+    for name in {name for chain in chains for name in chain}:
+        del graph[name]
+    chains += [[next(free) for _ in CHAIN] for _ in players[len(chains) :]]
     for chain, player in zip(chains, players):
+        if chain[0] == chain[1]:  # an example is picture and recording in one
+            chain[1] = next(free)
         graph |= _speaker(template, chain, player)
     encode = inputs_of(graph, "InterActEncodeCharacters")
     for key in [key for key in encode if key.startswith("characters.")]:
         del encode[key]
-    encode |= {f"characters.character_{k}": [chain[3], 0] for k, chain in enumerate(chains)}
+    cast = chains[: len(players)]
+    encode |= {f"characters.character_{k}": [chain[3], 0] for k, chain in enumerate(cast)}
     return graph
 
 
 def _chains(graph: Graph) -> list[list[str]]:
-    """Ids of picture, recording, speech and character of every speaker, in the order of the cast."""
+    """Ids of picture, recording, speech and character of every speaker, in the order of the cast.
+
+    Picture and recording are LoadImage and LoadAudio, or one and the same example.
+    """
     encode = inputs_of(graph, "InterActEncodeCharacters")
     chains = []
     for key in sorted(
@@ -68,23 +74,29 @@ def _chains(graph: Graph) -> list[list[str]]:
             speech,
             character,
         ]
-        if tuple(graph[name]["class_type"] for name in chain) != CHAIN:
-            raise ValueError(f"{SHIPPED.name}: character {character} is not made of {', '.join(CHAIN)}.")
+        if tuple(graph[name]["class_type"] for name in chain) not in (CHAIN, (EXAMPLE, EXAMPLE, *CHAIN[2:])):
+            raise ValueError(
+                f"{SHIPPED.name}: character {character} is not made of {', '.join(CHAIN)} or an example."
+            )
         chains.append(chain)
     return chains
 
 
 def _speaker(template: Sequence[dict[str, Any]], ids: Sequence[str], player: Player) -> Graph:
-    image, sound, speech, character = (copy.deepcopy(node) for node in template)
-    image["inputs"]["image"] = player.image_file
-    sound["inputs"]["audio"] = player.sound_file
+    """A player's four nodes; `template` is a speech and a character node with all that is not the player's."""
+    speech, character = (copy.deepcopy(node) for node in template)
     speech["inputs"]["audio"] = [ids[1], 0]
     character["inputs"] |= {"image": [ids[0], 0], "speech": [ids[2], 0], "name": player.name}
+    nodes = (
+        {"class_type": CHAIN[0], "inputs": {"image": player.image_file}},
+        {"class_type": CHAIN[1], "inputs": {"audio": player.sound_file}},
+        speech,
+        character,
+    )
     titles = (
         f"Picture of {player.name}",
         f"Recording of {player.name}",
         f"Speech of {player.name}",
         player.name,
     )
-    nodes = (image, sound, speech, character)
     return {name: {**node, "_meta": {"title": title}} for name, node, title in zip(ids, nodes, titles)}

@@ -1,30 +1,35 @@
-"""The project's own sample recordings: who says what in samples/*.wav, and how they were made.
+"""The project's own examples, interact_core/examples: who says what in whose voice, and how they were made.
 
     python -m interacthuman.interact_core.theatre.sample_speech
 
-writes them again where espeak-ng is installed. The sentences are this project's; the sound is espeak-ng's
-synthesis of them, in voices that training never hears (voices.HELD_OUT_VOICES); both are under this project's
-licence.
+writes the portraits again and, where espeak-ng is installed, the recordings. The sentences are this project's;
+the sound is espeak-ng's synthesis of them, in voices that training never hears (voices.HELD_OUT_VOICES); both
+are under this project's licence.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .voices import HELD_OUT_VOICES, RATE, espeak
+from ..examples import NAMES, portrait_file, recording_file
+from .company import assemble
+from .puppets import portrait
+from .voices import HELD_OUT_VOICES, RATE, espeak, has_espeak
 
-FOLDER = Path(__file__).parent / "samples"
 PEAK = 0.8  # of full scale
+SEED = 3  # of the looks: it draws four that nobody mixes up; the demo starts from it too, so it plays with the same
+WIDTH, HEIGHT = 384, 256  # of a portrait in pixels: pleasant to look at, and of the theatre's proportions
 
 
 @dataclass(frozen=True)
 class Line:
-    """One recording: file name, espeak-ng voice, words per minute, pitch 0..99, and the words."""
+    """One recording: whose it is, espeak-ng voice, words per minute, pitch 0..99, and the words."""
 
-    file: str
+    name: str
     voice: str
     speed: int
     pitch: int
@@ -32,16 +37,16 @@ class Line:
 
 
 LINES = (
-    Line("one.wav", "en-gb-scotland", 145, 45, "Tonight you play the clever one and I shall play the king."),
-    Line("two.wav", "es+f1", 150, 62, "Yo soy la reina y tú guardas todos los sombreros."),
-    Line("three.wav", "fr", 140, 30, "La lune nous écoute et elle adore rire avec nous."),
-    Line("four.wav", "cs+f5", 145, 75, "Starý kouzelník spí a malý drak má velký hlad."),
+    Line("Mira", "en-gb-scotland", 145, 45, "Tonight you play the clever one and I shall play the king."),
+    Line("Tobi", "es+f1", 150, 62, "Yo soy la reina y tú guardas todos los sombreros."),
+    Line("Elsa", "fr", 140, 30, "La lune nous écoute et elle adore rire avec nous."),
+    Line("Bruno", "cs+f5", 145, 75, "Starý kouzelník spí a malý drak má velký hlad."),
 )
 
 
 def sample_files(count: int) -> tuple[Path, ...]:
     """The first `count` recordings, 1 to 4."""
-    return tuple(FOLDER / line.file for line in LINES[:count])
+    return tuple(recording_file(name) for name in NAMES[:count])
 
 
 def speak(line: Line) -> np.ndarray:
@@ -52,13 +57,27 @@ def speak(line: Line) -> np.ndarray:
     return np.round(wave / np.abs(wave).max() * PEAK * 32767).astype(np.int16)
 
 
-def main() -> None:
+def write_recordings() -> None:
     from scipy.io import wavfile
 
-    FOLDER.mkdir(exist_ok=True)
     for line in LINES:
         assert line.voice in HELD_OUT_VOICES
-        wavfile.write(FOLDER / line.file, RATE, speak(line))
+        wavfile.write(recording_file(line.name), RATE, speak(line))
+
+
+def write_portraits() -> None:
+    from PIL import Image
+
+    for player in assemble(sample_files(len(NAMES)), SEED):
+        picture = Image.fromarray(portrait(player.look, WIDTH, HEIGHT))
+        picture.save(portrait_file(player.name), optimize=True)
+
+
+def main() -> None:
+    write_portraits()
+    if not has_espeak():
+        sys.exit("The recordings stay as they are: making them needs espeak-ng.")
+    write_recordings()
 
 
 if __name__ == "__main__":

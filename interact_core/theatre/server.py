@@ -338,11 +338,6 @@ def main() -> int:
     chosen, extra = parser.parse_known_args()
     cpu = "--cpu" not in extra and not _has_accelerator()
     server = ComfyServer(chosen.folder, port=chosen.port, cpu=cpu, only_pack=None, extra=extra, echo=True)
-    # Here and not above: the server itself needs the standard library only.
-    from .company import assemble, write_inputs
-    from .sample_speech import sample_files
-
-    write_inputs(assemble(sample_files(2), seed=1), server.input)  # what the shipped graph loads
     try:
         with server:
             print(f"ComfyUI is ready at {server.address}", flush=True)

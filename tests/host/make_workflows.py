@@ -2,47 +2,84 @@
 
     python -m interacthuman.tests.host.make_workflows
 
-writes them (with the paths that dev.py sets); tests/test_workflows.py sees that they are up to date and that
-the UI forms beside them, made from them in a browser (tests/browser/make_ui_workflows.py), say the same.
+writes them (with the paths that dev.py sets). make_ui_workflows.py makes the UI forms from them in a browser,
+make_thumbnails.py their pictures; test_workflows.py sees that all of it is up to date.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 
+# What every graph plays with: the theatre's models are at their best with these.
+WIDTH, HEIGHT, FPS = 192, 128, 25.0
+LENGTH = 0  # frames; 0 is as long as the speech
+SHIFT = 3.0  # Wan's own of 8 was made for 480p; a small video loses its shape at less noise
+WINDOW, OVERLAP = 25, 12  # frames; the models learned 25 at once, longer videos are made of such windows
+STEPS = 20
+CFG, AUDIO_CFG = 3.0, 0.0
+SAMPLER, SCHEDULER = "euler", "simple"
+SEED = 1
+STAGE_BOUNDARY = 0.2
+STAGE_ONE_AUDIO = "mute"
+MASK_SMOOTHING = 0.0
+MASK_GAIN = 2.0
+NEGATIVE_REFERENCES = "blank"
+# Who stands where in the masks that are drawn by hand, from left to right: as in the video of SEED.
+DRAWN_LEFT_TO_RIGHT = ("Mira", "Tobi")
+
 Graph = dict[str, dict[str, Any]]
+Wire = list[Any]  # [id of a node, number of its output]
 
 
 def node(class_type: str, title: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": class_type, "inputs": inputs, "_meta": {"title": title}}
 
 
-def two_speakers() -> Graph:
-    """Two characters, each with a recording of its own, and everything that the sampler says of their masks.
+# ------------------------------------------------------------------------------------------- parts of a graph
 
-    Pictures and recordings lie in ComfyUI's input folder, where `dev.py demo` and `dev.py serve` put them.
-    """
-    graph = {
-        "1": node(
-            "InterActLoadDiT",
-            "InterAct Load DiT",
-            model_name="theatre_wan.safetensors",
-            adapter_name="theatre_adapter.safetensors",
-            weight_dtype="default",
-        ),
-        # Wan's own shift of 8 was made for 480p; a small video loses its shape at less noise.
-        "2": node("ModelSamplingSD3", "Shift of the schedule", model=["1", 0], shift=3.0),
-        # The theatre's model learned 25 frames at once; longer videos are made of windows of that length.
+
+def models() -> Graph:
+    """The theatre's four: "5" is the MODEL to sample with, "3" the VAE, "4" the audio encoder."""
+    load = node(
+        "InterActLoadDiT",
+        "InterAct Load DiT",
+        model_name="theatre_wan.safetensors",
+        adapter_name="theatre_adapter.safetensors",
+        weight_dtype="default",
+    )
+    return {"1": load, **prepared("1"), **helpers()}
+
+
+def stock_models() -> Graph:
+    """The same with ComfyUI's own loader."""
+    load = node(
+        "UNETLoader", "Load Diffusion Model", unet_name="theatre_wan.safetensors", weight_dtype="default"
+    )
+    adapter = node(
+        "InterActApplyAdapter",
+        "InterAct Apply Adapter",
+        model=["1", 0],
+        adapter_name="theatre_adapter.safetensors",
+        strength=1.0,
+    )
+    return {"1": load, "6": adapter, **prepared("6"), **helpers()}
+
+
+def prepared(model: str) -> Graph:
+    """Node `model` with the theatre's shift and windows."""
+    return {
+        "2": node("ModelSamplingSD3", "Shift of the schedule", model=[model, 0], shift=SHIFT),
         "5": node(
             "WanContextWindowsManual",
-            "Windows of 25 frames",
+            f"Windows of {WINDOW} frames",
             model=["2", 0],
-            context_length=25,
-            context_overlap=12,
+            context_length=WINDOW,
+            context_overlap=OVERLAP,
             context_schedule="standard_static",
             context_stride=1,
             closed_loop=False,
@@ -51,81 +88,101 @@ def two_speakers() -> Graph:
             retain_first_frame=False,
             split_conds_to_windows=False,
         ),
+    }
+
+
+def helpers() -> Graph:
+    return {
         "3": node("VAELoader", "Load VAE", vae_name="theatre_wan_vae.safetensors"),
         "4": node("InterActLoadWav2Vec2", "InterAct Load Wav2Vec2", audio_encoder_name="theatre_wav2vec2"),
     }
-    for number, name in enumerate(("Mira", "Tobi")):
-        graph |= speaker(name, first=10 * (number + 1))
-    graph |= {
+
+
+def example(name: str, first: int) -> Graph:
+    return {str(first): node("InterActExample", f"Example: {name}", name=name)}
+
+
+def speaker(name: str, first: int, **more: Wire) -> Graph:
+    """Example, speech and character, as nodes `first`, `first` + 2 and `first` + 3; `more` for the character."""
+    return {
+        **example(name, first),
+        str(first + 2): node(
+            "InterActEncodeSpeech",
+            f"Speech of {name}",
+            audio_encoder=["4", 0],
+            audio=[str(first), 1],
+            start_time=0.0,
+            gain=1.0,
+        ),
+        str(first + 3): node(
+            "InterActCharacter", name, image=[str(first), 0], name=name, speech=[str(first + 2), 0], **more
+        ),
+    }
+
+
+def silent(name: str, first: int) -> Graph:
+    """Example and character, as nodes `first` and `first` + 3."""
+    return {
+        **example(name, first),
+        str(first + 3): node("InterActCharacter", f"{name} listens", image=[str(first), 0], name=name),
+    }
+
+
+def encode(*characters: str) -> Graph:
+    """Node "30": conditioning, latent, cast, dialogue and fps of these characters."""
+    sockets = {f"characters.character_{number}": [name, 0] for number, name in enumerate(characters)}
+    return {
         "30": node(
             "InterActEncodeCharacters",
             "InterAct Encode Characters",
-            **{"characters.character_0": ["13", 0], "characters.character_1": ["23", 0]},
+            **sockets,
             vae=["3", 0],
-            width=192,
-            height=128,
-            length=0,
-            fps=25.0,
-            negative_references="blank",
-        ),
-        "31": node(
+            width=WIDTH,
+            height=HEIGHT,
+            length=LENGTH,
+            fps=FPS,
+            negative_references=NEGATIVE_REFERENCES,
+        )
+    }
+
+
+def guidance(mask_source: str = "predicted") -> dict[str, Any]:
+    return {
+        "mask_source": mask_source,
+        "stage_boundary": STAGE_BOUNDARY,
+        "stage_one_audio": STAGE_ONE_AUDIO,
+        "mask_smoothing": MASK_SMOOTHING,
+        "mask_gain": MASK_GAIN,
+    }
+
+
+def sampler(name: str, title: str = "InterAct Sampler", mask_source: str = "predicted") -> Graph:
+    return {
+        name: node(
             "InterActSampler",
-            "InterAct Sampler",
+            title,
             model=["5", 0],
             positive=["30", 0],
             negative=["30", 1],
             latent=["30", 2],
             cast=["30", 3],
-            seed=1,
-            steps=20,
-            cfg=3.0,
-            audio_cfg=0.0,
-            sampler_name="euler",
-            scheduler="simple",
+            seed=SEED,
+            steps=STEPS,
+            cfg=CFG,
+            audio_cfg=AUDIO_CFG,
+            sampler_name=SAMPLER,
+            scheduler=SCHEDULER,
             denoise=1.0,
-            mask_source="predicted",
-            stage_boundary=0.2,
-            stage_one_audio="mute",
-            mask_smoothing=0.0,
-            mask_gain=2.0,
-        ),
-        "32": node("VAEDecode", "VAE Decode", samples=["31", 0], vae=["3", 0]),
-        **video("40", "Video", ["32", 0], "InterActHuman/two_speakers"),
-        "50": node(
-            "InterActPreviewMasks", "InterAct Preview Masks", masks=["31", 1], step=0, image=["32", 0]
-        ),
-        **video("51", "Masks over the video", ["50", 0], "InterActHuman/two_speakers_masks"),
-        "53": node(
-            "SaveImage",
-            "Contact sheet",
-            images=["50", 1],
-            filename_prefix="InterActHuman/two_speakers_sheet",
-        ),
-    }
-    return graph
-
-
-def speaker(name: str, first: int) -> Graph:
-    """Picture, recording, speech and character, as nodes `first` and the three after it."""
-    file = f"interact_{name.lower()}"
-    return {
-        str(first): node("LoadImage", f"Picture of {name}", image=f"{file}.png"),
-        str(first + 1): node("LoadAudio", f"Recording of {name}", audio=f"{file}.wav"),
-        str(first + 2): node(
-            "InterActEncodeSpeech",
-            f"Speech of {name}",
-            audio_encoder=["4", 0],
-            audio=[str(first + 1), 0],
-            start_time=0.0,
-            gain=1.0,
-        ),
-        str(first + 3): node(
-            "InterActCharacter", name, image=[str(first), 0], name=name, speech=[str(first + 2), 0]
-        ),
+            **guidance(mask_source),
+        )
     }
 
 
-def video(first: str, title: str, images: list[Any], prefix: str) -> Graph:
+def decode(name: str, samples: str) -> Graph:
+    return {name: node("VAEDecode", "VAE Decode", samples=[samples, 0], vae=["3", 0])}
+
+
+def video(first: str, title: str, images: Wire, prefix: str) -> Graph:
     """A video of these images with the dialogue, saved as MP4 (codec auto is H.264), as two nodes."""
     made = str(int(first) + 1)
     return {
@@ -134,19 +191,151 @@ def video(first: str, title: str, images: list[Any], prefix: str) -> Graph:
             "SaveVideo",
             f"Save: {title}",
             video=[first, 0],
-            filename_prefix=prefix,
+            filename_prefix=f"InterActHuman/{prefix}",
             format="mp4",
             codec="auto",
         ),
     }
 
 
-GRAPHS = {"two_speakers": two_speakers}
+def viewer(name: str, sampled: str, decoded: str, title: str = "InterAct Preview Masks") -> Graph:
+    return {
+        name: node("InterActPreviewMasks", title, masks=[sampled, 1], step=0, image=[decoded, 0]),
+    }
+
+
+def finished(prefix: str, sampled: str = "31") -> Graph:
+    """Everything after the sampler: "32" the frames, "40" the video, "50" the masks over it, "51" as a video."""
+    return {
+        **decode("32", sampled),
+        **video("40", "Video", ["32", 0], prefix),
+        **viewer("50", sampled, "32"),
+        **video("51", "Masks over the video", ["50", 0], f"{prefix}_masks"),
+    }
+
+
+# ------------------------------------------------------------------------------------------------- the graphs
+
+
+def one_character() -> Graph:
+    """The smallest graph that speaks."""
+    graph = {**models(), **speaker("Mira", 10), **encode("13"), **sampler("31"), **decode("32", "31")}
+    return {**graph, **video("40", "Video", ["32", 0], "one_character"), **viewer("50", "31", "32")}
+
+
+def two_speakers() -> Graph:
+    """Two characters, each with a recording of its own, and everything that the sampler says of their masks."""
+    return {
+        **models(),
+        **speaker("Mira", 10),
+        **speaker("Tobi", 20),
+        **encode("13", "23"),
+        **sampler("31"),
+        **finished("two_speakers"),
+        "53": node(
+            "SaveImage",
+            "Contact sheet",
+            images=["50", 1],
+            filename_prefix="InterActHuman/two_speakers_sheet",
+        ),
+    }
+
+
+def three_one_silent() -> Graph:
+    """Two talk, the third has no speech and keeps its mouth shut."""
+    return {
+        **models(),
+        **speaker("Mira", 10),
+        **speaker("Tobi", 20),
+        **silent("Elsa", 60),
+        **encode("13", "23", "63"),
+        **sampler("31"),
+        **finished("three_one_silent"),
+    }
+
+
+def stock_ksampler() -> Graph:
+    """ComfyUI's own loader and KSampler, with the InterAct Sampler's guidance on the MODEL between them."""
+    return {
+        **stock_models(),
+        **speaker("Mira", 10),
+        **speaker("Tobi", 20),
+        **encode("13", "23"),
+        "33": node(
+            "InterActMaskGuidance", "InterAct Mask Guidance", model=["5", 0], cast=["30", 3], **guidance()
+        ),
+        "34": node(
+            "KSampler",
+            "KSampler",
+            model=["33", 0],
+            positive=["30", 0],
+            negative=["30", 1],
+            latent_image=["30", 2],
+            seed=SEED,
+            steps=STEPS,
+            cfg=CFG,
+            sampler_name=SAMPLER,
+            scheduler=SCHEDULER,
+            denoise=1.0,
+        ),
+        "31": node(
+            "InterActCollectMasks", "InterAct Collect Masks", latent=["34", 0], mask_handle=["33", 1]
+        ),
+        **finished("stock_ksampler"),
+    }
+
+
+def fixed_against_predicted() -> Graph:
+    """One seed twice: voices bound to halves of the picture that somebody drew, and to masks that were found."""
+    layouts = dict(zip(DRAWN_LEFT_TO_RIGHT, ("72", "73")))
+    return {
+        **models(),
+        **halves(),
+        **speaker("Mira", 10, layout=[layouts["Mira"], 0]),
+        **speaker("Tobi", 20, layout=[layouts["Tobi"], 0]),
+        **encode("13", "23"),
+        **sampler("31", "Masks that the model predicts", "predicted"),
+        **decode("32", "31"),
+        **video("40", "Video with predicted masks", ["32", 0], "predicted"),
+        **viewer("50", "31", "32", "Predicted masks"),
+        **sampler("35", "Masks that were drawn", "fixed"),
+        **decode("36", "35"),
+        **video("45", "Video with fixed masks", ["36", 0], "fixed"),
+        **viewer("55", "35", "36", "Fixed masks"),
+    }
+
+
+def halves() -> Graph:
+    """The left and the right half of the picture in white, as nodes "72" and "73"."""
+    half = WIDTH // 2
+    return {
+        "70": node("SolidMask", "Nobody", value=0.0, width=WIDTH, height=HEIGHT),
+        "71": node("SolidMask", "Half the width", value=1.0, width=half, height=HEIGHT),
+        "72": painted("Left half", 0),
+        "73": painted("Right half", half),
+    }
+
+
+def painted(title: str, x: int) -> dict[str, Any]:
+    return node(
+        "MaskComposite", title, destination=["70", 0], source=["71", 0], x=x, y=0, operation="add"
+    )
+
+
+GRAPHS = {
+    make.__name__: make
+    for make in (one_character, two_speakers, three_one_silent, stock_ksampler, fixed_against_predicted)
+}
 
 
 def api_text(name: str) -> str:
     """What workflows/api/NAME.json holds."""
     return json.dumps(GRAPHS[name](), indent=2) + "\n"
+
+
+def nodes_of(graph: Graph, *class_types: str) -> Sequence[str]:
+    """Ids of the nodes of these classes, in the graph's order."""
+    return [name for name, one in graph.items() if one["class_type"] in class_types]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.theatre.server import ComfyServer, PromptFailed, PromptRejected
-from interacthuman.tests.nodes_support import VAE, id_of, only, tiny_graph
+from interacthuman.tests.nodes_support import VAE, from_files, id_of, only, tiny_graph
 
 Graph = dict[str, dict[str, Any]]
 ENCODE, SAMPLE, PERSON = "InterActEncodeCharacters", "InterActSampler", "InterActCharacter"
@@ -18,7 +18,7 @@ ENCODE, SAMPLE, PERSON = "InterActEncodeCharacters", "InterActSampler", "InterAc
 @pytest.fixture
 def graph(root: Path) -> Graph:
     shipped = json.loads((root / "workflows" / "api" / "two_speakers.json").read_text(encoding="utf-8"))
-    return tiny_graph(shipped)
+    return tiny_graph(from_files(shipped))
 
 
 def give(graph: Graph, class_type: str, name: str, source: str, **inputs: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from interacthuman.interact_core.preview.manifest import read_history
 from interacthuman.interact_core.theatre.server import ComfyServer, PromptFailed
-from interacthuman.tests.nodes_support import id_of, on_stock_sampler, only, tiny_graph
+from interacthuman.tests.nodes_support import from_files, id_of, on_stock_sampler, only, tiny_graph
 from PIL import Image
 
 GROWTH_LIMIT = 50 * 2**20  # bytes of resident memory, issue 2, section 7
@@ -25,10 +25,9 @@ Graph = dict[str, dict[str, Any]]
 
 @pytest.fixture
 def graph(root: Path) -> Graph:
-    """The shipped graph of two speakers on the tiny models."""
-    return tiny_graph(
-        json.loads((root / "workflows" / "api" / "two_speakers.json").read_text(encoding="utf-8"))
-    )
+    """The shipped graph of two speakers on the tiny models and on pictures of odd sizes."""
+    shipped = json.loads((root / "workflows" / "api" / "two_speakers.json").read_text(encoding="utf-8"))
+    return tiny_graph(from_files(shipped))
 
 
 def masks_of(server: ComfyServer, outputs: dict[str, Any], graph: Graph) -> Any:

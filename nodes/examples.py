@@ -1,0 +1,44 @@
+"""Somebody to try things with."""
+
+from comfy_api.latest import io, ui
+
+from ..interact_core.examples import NAMES, load_example
+from .wires import CATEGORY
+
+
+class InterActExample(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActExample",
+            display_name="InterAct Example Character",
+            category=CATEGORY,
+            description="A puppet that comes with this pack: its portrait and a few words in its own voice, "
+            "to try things with.",
+            search_aliases=["interacthuman", "example", "sample", "demo", "puppet", "test image", "test audio"],
+            inputs=[
+                io.Combo.Input(
+                    "name",
+                    options=list(NAMES),
+                    default=NAMES[0],
+                    tooltip="Which of the four puppets. Write the same name on its InterAct Character, so that "
+                    "you know it in the previews.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="image",
+                    tooltip="The puppet alone on white, for the image of InterAct Character.",
+                ),
+                io.Audio.Output(
+                    display_name="audio",
+                    tooltip="About three seconds of speech, for InterAct Encode Speech. Leave it open and the "
+                    "puppet is silent.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, name: str) -> io.NodeOutput:
+        image, audio = load_example(name)
+        return io.NodeOutput(image, audio, ui=ui.PreviewImage(image, cls=cls))
