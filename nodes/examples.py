@@ -15,14 +15,22 @@ class InterActExample(io.ComfyNode):
             category=CATEGORY,
             description="A puppet that comes with this pack: its portrait and a few words in its own voice, "
             "to try things with.",
-            search_aliases=["interacthuman", "example", "sample", "demo", "puppet", "test image", "test audio"],
+            search_aliases=[
+                "interacthuman",
+                "example",
+                "sample",
+                "demo",
+                "puppet",
+                "test image",
+                "test audio",
+            ],
             inputs=[
                 io.Combo.Input(
                     "name",
                     options=list(NAMES),
                     default=NAMES[0],
-                    tooltip="Which of the four puppets. Write the same name on its InterAct Character, so that "
-                    "you know it in the previews.",
+                    tooltip="Which of the four puppets. Write the same name on its InterAct Character, so "
+                    "that you know it in the previews.",
                 ),
             ],
             outputs=[
@@ -32,8 +40,8 @@ class InterActExample(io.ComfyNode):
                 ),
                 io.Audio.Output(
                     display_name="audio",
-                    tooltip="About three seconds of speech, for InterAct Encode Speech. Leave it open and the "
-                    "puppet is silent.",
+                    tooltip="About three seconds of speech, for InterAct Encode Speech. Leave it open and "
+                    "the puppet is silent.",
                 ),
             ],
         )

@@ -1,4 +1,4 @@
-"""The puppets that come with the pack: as core's own loaders would read them, and made by the shipped script."""
+"""The puppets that come with the pack: as core's own loaders read them, and made by the shipped script."""
 
 from __future__ import annotations
 

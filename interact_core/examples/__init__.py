@@ -28,7 +28,7 @@ def recording_file(name: str) -> Path:
 
 
 def load_example(name: str) -> tuple[Tensor, dict[str, Any]]:
-    """IMAGE [1, H, W, 3] in 0..1 and AUDIO {waveform [1, 1, samples] in -1..1, sample_rate} of one of NAMES."""
+    """IMAGE [1, H, W, 3] in 0..1 and AUDIO (waveform [1, 1, samples] in -1..1) of one of NAMES."""
     with Image.open(portrait_file(name)) as picture:
         pixels = np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
     with wave.open(str(recording_file(name))) as recording:

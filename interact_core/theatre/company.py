@@ -38,7 +38,7 @@ class Player:
 
 
 def assemble(recordings: Sequence[Path], seed: int) -> tuple[Player, ...]:
-    """One player for each of one to four recordings; the same seed draws the same looks, in the same order."""
+    """One player for each of one to four recordings; the same seed draws the same looks in the same order."""
     if not 1 <= len(recordings) <= len(NAMES):
         raise ValueError(
             f"Give one to {len(NAMES)} recordings, one for each character, not {len(recordings)}."

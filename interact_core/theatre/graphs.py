@@ -36,7 +36,7 @@ def inputs_of(graph: Graph, class_type: str) -> dict[str, Any]:
 
 
 def cast_players(graph: Graph, players: Sequence[Player]) -> Graph:
-    """A copy of the graph in which exactly these players speak, in their order, from ComfyUI's input folder."""
+    """A copy of the graph in which exactly these players speak, in their order, from the input folder."""
     graph = copy.deepcopy(graph)
     free = map(str, itertools.count(max(map(int, graph)) + 1))
     chains = _chains(graph)
@@ -83,7 +83,7 @@ def _chains(graph: Graph) -> list[list[str]]:
 
 
 def _speaker(template: Sequence[dict[str, Any]], ids: Sequence[str], player: Player) -> Graph:
-    """A player's four nodes; `template` is a speech and a character node with all that is not the player's."""
+    """A player's four nodes; `template`: a speech and a character node with all that is not the player's."""
     speech, character = (copy.deepcopy(node) for node in template)
     speech["inputs"]["audio"] = [ids[1], 0]
     character["inputs"] |= {"image": [ids[0], 0], "speech": [ids[2], 0], "name": player.name}

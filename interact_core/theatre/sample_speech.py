@@ -1,10 +1,10 @@
-"""The project's own examples, interact_core/examples: who says what in whose voice, and how they were made.
+"""The project's own examples in interact_core/examples: who says what, and how they were made.
 
     python -m interacthuman.interact_core.theatre.sample_speech
 
-writes the portraits again and, where espeak-ng is installed, the recordings. The sentences are this project's;
-the sound is espeak-ng's synthesis of them, in voices that training never hears (voices.HELD_OUT_VOICES); both
-are under this project's licence.
+writes the portraits again and, where espeak-ng is installed, the recordings. The sentences are this
+project's; the sound is espeak-ng's synthesis of them, in voices that training never hears
+(voices.HELD_OUT_VOICES); both are under this project's licence.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .puppets import portrait
 from .voices import HELD_OUT_VOICES, RATE, espeak, has_espeak
 
 PEAK = 0.8  # of full scale
-SEED = 3  # of the looks: it draws four that nobody mixes up; the demo starts from it too, so it plays with the same
+SEED = 3  # of the looks, as in the demo: it draws four that nobody mixes up
 WIDTH, HEIGHT = 384, 256  # of a portrait in pixels: pleasant to look at, and of the theatre's proportions
 
 

@@ -2,13 +2,15 @@
 
     python -m interacthuman.tests.host.make_ui_workflows [NAME ...]
 
-needs Debian's chromium and the Python package playwright, which nothing else here does: run it after a change
-of make_workflows.py and commit what it writes. test_workflows.py compares both forms without a browser.
+needs Debian's chromium and the Python package playwright: run it after a change of make_workflows.py or
+workflow_pages.py and commit what it writes. Pictures of the canvas go to output/workflows/. test_workflows.py
+compares both forms without a browser.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -16,71 +18,40 @@ from typing import Any
 
 from interacthuman.interact_core.theatre.server import ComfyServer
 from interacthuman.tests.host.make_workflows import GRAPHS, WORKFLOWS
+from interacthuman.tests.host.workflow_pages import PAGES, least_size, plan
+
+logger = logging.getLogger(__name__)
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.47.12"}
-
-NOTE = """# Two characters talk
-
-**Picture, recording, character**: give each character a picture and a recording of its own. Add more
-characters by copying a group and connecting it to *InterAct Encode Characters*; leave *speech* open for
-somebody who is silent.
-
-**Length** 0 is as long as the speech. **InterAct Preview Masks** shows where the model found everybody.
-
-The theatre's models know puppets only. Their example files come into the input folder by
-`python dev.py demo` or `python dev.py serve`; otherwise choose files of your own."""
-
-# id: (x, y, width, height) in the graph's units; the page makes nodes higher where their widgets need it.
-PLACES = {
-    "1": (0, 0, 330, 130),
-    "2": (0, 190, 330, 60),
-    "5": (0, 310, 330, 240),
-    "3": (0, 620, 330, 60),
-    "4": (0, 740, 330, 60),
-    "10": (420, 0, 300, 330),
-    "11": (420, 390, 300, 140),
-    "12": (760, 390, 300, 110),
-    "13": (1100, 150, 300, 130),
-    "20": (420, 640, 300, 330),
-    "21": (420, 1030, 300, 140),
-    "22": (760, 1030, 300, 110),
-    "23": (1100, 790, 300, 130),
-    "30": (1490, 0, 330, 260),
-    "31": (1490, 320, 330, 480),
-    "32": (1910, 0, 220, 50),
-    "40": (1910, 120, 260, 120),
-    "41": (2210, 0, 380, 400),
-    "50": (1910, 520, 420, 560),
-    "51": (2370, 520, 260, 120),
-    "52": (2670, 520, 380, 400),
-    "53": (2370, 720, 260, 360),
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.InstalledVersion": "1.47.12",
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
 }
-BOXES = {
-    "Models": ("1", "2", "5", "3", "4"),
-    "Mira": ("10", "11", "12", "13"),
-    "Tobi": ("20", "21", "22", "23"),
-    "Both in one video": ("30", "31"),
-    "The video": ("32", "40", "41"),
-    "Who was found where": ("50", "51", "52", "53"),
-}
-NOTE_PLACE = (0, 900, 330, 400)
+VIEW = {"width": 2400, "height": 1200}
+NO_ID = "00000000-0000-0000-0000-000000000000"  # the frontend then makes up one whenever it opens the graph
 
+OPEN = """
+async ([api, name]) => {
+  await window.app.loadApiJson(api, name);
+  await new Promise(done => setTimeout(done, 1500));
+  const nodes = window.app.rootGraph.nodes;
+  return Object.fromEntries(nodes.map(node => [String(node.id), [...node.computeSize()]]));
+}
+"""
 SETTLE = """
-async ([api, name, places, boxes, note, notePlace]) => {
+async ([api, name, nodes, boxes, note, notePlace]) => {
   const app = window.app, pause = ms => new Promise(done => setTimeout(done, ms));
-  await app.loadApiJson(api, name);
-  await pause(1500);
-  const graph = app.rootGraph ?? app.graph;
-  const byId = id => graph.nodes.find(node => String(node.id) === id);
-  for (const [id, [x, y, width, height]] of Object.entries(places)) {
-    const node = byId(id), least = node.computeSize();
+  const graph = app.rootGraph;
+  for (const [id, [x, y, width, height]] of Object.entries(nodes)) {
+    const node = graph.nodes.find(node => String(node.id) === id);
     node.pos = [x, y];
-    node.setSize([Math.max(width, least[0]), Math.max(height, least[1])]);
+    node.setSize([width, height]);
     node.title = api[id]._meta.title;
     for (const widget of node.widgets ?? [])
       if (widget.name === "control_after_generate") widget.value = "fixed";
@@ -91,13 +62,10 @@ async ([api, name, places, boxes, note, notePlace]) => {
   paper.setSize(notePlace.slice(2));
   paper.title = "Read me";
   paper.widgets[0].value = note;
-  for (const [title, ids] of Object.entries(boxes)) {
-    const group = new window.LiteGraph.LGraphGroup(title), nodes = ids.map(byId);
-    const left = Math.min(...nodes.map(n => n.pos[0])), top = Math.min(...nodes.map(n => n.pos[1]));
-    const right = Math.max(...nodes.map(n => n.pos[0] + n.size[0]));
-    const bottom = Math.max(...nodes.map(n => n.pos[1] + n.size[1]));
-    group.pos = [left - 20, top - 80];
-    group.size = [right - left + 40, bottom - top + 100];
+  for (const [title, [x, y, width, height]] of Object.entries(boxes)) {
+    const group = new window.LiteGraph.LGraphGroup(title);
+    group.pos = [x, y];
+    group.size = [width, height];
     graph.add(group);
   }
   await pause(500);
@@ -108,6 +76,16 @@ async ([api, name, places, boxes, note, notePlace]) => {
   return {workflow: made.workflow, output: made.output, again: again.output};
 }
 """
+LOOK = """
+async ([left, top, right, bottom]) => {
+  const {ds, canvas} = window.app.canvas, margin = 60;
+  const width = canvas.clientWidth - 2 * margin, height = canvas.clientHeight - 2 * margin;
+  ds.scale = Math.min(width / (right - left), height / (bottom - top));
+  ds.offset = [margin / ds.scale - left, margin / ds.scale - top];
+  window.app.canvas.setDirty(true, true);
+  await new Promise(done => setTimeout(done, 1000));
+}
+"""
 
 
 def plain(output: dict[str, Any]) -> dict[str, Any]:
@@ -116,31 +94,40 @@ def plain(output: dict[str, Any]) -> dict[str, Any]:
 
 
 def convert(page: Any, name: str) -> dict[str, Any]:
-    """One graph's UI form. Raises ValueError where it does not say what the API form says."""
+    """One graph's UI form, which the page then shows. Raises ValueError where it says something else."""
     api = GRAPHS[name]()
-    found = page.evaluate(SETTLE, [api, name, PLACES, BOXES, NOTE, NOTE_PLACE])
+    needed = page.evaluate(OPEN, [api, name])
+    sizes = {}
+    for key, (width, height) in needed.items():
+        least = least_size(api[key]["class_type"])
+        sizes[key] = (max(width, least[0]), max(height, least[1]))
+    made = plan(PAGES[name], sizes)
+    found = page.evaluate(SETTLE, [api, name, made.nodes, made.boxes, PAGES[name].note, made.note])
     for form in ("output", "again"):
         if plain(found[form]) != plain(api):
             different = [node for node in api if plain(api)[node] != plain(found[form]).get(node)]
             raise ValueError(f"{name} ({form}) came back changed at {different}: {json.dumps(found[form])}")
-    workflow = found["workflow"]
-    workflow["extra"] = {}  # the view and the versions of this browser
-    return workflow
+    boxes = [*made.boxes.values(), made.note]
+    edges = [min(box[0] for box in boxes), min(box[1] for box in boxes)]
+    page.evaluate(
+        LOOK, [*edges, max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)]
+    )
+    # without the view and the versions of this browser
+    return {**found["workflow"], "id": NO_ID, "extra": {}}
 
 
 def main(names: list[str]) -> None:
     from playwright.sync_api import sync_playwright
 
+    pictures = WORKFLOWS.parent / "output" / "workflows"
+    pictures.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = ComfyServer(Path(folder) / "server", start_timeout=3600)
         (server.user / "default").mkdir(parents=True)
         (server.user / "default" / "comfy.settings.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
         with server:
             browser = playwright.chromium.launch_persistent_context(
-                str(Path(folder) / "browser"),
-                executable_path=CHROMIUM,
-                args=FLAGS,
-                viewport={"width": 1800, "height": 1000},
+                str(Path(folder) / "browser"), executable_path=CHROMIUM, args=FLAGS, viewport=VIEW
             )
             page = browser.pages[0]
             page.set_default_timeout(600_000)
@@ -155,9 +142,11 @@ def main(names: list[str]) -> None:
             for name in names:
                 text = json.dumps(convert(page, name), indent=2) + "\n"
                 (WORKFLOWS / f"{name}.json").write_text(text, encoding="utf-8")
-                page.screenshot(path=str(WORKFLOWS.parent / "output" / f"{name}.png"))
+                page.screenshot(path=str(pictures / f"{name}.png"))
+                logger.info("wrote %s.json", name)
             browser.close()
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     main(sys.argv[1:] or list(GRAPHS))

@@ -103,7 +103,7 @@ def example(name: str, first: int) -> Graph:
 
 
 def speaker(name: str, first: int, **more: Wire) -> Graph:
-    """Example, speech and character, as nodes `first`, `first` + 2 and `first` + 3; `more` for the character."""
+    """Example, speech and character: nodes `first`, `first` + 2, `first` + 3; `more` for the character."""
     return {
         **example(name, first),
         str(first + 2): node(
@@ -205,7 +205,7 @@ def viewer(name: str, sampled: str, decoded: str, title: str = "InterAct Preview
 
 
 def finished(prefix: str, sampled: str = "31") -> Graph:
-    """Everything after the sampler: "32" the frames, "40" the video, "50" the masks over it, "51" as a video."""
+    """All after the sampler: "32" the frames, "40" the video, "50" the masks over it, "51" as a video."""
     return {
         **decode("32", sampled),
         **video("40", "Video", ["32", 0], prefix),
@@ -224,7 +224,7 @@ def one_character() -> Graph:
 
 
 def two_speakers() -> Graph:
-    """Two characters, each with a recording of its own, and everything that the sampler says of their masks."""
+    """Two characters, each with a recording of its own, and all that the sampler says of their masks."""
     return {
         **models(),
         **speaker("Mira", 10),
@@ -278,15 +278,13 @@ def stock_ksampler() -> Graph:
             scheduler=SCHEDULER,
             denoise=1.0,
         ),
-        "31": node(
-            "InterActCollectMasks", "InterAct Collect Masks", latent=["34", 0], mask_handle=["33", 1]
-        ),
+        "31": node("InterActCollectMasks", "InterAct Collect Masks", latent=["34", 0], mask_handle=["33", 1]),
         **finished("stock_ksampler"),
     }
 
 
 def fixed_against_predicted() -> Graph:
-    """One seed twice: voices bound to halves of the picture that somebody drew, and to masks that were found."""
+    """One seed twice: voices bound to masks that the model finds, and to halves that somebody drew."""
     layouts = dict(zip(DRAWN_LEFT_TO_RIGHT, ("72", "73")))
     return {
         **models(),
@@ -294,14 +292,14 @@ def fixed_against_predicted() -> Graph:
         **speaker("Mira", 10, layout=[layouts["Mira"], 0]),
         **speaker("Tobi", 20, layout=[layouts["Tobi"], 0]),
         **encode("13", "23"),
-        **sampler("31", "Masks that the model predicts", "predicted"),
+        **sampler("31", "With found masks", "predicted"),
         **decode("32", "31"),
-        **video("40", "Video with predicted masks", ["32", 0], "predicted"),
-        **viewer("50", "31", "32", "Predicted masks"),
-        **sampler("35", "Masks that were drawn", "fixed"),
+        **video("40", "Video by found masks", ["32", 0], "predicted"),
+        **viewer("50", "31", "32", "Found masks steer"),
+        **sampler("35", "With drawn masks", "fixed"),
         **decode("36", "35"),
-        **video("45", "Video with fixed masks", ["36", 0], "fixed"),
-        **viewer("55", "35", "36", "Fixed masks"),
+        **video("45", "Video by drawn masks", ["36", 0], "fixed"),
+        **viewer("55", "35", "36", "Drawn masks steer"),
     }
 
 
@@ -317,9 +315,7 @@ def halves() -> Graph:
 
 
 def painted(title: str, x: int) -> dict[str, Any]:
-    return node(
-        "MaskComposite", title, destination=["70", 0], source=["71", 0], x=x, y=0, operation="add"
-    )
+    return node("MaskComposite", title, destination=["70", 0], source=["71", 0], x=x, y=0, operation="add")
 
 
 GRAPHS = {

@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interacthuman.interact_core.theatre.film import read_frames
 from interacthuman.interact_core.theatre.server import ComfyServer
-from interacthuman.tests.host.make_workflows import GRAPHS, WORKFLOWS, api_text
+from interacthuman.tests.host.make_thumbnails import SIZE as THUMBNAIL
+from interacthuman.tests.host.make_ui_workflows import NO_ID
+from interacthuman.tests.host.make_workflows import GRAPHS, WORKFLOWS, api_text, nodes_of
+from interacthuman.tests.host.workflow_pages import PAGES
+from PIL import Image
 
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
 PAPER = {"MarkdownNote", "Note"}  # nodes of the frontend alone
+FRAMES = 29  # a little more than one window of the models, so that windows are met too
 
 
 def ui_form(name: str) -> dict[str, Any]:
@@ -71,16 +77,93 @@ def test_the_ui_form_converts_to_exactly_the_api_form(server: ComfyServer, name:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_the_ui_form_is_tidy(name: str) -> None:
-    """No node lies on another, each stands in a named box or is the note, and the seed stays as it is."""
+    """No node lies on another, each stands in a named box or is the note; no two boxes share a place."""
     ui = ui_form(name)
     for number, node in enumerate(ui["nodes"]):
         for other in ui["nodes"][:number]:
             assert not overlap(node, other), (node["type"], other["type"])
         inside = [group for group in ui["groups"] if holds(group["bounding"], node)]
         assert len(inside) == (0 if node["type"] in PAPER else 1), node["type"]
-    assert sum(node["type"] in PAPER for node in ui["nodes"]) == 1
-    (sampler,) = (node for node in ui["nodes"] if node["type"] == "InterActSampler")
-    assert "fixed" in sampler["widgets_values"]
+    for number, group in enumerate(ui["groups"]):
+        for other in ui["groups"][:number]:
+            assert not meet(group["bounding"], other["bounding"]), (group["title"], other["title"])
+    (note,) = (node for node in ui["nodes"] if node["type"] in PAPER)
+    assert note["widgets_values"] == [PAGES[name].note], "run make_ui_workflows.py"
+    assert ui["id"] == NO_ID  # or two browsers that open it would see each other's masks
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_seeds_stay_as_they_are(server: ComfyServer, name: str) -> None:
+    """So that a template's second run is the one that its picture shows."""
+    afterwards = []
+    for node in ui_form(name)["nodes"]:
+        if node["type"] not in PAPER:
+            named = widget_names(server.object_info(node["type"]))
+            afterwards += [value for key, value in zip(named, node.get("widgets_values", [])) if key is None]
+    assert afterwards and set(afterwards) == {"fixed"}
+
+
+def test_every_workflow_is_one_of_ours_and_has_a_picture() -> None:
+    for folder in (WORKFLOWS, WORKFLOWS / "api"):
+        assert {path.stem for path in folder.glob("*.json")} == set(GRAPHS)
+    assert set(PAGES) == set(GRAPHS)
+    for name in GRAPHS:
+        picture = WORKFLOWS / f"{name}.jpg"  # the name that the template browser asks for
+        assert picture.is_file() and picture.stat().st_size < 60_000, "run make_thumbnails.py"
+        with Image.open(picture) as opened:
+            assert opened.format == "JPEG" and opened.width == THUMBNAIL[0]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_template_needs_nothing_but_what_the_pack_ships(name: str, root: Path) -> None:
+    graph = GRAPHS[name]()
+    kinds = {node["class_type"] for node in graph.values()}
+    assert not kinds & {"LoadImage", "LoadAudio", "LoadVideo"}
+    assert {"InterActPreviewMasks", "CreateVideo", "SaveVideo", "InterActExample"} <= kinds
+    asked = ("model_name", "unet_name", "adapter_name", "vae_name", "audio_encoder_name")
+    files = {value for node in graph.values() for key, value in node["inputs"].items() if key in asked}
+    for file in files:
+        assert list((root / "models").glob(f"*/{file}")), file
+
+
+def test_the_graphs_share_one_set_of_settings() -> None:
+    """The cast and the sampling are the same in all, so that their pictures can be compared."""
+    for kind in ("InterActSampler", "InterActMaskGuidance", "KSampler"):
+        found = [
+            node["inputs"]
+            for make in GRAPHS.values()
+            for node in make().values()
+            if node["class_type"] == kind
+        ]
+        shared = [
+            {key: value for key, value in one.items() if not isinstance(value, list) and key != "mask_source"}
+            for one in found
+        ]
+        assert shared and all(one == shared[0] for one in shared)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_template_runs_to_its_end(server: ComfyServer, name: str) -> None:
+    """With the theatre's own models at their own size, in two steps."""
+    graph = GRAPHS[name]()
+    for node in graph.values():
+        if "steps" in node["inputs"]:
+            node["inputs"]["steps"] = 2
+        if node["class_type"] == "InterActEncodeCharacters":
+            node["inputs"]["length"] = FRAMES
+    outputs = server.run(graph)
+    for saver in nodes_of(graph, "SaveVideo"):
+        (file,) = outputs[saver]["images"]
+        assert len(read_frames(server.path_of(file))) == FRAMES
+    expected = [
+        node["inputs"]["name"] for node in graph.values() if node["class_type"] == "InterActCharacter"
+    ]
+    for preview in nodes_of(graph, "InterActPreviewMasks"):
+        (manifest,) = outputs[preview]["interact_masks"]
+        assert manifest["scene"]["names"] == expected and len(manifest["steps"]) == 2
+        silent = [name for name, voice in zip(expected, manifest["voices"]) if voice is None]
+        assert silent == (["Elsa"] if "Elsa" in expected else [])
 
 
 def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -92,6 +175,14 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
     )
 
 
+def meet(one: list[float], other: list[float]) -> bool:
+    """Whether two boxes [x, y, width, height] share a place."""
+    return all(
+        one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
+        for axis in (0, 1)
+    )
+
+
 def holds(box: list[float], node: dict[str, Any]) -> bool:
     return all(
         box[axis] <= node["pos"][axis] and node["pos"][axis] + node["size"][axis] <= box[axis] + box[axis + 2]
@@ -100,18 +191,13 @@ def holds(box: list[float], node: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_choice_of_the_shipped_graph_exists(server: ComfyServer, name: str, root: Path) -> None:
-    """Models as well, where they lie in models/; the example files come with the demo."""
+def test_every_choice_of_the_shipped_graph_exists(server: ComfyServer, name: str) -> None:
     for node in GRAPHS[name]().values():
         info = server.object_info(node["class_type"])
         known = {**info["input"]["required"], **info["input"].get("optional", {})}
         for key, value in node["inputs"].items():
             kind, *options = known[key.split(".")[0]]
             choices = kind if isinstance(kind, list) else (options[0].get("options") if options else None)
-            if (
-                node["class_type"] in ("LoadImage", "LoadAudio")
-                or not choices
-                or isinstance(choices[0], dict)
-            ):
+            if not choices or isinstance(choices[0], dict):
                 continue
             assert value in choices, (node["class_type"], key, value)

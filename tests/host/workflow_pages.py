@@ -1,0 +1,229 @@
+"""How the shipped graphs look in the browser: what stands in which box, and what the note says.
+
+Columns of boxes from left to right, in each box columns of nodes: places come from what the nodes need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Size = tuple[float, float]
+Place = tuple[float, float, float, float]  # x, y, width, height in the graph's units
+
+BAR = 30  # a node's title bar, above its place
+GAP = 40  # between a node and the title bar below it
+AISLE = 60  # between columns of nodes in a box
+PADDING = 20  # between nodes and the edge of their box
+HEAD = 80  # a box's title and the title bars of the nodes below it
+STREET = 60  # between boxes
+NOTE = "note"  # what stands in a column in place of a box
+
+# At least so large, in the graph's units; the page makes nodes larger where their widgets need it.
+LEAST: dict[str, Size] = {
+    "InterActPreviewMasks": (520, 820),
+    "InterActExample": (300, 330),
+    "InterActEncodeSpeech": (300, 0),
+    "InterActCharacter": (300, 0),
+    "SaveVideo": (400, 400),
+    "SaveImage": (400, 480),
+    "CreateVideo": (400, 0),
+    "SolidMask": (270, 0),
+    "MaskComposite": (270, 0),
+}
+USUAL: Size = (340, 0)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A group of the canvas: its title, and columns of node ids."""
+
+    title: str
+    columns: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One graph on the canvas. The note stands where NOTE does, as high as `note_height`."""
+
+    note: str
+    columns: tuple[tuple[Box | str, ...], ...]
+    note_height: float = 400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where everything goes: nodes by id, boxes by title, the note."""
+
+    nodes: dict[str, Place]
+    boxes: dict[str, Place]
+    note: Place
+
+
+def least_size(class_type: str) -> Size:
+    return LEAST.get(class_type, USUAL)
+
+
+def plan(page: Page, sizes: dict[str, Size]) -> Plan:
+    """Lay the page out for nodes of these sizes, its upper left node at the origin."""
+    nodes: dict[str, Place] = {}
+    boxes: dict[str, Place] = {}
+    note: Place = (0, 0, 0, 0)
+    x = 0.0
+    for column in page.columns:
+        y, right = 0.0, x
+        for box in column:
+            if isinstance(box, str):
+                note = (x, y, USUAL[0], page.note_height)
+                right, y = max(right, x + USUAL[0]), y + page.note_height + PADDING + STREET + HEAD
+                continue
+            inside = _fill(box, x, y, sizes)
+            nodes |= inside
+            edge = max(left + width for left, _, width, _ in inside.values())
+            bottom = max(top + height for _, top, _, height in inside.values())
+            boxes[box.title] = (
+                x - PADDING,
+                y - HEAD,
+                edge - x + 2 * PADDING,
+                bottom - y + HEAD + PADDING,
+            )
+            right, y = max(right, edge), bottom + PADDING + STREET + HEAD
+        x = right + 2 * PADDING + STREET
+    return Plan(nodes, boxes, note)
+
+
+def _fill(box: Box, x: float, y: float, sizes: dict[str, Size]) -> dict[str, Place]:
+    """The box's nodes, the first at (x, y); those of one column are equally wide."""
+    places: dict[str, Place] = {}
+    for column in box.columns:
+        width, top = max(sizes[name][0] for name in column), y
+        for name in column:
+            places[name] = (x, top, width, sizes[name][1])
+            top += sizes[name][1] + GAP + BAR
+        x += width + AISLE
+    return places
+
+
+# -------------------------------------------------------------------------------------------------- the pages
+
+MODELS = Box("Models", (("1", "2", "5", "3", "4"),))
+THEATRE = """The models that come with this pack are a puppet theatre: puppets are what they can draw. For people
+you need a Wan model with an adapter of its own."""
+
+
+def person(title: str, first: int) -> Box:
+    """What make_workflows.speaker makes."""
+    return Box(title, ((str(first),), (str(first + 2), str(first + 3))))
+
+
+def start(models: Box = MODELS) -> tuple[Box | str, ...]:
+    return NOTE, models
+
+
+FOUND = Box("Who was found where", (("50",),))
+THE_VIDEO = Box("The video", (("40", "41"),))
+THE_MASKS = Box("The masks as a video", (("51", "52"),))
+
+PAGES = {
+    "one_character": Page(
+        f"""# One puppet talks
+
+Press **Run**. Mira says her line, and while the video still forms *InterAct Preview Masks* shows where the
+model found her.
+
+**Somebody else?** Choose another name on *Example*. **Somebody of your own?** Put *Load Image* and *Load
+Audio* in its place.
+
+**Length** 0 on *InterAct Encode Characters* is as long as the speech.
+
+{THEATRE}""",
+        (
+            start(),
+            (person("Mira", 10),),
+            (Box("Into one video", (("30", "31", "32"),)),),
+            (FOUND,),
+            (THE_VIDEO,),
+        ),
+    ),
+    "two_speakers": Page(
+        f"""# Two characters talk
+
+Press **Run**. Each puppet has a voice of its own, and each mouth hears its own voice only: the model finds
+both while the video forms. *InterAct Preview Masks* shows it, step by step.
+
+**One more?** Copy a group and connect it to *InterAct Encode Characters*. **Your own?** *Load Image* and
+*Load Audio* in place of *Example*.
+
+{THEATRE}""",
+        (
+            start(),
+            (person("Mira", 10), person("Tobi", 20)),
+            (Box("Both in one video", (("30", "31", "32"),)),),
+            (FOUND, Box("Every step on one sheet", (("53",),))),
+            (THE_VIDEO, THE_MASKS),
+        ),
+    ),
+    "three_one_silent": Page(
+        f"""# Two talk, one listens
+
+Elsa has a picture and no voice: the *speech* of her character stays open. She is found like everybody else,
+and her mouth stays shut.
+
+The same goes for cats, lamps and teapots: whoever has a picture can be in the video.
+
+{THEATRE}""",
+        (
+            start(),
+            (
+                person("Mira", 10),
+                person("Tobi", 20),
+                Box("Elsa says nothing", (("60",), ("63",))),
+            ),
+            (Box("All three in one video", (("30", "31", "32"),)),),
+            (FOUND,),
+            (THE_VIDEO, THE_MASKS),
+        ),
+    ),
+    "stock_ksampler": Page(
+        f"""# With ComfyUI's own sampler
+
+*InterAct Mask Guidance* puts on the MODEL what *InterAct Sampler* does inside. KSampler follows here;
+SamplerCustomAdvanced and others work too, and LoRA loaders go behind *Load Diffusion Model*.
+
+*InterAct Collect Masks* then fetches what was found. Every sampler needs a *Mask Guidance* of its own.
+
+{THEATRE}""",
+        (
+            start(Box("Models, from stock loaders", (("1", "6", "2", "5", "3", "4"),))),
+            (person("Mira", 10), person("Tobi", 20)),
+            (Box("Both in one video", (("30", "33"),)),),
+            (Box("Any sampler you like", (("34", "31", "32"),)),),
+            (FOUND,),
+            (THE_VIDEO, THE_MASKS),
+        ),
+    ),
+    "fixed_against_predicted": Page(
+        f"""# Drawn masks against found ones
+
+The same puppets and the same seed, twice. Once the model finds everybody itself, frame by frame. Once each
+voice is bound to a half of the picture, as one would draw it by hand: whoever leaves their half leaves
+their voice behind.
+
+A drawn mask says where a voice is heard; it moves nobody. If your two stand the other way round, swap the
+halves. Both viewers show where the model sees everybody; the difference is in the mouths.
+
+{THEATRE}""",
+        (
+            start(),
+            (
+                person("Mira", 10),
+                person("Tobi", 20),
+                Box("Two halves, drawn by hand", (("70", "71"), ("72", "73"))),
+            ),
+            (Box("Both in one video", (("30",),)),),
+            (Box("One seed, two ways", (("31", "32"), ("35", "36"))),),
+            (Box("Found by the model", (("50", "40", "41"),)),),
+            (Box("Drawn by hand", (("55", "45", "46"),)),),
+        ),
+        note_height=440,
+    ),
+}
