@@ -93,9 +93,11 @@ def drawn_masks(history: MaskHistory) -> torch.Tensor:
 
 
 def draw_frame(take: Take, frame: int, width: int, height: int, names: bool = True) -> Image.Image:
-    """A frame of the video with everybody's outline."""
+    """A frame of the video with everybody's outline, and with either their names or a faint tint."""
     picture = to_tensor(Image.fromarray(take.frames[frame]).resize((width, height), Image.Resampling.BICUBIC))
     masks = enlarge(take.history.masks[-1][:, latent_frame_of(frame)], width, height)
+    if not names:
+        picture = (picture + tint(picture, masks)) / 2
     picture = outline(picture, masks, width / 400)
     return to_pillow(label(picture, masks, take.history.names) if names else picture)
 
