@@ -31,7 +31,8 @@ COMFY_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a
 # Pinned for this development set-up only: the three are built against each other, and ComfyUI asks for torch
 # without a number. The pack itself never lists torch, it takes the one that the user's ComfyUI runs on.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
-TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib")
+# playwright drives the Chromium of the system in tests/browser; without one those tests say how to get it.
+TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48")
 
 # The lower bound of requirements.txt, with the oldest companions that this transformers admits: what
 # tests/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.

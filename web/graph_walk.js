@@ -7,7 +7,7 @@
 
 /** @typedef {any} Graph LiteGraph's LGraph or Subgraph */
 /** @typedef {any} GraphNode LiteGraph's LGraphNode or SubgraphNode */
-/** @typedef {{node: GraphNode, path: GraphNode[]}} Place a node, and the subgraph nodes around it, outermost first */
+/** @typedef {{node: GraphNode, path: GraphNode[]}} Place a node and the subgraph nodes around it, outermost first */
 
 const SAMPLERS = new Set(["InterActSampler", "InterActMaskGuidance"]);
 const CARRIED = new Set(["INTERACT_MASKS", "INTERACT_MASK_HANDLE", "*"]);
@@ -19,7 +19,10 @@ const DEEPEST = 32; // subgraphs in subgraphs: a graph that contains itself must
 /** @param {GraphNode} node */
 export const typeOf = (node) => node.comfyClass ?? node.type;
 
-/** All nodes of a graph and of its subgraphs, with the ways to them. @param {Graph} root @returns {Generator<Place>} */
+/**
+ * All nodes of a graph and of its subgraphs, with the ways to them.
+ * @param {Graph} root @returns {Generator<Place>}
+ */
 export function* places(root, /** @type {GraphNode[]} */ path = []) {
   for (const node of root?.nodes ?? []) {
     yield { node, path };
@@ -83,7 +86,10 @@ function slotsOf(node) {
   });
 }
 
-/** The nodes behind an input. @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]} */
+/**
+ * The nodes behind an input.
+ * @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]}
+ */
 function origins(node, slot, path) {
   const link = linkOf(node.graph, node.inputs?.[slot]?.link);
   return link ? behind(node.graph, link, path) : [];
@@ -99,7 +105,10 @@ function behind(graph, link, path) {
   return node ? outputOf(node, link.origin_slot, path) : [];
 }
 
-/** What stands at an output of a node: the node, or one that it stands for. @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]} */
+/**
+ * What stands at an output of a node: the node, or one that it stands for.
+ * @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]}
+ */
 function outputOf(node, slot, path) {
   if (node.mode === MUTED || path.length > DEEPEST) return [];
   if (node.subgraph && node.mode !== BYPASSED) {

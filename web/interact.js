@@ -154,7 +154,10 @@ function mount(node) {
   chain(node, "onConfigure", () => viewer.recall(node.properties?.[VIEW]));
 }
 
-/** Calls `then` after what a node itself does. @param {any} node @param {string} event @param {(...words: any[]) => void} then */
+/**
+ * Calls `then` after what a node itself does.
+ * @param {any} node @param {string} event @param {(...words: any[]) => void} then
+ */
 function chain(node, event, then) {
   const own = node[event];
   node[event] = function (/** @type {any[]} */ ...words) {
@@ -193,14 +196,23 @@ app.registerExtension({
     { label: `InterActHuman ${VERSION}`, url: "https://arxiv.org/abs/2506.09984", icon: "pi pi-users" },
   ],
   commands: [
-    command("SavePicture", "save masks of the selected viewer as picture", "pi-image", (viewer) =>
-      void viewer.save("picture"),
+    command(
+      "SavePicture",
+      "save masks of the selected viewer as picture",
+      "pi-image",
+      (viewer) => void viewer.save("picture"),
     ),
-    command("SaveVideo", "save masks of the selected viewer as video", "pi-video", (viewer) =>
-      void viewer.save("video"),
+    command(
+      "SaveVideo",
+      "save masks of the selected viewer as video",
+      "pi-video",
+      (viewer) => void viewer.save("video"),
     ),
-    command("SaveSheet", "save contact sheet of the selected viewer", "pi-table", (viewer) =>
-      void viewer.save("sheet"),
+    command(
+      "SaveSheet",
+      "save contact sheet of the selected viewer",
+      "pi-table",
+      (viewer) => void viewer.save("sheet"),
     ),
     command("PlayPause", "play or pause the selected viewer", "pi-play", (viewer) =>
       viewer.play(!viewer.playing),
@@ -208,10 +220,12 @@ app.registerExtension({
   ],
 
   setup() {
-    api.addEventListener("interact.step", ({ detail }) => route(runs.takeStep(detail)));
-    api.addEventListener("interact.end", ({ detail }) => runs.takeEnd(detail));
+    api.addEventListener("interact.step", (/** @type {CustomEvent} */ { detail }) =>
+      route(runs.takeStep(detail)),
+    );
+    api.addEventListener("interact.end", (/** @type {CustomEvent} */ { detail }) => runs.takeEnd(detail));
     // And not by the node's onExecuted, which is not told the prompt.
-    api.addEventListener("executed", ({ detail }) => void takeOutput(detail));
+    api.addEventListener("executed", (/** @type {CustomEvent} */ { detail }) => void takeOutput(detail));
     api.addEventListener("execution_success", restoreAll); // its history was not there while it ran
   },
 

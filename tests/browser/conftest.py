@@ -14,17 +14,24 @@ from typing import Any
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --enable-precise-memory-info"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PATIENCE = 60_000  # milliseconds; two slow cores may share this with other work
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A running browser, for all tests of a session. Skips where there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Browser tests need `pip install playwright`.")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="Browser tests need `pip install playwright`."
+    )
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip("Browser tests need a Chromium: apt-get install -y --no-install-recommends chromium.")
@@ -57,9 +64,7 @@ def open_window(browser: Any, address: str, **options: Any) -> Window:
     context = browser.new_context(**{"viewport": {"width": 1000, "height": 760}, **options})
     context.set_default_timeout(PATIENCE)
     inside = (address, "data:", "blob:")
-    context.route(
-        lambda url: not url.startswith(inside), lambda route: route.abort("blockedbyclient")
-    )
+    context.route(lambda url: not url.startswith(inside), lambda route: route.abort("blockedbyclient"))
     window = Window(context.new_page(), address)
     window.page.on("console", lambda message: window.said.append(f"{message.type}: {message.text}"))
     window.page.on("pageerror", lambda error: window.said.append(f"exception: {error}"))

@@ -71,7 +71,9 @@ class Play:
         masks = np.array(figures, dtype=np.float32)
         coarse = generator.normal(0, 0.16, (*masks.shape[:2], 6, 10)).astype(np.float32)
         coarse *= np.array(doubts, dtype=np.float32)[:, None, None, None]
-        noise = torch.nn.functional.interpolate(torch.from_numpy(coarse), size=masks.shape[2:], mode="bilinear")
+        noise = torch.nn.functional.interpolate(
+            torch.from_numpy(coarse), size=masks.shape[2:], mode="bilinear"
+        )
         return (torch.from_numpy(masks) + noise * (torch.from_numpy(masks) > 0.02)).clamp(0, 1)
 
     def pictures(self, step: int | None) -> torch.Tensor:

@@ -105,7 +105,9 @@ def test_a_server_that_does_not_answer_is_asked_again(window: Window, manifest: 
         {"run": 7},
     ],
 )
-def test_what_another_version_says_is_not_taken(window: Window, manifest: dict[str, Any], broken: Any) -> None:
+def test_what_another_version_says_is_not_taken(
+    window: Window, manifest: dict[str, Any], broken: Any
+) -> None:
     event = {**events_of(manifest)[0], "run": "other", **broken}
     assert window.js("return runs.takeStep(arg) === undefined", event)
     assert window.js("return runs.takeManifest(arg) === undefined", {**copy_of(manifest), **broken})

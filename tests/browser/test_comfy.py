@@ -229,7 +229,9 @@ def test_steps_arrive_within_half_a_second(comfy: Window, graph: dict[str, Any])
         }).filter((delay) => delay !== null);
         """
     )
-    print(f"\n{comfy.renderer}: event to picture {sorted(late)[len(late) // 2]:.0f} ms, at most {max(late):.0f} ms")
+    print(
+        f"\n{comfy.renderer}: event to picture {sorted(late)[len(late) // 2]:.0f} ms, at most {max(late):.0f} ms"
+    )
     assert len(late) > 6 and sorted(late)[len(late) // 2] < 500
 
 

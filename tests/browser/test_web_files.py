@@ -63,7 +63,9 @@ def test_only_the_extension_knows_comfyui(scripts) -> None:
         if name == "interact.js":
             continue
         began = [line for line in text.splitlines() if re.match(r"[\w$.]+\s*(\(|\.|=[^=>])", line)]
-        statements = [line for line in began if not re.match(r"(import|export|const|let|function|class)\b", line)]
+        statements = [
+            line for line in began if not re.match(r"(import|export|const|let|function|class)\b", line)
+        ]
         assert statements == [], name
 
 

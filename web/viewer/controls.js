@@ -54,7 +54,14 @@ export class Controls {
     );
     // One in the row where it fits, one in the sheet where not.
     this.opacities = [0, 1].map(() => {
-      const range = { type: "range", min: "0", max: "1", step: "0.05", title: "Opacity", "aria-label": "Opacity" };
+      const range = {
+        type: "range",
+        min: "0",
+        max: "1",
+        step: "0.05",
+        title: "Opacity",
+        "aria-label": "Opacity",
+      };
       const input = make("input", range);
       input.addEventListener("input", () => actions.prefer({ opacity: Number(input.value) }));
       return input;
@@ -86,7 +93,11 @@ export class Controls {
       "div",
       { className: "interact-controls" },
       this.play,
-      make("div", { className: "interact-modes", role: "group", "aria-label": "Masks drawn as" }, ...this.modes),
+      make(
+        "div",
+        { className: "interact-modes", role: "group", "aria-label": "Masks drawn as" },
+        ...this.modes,
+      ),
       make("label", { className: "interact-opacity" }, this.opacities[0]),
       make("span", { className: "interact-gap" }),
       this.view.button,

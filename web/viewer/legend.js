@@ -27,7 +27,10 @@ export class Legend {
     const key = JSON.stringify([names, visible]);
     if (key === this.#shown) return;
     this.#shown = key;
-    if (this.#chips.length !== names.length || this.#chips.some(({ button }, at) => button.name !== names[at])) {
+    if (
+      this.#chips.length !== names.length ||
+      this.#chips.some(({ button }, at) => button.name !== names[at])
+    ) {
       this.#chips = names.map((name, number) => this.#chip(name, number, colours[number]));
       this.element.replaceChildren(...this.#chips.map(({ button }) => button));
     }

@@ -93,8 +93,7 @@ export class Painter {
     const ground = small.getContext("2d");
     if (!ground) return;
     const image = ground.createImageData(small.width, small.height);
-    if (view.mode === "winner")
-      composeWinner(image.data, masks, colours, view.opacity, width, height, scale);
+    if (view.mode === "winner") composeWinner(image.data, masks, colours, view.opacity, width, height, scale);
     else composeSoft(image.data, masks, colours, view.opacity);
     ground.putImageData(image, 0, 0);
     canvas.imageSmoothingEnabled = true;

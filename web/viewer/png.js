@@ -21,7 +21,7 @@ export async function decodeGreyPng(file) {
   if (depth !== 8 || colourType !== 0 || interlaced || !width || !height) throw new Error(UNREADABLE);
   /** @type {Uint8Array[]} */
   const parts = [];
-  for (let at = 8; at + 12 <= bytes.length; ) {
+  for (let at = 8; at + 12 <= bytes.length;) {
     const length = view.getUint32(at);
     const kind = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     if (kind === "IDAT") parts.push(bytes.subarray(at + 8, at + 8 + length));

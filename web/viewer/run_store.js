@@ -20,7 +20,11 @@ const PATIENCE = 3000; // milliseconds until a server that did not answer is ask
  * @param {any} message from whatever version of the pack
  */
 export function isReadable(message) {
-  return (message?.version ?? message?.format) === FORMAT && typeof message.run === "string" && isScene(message.scene);
+  return (
+    (message?.version ?? message?.format) === FORMAT &&
+    typeof message.run === "string" &&
+    isScene(message.scene)
+  );
 }
 
 /**

@@ -73,13 +73,28 @@ export async function saveSheet(viewer, run) {
   drawLegend(context, viewer, scene, sheet.margin, canvas.width);
   columns.forEach((frame, at) => {
     const middle = sheet.left + at * (cell.width + sheet.gap) + cell.width / 2;
-    write(context, viewer, seconds(videoFramesOf(frame)[0], scene.fps), middle, sheet.top - 12, FAINT, "center");
+    write(
+      context,
+      viewer,
+      seconds(videoFramesOf(frame)[0], scene.fps),
+      middle,
+      sheet.top - 12,
+      FAINT,
+      "center",
+    );
   });
   for (const [row, step] of rows.entries()) {
     const y = sheet.top + row * (cell.height + sheet.gap);
     const middle = y + cell.height / 2;
     write(context, viewer, `step ${stepNumber(step)}`, sheet.margin, middle - 9, INK);
-    write(context, viewer, `noise ${(run.steps.get(step)?.sigma ?? 0).toFixed(2)}`, sheet.margin, middle + 9, FAINT);
+    write(
+      context,
+      viewer,
+      `noise ${(run.steps.get(step)?.sigma ?? 0).toFixed(2)}`,
+      sheet.margin,
+      middle + 9,
+      FAINT,
+    );
     if (step === rows.find((other) => run.boundary >= 0 && other >= run.boundary) && row > 0) {
       context.fillStyle = INK;
       context.fillRect(sheet.margin, y - sheet.gap / 2 - 0.5, canvas.width - 2 * sheet.margin, 1);
@@ -94,7 +109,11 @@ export async function saveSheet(viewer, run) {
 }
 
 /** What the viewer shows of a step, ready to be drawn frame by frame on a canvas of its own. */
-async function gather(/** @type {MaskViewer} */ viewer, /** @type {RunStore} */ run, /** @type {number} */ step) {
+async function gather(
+  /** @type {MaskViewer} */ viewer,
+  /** @type {RunStore} */ run,
+  /** @type {number} */ step,
+) {
   const { width, height } = run.scene;
   const factor = Math.min(Math.ceil(WIDTH / width), Math.max(1, Math.floor(4096 / Math.max(width, height))));
   const size = { width: width * factor, height: height * factor };

@@ -60,7 +60,7 @@ export class Stage {
     const size = [Math.round(width * unit), Math.round(height * unit)];
     if (this.canvas.width !== size[0] || this.canvas.height !== size[1])
       [this.canvas.width, this.canvas.height] = size;
-    else canvas.clearRect(0, 0, ...size);
+    else canvas.clearRect(0, 0, size[0], size[1]);
     const boxes = views.length ? boxesOf(views[0].scene, views.length, width, height) : [];
     this.#shown = views.map((view, at) => ({ view, box: boxes[at] }));
     for (const { view, box } of this.#shown) {

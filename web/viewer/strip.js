@@ -66,11 +66,17 @@ export class Strip {
         : "no step yet";
     lane.announce(1, total, stepNumber(step ?? 0), words);
     // The drawing changes seldom, the cursor with every step: draw only what is new.
-    const key = run
-      ? [run.run, total, run.order.length, run.areas.size, run.changes.size, run.boundary, run.state, visible, lane.width]
-      : [lane.width];
-    if (this.#drawn === key.join()) return;
-    this.#drawn = key.join();
+    const known = run && [
+      run.run,
+      run.order.length,
+      run.areas.size,
+      run.changes.size,
+      run.boundary,
+      run.state,
+    ];
+    const key = [known, total, visible, lane.width].join();
+    if (this.#drawn === key) return;
+    this.#drawn = key;
     this.#draw();
   }
 
@@ -190,11 +196,15 @@ export class Strip {
 /** @param {RunStore} run @param {Map<number, Float32Array>} from @param {number[]} visible @param {number} least */
 function highest(run, from, visible, least) {
   let most = least;
-  for (const values of from.values()) for (const character of visible) most = Math.max(most, values[character]);
+  for (const values of from.values())
+    for (const character of visible) most = Math.max(most, values[character]);
   return most;
 }
 
-/** @param {CanvasRenderingContext2D} canvas @param {number} x @param {number} y @param {number} toX @param {number} toY */
+/**
+ * @param {CanvasRenderingContext2D} canvas @param {number} x @param {number} y
+ * @param {number} toX @param {number} toY
+ */
 function line(canvas, x, y, toX, toY) {
   canvas.beginPath();
   canvas.moveTo(x, y);

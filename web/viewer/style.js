@@ -77,7 +77,12 @@ const STYLE = `
 .interact-news { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
 .interact-stage {
-  flex: 1 1 0; position: relative; min-height: 120px; overflow: hidden; border-radius: 6px; background: #141416;
+  flex: 1 1 0;
+  position: relative;
+  min-height: 120px;
+  overflow: hidden;
+  border-radius: 6px;
+  background: #141416;
 }
 .interact-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: crosshair; }
 .interact-words {
@@ -85,7 +90,14 @@ const STYLE = `
   justify-content: center; padding: 16px; text-align: center; color: #e6e6e6; pointer-events: none;
   text-shadow: 0 1px 3px #000;
 }
-.interact-emblem { width: 66px; height: 40px; margin-bottom: 8px; fill: none; stroke-width: 1.5; opacity: 0.8; }
+.interact-emblem {
+  width: 66px;
+  height: 40px;
+  margin-bottom: 8px;
+  fill: none;
+  stroke-width: 1.5;
+  opacity: 0.8;
+}
 .interact-emblem path { stroke: #e69f00; }
 .interact-emblem path + path { stroke: #56b4e9; stroke-dasharray: 4 2.5; }
 .interact-words small { color: #9a9aa0; font-size: 11px; }
@@ -95,13 +107,25 @@ const STYLE = `
   scrollbar-width: thin;
 }
 .interact-viewer .interact-chip {
-  display: flex; align-items: center; gap: 6px; max-width: 100%; height: 24px; padding: 0 8px; border-radius: 12px;
+  display: flex;
+  align-items: center;
+  gap: 6px;
+  max-width: 100%;
+  height: 24px;
+  padding: 0 8px;
+  border-radius: 12px;
   background: var(--soft);
 }
 .interact-chip:hover { background: var(--line) !important; }
 .interact-swatch { flex: none; width: 16px; height: 16px; stroke-width: 5; }
 .interact-name { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; }
-.interact-value { min-width: 2.9em; color: var(--faint); text-align: right; font-variant-numeric: tabular-nums; } /* room for a number, so that no chip grows */
+/* room for a number, so that no chip grows */
+.interact-value {
+  min-width: 2.9em;
+  color: var(--faint);
+  text-align: right;
+  font-variant-numeric: tabular-nums;
+}
 .interact-chip[aria-pressed="false"] { color: var(--faint); background: none !important; }
 .interact-chip[aria-pressed="false"] .interact-swatch { opacity: 0.3; }
 .interact-chip[aria-pressed="false"] .interact-name { text-decoration: line-through; }
@@ -125,7 +149,13 @@ const STYLE = `
 .interact-strip .interact-second { opacity: 0.55; }
 .interact-waves .interact-cursor { border: solid var(--faint); border-width: 0 1px; }
 .interact-reading {
-  position: absolute; bottom: calc(100% + 4px); left: 0; z-index: 1; max-width: 100%; padding: 1px 8px; overflow: hidden;
+  position: absolute;
+  bottom: calc(100% + 4px);
+  left: 0;
+  z-index: 1;
+  max-width: 100%;
+  padding: 1px 8px;
+  overflow: hidden;
   border: 1px solid var(--line); border-radius: 5px; background: var(--comfy-menu-bg, #1b1b1d);
   font-size: 11px; line-height: 17px; white-space: pre; text-overflow: ellipsis; pointer-events: none;
   font-variant-numeric: tabular-nums;
@@ -137,22 +167,46 @@ const STYLE = `
 .interact-viewer .interact-button { height: 26px; padding: 0 10px; border-radius: 6px; }
 .interact-viewer .interact-button:hover:not(:disabled) { background: var(--soft); }
 .interact-viewer .interact-button[aria-expanded="true"] { background: var(--line); }
-.interact-viewer .interact-play { display: grid; place-items: center; width: 32px; padding: 0; background: var(--soft); }
+.interact-viewer .interact-play {
+  display: grid;
+  place-items: center;
+  width: 32px;
+  padding: 0;
+  background: var(--soft);
+}
 .interact-play svg { width: 14px; height: 14px; fill: currentColor; }
 .interact-modes { display: flex; padding: 2px; border-radius: 7px; background: var(--soft); }
-.interact-viewer .interact-modes .interact-button { height: 22px; padding: 0 9px; border-radius: 5px; color: var(--faint); }
-.interact-viewer .interact-modes .interact-button[aria-pressed="true"] { background: var(--line); color: var(--ink); }
+.interact-viewer .interact-modes .interact-button {
+  height: 22px;
+  padding: 0 9px;
+  border-radius: 5px;
+  color: var(--faint);
+}
+.interact-viewer .interact-modes .interact-button[aria-pressed="true"] {
+  background: var(--line);
+  color: var(--ink);
+}
 
 .interact-sheet {
   position: absolute; right: 10px; bottom: 44px; z-index: 1; display: flex; flex-direction: column; gap: 2px;
-  min-width: 200px; max-width: calc(100% - 20px); max-height: calc(100% - 60px); padding: 8px; overflow-y: auto;
+  min-width: 200px;
+  max-width: calc(100% - 20px);
+  max-height: calc(100% - 60px);
+  padding: 8px;
+  overflow-y: auto;
   border: 1px solid var(--line); border-radius: 8px; background: var(--comfy-menu-bg, #1b1b1d);
   box-shadow: 0 6px 24px rgb(0 0 0 / 0.45);
 }
 .interact-sheet p { margin: 0; padding: 0 6px 2px; color: var(--faint); font-size: 11px; }
 .interact-sheet hr { width: 100%; margin: 6px 0; border: 0; border-top: 1px solid var(--line); }
 .interact-sheet label {
-  display: flex; align-items: center; gap: 8px; min-height: 24px; padding: 0 6px; border-radius: 5px; cursor: pointer;
+  display: flex;
+  align-items: center;
+  gap: 8px;
+  min-height: 24px;
+  padding: 0 6px;
+  border-radius: 5px;
+  cursor: pointer;
 }
 .interact-sheet label:hover { background: var(--soft); }
 .interact-viewer input { margin: 0; accent-color: var(--accent); }
@@ -161,7 +215,10 @@ const STYLE = `
   border: 1.5px solid var(--faint); border-radius: 4px; background: none; cursor: pointer;
 }
 .interact-viewer input[type="radio"] { border-radius: 50%; }
-.interact-viewer input:is([type="radio"], [type="checkbox"]):checked { border-color: var(--accent); background: var(--accent); }
+.interact-viewer input:is([type="radio"], [type="checkbox"]):checked {
+  border-color: var(--accent);
+  background: var(--accent);
+}
 .interact-viewer input[type="checkbox"]:checked::before {
   content: ""; width: 4px; height: 7px; margin-top: -2px; border: solid #10202a; border-width: 0 2px 2px 0;
   transform: rotate(45deg);
@@ -172,8 +229,16 @@ const STYLE = `
 .interact-viewer input[type="range"] {
   appearance: none; width: 100%; height: 14px; background: none; cursor: pointer;
 }
-.interact-viewer input[type="range"]::-webkit-slider-runnable-track { height: 3px; border-radius: 2px; background: var(--line); }
-.interact-viewer input[type="range"]::-moz-range-track { height: 3px; border-radius: 2px; background: var(--line); }
+.interact-viewer input[type="range"]::-webkit-slider-runnable-track {
+  height: 3px;
+  border-radius: 2px;
+  background: var(--line);
+}
+.interact-viewer input[type="range"]::-moz-range-track {
+  height: 3px;
+  border-radius: 2px;
+  background: var(--line);
+}
 .interact-viewer input[type="range"]::-webkit-slider-thumb {
   appearance: none; width: 12px; height: 12px; margin-top: -4.5px; border-radius: 50%; background: var(--ink);
 }

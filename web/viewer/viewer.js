@@ -99,7 +99,8 @@ export class MaskViewer {
     this.element.addEventListener("keydown", (event) => keyAction(this, event));
     this.element.addEventListener("pointerdown", (event) => {
       this.controls.leave(event.target);
-      const control = event.target instanceof Element && event.target.closest("button, input, label, [tabindex]");
+      const control =
+        event.target instanceof Element && event.target.closest("button, input, label, [tabindex]");
       if (!control || control === this.element) this.element.focus({ preventScroll: true });
     });
     this.element.addEventListener("pointerenter", () => this.#refresh()); // the theme may have changed
@@ -228,7 +229,8 @@ export class MaskViewer {
     const { hidden } = this.preferences;
     const others = names.filter((other) => other !== name);
     if (alone) this.prefer({ hidden: others.every((other) => hidden.includes(other)) ? [] : others });
-    else this.prefer({ hidden: hidden.includes(name) ? hidden.filter((h) => h !== name) : [...hidden, name] });
+    else
+      this.prefer({ hidden: hidden.includes(name) ? hidden.filter((h) => h !== name) : [...hidden, name] });
   }
 
   /** Plays the frames at the speed of the video, over and over. @param {boolean} on */
@@ -307,7 +309,11 @@ export class MaskViewer {
     const masks = this.#held.get(name) ?? run.masksAtHand(source);
     if (masks) this.#held.set(name, masks);
     else if (source !== undefined && !run.isMissing(source))
-      this.#await(name, () => run.masks(source), (found) => this.#held.set(name, found));
+      this.#await(
+        name,
+        () => run.masks(source),
+        (found) => this.#held.set(name, found),
+      );
     return { ...this.look(), masks, backdrop: this.#backdropOf(run, under), frame: this.frame, caption };
   }
 

@@ -54,9 +54,7 @@ export class Waves {
     const each = lane.span / frames;
     const width = Math.max(2, (Math.min(to, frames) - from) * each);
     lane.place(lane.cursor, lane.left + Math.min(from * each, lane.span - width), width);
-    const words = run
-      ? `frame ${from + 1} of ${frames}, ${seconds(from, run.scene.fps)}`
-      : "no frame yet";
+    const words = run ? `frame ${from + 1} of ${frames}, ${seconds(from, run.scene.fps)}` : "no frame yet";
     lane.announce(1, latent, frame + 1, words);
     const key = [run?.run, run?.voices.length, visible, lane.width, lane.height].join();
     if (this.#drawn === key) return;
@@ -87,7 +85,11 @@ export class Waves {
       if (each < LEGIBLE) return; // too many to name: the legend tells them apart
       canvas.fillStyle = ink;
       canvas.globalAlpha = 0.7;
-      canvas.fillText(shortened(canvas, this.#run?.scene.names[character] ?? "", left - 12), LABEL, middle + 0.5);
+      canvas.fillText(
+        shortened(canvas, this.#run?.scene.names[character] ?? "", left - 12),
+        LABEL,
+        middle + 0.5,
+      );
       if (peaks?.length || !this.#run?.voices.length) return;
       const width = canvas.measureText("silent").width + 8;
       canvas.globalAlpha = 1;
@@ -116,13 +118,17 @@ export class Waves {
       for (let at = from; at < to && at < peaks.length; at++) peak = Math.max(peak, peaks[at]);
       const reach = (peak / 255) * half;
       const step = span / columns;
-      if (reach > 0.2) canvas.rect(left + column * step, middle - reach, step > 2.5 ? step - 1 : step, 2 * reach);
+      if (reach > 0.2)
+        canvas.rect(left + column * step, middle - reach, step > 2.5 ? step - 1 : step, 2 * reach);
     }
     canvas.fill();
   }
 }
 
-/** A name, cut where it is too long. @param {CanvasRenderingContext2D} canvas @param {string} name @param {number} room */
+/**
+ * A name, cut where it is too long.
+ * @param {CanvasRenderingContext2D} canvas @param {string} name @param {number} room
+ */
 function shortened(canvas, name, room) {
   if (canvas.measureText(name).width <= room) return name;
   let kept = [...name];
