@@ -10,9 +10,13 @@ first frame of the finished predicted run, repeated over time.
 from __future__ import annotations
 
 import argparse
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +143,48 @@ def play_case(
         if pictures is not None:
             _write_strip(pictures / f"{case.seed}_{source}.png", clip.frames)
     return played
+
+
+@lru_cache(maxsize=1)
+def _theatre_of_this_process(models: Path, threads: int) -> Theatre:
+    import torch
+
+    torch.set_num_threads(threads)
+    return open_theatre(models)
+
+
+def _play_in_worker(
+    case: Case,
+    sources: Sequence[str],
+    models: Path,
+    threads: int,
+    direction: Direction,
+    pictures: Path | None,
+) -> dict[str, Played]:
+    return play_case(_theatre_of_this_process(models, threads), case, direction, sources, pictures)
+
+
+def play_all(
+    cases: Sequence[Case],
+    asked: Sequence[Sequence[str]],
+    direction: Direction,
+    models: Path,
+    pictures: Path | None,
+    workers: int,
+) -> Iterator[dict[str, Played]]:
+    """The cases in their order, each with the sources asked of it, in processes that share the cores."""
+    play_one = partial(
+        _play_in_worker,
+        models=models,
+        threads=max(1, (os.cpu_count() or 1) // workers),
+        direction=direction,
+        pictures=pictures,
+    )
+    if workers == 1:
+        yield from map(play_one, cases, asked)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(play_one, cases, asked)
 
 
 def figures_of(
@@ -272,6 +318,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--gain", type=float)
     parser.add_argument("--boundary", type=float)
     parser.add_argument("--stage-one-audio", choices=("none", "mute", "all"))
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that share the cores (default: %(default)s)"
+    )
     parser.add_argument("--pictures", type=Path, help="write six frames of every clip into this folder")
     parser.add_argument("--out", type=Path, help="JSON (default: benchmarks/results/theatre.json)")
     chosen = parser.parse_args(words)
@@ -285,14 +334,14 @@ def main() -> None:
     chosen = arguments()
     direction = directed(chosen)
     spoken = recordings(chosen.recordings)
-    theatre = open_theatre(chosen.models)
     sources = ("predicted",) if chosen.alone else ("predicted", *chosen.sources)
     total = chosen.scenes + chosen.silent
     cases = [draw_case(k, direction, spoken, silent=k >= chosen.scenes) for k in range(total)]
+    asked = [sources if number < chosen.scenes else ("predicted",) for number in range(total)]
     runs, began = [], time.perf_counter()
-    for number, case in enumerate(cases):
-        asked = sources if number < chosen.scenes else ("predicted",)
-        runs.append(play_case(theatre, case, direction, asked, chosen.pictures))
+    played = play_all(cases, asked, direction, chosen.models, chosen.pictures, chosen.workers)
+    for number, run in enumerate(played):
+        runs.append(run)
         own = runs[-1]["predicted"]
         spent = time.perf_counter() - began
         print(

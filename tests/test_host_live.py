@@ -89,7 +89,7 @@ def test_every_step_is_told_with_its_pictures(adapted: ModelPatcher, tmp_path: P
     assert [event for event, _ in browser.told] == ["interact.step"] * 4 + ["interact.end"]
     first, last = browser.told[0][1], browser.told[-1][1]
     assert first == {
-        "format": 1,
+        "version": 1,
         "run": history.run,
         **ORIGIN,
         "scene": {
@@ -103,7 +103,7 @@ def test_every_step_is_told_with_its_pictures(adapted: ModelPatcher, tmp_path: P
         },
         "step": browser.steps[0],
     }
-    assert last == {"format": 1, "run": history.run, **ORIGIN, "how": "done"}
+    assert last == {"version": 1, "run": history.run, **ORIGIN, "how": "done"}
     assert [step["index"] for step in browser.steps] == [0, 1, 2, 3]
     assert [step["steered"] for step in browser.steps] == list(history.steered)
     assert {True, False} == set(history.steered)

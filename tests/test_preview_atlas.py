@@ -143,8 +143,8 @@ def test_a_picture_is_named_by_its_content_and_written_once(
 def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None:
     told = manifest.build_manifest(history(), torch.rand(37, 48, 64, 3), tmp_path)
     assert json.loads(json.dumps(told)) == told
-    assert list(told) == ["format", "run", "scene", "boundary_step", "steps", "voices", "video"]
-    assert (told["format"], told["run"], told["boundary_step"]) == (1, "a" * 32, 1)
+    assert list(told) == ["version", "run", "scene", "boundary_step", "steps", "voices", "video"]
+    assert (told["version"], told["run"], told["boundary_step"]) == (1, "a" * 32, 1)
     assert told["scene"] == {
         "names": ["Mira", "\u9ce5"],
         "grid": [FRAMES, ROWS, COLUMNS],

@@ -46,7 +46,7 @@ class MaskStream:
         send: as PromptServer.send_sync, called with event, JSON and `client`; without either it is silent.
         """
         self.run = uuid.uuid4().hex
-        self._origin = {"format": FORMAT, "run": self.run, **(origin or {})}
+        self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
         self._scene = scene_record(cast, cast.grid, total_steps)
         self._folder = folder
         self._send = send if client is not None else None

@@ -41,7 +41,8 @@ def build_manifest(
     ]
     voices = history.voices or (None,) * len(history.names)
     return {
-        "format": FORMAT,
+        # Not "format": ComfyUI's job list takes that for a MIME type (comfy_execution/jobs.py) and breaks.
+        "version": FORMAT,
         "run": history.run,
         "scene": scene_record(history, tuple(history.masks.shape[2:]), history.total_steps),
         "boundary_step": history.boundary_step,
