@@ -21,7 +21,7 @@ NOTE = "note"  # what stands in a column in place of a box
 # At least so large, in the graph's units; the page makes nodes larger where their widgets need it.
 LEAST: dict[str, Size] = {
     "InterActPreviewMasks": (520, 820),
-    "InterActExample": (300, 330),
+    "InterActExample": (300, 290),
     "InterActEncodeSpeech": (300, 0),
     "InterActCharacter": (300, 0),
     "SaveVideo": (400, 400),
@@ -47,7 +47,7 @@ class Page:
 
     note: str
     columns: tuple[tuple[Box | str, ...], ...]
-    note_height: float = 400
+    note_height: float = 310
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,6 @@ halves. Both viewers show where the model sees everybody; the difference is in t
             (Box("Found by the model", (("50", "40", "41"),)),),
             (Box("Drawn by hand", (("55", "45", "46"),)),),
         ),
-        note_height=440,
+        note_height=370,
     ),
 }
