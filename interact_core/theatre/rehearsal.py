@@ -118,8 +118,11 @@ def shipped_direction(frames: int) -> Direction:
     )
 
 
-def open_theatre(models: Path = MODELS) -> Theatre:
-    """Load what the shipped graph loads, from a folder laid out as ComfyUI's models folder."""
+def open_theatre(models: Path = MODELS, vae_dtype: torch.dtype | None = None) -> Theatre:
+    """Load what the shipped graph loads, from a folder laid out as ComfyUI's models folder.
+
+    vae_dtype: None for ComfyUI's choice, float32 on a processor; bfloat16 is what its --bf16-vae means.
+    """
     graph = shipped_graph()
     base = inputs_of(graph, "InterActLoadDiT")
     adapter = load_adapter(models / "interact" / base["adapter_name"])
@@ -129,7 +132,7 @@ def open_theatre(models: Path = MODELS) -> Theatre:
     speech = inputs_of(graph, "InterActLoadWav2Vec2")["audio_encoder_name"]
     return Theatre(
         model=apply_adapter(model, adapter),
-        vae=comfy.sd.VAE(sd=weights, metadata=metadata),
+        vae=comfy.sd.VAE(sd=weights, metadata=metadata, dtype=vae_dtype),
         encoder=load_audio_encoder(models / "audio_encoders" / speech),
     )
 
