@@ -33,9 +33,9 @@ class DiTRecipe:
 
     steps: int = 9000
     batch: int = 8
-    rate: float = 1e-3
+    rate: float = 8e-4
     warmup: int = 100
-    cooldown: int = 1500
+    cooldown: int = 5000
     average: float = 0.998
     fused: bool = True  # torch.compile inside the blocks
     save_every: int = 250
