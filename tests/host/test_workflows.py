@@ -18,7 +18,7 @@ from PIL import Image
 
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
 PAPER = {"MarkdownNote", "Note"}  # nodes of the frontend alone
-FRAMES = 29  # a little more than one window of the models, so that windows are met too
+FRAMES = 9  # of a short run: decoding is what takes the time
 
 
 def ui_form(name: str) -> dict[str, Any]:

@@ -11,9 +11,10 @@ Size = tuple[float, float]
 Place = tuple[float, float, float, float]  # x, y, width, height in the graph's units
 
 BAR = 30  # a node's title bar, above its place
-GAP = 40  # between a node and the title bar below it
+GAP = 75  # between a node and the title bar below it: Nodes 2.0 draws many nodes some 40 higher
 AISLE = 60  # between columns of nodes in a box
 PADDING = 20  # between nodes and the edge of their box
+FOOT = 55  # below the last node of a box, for the same reason
 HEAD = 80  # a box's title and the title bars of the nodes below it
 STREET = 60  # between boxes
 NOTE = "note"  # what stands in a column in place of a box
@@ -21,7 +22,7 @@ NOTE = "note"  # what stands in a column in place of a box
 # At least so large, in the graph's units; the page makes nodes larger where their widgets need it.
 LEAST: dict[str, Size] = {
     "InterActPreviewMasks": (520, 820),
-    "InterActExample": (300, 290),
+    "InterActExample": (300, 310),
     "InterActEncodeSpeech": (300, 0),
     "InterActCharacter": (300, 0),
     "SaveVideo": (400, 400),
@@ -84,9 +85,9 @@ def plan(page: Page, sizes: dict[str, Size]) -> Plan:
                 x - PADDING,
                 y - HEAD,
                 edge - x + 2 * PADDING,
-                bottom - y + HEAD + PADDING,
+                bottom - y + HEAD + FOOT,
             )
-            right, y = max(right, edge), bottom + PADDING + STREET + HEAD
+            right, y = max(right, edge), bottom + FOOT + STREET + HEAD
         x = right + 2 * PADDING + STREET
     return Plan(nodes, boxes, note)
 
