@@ -32,7 +32,7 @@ MASK_SMOOTHING = 0.0
 MASK_GAIN = 2.0
 NEGATIVE_REFERENCES = "blank"
 # Who stands where in the masks that are drawn by hand, from left to right: as in the video of SEED.
-DRAWN_LEFT_TO_RIGHT = ("Mira", "Tobi")
+DRAWN_LEFT_TO_RIGHT = ("Tobi", "Mira")
 
 Graph = dict[str, dict[str, Any]]
 Wire = list[Any]  # [id of a node, number of its output]
