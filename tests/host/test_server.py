@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,9 @@ def test_a_run_is_watched_by_the_browser_that_queued_it_and_by_no_other(
         source, sampling = "guided", only(graph, "KSampler")
     for workflow in ("first", "copy of it"):  # of which the second finds its guided MODEL in the cache
         sampling["seed"] = 900 + len(workflow)
-        ours, theirs, pictures = asyncio.run(watched(server, graph, workflow))
+        # In a thread of its own: playwright keeps a loop running in this one once a browser test was here.
+        with ThreadPoolExecutor(1) as pool:
+            ours, theirs, pictures = pool.submit(asyncio.run, watched(server, graph, workflow)).result()
         assert not [message for message in theirs if message["type"].startswith("interact.")]
         steps, (end,) = told(ours, "interact.step"), told(ours, "interact.end")
         assert [step["step"]["index"] for step in steps] == [0, 1, 2, 3] and end["how"] == "done"
