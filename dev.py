@@ -38,6 +38,9 @@ TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48")
 # tests/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.
 OLDEST_TRANSFORMERS = ("transformers==4.50.3", "tokenizers==0.21.0", "huggingface_hub==0.26.0")
 
+# ComfyUI pins one frontend and users update it alone: the browser tests open the pack in the newest, too.
+NEWEST_FRONTEND = "comfyui-frontend-package"
+
 STAMP = ".interact-stamp"  # lies in every folder that a stage has finished
 
 COMMANDS = {
@@ -91,6 +94,10 @@ class Paths:
     @property
     def oldest_transformers(self) -> Path:
         return self.cache / "transformers-oldest"
+
+    @property
+    def newest_frontend(self) -> Path:
+        return self.cache / "frontend-newest"
 
     @property
     def custom_nodes(self) -> Path:
@@ -280,6 +287,17 @@ def install_oldest_transformers(paths: Paths) -> None:
         write_stamp(folder, mark)
 
 
+def install_newest_frontend(paths: Paths) -> None:
+    """The frontend that is the newest on PyPI on the day of the set-up, in a folder of its own."""
+    folder, mark = paths.newest_frontend, fingerprint(NEWEST_FRONTEND)
+    if is_stamped(folder, mark):
+        return
+    with stage("the newest frontend of ComfyUI, to test on"):
+        shutil.rmtree(folder, ignore_errors=True)
+        uv_pip_install(paths, "--no-deps", "--target", folder, NEWEST_FRONTEND)
+        write_stamp(folder, mark)
+
+
 def set_up(paths: Paths) -> None:
     """Brings everything into place; does nothing, and says nothing, where all of it is."""
     began = time.perf_counter()
@@ -288,6 +306,7 @@ def set_up(paths: Paths) -> None:
     link_pack(paths)
     install_packages(paths)
     install_oldest_transformers(paths)
+    install_newest_frontend(paths)
     if time.perf_counter() - began > 5:
         say(f"[set-up] everything is in place after {time.perf_counter() - began:.1f} s")
 
@@ -304,6 +323,7 @@ def child_environment(paths: Paths, inherited: dict[str, str]) -> dict[str, str]
         "PYTHONUNBUFFERED": "1",
         "INTERACT_COMFYUI": str(paths.comfy),
         "INTERACT_OLDEST_TRANSFORMERS": str(paths.oldest_transformers),
+        "INTERACT_NEWEST_FRONTEND": str(paths.newest_frontend),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,8 @@ _import_from_comfy()
 _run_comfy_on_the_cpu()
 
 import torch  # noqa: E402  (only now: the path has to be right first)
+from interacthuman.interact_core.theatre.server import ComfyServer  # noqa: E402
+from interacthuman.tests.server_support import tiny_server  # noqa: E402
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 # The pack loads from local files alone: a call to the hub has to fail here, not to succeed quietly.
@@ -72,3 +75,10 @@ def comfy_folder() -> Path:
     import comfy.options
 
     return Path(comfy.options.__file__).absolute().parents[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, comfy_folder: Path) -> Iterator[ComfyServer]:
+    """One for all tests of a session, ended with it whatever happens."""
+    with tiny_server(tmp_path_factory.mktemp("comfy_server"), comfy_folder) as running:
+        yield running

@@ -65,6 +65,8 @@ def finish_all_stages(dev: ModuleType, paths) -> None:
     dev.write_stamp(paths.venv, dev.fingerprint(*dev.TORCH, *dev.TEST_TOOLS, *paths.requirement_files))
     paths.oldest_transformers.mkdir(parents=True)
     dev.write_stamp(paths.oldest_transformers, dev.fingerprint(*dev.OLDEST_TRANSFORMERS))
+    paths.newest_frontend.mkdir(parents=True)
+    dev.write_stamp(paths.newest_frontend, dev.fingerprint(dev.NEWEST_FRONTEND))
 
 
 def test_a_second_set_up_runs_nothing_and_says_nothing(dev, paths, no_commands, capsys) -> None:

@@ -135,6 +135,17 @@ def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) ->
             torch.testing.assert_close(batch.audio[b, n, :FRAMES], expected)
 
 
+def test_the_beginning_of_a_batch_is_what_a_shorter_clip_would_be() -> None:
+    rng = np.random.default_rng(0)
+    batch = make_batch(rng, group_of(2), bank_of(rng), 3, BatchRecipe())
+    short = batch.beginning(3)
+    assert short.clean.shape[2] == short.emphasis.shape[2] == 3 and short.audio.shape[2] == 9 + 1
+    assert torch.equal(short.masks.unflatten(-1, (3, 8, 12)), batch.masks.unflatten(-1, (7, 8, 12))[:, :, :3])
+    assert torch.equal(short.weights.unflatten(-1, (3, -1)), batch.weights.unflatten(-1, (7, -1))[:, :, :3])
+    assert torch.equal(short.audio[:, :, :9], batch.audio[:, :, :9])
+    assert short.references is batch.references and short.flag is batch.flag
+
+
 def test_only_clips_without_audio_lose_their_references() -> None:
     rng = np.random.default_rng(0)
     batch = make_batch(rng, group_of(2), bank_of(rng), 400, BatchRecipe(no_audio=0.5, no_references=0.8))

@@ -82,7 +82,7 @@ function slotsOf(node) {
   const inputs = node.inputs ?? [];
   return inputs.flatMap((input, slot) => {
     const types = String(input.type ?? "*").split(",");
-    return input.link != null && types.some((type) => CARRIED.has(type)) ? [slot] : [];
+    return types.some((type) => CARRIED.has(type)) && linkInto(node, slot) ? [slot] : [];
   });
 }
 
@@ -91,7 +91,7 @@ function slotsOf(node) {
  * @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]}
  */
 function origins(node, slot, path) {
-  const link = linkOf(node.graph, node.inputs?.[slot]?.link);
+  const link = linkInto(node, slot);
   return link ? behind(node.graph, link, path) : [];
 }
 
@@ -118,6 +118,18 @@ function outputOf(node, slot, path) {
   }
   const elsewhere = node.isVirtualNode ? node.resolveVirtualOutput?.(slot) : undefined; // set and get nodes
   return elsewhere ? outputOf(elsewhere.node, elsewhere.slot, path) : [{ node, path }];
+}
+
+/**
+ * The link that ends in an input. Found by its end: newer frontends warn of `input.link`, and `getInputLink` of
+ * a subgraph's node tells of its outputs.
+ * @param {GraphNode} node @param {number} slot
+ */
+function linkInto(node, slot) {
+  const links = node.graph?.links;
+  for (const link of links?.values?.() ?? Object.values(links ?? {}))
+    if (link && String(link.target_id) === String(node.id) && link.target_slot === slot) return link;
+  return undefined;
 }
 
 /** @param {Graph} graph @param {any} id */

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -46,6 +46,19 @@ class Batch:
     t: Tensor
     shown: Tensor
 
+    def beginning(self, latent_frames: int) -> Batch:
+        """The same clips, cut to their first latent frames: exact, for the VAE is causal."""
+        tokens = self.masks.shape[-1] // self.clean.shape[2] * latent_frames
+        frames = 4 * (latent_frames - 1) + 1
+        return replace(
+            self,
+            clean=self.clean[:, :, :latent_frames],
+            masks=self.masks[..., :tokens],
+            weights=self.weights[..., :tokens],
+            audio=self.audio[:, :, : frames + 1],
+            emphasis=self.emphasis[:, :, :latent_frames],
+        )
+
 
 def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
     """Rectified-flow noise levels, logit-normal: most in the middle, where mouths and layout are decided."""
@@ -72,7 +85,7 @@ def make_batch(
     shown = (flag[:, 0] > 0) | torch.from_numpy(rng.random(size) >= recipe.no_references)
     references = group.references[rows[:, None], order, views].float().transpose(1, 2)
     mouths = group.mouths[rows].float() / 255
-    emphasis = 1 + masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
+    emphasis = 1 + 2 * masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
     return Batch(
         clean=group.latents[rows].float(),
         references=references * shown.view(-1, 1, 1, 1, 1),

@@ -25,6 +25,10 @@ from .models import build_adapter, build_dit, export_adapter, export_dit
 from .optimisers import optimisers, rate_at
 
 log = logging.getLogger(__name__)
+SHORT = 3
+"""Latent frames of a short step. A look is learned from any frame of its clip: twice as many clips of 9 frames take
+as long as clips of 25 (0.90 s both, batch 8 of 25 frames, two cores).
+"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class DiTRecipe:
     warmup: int = 100
     cooldown: int = 5000
     average: float = 0.998
+    short: float = 0.6  # share of the steps that take twice as many clips, cut to SHORT latent frames
     fused: bool = True  # torch.compile inside the blocks
     save_every: int = 250
     seed: int = 0
@@ -130,7 +135,10 @@ def train_dit(
         for group in (group for optimiser in turned.values() for group in optimiser.param_groups):
             group["lr"] = rate
         puppets = int(rng.choice(numbers, p=sizes / sizes.sum()))
-        batch = make_batch(rng, clips[puppets], bank, recipe.batch, recipe.mix)
+        if rng.random() < recipe.short:
+            batch = make_batch(rng, clips[puppets], bank, 2 * recipe.batch, recipe.mix).beginning(SHORT)
+        else:
+            batch = make_batch(rng, clips[puppets], bank, recipe.batch, recipe.mix)
         noise = torch.randn_like(batch.clean)
         t = batch.t.view(-1, 1, 1, 1, 1)
         with torch.autocast("cpu", torch.bfloat16):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from interacthuman.interact_core.theatre.server import ComfyServer
+from interacthuman.tests.browser import comfy_page
+from interacthuman.tests.browser.window import Window, open_window
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -23,7 +26,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 60_000  # milliseconds; two slow cores may share this with other work
 
 
 @pytest.fixture(scope="session")
@@ -39,36 +41,6 @@ def browser() -> Iterator[Any]:
         running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield running
         running.close()
-
-
-@dataclass
-class Window:
-    """A page and what it said on its console."""
-
-    page: Any
-    address: str
-    said: list[str] = field(default_factory=list)
-    renderer: str = ""
-
-    def complaints(self) -> list[str]:
-        """Warnings and errors."""
-        return [line for line in self.said if line.startswith(("warning", "error", "exception"))]
-
-    def js(self, body: str, argument: Any = None) -> Any:
-        """What the body of an async function in the page returns; `arg` in it is the argument."""
-        return self.page.evaluate(f"async (arg) => {{ {body} }}", argument)
-
-
-def open_window(browser: Any, address: str, **options: Any) -> Window:
-    """A fresh page, which reaches this machine only."""
-    context = browser.new_context(**{"viewport": {"width": 1000, "height": 760}, **options})
-    context.set_default_timeout(PATIENCE)
-    inside = (address, "data:", "blob:")
-    context.route(lambda url: not url.startswith(inside), lambda route: route.abort("blockedbyclient"))
-    window = Window(context.new_page(), address)
-    window.page.on("console", lambda message: window.said.append(f"{message.type}: {message.text}"))
-    window.page.on("pageerror", lambda error: window.said.append(f"exception: {error}"))
-    return window
 
 
 @pytest.fixture(scope="session")
@@ -123,3 +95,23 @@ def window(browser: Any, static: str) -> Iterator[Window]:
     opened.page.wait_for_function("window.viewer")
     yield opened
     opened.page.context.close()
+
+
+@pytest.fixture(scope="module", params=["canvas", "nodes2"])
+def comfy(request: pytest.FixtureRequest, browser: Any, server: ComfyServer) -> Iterator[Window]:
+    """ComfyUI's page with one of its two renderers, for all tests of a module: loading takes longer than they."""
+    place = server.user / "default" / "comfy.settings.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    settings = {**comfy_page.SETTINGS, "Comfy.VueNodes.Enabled": request.param == "nodes2"}
+    place.write_text(json.dumps(settings), encoding="utf-8")
+    window = open_window(browser, server.address, viewport={"width": 1500, "height": 1000})
+    comfy_page.load(window)
+    window.renderer = request.param
+    yield window
+    window.page.context.close()
+
+
+@pytest.fixture
+def graph(root: Path) -> dict[str, Any]:
+    """The shipped workflow of two speakers, in UI form."""
+    return json.loads((root / "workflows" / "two_speakers.json").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.conftest import Window
+from interacthuman.tests.browser.window import Window
 from interacthuman.tests.browser.synthetic import Play, copy_of, events_of, write_run
 from PIL import Image
 

@@ -2,148 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from interacthuman.interact_core.theatre.server import ComfyServer
-from interacthuman.tests.browser.conftest import PATIENCE, Window, open_window
-from interacthuman.tests.host.conftest import server  # noqa: F401  (the fixture)
-from interacthuman.tests.nodes_support import ADAPTER, SPEECH, VAE, WAN
-
-SETTINGS = {
-    "Comfy.TutorialCompleted": True,
-    "Comfy.InstalledVersion": "1.47.12",
-    "Comfy.Minimap.Visible": False,
-    "Comfy.Graph.CanvasInfo": False,
-}
-READY = (
-    "!!(window.app?.isGraphReady && window.app?.vueAppReady"
-    " && window.LiteGraph?.registered_node_types?.InterActPreviewMasks)"
+from interacthuman.tests.browser.comfy_page import (
+    complaints,
+    in_page,
+    load,
+    look_at_viewer,
+    open_graph,
+    picture,
+    run,
+    status,
+    step_shown,
+    viewer,
+    wait_for_status,
 )
-# Two characters on the tiny models: seconds instead of minutes.
-TINY = {
-    "InterActLoadDiT": {"model_name": WAN, "adapter_name": ADAPTER},
-    "VAELoader": {"vae_name": VAE},
-    "InterActLoadWav2Vec2": {"audio_encoder_name": SPEECH},
-    "InterActEncodeCharacters": {"width": 64, "height": 48, "length": 9},
-}
-HELPERS = """
-const { api } = window.comfyAPI.api;
-const all = [];
-const walkAll = (graph) => graph.nodes.forEach((node) => (all.push(node), node.subgraph && walkAll(node.subgraph)));
-walkAll(app.rootGraph);
-const of = (type) => all.filter((node) => node.type === type);
-const set = (type, values) => of(type).forEach((node) => Object.entries(values).forEach(([name, value]) => {
-  node.widgets.find((widget) => widget.name === name).value = value;
-}));
-const run = () => new Promise((done) => {
-  const ends = ["execution_success", "execution_error", "execution_interrupted"];
-  const end = (event) => (ends.forEach((name) => api.removeEventListener(name, end)), done(event.type));
-  ends.forEach((name) => api.addEventListener(name, end));
-  app.queuePrompt(0, 1);
-});
-"""
-
-
-@pytest.fixture(scope="module", params=["canvas", "nodes2"])
-def comfy(
-    request: pytest.FixtureRequest,
-    browser: Any,
-    server: ComfyServer,  # noqa: F811
-) -> Iterator[Window]:
-    """ComfyUI's page with one of its two renderers, for all tests of it: loading it takes longer than they."""
-    settings = {**SETTINGS, "Comfy.VueNodes.Enabled": request.param == "nodes2"}
-    place = server.user / "default" / "comfy.settings.json"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(settings), encoding="utf-8")
-    window = open_window(browser, server.address, viewport={"width": 1500, "height": 1000})
-    load(window)
-    window.renderer = request.param
-    yield window
-    window.page.context.close()
-
-
-def load(window: Window) -> None:
-    window.page.goto(window.address)
-    window.page.wait_for_function(READY)
-    window.js(
-        "window.steps = []; window.ends = [];"
-        "const { api } = window.comfyAPI.api;"
-        "api.addEventListener('interact.step', ({detail}) => steps.push({...detail, seen: performance.now()}));"
-        "api.addEventListener('interact.end', ({detail}) => ends.push(detail));"
-    )
-
-
-@pytest.fixture
-def graph(root: Path) -> dict[str, Any]:
-    return json.loads((root / "workflows" / "two_speakers.json").read_text(encoding="utf-8"))
-
-
-def in_page(window: Window, body: str, argument: Any = None) -> Any:
-    return window.js(HELPERS + body, argument)
-
-
-def open_graph(window: Window, graph: dict[str, Any], name: str, steps: int = 4, seed: int = 1) -> None:
-    """Opens a workflow, on the tiny models, with the viewer in the middle of the page."""
-    window.js(
-        "await app.loadGraphData(arg[0], true, true, arg[1]); await new Promise((done) => setTimeout(done, 500));"
-        "window.steps.length = window.ends.length = 0;",
-        [graph, name],
-    )
-    tiny = {**TINY, "InterActSampler": {"steps": steps, "seed": seed}}
-    in_page(window, "for (const [type, values] of Object.entries(arg)) set(type, values)", tiny)
-    look_at_viewer(window)
-
-
-def look_at_viewer(window: Window, width: int = 500, zoom: float = 1.0) -> None:
-    in_page(
-        window,
-        """
-        const [node] = of("InterActPreviewMasks");
-        node.setSize([arg[0], 700]);
-        app.canvas.ds.scale = arg[1];
-        app.canvas.ds.offset = [60 / arg[1] - node.pos[0], 120 / arg[1] - node.pos[1]];
-        app.canvas.setDirty(true, true);
-        await new Promise((done) => setTimeout(done, 400));
-        """,
-        [width, zoom],
-    )
-
-
-def run(window: Window) -> str:
-    """Queues the workflow as its button does; how it ended."""
-    return in_page(window, "return await run();")
-
-
-def viewer(window: Window) -> Any:
-    return window.page.locator(".interact-viewer").first
-
-
-def status(window: Window) -> str:
-    return viewer(window).locator(".interact-status").text_content()
-
-
-def step_shown(window: Window) -> int:
-    return int(viewer(window).get_by_role("slider", name="Denoising step").get_attribute("aria-valuenow"))
-
-
-def picture(window: Window) -> str:
-    """What is on the viewer's canvas."""
-    window.page.wait_for_timeout(250)
-    return viewer(window).locator(".interact-stage canvas").evaluate("canvas => canvas.toDataURL()")
-
-
-def wait_for_status(window: Window, words: str) -> None:
-    viewer(window).locator(".interact-status", has_text=words).wait_for(timeout=PATIENCE)
-
-
-def complaints(window: Window) -> list[str]:
-    """Warnings and errors that are ours: they name us, nobody caught them, or the server failed over us."""
-    ours = ("interact", "exception", "internal server error", "jobs api")
-    return [line for line in window.complaints() if any(word in line.lower() for word in ours)]
+from interacthuman.tests.browser.window import PATIENCE, Window
 
 
 def test_a_run_is_watched_scrubbed_and_found_again(comfy: Window, graph: dict[str, Any], shots: Path) -> None:
@@ -171,7 +46,8 @@ def test_a_run_is_watched_scrubbed_and_found_again(comfy: Window, graph: dict[st
     for width in (300, 500, 900):
         look_at_viewer(comfy, width)
         assert viewer(comfy).evaluate("e => e.scrollWidth <= e.clientWidth")
-        comfy.page.screenshot(path=str(shots / f"comfy_{comfy.renderer}_{width}.png"))
+        version = comfy.js("return window.__COMFYUI_FRONTEND_VERSION__")
+        comfy.page.screenshot(path=str(shots / f"comfy_{version}_{comfy.renderer}_{width}.png"))
     with comfy.page.expect_download() as download:
         in_page(comfy, "await app.extensionManager.command.execute('InterAct.SavePicture')")
     assert download.value.suggested_filename.startswith("interact_masks_step_")
@@ -321,6 +197,29 @@ def test_another_workflow_shows_nothing_of_this_one(comfy: Window, graph: dict[s
         """
     )
     wait_for_status(comfy, "Step 12 of 12")
+    assert complaints(comfy) == []
+
+
+def test_the_other_renderer_takes_the_viewer_over(comfy: Window, graph: dict[str, Any]) -> None:
+    open_graph(comfy, graph, "switch", seed=91)
+    assert run(comfy) == "execution_success"
+    wait_for_status(comfy, "Step 4 of 4")
+    switch = "await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', arg)"
+    try:
+        for nodes2 in (comfy.renderer == "canvas", comfy.renderer == "nodes2"):
+            comfy.js(switch, nodes2)
+            comfy.page.wait_for_timeout(1500)
+            look_at_viewer(comfy)
+            assert comfy.page.locator(".interact-viewer").filter(visible=True).count() == 1
+            wait_for_status(comfy, "Step 4 of 4")
+            last = picture(comfy)
+            viewer(comfy).press("ArrowDown")
+            wait_for_status(comfy, "Step 3 of 4")
+            assert picture(comfy) != last
+            viewer(comfy).press("ArrowUp")
+            assert picture(comfy) == last
+    finally:
+        comfy.js(switch, comfy.renderer == "nodes2")
     assert complaints(comfy) == []
 
 

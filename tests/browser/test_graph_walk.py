@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.conftest import Window
+from interacthuman.tests.browser.window import Window
 
 # nodes: id -> [type, {input: [type, from node, from slot]}, extra]; -10 is the inside of a subgraph's inputs.
 BUILD = """
 const build = (nodes, outputs = []) => {
-  const links = new Map(), graph = { nodes: [], getLink: (id) => links.get(id) };
+  const links = new Map(), graph = { nodes: [], links, getLink: (id) => links.get(id) };
   graph.getNodeById = (id) => graph.nodes.find((node) => String(node.id) === String(id));
   let next = 1;
-  const link = (from) => { links.set(next, { origin_id: from[0], origin_slot: from[1] }); return next++; };
+  const link = (from, to) => {
+    links.set(next, { origin_id: from[0], origin_slot: from[1], target_id: to?.[0], target_slot: to?.[1] });
+    return next++;
+  };
   for (const [id, type, inputs, extra] of nodes) {
     const { inside, ...more } = extra ?? {};
     const node = { id, type, comfyClass: type, graph, mode: 0, ...more };
-    node.inputs = inputs.map(([kind, ...from]) => ({ type: kind, link: from.length ? link(from) : null }));
+    node.inputs = inputs.map(([kind, ...from], slot) => (from.length && link(from, [id, slot]), { type: kind }));
     if (inside) node.subgraph = build(...inside);
     graph.nodes.push(node);
   }

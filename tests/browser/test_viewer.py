@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.preview.palette import OKABE_ITO, PAPER
-from interacthuman.tests.browser.conftest import Window
+from interacthuman.tests.browser.window import Window
 from interacthuman.tests.browser.synthetic import Play, copy_of, events_of, write_run
 from PIL import Image
 

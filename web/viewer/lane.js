@@ -90,7 +90,8 @@ export class Lane {
 
   /**
    * The canvas, cleared and in CSS pixels, and the colours of the page around it.
-   * @returns {{canvas: CanvasRenderingContext2D, width: number, height: number, ink: string, font: string} | null}
+   * @returns {{canvas: CanvasRenderingContext2D, width: number, height: number, ink: string, paper: string,
+   *   font: string} | null}
    */
   begin() {
     const { width, height } = this;
@@ -101,7 +102,8 @@ export class Lane {
     this.canvas.height = Math.round(height * unit);
     canvas.scale(unit, unit);
     const style = getComputedStyle(this.element);
-    return { canvas, width, height, ink: style.color, font: style.fontFamily };
+    const paper = getComputedStyle(this.element.parentElement ?? this.element).backgroundColor;
+    return { canvas, width, height, ink: style.color, paper, font: style.fontFamily };
   }
 
   /** @param {HTMLElement} cursor @param {number} left CSS pixels @param {number} [width] */

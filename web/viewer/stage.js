@@ -50,6 +50,10 @@ export class Stage {
     });
   }
 
+  get isEmpty() {
+    return !this.#shown.length;
+  }
+
   /** @param {View[]} views one, two or none @param {string} [words] over it @param {string} [hint] */
   draw(views, words = "", hint = "") {
     const width = this.element.clientWidth;

@@ -110,7 +110,7 @@ export class Strip {
   #draw() {
     const begun = this.lane.begin();
     if (!begun) return;
-    const { canvas, height, ink, font } = begun;
+    const { canvas, height, ink, paper, font } = begun;
     const { left, span } = this.lane;
     const floor = Math.round(height * SHARE);
     canvas.font = `10px ${font}`;
@@ -131,6 +131,7 @@ export class Strip {
       for (const character of [...this.#visible].reverse())
         this.#drawLine(canvas, run, from, character, (value) => bottom - (value / most) * (bottom - top));
     }
+    this.#nameMarks(canvas, run, floor, ink, paper);
   }
 
   /**
@@ -138,27 +139,50 @@ export class Strip {
    * @param {CanvasRenderingContext2D} canvas @param {RunStore} run @param {number} floor @param {number} height
    */
   #drawMarks(canvas, run, floor, height) {
+    const { boundary, settled } = this.#marks(run);
+    if (boundary !== null) {
+      const right = this.lane.left + this.lane.span;
+      canvas.globalAlpha = 0.05;
+      canvas.fillRect(boundary, 0, right - boundary, height);
+      canvas.globalAlpha = 0.55;
+      canvas.setLineDash([2, 2]);
+      line(canvas, boundary, 0, boundary, height);
+      canvas.setLineDash([]);
+    }
+    canvas.globalAlpha = 0.55;
+    if (settled !== null) line(canvas, settled, floor - 5, settled, floor + 6);
+  }
+
+  /**
+   * Their names, over the curves and on a ground of their own.
+   * @param {CanvasRenderingContext2D} canvas @param {RunStore} run @param {number} floor
+   * @param {string} ink @param {string} paper
+   */
+  #nameMarks(canvas, run, floor, ink, paper) {
+    const { boundary, settled } = this.#marks(run);
     const right = this.lane.left + this.lane.span;
     const say = (/** @type {string} */ words, /** @type {number} */ x, /** @type {number} */ y) => {
       const width = canvas.measureText(words).width;
-      canvas.fillText(words, x + width + 4 < right ? x + 4 : x - width - 4, y);
+      const left = x + width + 6 < right ? x + 4 : x - width - 4;
+      canvas.globalAlpha = 0.75;
+      canvas.fillStyle = paper;
+      canvas.fillRect(left - 2, y - 6, width + 4, 12);
+      canvas.globalAlpha = 0.7;
+      canvas.fillStyle = ink;
+      canvas.fillText(words, left, y);
     };
-    if (run.boundary >= 0) {
-      const x = Math.round(this.#x(Math.max(0, run.boundary - 0.5))) + 0.5;
-      canvas.globalAlpha = 0.05;
-      canvas.fillRect(x, 0, right - x, height);
-      canvas.globalAlpha = 0.55;
-      canvas.setLineDash([2, 2]);
-      line(canvas, x, 0, x, height);
-      canvas.setLineDash([]);
-      say("masks steer", x, floor + 10);
-    }
+    if (boundary !== null) say("masks steer", boundary, floor + 10);
+    if (settled !== null) say("settled", settled, floor - 8);
+  }
+
+  /** Their places in CSS pixels, null where there is none yet. @param {RunStore} run */
+  #marks(run) {
     const settled = run.settled(this.#visible);
-    if (settled === null) return;
-    const x = Math.round(this.#x(settled)) + 0.5;
-    canvas.globalAlpha = 0.55;
-    line(canvas, x, floor - 5, x, floor + 6);
-    say("settled", x, floor - 8);
+    const sharp = (/** @type {number} */ step) => Math.round(this.#x(step)) + 0.5;
+    return {
+      boundary: run.boundary >= 0 ? sharp(Math.max(0, run.boundary - 0.5)) : null,
+      settled: settled === null ? null : sharp(settled),
+    };
   }
 
   /**

@@ -288,7 +288,8 @@ export class MaskViewer {
     const lacking = panes.map(({ source }, at) => source !== undefined && !views[at].masks);
     const missing = panes.some(({ source }, at) => lacking[at] && run.isMissing(source ?? 0));
     // Until the masks of a step are here, the step before stays: a flash of nothing would be worse.
-    if (lacking.includes(true) && !missing && !run.trouble) return;
+    if (lacking.includes(true) && !missing && !run.trouble)
+      return this.stage.isEmpty ? this.stage.draw([], WORDS.loading) : undefined;
     const shown = new Set(panes.map(({ source }) => this.#nameOf(source)));
     for (const name of this.#held.keys()) if (!shown.has(name)) this.#held.delete(name);
     if (!lacking.includes(true)) return this.stage.draw(views, panes.length < 2 ? panes[0].words : "");

@@ -6,6 +6,7 @@
 export const WORDS = {
   waiting: "Waiting for masks",
   waitingHint: "They appear here while InterAct Sampler works, step by step.",
+  loading: "Loading the masks",
   gone: "The server was restarted, its pictures are gone: run again",
   lost: "The masks of the last run are gone: run again",
   unreachable: "The server does not answer; its pictures come when it does",

@@ -1,0 +1,120 @@
+"""ComfyUI's page in a browser: opened, filled with a workflow, run, and looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interacthuman.tests.browser.window import PATIENCE, Window
+from interacthuman.tests.nodes_support import ADAPTER, SPEECH, VAE, WAN
+
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.InstalledVersion": "1.47.12",
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
+}
+READY = (
+    "!!(window.app?.isGraphReady && window.app?.vueAppReady"
+    " && window.LiteGraph?.registered_node_types?.InterActPreviewMasks)"
+)
+# Two characters on the tiny models: seconds instead of minutes.
+TINY = {
+    "InterActLoadDiT": {"model_name": WAN, "adapter_name": ADAPTER},
+    "UNETLoader": {"unet_name": WAN},
+    "InterActApplyAdapter": {"adapter_name": ADAPTER},
+    "VAELoader": {"vae_name": VAE},
+    "InterActLoadWav2Vec2": {"audio_encoder_name": SPEECH},
+    "InterActEncodeCharacters": {"width": 64, "height": 48, "length": 9},
+}
+HELPERS = """
+const { api } = window.comfyAPI.api;
+const all = [];
+const walkAll = (graph) => graph.nodes.forEach((node) => (all.push(node), node.subgraph && walkAll(node.subgraph)));
+walkAll(app.rootGraph);
+const of = (type) => all.filter((node) => node.type === type);
+const set = (type, values) => of(type).forEach((node) => Object.entries(values).forEach(([name, value]) => {
+  node.widgets.find((widget) => widget.name === name).value = value;
+}));
+const run = () => new Promise((done) => {
+  const ends = ["execution_success", "execution_error", "execution_interrupted"];
+  const end = (event) => (ends.forEach((name) => api.removeEventListener(name, end)), done(event.type));
+  ends.forEach((name) => api.addEventListener(name, end));
+  setTimeout(() => end({ type: "no end in a minute" }), 60_000);
+  app.queuePrompt(0, 1);
+});
+"""
+
+
+def load(window: Window) -> None:
+    window.page.goto(window.address)
+    window.page.wait_for_function(READY)
+    window.js(
+        "window.steps = []; window.ends = [];"
+        "const { api } = window.comfyAPI.api;"
+        "api.addEventListener('interact.step', ({detail}) => steps.push({...detail, seen: performance.now()}));"
+        "api.addEventListener('interact.end', ({detail}) => ends.push(detail));"
+    )
+
+
+def in_page(window: Window, body: str, argument: Any = None) -> Any:
+    return window.js(HELPERS + body, argument)
+
+
+def open_graph(window: Window, graph: dict[str, Any], name: str, steps: int = 4, seed: int = 1) -> None:
+    """Opens a workflow, on the tiny models, with the viewer in the middle of the page."""
+    window.js(
+        "await app.loadGraphData(arg[0], true, true, arg[1]); await new Promise((done) => setTimeout(done, 500));"
+        "window.steps.length = window.ends.length = 0;",
+        [graph, name],
+    )
+    tiny = {**TINY, "InterActSampler": {"steps": steps, "seed": seed}}
+    in_page(window, "for (const [type, values] of Object.entries(arg)) set(type, values)", tiny)
+    look_at_viewer(window)
+
+
+def look_at_viewer(window: Window, width: int = 500, zoom: float = 1.0) -> None:
+    in_page(
+        window,
+        """
+        const [node] = of("InterActPreviewMasks");
+        node.setSize([arg[0], 700]);
+        app.canvas.ds.scale = arg[1];
+        app.canvas.ds.offset = [60 / arg[1] - node.pos[0], 120 / arg[1] - node.pos[1]];
+        app.canvas.setDirty(true, true);
+        await new Promise((done) => setTimeout(done, 400));
+        """,
+        [width, zoom],
+    )
+
+
+def run(window: Window) -> str:
+    """Queues the workflow as its button does; how it ended."""
+    return in_page(window, "return await run();")
+
+
+def viewer(window: Window) -> Any:
+    return window.page.locator(".interact-viewer").first
+
+
+def status(window: Window) -> str:
+    return viewer(window).locator(".interact-status").text_content()
+
+
+def step_shown(window: Window) -> int:
+    return int(viewer(window).get_by_role("slider", name="Denoising step").get_attribute("aria-valuenow"))
+
+
+def picture(window: Window) -> str:
+    """What is on the viewer's canvas."""
+    window.page.wait_for_timeout(250)
+    return viewer(window).locator(".interact-stage canvas").evaluate("canvas => canvas.toDataURL()")
+
+
+def wait_for_status(window: Window, words: str) -> None:
+    viewer(window).locator(".interact-status", has_text=words).wait_for(timeout=PATIENCE)
+
+
+def complaints(window: Window) -> list[str]:
+    """Warnings and errors that are ours: they name us, nobody caught them, or the server failed over us."""
+    ours = ("interact", "exception", "internal server error", "jobs api")
+    return [line for line in window.complaints() if any(word in line.lower() for word in ours)]

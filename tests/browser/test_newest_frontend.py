@@ -1,0 +1,71 @@
+"""The newest frontend that PyPI has, for users who update it apart from ComfyUI; and a server that is restarted."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from interacthuman.interact_core.theatre.server import ComfyServer
+from interacthuman.tests.browser.comfy_page import (
+    complaints,
+    load,
+    look_at_viewer,
+    open_graph,
+    run,
+    viewer,
+    wait_for_status,
+)
+from interacthuman.tests.browser.test_comfy import (  # noqa: F401  (the same tests once more)
+    test_a_run_is_watched_scrubbed_and_found_again,
+    test_a_sampler_in_a_subgraph,
+    test_a_stopped_run_keeps_its_masks,
+    test_the_other_renderer_takes_the_viewer_over,
+    test_the_stock_sampler,
+)
+from interacthuman.tests.browser.window import Window
+from interacthuman.tests.server_support import tiny_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, comfy_folder: Path) -> Iterator[ComfyServer]:
+    """In place of the session's own, which serves the frontend that ComfyUI pins."""
+    folder = os.environ.get("INTERACT_NEWEST_FRONTEND", "")
+    if not folder:
+        pytest.skip("No newest frontend: run by `python dev.py test`, which fetches it.")
+    place = Path(folder) / "comfyui_frontend_package" / "static"
+    with tiny_server(
+        tmp_path_factory.mktemp("newest"), comfy_folder, "--front-end-root", str(place)
+    ) as running:
+        yield running
+
+
+def test_it_is_the_newest_frontend(comfy: Window) -> None:
+    (newest,) = importlib.metadata.distributions(
+        name="comfyui-frontend-package", path=[os.environ["INTERACT_NEWEST_FRONTEND"]]
+    )
+    assert comfy.js("return window.__COMFYUI_FRONTEND_VERSION__") == newest.version
+
+
+def test_the_server_is_restarted(comfy: Window, server: ComfyServer, graph: dict[str, Any]) -> None:
+    """Its pictures are gone: a page that has them keeps them, a reloaded one says so, the next run shows its own."""
+    open_graph(comfy, graph, "restart", seed=101)
+    assert run(comfy) == "execution_success"
+    wait_for_status(comfy, "Step 4 of 4")
+    comfy.page.wait_for_timeout(1500)  # ComfyUI stores the workflow half a second after a change
+    server.stop()
+    server.start()
+    viewer(comfy).press("Home")
+    wait_for_status(comfy, "Step 4 of 4")
+    assert viewer(comfy).locator(".interact-words").is_hidden()
+    comfy.said.clear()  # the browser said that the server was away
+    load(comfy)
+    viewer(comfy).get_by_text("The masks of the last run are gone: run again").first.wait_for()
+    look_at_viewer(comfy)
+    assert run(comfy) == "execution_success"
+    wait_for_status(comfy, "Step 4 of 4")
+    assert viewer(comfy).locator(".interact-words").is_hidden()
+    assert complaints(comfy) == []

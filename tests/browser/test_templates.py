@@ -1,0 +1,59 @@
+"""Every template is opened from ComfyUI's template browser, in both renderers, and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from interacthuman.tests.browser.comfy_page import (
+    TINY,
+    complaints,
+    in_page,
+    look_at_viewer,
+    run,
+    viewer,
+    wait_for_status,
+)
+from interacthuman.tests.browser.window import Window
+from interacthuman.tests.host.make_workflows import GRAPHS
+
+STEPS = 2
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_template_opens_and_runs(comfy: Window, shots: Path, name: str) -> None:
+    """On the tiny models; that it runs on those that it names, tests/host/test_workflows.py sees to."""
+    open_template(comfy, name)
+    titles = in_page(comfy, "return all.map((node) => [node.type, node.title, node.has_errors ?? false]);")
+    assert {kind for kind, *_ in titles} >= {"InterActCharacter", "InterActPreviewMasks", "SaveVideo"}
+    assert not [title for _, title, wrong in titles if wrong]
+    missing = "[data-testid=error-overlay], [data-testid=missing-nodes-warning]"
+    assert comfy.page.locator(missing).filter(visible=True).count() == 0
+    comfy.page.screenshot(path=str(shots / f"template_{name}_{comfy.renderer}.png"))
+    few = {kind: {"steps": STEPS} for kind in ("InterActSampler", "KSampler")}
+    in_page(comfy, "for (const [type, values] of Object.entries(arg)) set(type, values)", {**TINY, **few})
+    comfy.js("steps.length = ends.length = 0")
+    look_at_viewer(comfy)
+    assert run(comfy) == "execution_success"
+    viewers = in_page(comfy, "return of('InterActPreviewMasks').length")
+    assert comfy.js("return steps.length") == STEPS * viewers
+    wait_for_status(comfy, f"Step {STEPS} of {STEPS}")
+    names = in_page(comfy, "return of('InterActCharacter').map((node) => node.widgets[0].value)")
+    for character in names:
+        viewer(comfy).get_by_role("button", name=character).wait_for()
+    assert complaints(comfy) == []
+
+
+def open_template(window: Window, name: str) -> None:
+    """As an artist does: the template browser, this pack's shelf, the card."""
+    page = window.page
+    window.js("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_role("button", name="interacthuman", exact=True).click()
+    card = page.get_by_test_id(f"template-workflow-{name}")
+    picture = card.locator("img").first
+    picture.wait_for()
+    picture.evaluate("image => image.decode()")  # raises where the server has no thumbnail
+    card.click()
+    card.wait_for(state="detached")
+    window.page.wait_for_function("app.rootGraph.nodes.some((node) => node.type === 'InterActPreviewMasks')")
+    page.wait_for_timeout(500)

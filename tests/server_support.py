@@ -1,0 +1,24 @@
+"""A real ComfyUI server for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from interacthuman.interact_core.theatre.server import ComfyServer
+from interacthuman.tests import nodes_support
+
+
+@contextmanager
+def tiny_server(folder: Path, comfy: Path, *extra: str) -> Iterator[ComfyServer]:
+    """A running ComfyUI on the CPU, with this pack and no other; `extra` are options of its main.py.
+
+    It finds the tiny models of nodes_support beside the pack's own, and files of two people as inputs.
+    """
+    models = nodes_support.write_models(folder)
+    (folder / "input").mkdir()
+    nodes_support.write_inputs(folder / "input")
+    extra = ("--extra-model-paths-config", str(models), *extra)
+    with ComfyServer(folder, comfy=comfy, extra=extra) as running:
+        yield running
