@@ -1,6 +1,7 @@
 """The trained parts of the method as plain torch modules, and the file that carries them."""
 
 from .config import AdapterConfig
+from .families import SpeechAdapter, load_any_adapter
 from .file import read_adapter, save_adapter
 from .initialisation import init_adapter
 from .model import Adapter, AudioCrossAttention, AudioProjector, MaskPredictor, sdpa_attention
@@ -12,8 +13,10 @@ __all__ = [
     "AudioCrossAttention",
     "AudioProjector",
     "MaskPredictor",
+    "SpeechAdapter",
     "grid_positions",
     "init_adapter",
+    "load_any_adapter",
     "read_adapter",
     "reference_positions",
     "save_adapter",

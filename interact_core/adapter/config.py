@@ -62,7 +62,7 @@ class AdapterConfig:
         if METADATA_KEY not in metadata:
             raise InteractError(
                 f"{path} is not an InterAct adapter: its header has no '{METADATA_KEY}' entry; "
-                "choose a file written by this pack's training."
+                "choose a file written by this pack's training, or a MultiTalk or InfiniteTalk file."
             )
         version = metadata.get(VERSION_KEY)
         if version != FORMAT_VERSION:

@@ -1,13 +1,14 @@
 """The adapter's file: safetensors, with the configuration in its header, checked before anything is used."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import InteractError
 from .config import AdapterConfig
@@ -28,7 +29,8 @@ def save_adapter(
     The file appears whole or not at all, so a training that is stopped leaves its last checkpoint readable.
     Raises InteractError, before writing, where `state_dict` is not that of Adapter(config).
     """
-    _check_shapes(str(path), {key: tensor.shape for key, tensor in state_dict.items()}, config)
+    shapes = {key: tensor.shape for key, tensor in state_dict.items()}
+    check_keys(str(path), shapes, Adapter(config, device="meta"))
     tensors = {
         key: tensor.detach().to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
         for key, tensor in state_dict.items()
@@ -49,12 +51,20 @@ def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str,
     whose configuration, keys or shapes are not those of an Adapter.
     """
     name = os.fspath(path)
+    with open_adapter_file(name) as weights:
+        config = AdapterConfig.from_metadata(weights.metadata(), name)
+        shapes = {key: weights.get_slice(key).get_shape() for key in weights.keys()}
+        check_keys(name, shapes, Adapter(config, device="meta"))
+        return config, {key: weights.get_tensor(key) for key in weights.keys()}
+
+
+@contextmanager
+def open_adapter_file(name: str) -> Iterator[safetensors.safe_open]:
+    """A safetensors file, open. Raises InteractError for what is missing, a pickle, foreign or truncated."""
     _refuse_foreign(name)
     try:
-        with safetensors.safe_open(name, framework="pt") as weights:
-            config = AdapterConfig.from_metadata(weights.metadata(), name)
-            _check_shapes(name, {key: weights.get_slice(key).get_shape() for key in weights.keys()}, config)
-            return config, {key: weights.get_tensor(key) for key in weights.keys()}
+        with safetensors.safe_open(name, framework="pt") as file:
+            yield file
     except safetensors.SafetensorError as error:
         raise InteractError(
             f"{name} is truncated or damaged ({error}); expected a whole safetensors file: fetch it again."
@@ -82,9 +92,9 @@ def _refuse_foreign(name: str) -> None:
         raise InteractError(f"{name} is not a safetensors file; expected an InterAct adapter (.safetensors).")
 
 
-def _check_shapes(name: str, shapes: Mapping[str, Sequence[int]], config: AdapterConfig) -> None:
-    """Compare with the shapes of Adapter(config), which is built without memory, on the meta device."""
-    expected = {key: tensor.shape for key, tensor in Adapter(config, device="meta").state_dict().items()}
+def check_keys(name: str, shapes: Mapping[str, Sequence[int]], module: nn.Module) -> None:
+    """Raise InteractError unless a file has exactly the weights of `module`, which may be on the meta device."""
+    expected = {key: tensor.shape for key, tensor in module.state_dict().items()}
     for key, shape in expected.items():
         if key not in shapes:
             raise InteractError(f"{name} lacks the weight {key}, expected with shape {list(shape)}.")

@@ -27,6 +27,24 @@ def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
 
 
+def mix_tracks(q: Tensor, k: Tensor, v: Tensor, weights: Tensor, heads: int, attention: Attention) -> Tensor:
+    """What every video token hears of all tracks, in the shares of `weights`; [B, L, D].
+
+    q [B, L, D], L = T * h * w with time slowest; k, v [S, B, T, n, D]: each latent frame hears its own n
+    audio tokens only. weights [S, B or 1, L or 1].
+    """
+    batch, length, width = q.shape
+    tracks, _, frames = k.shape[:3]
+    # Frames are folded into the batch: equal to a dense frame-local mask, but any kernel can serve.
+    q = q.view(batch * frames, length // frames, width)
+    k, v = (x.flatten(1, 2) for x in (k, v))  # [S, B * T, n, D]
+    mixed: Tensor | float = 0.0
+    for track in range(tracks):
+        heard = attention(q, k[track], v[track], heads).view(batch, length, width)
+        mixed = mixed + heard * weights[track].to(heard).unsqueeze(-1)
+    return mixed
+
+
 class AudioProjector(nn.Module):
     """wav2vec2 hidden states -> a few audio tokens for each latent frame.
 
@@ -119,17 +137,8 @@ class AudioCrossAttention(nn.Module):
         mute; weights [S, B or 1, L or 1], each in 0..1 and over S summing to 1 (`blend_weights`). A track
         that weighs nothing everywhere is computed all the same: finding out would halt the device.
         """
-        batch, length, width = video.shape
-        tracks, _, frames, count, _ = tokens.shape
-        # Frames are folded into the batch: equal to a dense frame-local mask, but any kernel can serve.
-        q = self.q(self.norm(video)).view(batch * frames, length // frames, width)
-        k = self.k(tokens).view(tracks, batch * frames, count, width)
-        v = self.v(tokens).view(tracks, batch * frames, count, width)
-        mixed: Tensor | float = 0.0
-        for track in range(tracks):
-            heard = attention(q, k[track], v[track], self.heads).view(batch, length, width)
-            mixed = mixed + heard * weights[track].to(heard).unsqueeze(-1)
-        return self.o(mixed)
+        q, k, v = self.q(self.norm(video)), self.k(tokens), self.v(tokens)
+        return self.o(mix_tracks(q, k, v, weights, self.heads, attention))
 
 
 class MaskPredictor(nn.Module):

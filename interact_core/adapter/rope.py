@@ -51,7 +51,7 @@ def grid_positions(
 
     `times` is the number of latent frames (counted from 0) or the time of each one.
     """
-    time = torch.arange(times) if isinstance(times, int) else torch.tensor(list(times))
+    time = torch.arange(times) if isinstance(times, int) else torch.tensor(list(times), dtype=torch.long)
     axes = (time, torch.arange(height), torch.arange(width))
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     return grid.reshape(-1, 3).to(device=device, dtype=torch.float32)

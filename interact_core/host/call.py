@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..adapter import Adapter
+from ..adapter import SpeechAdapter
 from ..adapter.model import Attention
 from .geometry import Geometry
 
@@ -63,7 +63,7 @@ class CallState:
 
     geometry: Geometry
     positions: tuple[Tensor, Tensor]  # of the video's and the references' tokens: Geometry.positions
-    adapter: Adapter
+    adapter: SpeechAdapter
     attention: Attention
     voices: Voices | None
     predict_masks: bool
@@ -73,7 +73,7 @@ class CallState:
     injected: set[int] = field(default_factory=set)
 
 
-def project_tracks(adapter: Adapter, audio: Tensor) -> Tensor:
+def project_tracks(adapter: SpeechAdapter, audio: Tensor) -> Tensor:
     """audio [B, S + 1, F + 1, L, C] as the conditioning carries it -> tokens [S + 1, B, T, n, context].
 
     The last frame, the sentinel of `attach_cast` that keeps core from slicing the features, is left out.

@@ -18,15 +18,22 @@ def apply_guidance(
     """A clone of `model` whose runs are guided for `cast`, and the handle that leads to their masks.
 
     open_stream: makes each run's live view, by default a silent one (see live.Origin). Raises InteractError
-    if the model carries no adapter, cannot take references, or if fixed masks are asked for and none were
-    drawn.
+    if the model carries no adapter, cannot take references, if masks are to be predicted by an adapter that
+    has no mask head, or if fixed masks are asked for and none were drawn.
     """
-    if ADAPTER_KEY not in model.model_options["transformer_options"]:
+    binding = model.model_options["transformer_options"].get(ADAPTER_KEY)
+    if binding is None:
         raise InteractError(
             "The MODEL carries no InterAct adapter: load it by InterAct Load DiT, or put InterAct Apply "
             "Adapter behind your own loader."
         )
     check_references(model)
+    if settings.mask_source == "predicted" and not binding.adapter.mask_heads:
+        raise InteractError(
+            "This adapter has no mask head (MultiTalk and InfiniteTalk files have none), so it cannot predict "
+            'where anybody is: connect a layout MASK to each character and choose "fixed", or "none" to let '
+            "everybody hear everything."
+        )
     guiding_masks(False, settings, None, cast.layouts)  # raises for "fixed" without layouts
     handle = MaskHandle()
     clone = model.clone()

@@ -12,7 +12,7 @@ import comfy.sd
 from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanModel
 from comfy.model_patcher import ModelPatcher
 
-from ..adapter import Adapter, read_adapter
+from ..adapter import load_any_adapter
 from ..errors import InteractError
 from .hooks import install
 from .run import AdapterBinding
@@ -57,19 +57,14 @@ def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> Mod
 
 
 def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
-    """Load an adapter into a patcher of its own; `.model` is the Adapter, `.model.config` what its file says.
+    """Load an adapter of any kind into a patcher of its own; `.model` is a SpeechAdapter.
 
-    Raises InteractError as `read_adapter` does.
+    Raises InteractError as `load_any_adapter` does.
     """
-    config, weights = read_adapter(path)
-    dtype = next(iter(weights.values())).dtype
-    adapter = Adapter(
-        config,
-        device=comfy.model_management.unet_offload_device(),
-        dtype=dtype,
-        operations=comfy.ops.manual_cast,
-    ).eval()
-    adapter.requires_grad_(False)
+    adapter, weights = load_any_adapter(
+        path, device=comfy.model_management.unet_offload_device(), operations=comfy.ops.manual_cast
+    )
+    adapter.eval().requires_grad_(False)
     # By attribute: ComfyUI rebinds the class at start-up when it manages memory dynamically.
     patcher = comfy.model_patcher.CoreModelPatcher(
         adapter,

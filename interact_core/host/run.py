@@ -12,7 +12,7 @@ from torch import Tensor
 import comfy.model_base
 from comfy.model_patcher import ModelPatcher
 
-from ..adapter import Adapter
+from ..adapter import SpeechAdapter
 from ..errors import InteractError
 from ..guidance import (
     Cast,
@@ -46,7 +46,7 @@ class AdapterBinding:
     strength: float
 
     @property
-    def adapter(self) -> Adapter:
+    def adapter(self) -> SpeechAdapter:
         # Asked anew each time: under dynamic memory management the patcher may exchange its model.
         return self.patcher.model
 
@@ -177,7 +177,7 @@ class InteractRun:
             adapter=self._binding.adapter,
             attention=adapter_attention(x.device),
             voices=None if audio is None else self._voices(geometry, audio, uuids, roles, each),
-            predict_masks=bool(listening) and geometry.references > 0,
+            predict_masks=bool(listening and self._binding.adapter.mask_heads) and geometry.references > 0,
             mask_rows=row_index(listening, x.shape[0], x.device),
             probe=probe,
         )

@@ -15,7 +15,9 @@ SETTINGS = {
 }
 READY = (
     "!!(window.app?.isGraphReady && window.app?.vueAppReady"
-    " && window.LiteGraph?.registered_node_types?.InterActPreviewMasks)"
+    " && window.LiteGraph?.registered_node_types?.InterActPreviewMasks"
+    # Before the server has told the page its name, a run's events go nowhere.
+    " && window.comfyAPI?.api?.api?.clientId && window.comfyAPI.api.api.socket?.readyState === 1)"
 )
 # Two characters on the tiny models: seconds instead of minutes.
 TINY = {

@@ -1,0 +1,59 @@
+"""What kinds of adapter files there are, told by their headers. A kind is a module with the parts of `Adapter`."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from .config import METADATA_KEY
+from .file import check_keys, open_adapter_file, read_adapter
+from .model import Adapter
+from .multitalk import MARK, MultiTalkAdapter, MultiTalkConfig
+
+
+class SpeechSizes(Protocol):
+    """What the hooks ask of the configuration of any kind."""
+
+    model_width: int  # D, channels of a token of the base model
+    model_blocks: int
+    audio_layers: int  # L, hidden states per frame in Speech.features
+    audio_width: int  # C, channels of one hidden state
+    temporal_stride: int  # video frames per latent frame
+    fps: float  # video frames per second that the audio was read at in training
+    base: str  # free text: what it was trained on
+
+
+class SpeechAdapter(Protocol):
+    """What the hooks ask of an adapter of any kind."""
+
+    config: SpeechSizes
+    audio_projector: nn.Module  # [B, F, L, C] -> tokens [B, T, n, context]
+    audio_blocks: Mapping[str, nn.Module]  # by block number; called as AudioCrossAttention
+    mask_heads: Mapping[str, nn.Module]  # by block number; called as MaskPredictor; may be empty
+
+
+def load_any_adapter(path: str | os.PathLike[str], **kwargs: Any) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The module for a file, still without its weights, and the weights on the CPU in the file's own dtype.
+
+    kwargs: device, dtype (default: the file's) and operations of the module. Raises InteractError as
+    `read_adapter` does, and for a MultiTalk file whose keys or shapes are not such a file's.
+    """
+    name = os.fspath(path)
+    with open_adapter_file(name) as file:
+        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}
+        ours = METADATA_KEY in (file.metadata() or {})
+    if ours or MARK not in shapes:
+        config, weights = read_adapter(path)
+        return _build(Adapter, config, weights, kwargs), weights
+    config = MultiTalkConfig.of(shapes, name)
+    check_keys(name, shapes, MultiTalkAdapter(config, device="meta"))
+    with open_adapter_file(name) as file:
+        weights = {key: file.get_tensor(key) for key in shapes}
+    return _build(MultiTalkAdapter, config, weights, kwargs), weights
+
+
+def _build(
+    kind: type, config: SpeechSizes, weights: Mapping[str, Tensor], kwargs: dict[str, Any]
+) -> nn.Module:
+    return kind(config, **{"dtype": next(iter(weights.values())).dtype, **kwargs})
