@@ -6,6 +6,7 @@ import json
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,24 +55,31 @@ class Browser:
         self.told.append((event, json.loads(json.dumps(told))))
         self.then()
 
-    def open_stream(self, cast: Cast, total_steps: int, client: str | None = "tab") -> MaskStream:
-        return MaskStream(
-            cast, total_steps, origin=ORIGIN, folder=str(self.folder), send=self.send, client=client
-        )
+    def open_stream(
+        self, cast: Cast, total_steps: int, mask_source: str, client: str | None = "tab"
+    ) -> MaskStream:
+        told = {"origin": ORIGIN, "folder": str(self.folder), "send": self.send, "client": client}
+        return MaskStream(cast, total_steps, mask_source, **told)
 
     @property
     def steps(self) -> list[dict[str, Any]]:
         return [told["step"] for event, told in self.told if event == "interact.step"]
 
 
-def sampled(model: ModelPatcher, stream: live.OpenStream, steps: int = 4) -> tuple[torch.Tensor, MaskHistory]:
-    cast = world.make_cast()
+def sampled(
+    model: ModelPatcher,
+    stream: live.OpenStream,
+    steps: int = 4,
+    settings: GuidanceSettings = HALFWAY,
+    layouts: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, MaskHistory]:
+    cast = world.make_cast(layouts=layouts)
     latent, history = sample(
         model,
         *world.conds(cast),
         world.empty_latent(cast),
         cast,
-        HALFWAY,
+        settings,
         seed=5,
         steps=steps,
         cfg=3.0,
@@ -100,6 +108,7 @@ def test_every_step_is_told_with_its_pictures(adapted: ModelPatcher, tmp_path: P
             "frames": 9,
             "fps": 25.0,
             "total_steps": 4,
+            "mask_source": "predicted",
         },
         "step": browser.steps[0],
     }
@@ -124,6 +133,18 @@ def test_the_manifest_names_the_pictures_that_were_sent(adapted: ModelPatcher, t
     assert (read_history(manifest, tmp_path).masks - history.masks).abs().max() < 0.003
 
 
+def test_a_viewer_is_told_which_masks_steer(adapted: ModelPatcher, tmp_path: Path) -> None:
+    for source, ever in (("fixed", True), ("none", False)):
+        browser = Browser(tmp_path / source)
+        settings = replace(HALFWAY, mask_source=source)
+        _, history = sampled(adapted, browser.open_stream, settings=settings, layouts=torch.ones(2, 3, 4, 6))
+        assert browser.told[0][1]["scene"]["mask_source"] == source
+        assert any(history.steered) is any(step["steered"] for step in browser.steps) is ever
+        manifest = build_manifest(history, None, tmp_path / source)
+        assert manifest["scene"]["mask_source"] == source
+        assert read_history(manifest, tmp_path / source).mask_source == source
+
+
 def test_core_samplers_on_a_guided_model_tell_too(adapted: ModelPatcher, tmp_path: Path) -> None:
     cast = world.make_cast()
     for sampler in ("euler", "uni_pc", "heun", "dpmpp_2m"):
@@ -139,8 +160,8 @@ def test_core_samplers_on_a_guided_model_tell_too(adapted: ModelPatcher, tmp_pat
 
 def test_without_a_browser_nothing_is_sent_or_written(adapted: ModelPatcher, tmp_path: Path) -> None:
     browser = Browser(tmp_path)
-    sampled(adapted, lambda cast, steps: browser.open_stream(cast, steps, client=None))
-    sampled(adapted, lambda cast, steps: MaskStream(cast, steps, folder=str(tmp_path), client="tab"))
+    sampled(adapted, lambda *run: browser.open_stream(*run, client=None))
+    sampled(adapted, lambda *run: MaskStream(*run, folder=str(tmp_path), client="tab"))
     assert not browser.told and not list(tmp_path.iterdir())
 
 

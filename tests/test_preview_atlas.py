@@ -153,6 +153,7 @@ def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None
         "frames": 37,
         "fps": 25.0,
         "total_steps": 3,
+        "mask_source": "predicted",
     }
     assert [(s["index"], s["sigma"], s["steered"]) for s in told["steps"]] == [
         (0, 1.0, False),

@@ -15,7 +15,7 @@ class MaskHistory:
     smaller than the number of steps (thinned to GuidanceSettings.history_limit, first and last kept; 0 if
     nothing was predicted). Raises InteractError if the parts do not fit together.
 
-    The last three are for the viewer, which does without where they are missing.
+    Those from `run` on are for the viewer, which does without where they are missing.
     """
 
     masks: Tensor  # [K, N, T, h, w] float16 CPU, 0..1; T latent frames, h = height / 16, w = width / 16
@@ -33,6 +33,7 @@ class MaskHistory:
     frames_pictures: Tensor | None = None
     # loudness of each character, uint8 [4 * frames], four to a video frame; None for who is silent
     voices: tuple[Tensor | None, ...] | None = None
+    mask_source: str = "predicted"  # GuidanceSettings.mask_source: whether these masks steered, or others
 
     def __post_init__(self) -> None:
         recorded, characters = self.masks.shape[:2]
@@ -58,8 +59,8 @@ class MaskHistory:
 
     @property
     def steered(self) -> tuple[bool, ...]:
-        """Of each recorded step, whether it belonged to stage two, where masks steer the voices."""
-        return tuple(in_stage_two(step, self.boundary_step) for step in self.steps)
+        """Of each recorded step, whether masks, these or fixed ones, steered the voices."""
+        return tuple(masks_steer(step, self.boundary_step, self.mask_source) for step in self.steps)
 
     def index(self, name: str) -> int:
         """The number of the character `name`; InteractError naming those there are."""
@@ -70,6 +71,6 @@ class MaskHistory:
         return self.names.index(name)
 
 
-def in_stage_two(step: int, boundary_step: int) -> bool:
-    """Whether a sampler step belongs to stage two, given the first that does (-1: none)."""
-    return 0 <= boundary_step <= step
+def masks_steer(step: int, boundary_step: int, mask_source: str) -> bool:
+    """Whether masks steer a sampler step: it is of stage two (first step, -1: none) and there are masks to steer."""
+    return 0 <= boundary_step <= step and mask_source != "none"

@@ -133,6 +133,7 @@ class MaskMemory:
             run=run,
             frames_pictures=torch.stack(pictures) if entries and len(pictures) == len(entries) else None,
             voices=voices,
+            mask_source=self.settings.mask_source,
         )
 
 

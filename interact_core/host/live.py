@@ -35,6 +35,7 @@ class MaskStream:
         self,
         cast: Cast,
         total_steps: int,
+        mask_source: str = "predicted",
         *,
         origin: dict[str, str] | None = None,
         folder: str = "",
@@ -47,7 +48,7 @@ class MaskStream:
         """
         self.run = uuid.uuid4().hex
         self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
-        self._scene = scene_record(cast, cast.grid, total_steps)
+        self._scene = scene_record(cast, cast.grid, total_steps, mask_source)
         self._folder = folder
         self._send = send if client is not None else None
         self._client = client
@@ -80,8 +81,8 @@ class MaskStream:
         self._failed = True
 
 
-OpenStream = Callable[[Cast, int], MaskStream]
-"""From cast and number of steps to the stream of a run. MaskStream itself is the one that is silent."""
+OpenStream = Callable[[Cast, int, str], MaskStream]
+"""From cast, number of steps and mask source to the stream of a run. MaskStream itself is the one that is silent."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,12 @@ class Origin:
     source: str
     workflow: str
 
-    def open_stream(self, cast: Cast, total_steps: int) -> MaskStream:
+    def open_stream(self, cast: Cast, total_steps: int, mask_source: str = "predicted") -> MaskStream:
         """To the browser that queued the prompt which is executed now."""
         # Not imported: outside ComfyUI's server there is none, and importing its module would build half of it.
         server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
         if server is None or server.client_id is None:
-            return MaskStream(cast, total_steps)
+            return MaskStream(cast, total_steps, mask_source)
         context = get_executing_context()
         prompt = context.prompt_id if context is not None else ""
         origin = {
@@ -110,6 +111,7 @@ class Origin:
         return MaskStream(
             cast,
             total_steps,
+            mask_source,
             origin=origin,
             folder=folder_paths.get_temp_directory(),
             send=server.send_sync,

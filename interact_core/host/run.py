@@ -23,7 +23,7 @@ from ..guidance import (
     blend_weights,
     guiding_masks,
 )
-from ..guidance.history import in_stage_two
+from ..guidance.history import masks_steer
 from ..speech.from_core import SPEECH_KEY
 from ..speech.peaks import peaks_on_timeline
 from .attention import adapter_attention
@@ -126,7 +126,7 @@ class InteractRun:
         """The sampler reports one step done; predicted: [B, C, T, H, W], the clean latent as it expects it."""
         pictures = None if predicted is None else self._colours.pictures(predicted)
         masks, pictures = self._memory.record(self._step, self._sigma, pictures)
-        steered = in_stage_two(self._step, self._clock.boundary_step)
+        steered = masks_steer(self._step, self._clock.boundary_step, self._settings.mask_source)
         self._stream.step(self._step, self._sigma, steered, masks, pictures)
         self._step += 1
 

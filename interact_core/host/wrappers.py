@@ -56,7 +56,7 @@ def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, *
     if references is not None:
         references = guider.model_patcher.model.process_latent_in(references)
     sigmas = kwargs["sigmas"] if "sigmas" in kwargs else args[2]
-    stream = guidance.open_stream(guidance.cast, len(sigmas) - 1)
+    stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source)
     run = InteractRun(
         options[ADAPTER_KEY],
         guidance.cast,

@@ -44,7 +44,9 @@ def build_manifest(
         # Not "format": ComfyUI's job list takes that for a MIME type (comfy_execution/jobs.py) and breaks.
         "version": FORMAT,
         "run": history.run,
-        "scene": scene_record(history, tuple(history.masks.shape[2:]), history.total_steps),
+        "scene": scene_record(
+            history, tuple(history.masks.shape[2:]), history.total_steps, history.mask_source
+        ),
         "boundary_step": history.boundary_step,
         "steps": steps,
         "voices": [None if peaks is None else peaks.tolist() for peaks in voices],
@@ -52,8 +54,10 @@ def build_manifest(
     }
 
 
-def scene_record(made: Cast | MaskHistory, grid: tuple[int, int, int], total_steps: int) -> dict[str, Any]:
-    """What holds for all steps of a run; `grid` is (T, h, w)."""
+def scene_record(
+    made: Cast | MaskHistory, grid: tuple[int, int, int], total_steps: int, mask_source: str
+) -> dict[str, Any]:
+    """What holds for all steps of a run; `grid` is (T, h, w), `mask_source` that of GuidanceSettings."""
     return {
         "names": list(made.names),
         "grid": list(grid),
@@ -62,6 +66,7 @@ def scene_record(made: Cast | MaskHistory, grid: tuple[int, int, int], total_ste
         "frames": made.frames,
         "fps": float(made.fps),
         "total_steps": total_steps,
+        "mask_source": mask_source,
     }
 
 
@@ -104,6 +109,7 @@ def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> Ma
             frames=scene["frames"],
             fps=scene["fps"],
             run=manifest["run"],
+            mask_source=scene.get("mask_source", "predicted"),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise InteractError(f"These InterAct masks cannot be read ({error}): sample again.") from error

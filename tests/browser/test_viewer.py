@@ -165,6 +165,16 @@ def test_what_steered_a_step_is_what_the_step_before_predicted(shown: Window) ->
     assert shown.page.get_by_text("No masks steered step 2").is_visible()
 
 
+def test_fixed_masks_are_not_said_to_be_the_predicted_ones(shown: Window) -> None:
+    status = shown.page.locator(".interact-status")
+    shown.js("viewer.run.scene.mask_source = 'fixed'; viewer.goTo({step: 3}); viewer.draw()")
+    assert "fixed masks steer the voices" in status.text_content()
+    shown.js("viewer.prefer({show: 'steering'}); viewer.draw()")
+    assert shown.page.get_by_text("Fixed masks steered step 4").is_visible()
+    shown.js("viewer.run.scene.mask_source = 'none'; viewer.prefer({show: 'predicted'}); viewer.draw()")
+    assert "masks steer nothing" in status.text_content()
+
+
 def test_two_steps_side_by_side(shown: Window) -> None:
     shown.page.get_by_role("button", name="View").click()
     shown.page.get_by_label("Two steps, side by side").check()

@@ -39,7 +39,7 @@ export function panesOf({ preferences, pinned }, run, step) {
 function steeringPane(run, step) {
   const before = run.before(step);
   const kept = before === step - 1; // of long runs only some steps are kept
-  if (!run.steps.get(step)?.steered || !kept)
+  if (!run.steps.get(step)?.steered || run.scene.mask_source === "fixed" || !kept)
     return { source: undefined, under: step, caption: notSteered(run, step), words: notSteered(run, step) };
   return { source: before, under: step, caption: `steered step ${stepNumber(step)}` };
 }

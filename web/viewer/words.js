@@ -55,7 +55,9 @@ export function status(run, step, following) {
 
 /** What masks did in a step. @param {RunStore} run @param {number} step */
 export function steering(run, step) {
-  return run.steps.get(step)?.steered ? "masks steer the voices" : "masks do not steer yet";
+  if (run.scene.mask_source === "none") return "masks steer nothing";
+  if (!run.steps.get(step)?.steered) return "masks do not steer yet";
+  return run.scene.mask_source === "fixed" ? "fixed masks steer the voices" : "masks steer the voices";
 }
 
 /**
@@ -77,6 +79,8 @@ export function stepReading(run, step, visible) {
 /** Why a view that shows what steered is empty. @param {RunStore} run @param {number} step */
 export function notSteered(run, step) {
   if (!run.steps.get(step)?.steered) return `No masks steered step ${stepNumber(step)}`;
+  if (run.scene.mask_source === "fixed")
+    return `Fixed masks steered step ${stepNumber(step)}: the layouts of the characters, not these`;
   return `The masks that steered step ${stepNumber(step)} were not kept`;
 }
 
