@@ -206,6 +206,13 @@ def figures_of(
         of = [played for played, case in zip(own, cases) if case.excerpts[0].source == source]
         table.append(Figure(f"sync_{source}", *mean(of, lambda p: p.mean(lambda c: c.sync))))
         table.append(Figure(f"crosstalk_{source}", *mean(of, lambda p: p.mean(lambda c: c.crosstalk))))
+    if "affinity" in speaking[0]:
+        told = [played["affinity"] for played in speaking]
+        table.append(
+            Figure("affinity_mask_iou_last", *mean(told, lambda p: p.mean(lambda c: c.mask_iou[-1])))
+        )
+        table.append(Figure("affinity_sync", *mean(told, lambda p: p.mean(lambda c: c.sync))))
+        table.append(Figure("affinity_crosstalk", *mean(told, lambda p: p.mean(lambda c: c.crosstalk))))
     return table + _margins(speaking)
 
 
@@ -231,7 +238,7 @@ def _margins(speaking: Sequence[dict[str, Played]]) -> list[Figure]:
     own = [played["predicted"].margin for played in moving]
     interval = bootstrap_interval(own)
     table = [Figure("margin_predicted", float(np.mean(own)), interval, len(own), note=MOVING_NOTE)]
-    for source, name in (("fixed", "fixed"), ("none", "global")):
+    for source, name in (("fixed", "fixed"), ("none", "global"), ("affinity", "affinity")):
         if source not in moving[0]:
             continue
         others = [played[source].margin for played in moving]
@@ -298,7 +305,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--models", type=Path, default=MODELS, help="a models folder (default: the shipped one)"
     )
-    parser.add_argument("--sources", nargs="+", choices=("fixed", "none"), default=("fixed", "none"))
+    parser.add_argument(
+        "--sources", nargs="+", choices=("fixed", "none", "affinity"), default=("fixed", "none")
+    )
     parser.add_argument("--alone", action="store_true", help="predicted masks only, for sweeps")
     parser.add_argument("--frames", type=int, default=25)
     parser.add_argument("--steps", type=int)

@@ -12,7 +12,7 @@ ADAPTER_TOOLTIP = (
     "The InterAct adapter (.safetensors), from the folder models/interact. It must have been trained on this "
     "base: width and number of blocks are compared. theatre_adapter belongs to theatre_wan; both come with "
     "this pack. MultiTalk and InfiniteTalk files, as ComfyUI's own nodes take them, are told by their keys; "
-    "they have no mask head, so masks must be fixed."
+    "they cannot find anybody by themselves, so set mask_source to affinity or fixed."
 )
 
 

@@ -21,7 +21,8 @@ def guidance_inputs() -> list[io.Input]:
             options=list(MASK_SOURCES),
             default=DEFAULTS.mask_source,
             tooltip="How a voice finds its character. 'predicted': the model finds everybody itself, frame "
-            "by frame. 'fixed': the layout masks of the characters. 'none': every voice moves every mouth.",
+            "by frame. 'fixed': the layout masks of the characters. 'none': every voice moves every mouth. "
+            "'affinity': by likeness to the pictures, for adapters that cannot find anybody (MultiTalk).",
         ),
         io.Float.Input(
             "stage_boundary",
@@ -65,11 +66,39 @@ def guidance_inputs() -> list[io.Input]:
             "while the video forms: at 1 the mouths open too little, at high values neighbours hear each "
             "other.",
         ),
+        io.Int.Input(
+            "affinity_block",
+            default=DEFAULTS.affinity_block,
+            min=-1,
+            max=99,
+            optional=True,
+            advanced=True,
+            tooltip="Only for mask_source 'affinity': the block of the model whose features are compared with "
+            "the pictures, counted from 0. -1 takes the one behind the middle.",
+        ),
+        io.Float.Input(
+            "affinity_temperature",
+            default=DEFAULTS.affinity_temperature,
+            min=0.001,
+            max=1.0,
+            step=0.005,
+            round=0.001,
+            optional=True,
+            advanced=True,
+            tooltip="Only for mask_source 'affinity': how alike tokens have to be. Lower makes harder masks; "
+            "raise it if people have holes, lower it if nobody is found.",
+        ),
     ]
 
 
 def settings_of(
-    mask_source: str, stage_boundary: float, stage_one_audio: str, mask_smoothing: float, mask_gain: float
+    mask_source: str,
+    stage_boundary: float,
+    stage_one_audio: str,
+    mask_smoothing: float,
+    mask_gain: float,
+    affinity_block: int = DEFAULTS.affinity_block,
+    affinity_temperature: float = DEFAULTS.affinity_temperature,
 ) -> GuidanceSettings:
     return GuidanceSettings(
         mask_source=mask_source,
@@ -77,6 +106,8 @@ def settings_of(
         stage_one_audio=stage_one_audio,
         smoothing=mask_smoothing,
         mask_gain=mask_gain,
+        affinity_block=affinity_block,
+        affinity_temperature=affinity_temperature,
     )
 
 

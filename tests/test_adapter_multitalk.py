@@ -149,7 +149,7 @@ def test_predicted_masks_need_a_mask_head(path: Path, tmp_path: Path) -> None:
         metadata={"config": '{"transformer": {"num_heads": 2, "freq_dim": 32, "text_dim": 16}}'},
     )
     model = loading.apply_adapter(loading.load_dit(tmp_path / "wan.safetensors"), loading.load_adapter(path))
-    with pytest.raises(InteractError, match="no mask head.*layout MASK"):
+    with pytest.raises(InteractError, match="no mask head.*affinity"):
         apply_guidance(model, world.make_cast(), GuidanceSettings())
     layouts = torch.ones(2, FRAMES, world.ROWS, world.COLUMNS)
     apply_guidance(model, world.make_cast(layouts=layouts), GuidanceSettings(mask_source="fixed"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import InteractError
 
-MASK_SOURCES = ("predicted", "fixed", "none")
+MASK_SOURCES = ("predicted", "fixed", "none", "affinity")
 STAGE_ONE_AUDIO = ("none", "mute", "all")
 
 
@@ -13,7 +13,9 @@ STAGE_ONE_AUDIO = ("none", "mute", "all")
 class GuidanceSettings:
     """Where masks come from and what they steer. Raises InteractError for a value out of its range."""
 
-    mask_source: str = "predicted"  # predicted | fixed | none (none: every voice everywhere, in equal shares)
+    # predicted by the adapter's heads | fixed | none (every voice everywhere, in equal shares) | affinity
+    # (likeness of the model's features to the pictures, without a head: affinity.py)
+    mask_source: str = "predicted"
     boundary: float = (
         0.2  # 0..1, fraction of the schedule at the model's own shift where stage two begins: 10 of 50
     )
@@ -26,6 +28,8 @@ class GuidanceSettings:
         1.0  # factor on the injection; applied where it is added, so not part of the blend
     )
     history_limit: int = 64 * 2**20  # bytes of float16 masks kept for the preview
+    affinity_block: int = -1  # block after which features are compared; -1 is the one behind the middle
+    affinity_temperature: float = 0.02  # > 0; of the softmax over cosines
 
     def __post_init__(self) -> None:
         _require(self.mask_source in MASK_SOURCES, "mask_source", self.mask_source, f"one of {MASK_SOURCES}")
@@ -35,6 +39,13 @@ class GuidanceSettings:
         _require(0 < self.mask_gain < math.inf, "mask_gain", self.mask_gain, "a number above 0")
         _require(0 <= self.smoothing <= 1, "smoothing", self.smoothing, "a share within 0..1")
         _require(math.isfinite(self.audio_strength), "audio_strength", self.audio_strength, "a finite number")
+        _require(self.affinity_block >= -1, "affinity_block", self.affinity_block, "a block's number, or -1")
+        _require(
+            0 < self.affinity_temperature < math.inf,
+            "affinity_temperature",
+            self.affinity_temperature,
+            "a number above 0",
+        )
         _require(self.history_limit >= 0, "history_limit", self.history_limit, "a number of bytes, 0 or more")
 
 

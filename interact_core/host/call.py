@@ -1,6 +1,6 @@
 """What one call of the diffusion model needs to know; it lives as long as the call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 CALL_KEY = "interact_call"
 """Where the wrapper leaves the CallState for the patches, in the call's own transformer_options."""
+
+
+MaskHead = Callable[[Tensor, Tensor, Tensor, Tensor, Attention], Tensor]
+"""Called as MaskPredictor is."""
 
 
 class AudioRole(Enum):
@@ -66,7 +70,7 @@ class CallState:
     adapter: SpeechAdapter
     attention: Attention
     voices: Voices | None
-    predict_masks: bool
+    mask_heads: Mapping[str, MaskHead]  # by block number; empty where no masks are wanted
     mask_rows: Tensor | None = None
     probe: "FiniteProbe | None" = None
     mask_logits: list[Tensor] = field(default_factory=list)
@@ -81,6 +85,11 @@ def project_tracks(adapter: SpeechAdapter, audio: Tensor) -> Tensor:
     batch, tracks = audio.shape[:2]
     tokens = adapter.audio_projector(audio[:, :, :-1].flatten(0, 1))
     return tokens.unflatten(0, (batch, tracks)).transpose(0, 1)
+
+
+def mask_heads_of(adapter: SpeechAdapter) -> dict[str, MaskHead]:
+    """The adapter's own mask heads by block number, as a plain mapping."""
+    return dict(adapter.mask_heads.items())
 
 
 def mute_weights(tracks: int, device: torch.device) -> Tensor:

@@ -31,8 +31,14 @@ def apply_guidance(
     if settings.mask_source == "predicted" and not binding.adapter.mask_heads:
         raise InteractError(
             "This adapter has no mask head (MultiTalk and InfiniteTalk files have none), so it cannot predict "
-            'where anybody is: connect a layout MASK to each character and choose "fixed", or "none" to let '
-            "everybody hear everything."
+            'where anybody is: choose "affinity", which goes by the likeness to the pictures, or "fixed" with a '
+            "layout MASK for each character."
+        )
+    blocks = binding.adapter.config.model_blocks
+    if settings.affinity_block >= blocks:
+        raise InteractError(
+            f"affinity_block is {settings.affinity_block} but the model has {blocks} blocks, 0 to {blocks - 1}: "
+            "choose one of them, or -1."
         )
     guiding_masks(False, settings, None, cast.layouts)  # raises for "fixed" without layouts
     handle = MaskHandle()

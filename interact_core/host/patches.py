@@ -11,7 +11,7 @@ from torch import Tensor
 
 from comfy.model_patcher import ModelPatcher
 
-from .call import CALL_KEY, CallState, Voices
+from .call import CALL_KEY, CallState, MaskHead, Voices
 
 
 class AdapterPatch:
@@ -55,8 +55,8 @@ class MaskPatch(AdapterPatch):
             return args
         if call.probe is not None:
             call.probe.note(args["block_index"], args["img"])
-        head = str(args["block_index"])
-        if call.predict_masks and head in call.adapter.mask_heads:
+        head = call.mask_heads.get(str(args["block_index"]))
+        if head is not None:
             call.mask_logits.append(mask_logits(call, head, args["img"]))
         return args
 
@@ -69,11 +69,11 @@ def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Ten
     return (added if voices.strength == 1.0 else added * voices.strength).to(video.dtype)
 
 
-def mask_logits(call: CallState, head: str, tokens: Tensor) -> Tensor:
+def mask_logits(call: CallState, head: MaskHead, tokens: Tensor) -> Tensor:
     """Logits [R, N, T*h*w] float32 of one mask head, from a block's output [B, L, D]."""
     if call.mask_rows is not None:
         tokens = tokens[call.mask_rows]
-    logits = call.adapter.mask_heads[head](
+    logits = head(
         call.geometry.video(tokens),
         call.geometry.reference_tokens(tokens),
         *call.positions,

@@ -13,6 +13,7 @@ import comfy.model_base
 from comfy.model_patcher import ModelPatcher
 
 from ..adapter import SpeechAdapter
+from ..adapter.affinity import AffinityHead, foreground_of
 from ..errors import InteractError
 from ..guidance import (
     Cast,
@@ -23,11 +24,21 @@ from ..guidance import (
     blend_weights,
     guiding_masks,
 )
+
 from ..guidance.history import masks_steer
 from ..speech.from_core import SPEECH_KEY
 from ..speech.peaks import peaks_on_timeline
 from .attention import adapter_attention
-from .call import AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
+from .call import (
+    AudioRole,
+    CallState,
+    MaskHead,
+    Voices,
+    mask_heads_of,
+    mute_weights,
+    project_tracks,
+    row_index,
+)
 from .finite import FiniteProbe, describe_breakdown
 from .geometry import Geometry
 from .latent_colours import LatentColours
@@ -102,6 +113,7 @@ class InteractRun:
         self._roles: dict[object, AudioRole] = {}  # by cond uuid
         self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
         self._positions: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}  # by frames in a call
+        self._affinity: AffinityHead | None = None
         self._lock = threading.Lock()
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
@@ -177,7 +189,7 @@ class InteractRun:
             adapter=self._binding.adapter,
             attention=adapter_attention(x.device),
             voices=None if audio is None else self._voices(geometry, audio, uuids, roles, each),
-            predict_masks=bool(listening and self._binding.adapter.mask_heads) and geometry.references > 0,
+            mask_heads=self._mask_heads() if listening and geometry.references else {},
             mask_rows=row_index(listening, x.shape[0], x.device),
             probe=probe,
         )
@@ -199,7 +211,17 @@ class InteractRun:
         self._tokens.clear()
         self._positions.clear()
         self._probes = []
-        self._weights = self._latent = self._references = None
+        self._weights = self._latent = self._references = self._affinity = None
+
+    def _mask_heads(self) -> dict[str, MaskHead]:
+        """What finds the characters, by block number. With fixed masks or none heads only show what they see."""
+        settings, adapter = self._settings, self._binding.adapter
+        if settings.mask_source != "affinity":
+            return mask_heads_of(adapter)
+        if self._affinity is None:
+            self._affinity = AffinityHead(foreground_of(self._references), settings.affinity_temperature)
+        block = settings.affinity_block
+        return {str(adapter.config.model_blocks // 2 if block < 0 else block): self._affinity}
 
     def _check_call(self, geometry: Geometry, audio: Tensor | None) -> None:
         if geometry.references != len(self._cast.characters):

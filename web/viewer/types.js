@@ -10,7 +10,7 @@
  * @property {number} frames of the video, 4n + 1
  * @property {number} fps
  * @property {number} total_steps that the sampler takes
- * @property {"predicted" | "fixed" | "none"} [mask_source] which masks steer the voices; predicted if it is not said
+ * @property {"predicted" | "fixed" | "none" | "affinity"} [mask_source] which masks steer the voices; predicted if it is not said
  *
  * @typedef {object} Step One denoising step.
  * @property {number} index counted from 0
