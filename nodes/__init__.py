@@ -5,7 +5,7 @@ from typing_extensions import override
 from comfy_api.latest import ComfyExtension, io
 
 from ..interact_core.host.folders import register_folders
-from .characters import InterActCharacter, InterActEncodeCharacters
+from .characters import InterActCharacter, InterActEncodeCharacters, InterActRegion
 from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
@@ -35,4 +35,5 @@ class InteractExtension(ComfyExtension):
             InterActPreviewMasks,
             InterActMasksToMask,
             InterActExample,
+            InterActRegion,
         ]

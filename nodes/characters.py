@@ -3,7 +3,13 @@
 from comfy_api.latest import io
 from server import PromptServer
 
-from ..interact_core.host.cast_encoding import MAX_FRAMES, MAX_SIDE, encode_cast, make_character
+from ..interact_core.host.cast_encoding import (
+    MAX_FRAMES,
+    MAX_SIDE,
+    encode_cast,
+    make_character,
+    make_region_character,
+)
 from .wires import CATEGORY, CastWire, CharacterWire
 
 MAX_CHARACTERS = 32
@@ -68,6 +74,51 @@ class InterActCharacter(io.ComfyNode):
         layout: io.Mask.Type | None = None,
     ) -> io.NodeOutput:
         return io.NodeOutput(make_character(name, image, mask, speech, layout))
+
+
+class InterActRegion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActRegion",
+            display_name="InterAct Character In Start Image",
+            category=CATEGORY,
+            description="One person of the start image of an image-to-video model: where it is there, its name "
+            "and, if it speaks, its voice.",
+            search_aliases=["interacthuman", "i2v", "region", "speaker", "infinitetalk", "multitalk", "mask"],
+            inputs=[
+                io.Mask.Input(
+                    "region",
+                    tooltip="White where the person is in the start image, from the mask editor or ComfyUI's "
+                    "segmentation nodes. It is followed from there through the video.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="Character",
+                    tooltip="What this character is called in previews, messages and InterAct Masks To Mask. "
+                    "No two characters of a video may have the same name.",
+                ),
+                io.AudioEncoderOutput.Input(
+                    "speech",
+                    optional=True,
+                    tooltip="The character's own voice, from InterAct Encode Speech. Leave it open for a "
+                    "silent person: its mouth stays shut.",
+                ),
+            ],
+            outputs=[
+                CharacterWire.Output(
+                    display_name="character",
+                    tooltip="For InterAct Encode Characters, whose positive and negative must come from "
+                    "WanImageToVideo.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, region: io.Mask.Type, name: str, speech: io.AudioEncoderOutput.Type | None = None
+    ) -> io.NodeOutput:
+        return io.NodeOutput(make_region_character(name, region, speech))
 
 
 class InterActEncodeCharacters(io.ComfyNode):

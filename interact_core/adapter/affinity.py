@@ -51,12 +51,49 @@ class AffinityHead:
         attention: Attention,
     ) -> Tensor:
         """LOGITS [B, N, Lv] float32 of video [B, Lv, D] and references [B, N, Lr, D]; the rest is not used."""
-        batch, count, size, width = references.shape
-        known = F.normalize(references.flatten(1, 2).float(), dim=-1).transpose(1, 2)  # [B, D, N * Lr]
         person = self.foreground.to(video.device).float()
-        found = []
-        for part in video.split(size, dim=1):  # a frame at a time: all at once would be an attention map
-            cosines = F.normalize(part.float(), dim=-1) @ known
-            shares = (cosines / self.temperature).softmax(dim=-1).view(batch, -1, count, size)
-            found.append(torch.einsum("blnr,nr->bnl", shares, person))
-        return torch.cat(found, dim=-1).clamp(CERTAIN, 1 - CERTAIN).logit()
+        labels = torch.block_diag(*person.unsqueeze(1))  # [N, N * Lr]: a token is an example of one person
+        return likeness(video, references.flatten(1, 2), labels, person.shape[1], self.temperature)
+
+
+class RegionHead:
+    """Where the people of the first latent frame are in all others; called as a MaskPredictor is.
+
+    The examples are the first frame's own tokens, in the shares in which the regions cover them. Evidence, on
+    the clips above with the true masks of the first frame: IoU of the other frames 0.80, 0.79 and 0.80 at noise
+    0.15, 0.5 and 0.8 after block 2 at temperature 0.03 (0.01: 0.78 to 0.79, 0.1: 0.63 to 0.69), with the
+    features' mean over the video taken out; without that 0.74 at best there.
+    """
+
+    def __init__(self, regions: Tensor, temperature: float) -> None:
+        """regions: [N, h, w] in 0..1 on the token grid; temperature as AffinityHead has it."""
+        self.regions = regions.flatten(1)
+        self.temperature = temperature
+
+    def __call__(
+        self,
+        video: Tensor,
+        references: Tensor,
+        video_positions: Tensor,
+        reference_positions: Tensor,
+        attention: Attention,
+    ) -> Tensor:
+        """LOGITS [B, N, Lv] float32 of video [B, Lv, D], whose first frame is the clip's first."""
+        size = self.regions.shape[1]
+        video = video.float()
+        video = (video - video.mean(1, keepdim=True)) / (video.std(1, keepdim=True) + 1e-6)
+        return likeness(video, video[:, :size], self.regions.to(video), size, self.temperature)
+
+
+def likeness(video: Tensor, examples: Tensor, labels: Tensor, frame: int, temperature: float) -> Tensor:
+    """LOGITS [B, N, Lv]: to whom the examples most like each token belong.
+
+    video [B, Lv, D], taken `frame` tokens at a time, as all at once would be an attention map; examples [B, E,
+    D]; labels [N, E] in 0..1, what of an example is whose.
+    """
+    known = F.normalize(examples.float(), dim=-1).transpose(1, 2)
+    found = []
+    for part in video.split(frame, dim=1):
+        cosines = F.normalize(part.float(), dim=-1) @ known  # [B, frame, E]
+        found.append(labels @ (cosines / temperature).softmax(dim=-1).transpose(1, 2))
+    return torch.cat(found, dim=-1).clamp(CERTAIN, 1 - CERTAIN).logit()

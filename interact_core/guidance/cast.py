@@ -19,19 +19,24 @@ MIN_IMAGE_SIDE = 16  # pixels; less than one token shows nobody
 class Character:
     """One concept of the method: an INTERACT_CHARACTER.
 
-    Raises InteractError for an empty name, a picture that is missing, smaller than 16 pixels, not [1, H, W,
-    3] or not finite, or a layout that is not [F, H, W].
+    Somebody with a picture of their own, or, for image-to-video models, a region of the start image. Raises
+    InteractError for an empty name, a picture that is missing, smaller than 16 pixels, not [1, H, W, 3] or not
+    finite, a region that is not [1, H, W] or is empty, both at once, or a layout that is not [F, H, W].
     """
 
     name: str
-    image: Tensor  # [1, H, W, 3] in 0..1, person on white
+    image: Tensor | None  # [1, H, W, 3] in 0..1, person on white; None for a region
     speech: dict[str, Any] | None  # AUDIO_ENCODER_OUTPUT or None (silent: a mask, and the mute track)
     layout: Tensor | None  # [F or 1, H, W] in 0..1, fixed mask(s), or None
+    region: Tensor | None = None  # [1, H, W] in 0..1, where the person is in the start image, or None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InteractError("a character has no name: give each character one of its own.")
-        _check_image(self.name, self.image)
+        if self.region is None:
+            _check_image(self.name, self.image)
+        else:
+            _check_region(self.name, self.region, self.image)
         if self.layout is not None and (self.layout.ndim != 3 or self.layout.numel() == 0):
             raise InteractError(
                 f"the layout mask of {self.name!r} has shape {list(self.layout.shape)}, "
@@ -55,9 +60,12 @@ class Cast:
     layouts: (
         Tensor | None
     )  # [N, T, h, w] in 0..1, fixed masks on the token grid; None if no character has one
+    # [N, h, w] in 0..1, everybody's place in the start image on the token grid; None for a cast with pictures
+    regions: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_names(self.characters)
+        _check_one_kind(self.characters)
         _check_size(self.width, self.height, self.frames, self.fps)
         expected = (len(self.characters), *self.grid)
         if self.layouts is not None and tuple(self.layouts.shape) != expected:
@@ -76,6 +84,11 @@ class Cast:
         return tuple(character.speech is not None for character in self.characters)
 
     @property
+    def references(self) -> int:
+        """How many reference pictures the model is shown: one for each character, none for regions."""
+        return sum(character.region is None for character in self.characters)
+
+    @property
     def latent_frames(self) -> int:
         return (self.frames - 1) // TEMPORAL_STRIDE + 1
 
@@ -89,21 +102,74 @@ def assemble_cast(characters: Sequence[Character], width: int, height: int, fram
     """Check the characters and bring their layouts onto the token grid.
 
     If some characters have a layout and others have none, those others' masks are 0: they are nowhere, and
-    silent. Raises InteractError as Cast and `layouts_on_grid` do.
+    silent. A region without a layout is one that stays where it was. Raises InteractError as Cast and
+    `layouts_on_grid` do, and for regions that leave no token or lie on each other.
     """
     characters = tuple(characters)
     _check_names(characters)
+    _check_one_kind(characters)
     _check_size(width, height, frames, fps)
+    placed = {number: _place_of(character) for number, character in enumerate(characters)}
     drawn = {
-        number: layouts_on_grid(character.layout, frames, width, height, character.name)
-        for number, character in enumerate(characters)
-        if character.layout is not None
+        number: layouts_on_grid(place, frames, width, height, characters[number].name)
+        for number, place in placed.items()
+        if place is not None
     }
     layouts = None
     if drawn:
         nowhere = torch.zeros_like(next(iter(drawn.values())))
         layouts = torch.stack([drawn.get(number, nowhere) for number in range(len(characters))])
-    return Cast(characters, width, height, frames, fps, layouts)
+    regions = None
+    if all(character.region is not None for character in characters):
+        starts = [layouts_on_grid(c.region, 1, width, height, c.name)[0] for c in characters]
+        _check_apart(characters, starts)
+        regions = torch.stack(starts)
+    return Cast(characters, width, height, frames, fps, layouts, regions)
+
+
+def _place_of(character: Character) -> Tensor | None:
+    return character.region if character.layout is None else character.layout
+
+
+def _check_region(name: str, region: Tensor, image: Tensor | None) -> None:
+    if image is not None:
+        raise InteractError(
+            f"character {name!r} has a picture and a region of the start image: give it one of the two."
+        )
+    if region.ndim != 3 or region.shape[0] != 1 or region.numel() == 0:
+        raise InteractError(
+            f"the region of {name!r} has shape {list(region.shape)}, expected one mask [1, H, W]."
+        )
+    if not bool(region.isfinite().all()) or not bool((region > 0.5).any()):
+        raise InteractError(f"the region of {name!r} is empty: paint white where the person is.")
+
+
+def _check_one_kind(characters: Sequence[Character]) -> None:
+    """Pictures are references among the frames, regions belong to a start image: no Wan takes both."""
+    by_region = [character.name for character in characters if character.region is not None]
+    by_picture = [character.name for character in characters if character.region is None]
+    if by_region and by_picture:
+        raise InteractError(
+            f"{by_region[0]!r} is a region of the start image but {by_picture[0]!r} has a picture of its own: "
+            "use regions for all of them (image-to-video models) or pictures for all (text-to-video models)."
+        )
+
+
+def _check_apart(characters: Sequence[Character], regions: Sequence[Tensor]) -> None:
+    for number, region in enumerate(regions):
+        name = characters[number].name
+        if not bool((region > 0.5).any()):
+            raise InteractError(
+                f"the region of {name!r} fills no token of {TOKEN_PIXELS}x{TOKEN_PIXELS} pixels: paint the whole "
+                "person."
+            )
+        for other in range(number):
+            common = torch.minimum(region, regions[other]).sum()
+            if common > 0.5 * torch.minimum(region.sum(), regions[other].sum()):
+                raise InteractError(
+                    f"the regions of {characters[other].name!r} and {name!r} cover the same people: paint one "
+                    "person each."
+                )
 
 
 def _check_image(name: str, image: Tensor | None) -> None:

@@ -57,6 +57,13 @@ def make_character(
     return Character(name, person_on_white(image, mask, name), speech, layout)
 
 
+def make_region_character(name: str, region: Tensor, speech: dict[str, Any] | None = None) -> Character:
+    """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]."""
+    return Character(
+        name.strip(), None, speech, None, region=region.unsqueeze(0) if region.ndim == 2 else region
+    )
+
+
 def encode_cast(
     characters: Sequence[Character],
     vae: Any,
@@ -84,7 +91,7 @@ def encode_cast(
     logger.info("InterAct Encode Characters: %s", summary)
     tracks = voice_tracks(characters, speeches, frames, fps)
     waveform, rate = mix_dialogue(spoken, frames, fps)
-    references = encode_references(vae, cast)
+    references = encode_references(vae, cast) if cast.references else None
     positive, negative = attach_cast(
         positive or null_text(), negative or null_text(), cast, references, tracks, blank_negative
     )

@@ -31,14 +31,15 @@ def attach_cast(
     positive: Conditioning,
     negative: Conditioning,
     cast: Cast,
-    reference_latents: Tensor,
+    reference_latents: Tensor | None,
     tracks: Tensor | None,
     blank_negative: bool = False,
 ) -> tuple[Conditioning, Conditioning]:
     """Copies of positive and negative that carry the cast's pictures and voices.
 
     reference_latents: [1, 16, N, H / 8, W / 8], one encoded picture per character as the VAE gives it (core's
-        `time_dim_concat`, as its WanPhantomSubjectToVideo does).
+        `time_dim_concat`, as its WanPhantomSubjectToVideo does); None for a cast of regions, whose start image
+        positive and negative carry already (core's WanImageToVideo).
     tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, mute last; F
         is the cast's frames. None if nobody speaks: then nothing is injected.
     blank_negative: what the negative sees in place of the pictures: empty ones, as in the "negative_img_text"
@@ -48,14 +49,19 @@ def attach_cast(
     injection out, and this is the null condition that the network knows. Raises InteractError for shapes that
     do not fit the cast and for NaN.
     """
-    _check_references(cast, reference_latents)
+    if cast.references:
+        _check_references(cast, reference_latents)
+    else:
+        _check_start_image(positive, negative)
     audio = None
     if any(cast.speaking):
         audio = _with_sentinel(_checked_tracks(cast, tracks))
-    blank = comfy.latent_formats.Wan21().process_out(torch.zeros_like(reference_latents))
+    shown = reference_latents
+    if blank_negative and cast.references:
+        shown = comfy.latent_formats.Wan21().process_out(torch.zeros_like(reference_latents))
     return (
         _attach(positive, reference_latents, audio, AudioRole.VOICES),
-        _attach(negative, blank if blank_negative else reference_latents, audio, AudioRole.NONE),
+        _attach(negative, shown, audio, AudioRole.NONE),
     )
 
 
@@ -70,14 +76,13 @@ def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
 
 
 def _attach(
-    conditioning: Conditioning, references: Tensor, audio: Tensor | None, role: AudioRole
+    conditioning: Conditioning, references: Tensor | None, audio: Tensor | None, role: AudioRole
 ) -> Conditioning:
     conds = {"interact_flag": _flag(role)}
     if audio is not None:
         conds["interact_audio"] = comfy.conds.CONDRegular(audio)
-    return [
-        [text, {**_with_conds(values, conds), "time_dim_concat": references}] for text, values in conditioning
-    ]
+    shown = {} if references is None else {"time_dim_concat": references}
+    return [[text, {**_with_conds(values, conds), **shown}] for text, values in conditioning]
 
 
 def _with_conds(values: dict[str, Any], conds: dict[str, comfy.conds.CONDRegular]) -> dict[str, Any]:
@@ -97,6 +102,15 @@ def _with_sentinel(tracks: Tensor) -> Tensor:
     run to index.
     """
     return torch.cat((tracks, torch.zeros_like(tracks[:, :1])), dim=1).unsqueeze(0)
+
+
+def _check_start_image(*conditionings: Conditioning) -> None:
+    for name, conditioning in zip(("positive", "negative"), conditionings):
+        if any("concat_latent_image" not in values for _, values in conditioning):
+            raise InteractError(
+                f"The characters are regions of a start image but {name} carries none: connect {name} of "
+                "ComfyUI's WanImageToVideo, with that start image, to InterAct Encode Characters."
+            )
 
 
 def _check_references(cast: Cast, latents: Tensor) -> None:

@@ -5,7 +5,7 @@ from comfy.model_patcher import ModelPatcher
 from ..errors import InteractError
 from ..guidance import Cast, GuidanceSettings, MaskHistory, guiding_masks
 from .live import MaskStream, OpenStream
-from .loading import check_references
+from .loading import check_references, check_start_image
 from .wrappers import ADAPTER_KEY, GUIDANCE_KEY, Guidance, MaskHandle
 
 
@@ -27,7 +27,15 @@ def apply_guidance(
             "The MODEL carries no InterAct adapter: load it by InterAct Load DiT, or put InterAct Apply "
             "Adapter behind your own loader."
         )
-    check_references(model)
+    if cast.references:
+        check_references(model)
+    else:
+        check_start_image(model)
+        if settings.mask_source == "predicted":
+            raise InteractError(
+                "The characters are regions of the start image, which mask heads were not trained on: choose "
+                '"affinity" for mask_source, which follows them from there, or "fixed" where nobody moves.'
+            )
     if settings.mask_source == "predicted" and not binding.adapter.mask_heads:
         raise InteractError(
             "This adapter has no mask head (MultiTalk and InfiniteTalk files have none), so it cannot predict "

@@ -58,14 +58,14 @@ def check_memory(model: ModelPatcher, cast: Cast, model_options: dict[str, Any])
     time, height, width = cast.grid
     wan = model.get_model_object("diffusion_model")
     seen = frames_at_once(time, model_options)
-    tokens = (seen + len(cast.characters)) * height * width
+    tokens = (seen + cast.references) * height * width
     channels = WIDE_STATES * wan.dim + wan.ffn_dim
     dtype = comfy.model_management.dtype_size(model.model.get_dtype_inference())
     needed = tokens * channels * dtype
     available = comfy.model_management.get_total_memory(model.load_device)
     if needed <= available:
         return
-    longest = 4 * max(0, int(available // (channels * dtype * height * width)) - len(cast.characters) - 1) + 1
+    longest = 4 * max(0, int(available // (channels * dtype * height * width)) - cast.references - 1) + 1
     raise InteractError(
         f"{cast.frames} frames ({cast.frames / cast.fps:.0f} s) at {cast.width}x{cast.height} need at least "
         f"{needed / 2**30:.0f} GiB for one step but the device has {available / 2**30:.0f}: make the video "

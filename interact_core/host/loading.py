@@ -129,6 +129,16 @@ def check_references(model: ModelPatcher) -> None:
         )
 
 
+def check_start_image(model: ModelPatcher) -> None:
+    """Raise InteractError if the base takes no start image, of which characters could be regions."""
+    wan = model.get_model_object("diffusion_model")
+    if wan.in_dim == model.get_model_object("latent_format").latent_channels:
+        raise InteractError(
+            "The characters are regions of a start image but the model is a text-to-video base, which sees none: "
+            "load an image-to-video base, or give each character a picture by InterAct Character."
+        )
+
+
 def _refuse_foreign(name: str) -> None:
     """Refuse what is not a safetensors file by its first bytes, before anything opens it."""
     if not os.path.isfile(name):

@@ -13,7 +13,7 @@ import comfy.model_base
 from comfy.model_patcher import ModelPatcher
 
 from ..adapter import SpeechAdapter
-from ..adapter.affinity import AffinityHead, foreground_of
+from ..adapter.affinity import AffinityHead, RegionHead, foreground_of
 from ..errors import InteractError
 from ..guidance import (
     Cast,
@@ -113,7 +113,7 @@ class InteractRun:
         self._roles: dict[object, AudioRole] = {}  # by cond uuid
         self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
         self._positions: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}  # by frames in a call
-        self._affinity: AffinityHead | None = None
+        self._affinity: AffinityHead | RegionHead | None = None
         self._lock = threading.Lock()
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
@@ -189,7 +189,7 @@ class InteractRun:
             adapter=self._binding.adapter,
             attention=adapter_attention(x.device),
             voices=None if audio is None else self._voices(geometry, audio, uuids, roles, each),
-            mask_heads=self._mask_heads() if listening and geometry.references else {},
+            mask_heads=self._mask_heads(geometry) if listening else {},
             mask_rows=row_index(listening, x.shape[0], x.device),
             probe=probe,
         )
@@ -213,21 +213,33 @@ class InteractRun:
         self._probes = []
         self._weights = self._latent = self._references = self._affinity = None
 
-    def _mask_heads(self) -> dict[str, MaskHead]:
-        """What finds the characters, by block number. With fixed masks or none heads only show what they see."""
+    def _mask_heads(self, geometry: Geometry) -> dict[str, MaskHead]:
+        """What finds the characters, by block number. With fixed masks or none heads only show what they see.
+
+        Regions are followed from the first latent frame; in a window that lacks it they are where they were
+        drawn.
+        """
         settings, adapter = self._settings, self._binding.adapter
-        if settings.mask_source != "affinity":
+        if self._cast.regions is None and settings.mask_source != "affinity":
             return mask_heads_of(adapter)
+        if self._cast.regions is not None and geometry.frames[0] != 0:
+            drawn = self._cast.layouts[:, list(geometry.frames)]
+            self._memory.add(drawn.expand(self._latent.shape[0], *drawn.shape), geometry.frames)
+            return {}
         if self._affinity is None:
-            self._affinity = AffinityHead(foreground_of(self._references), settings.affinity_temperature)
+            temperature = settings.affinity_temperature
+            if self._cast.regions is None:
+                self._affinity = AffinityHead(foreground_of(self._references), temperature)
+            else:
+                self._affinity = RegionHead(self._cast.regions, temperature)
         block = settings.affinity_block
         return {str(adapter.config.model_blocks // 2 if block < 0 else block): self._affinity}
 
     def _check_call(self, geometry: Geometry, audio: Tensor | None) -> None:
-        if geometry.references != len(self._cast.characters):
+        if geometry.references != self._cast.references:
             raise InteractError(
                 f"The conditioning shows {geometry.references} reference pictures but the cast has "
-                f"{len(self._cast.characters)} characters: use the conditioning and the cast of one and the "
+                f"{self._cast.references} characters with one: use the conditioning and the cast of one and the "
                 "same node."
             )
         if audio is None:
