@@ -1,5 +1,6 @@
 """The hooks beside other nodes that change how the model is called: windows, caches, guiders, VACE."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,51 @@ def test_lazycache_keeps_the_masks_of_skipped_steps(adapted: ModelPatcher) -> No
         guided, handle = apply_guidance(cached, cast, FROM_THE_START)
         world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=8)
         assert len(spy.calls) < 8 and len(collect(handle).masks) == 8
+
+
+def test_a_compiled_model_is_guided_as_a_plain_one(adapted: ModelPatcher) -> None:
+    """Core's node guards nothing in transformer_options, where our state of the call is: stages must still change."""
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+    from comfy_extras.nodes_torch_compile import skip_torch_compile_dict
+
+    compiled = adapted.clone()
+    options = {"guard_filter_fn": skip_torch_compile_dict}
+    set_torch_compile_wrapper(model=compiled, backend="eager", options=options)
+    cast, results = world.make_cast(), []
+    for model in (adapted, compiled):
+        guided, handle = apply_guidance(model, cast, GuidanceSettings(boundary=0.5))
+        samples = world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=4)
+        results.append((samples, collect(handle)))
+    (plain, masks), (fast, others) = results
+    assert 0 < masks.boundary_step < 3
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(others.masks, masks.masks, rtol=0, atol=1e-3)
+
+
+def test_loras_before_and_behind_the_adapter_are_one(adapter: ModelPatcher, tmp_path: Path) -> None:
+    import comfy.sd
+
+    base = world.load_tiny(tmp_path)
+    generator = torch.Generator().manual_seed(3)
+    lora = {}
+    for name in ("blocks.0.self_attn.q", "blocks.1.ffn.0"):
+        rows, columns = base.model.diffusion_model.get_submodule(name).weight.shape
+        lora[f"diffusion_model.{name}.lora_A.weight"] = torch.randn(2, columns, generator=generator)
+        lora[f"diffusion_model.{name}.lora_B.weight"] = torch.randn(rows, 2, generator=generator)
+
+    def with_lora(model: ModelPatcher) -> ModelPatcher:
+        return comfy.sd.load_lora_for_models(model, None, lora, 0.5, 0.0)[0]
+
+    cast, results = world.make_cast(), []
+    models = (
+        apply_adapter(base, adapter),
+        apply_adapter(with_lora(base), adapter),
+        with_lora(apply_adapter(base, adapter)),
+    )
+    for model in models:
+        guided, _ = apply_guidance(model, cast, FROM_THE_START)
+        results.append(world.core_sample(guided, *world.conds(cast), world.empty_latent(cast)))
+    assert torch.equal(results[1], results[2]) and not torch.equal(results[0], results[1])
 
 
 @pytest.mark.parametrize("style", ["regular", "nested"])

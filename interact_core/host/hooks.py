@@ -37,6 +37,7 @@ from .wrappers import (
 WRAPPER_KEY = "interact"
 
 
+@torch.compiler.disable(recursive=False)  # as the patches; the model itself is compiled all the same
 def diffusion_model_wrapper(
     executor: WrapperExecutor,
     x: Tensor,

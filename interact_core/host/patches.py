@@ -1,6 +1,8 @@
 """The two patch objects that ComfyUI calls inside the blocks.
 
-They hold no state: every clone of a MODEL shares them.
+They hold no state: every clone of a MODEL shares them. torch.compile has to step around them: core's
+TorchCompileModel looks at transformer_options once, when it compiles, and what they find there changes with
+every call.
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ class AdapterPatch:
 class AudioPatch(AdapterPatch):
     """`attn2_patch`: adds the blended voices to the video tokens, between text cross-attention and FFN."""
 
+    @torch.compiler.disable
     def __call__(self, args: dict[str, Any]) -> Tensor:
         """args: x [B, L, D], transformer_options; returns x, changed in place unless gradients are wanted."""
         x, options = args["x"], args["transformer_options"]
@@ -48,6 +51,7 @@ class AudioPatch(AdapterPatch):
 class MaskPatch(AdapterPatch):
     """`double_block`: reads the masks off the block's output, and notes where numbers stop being finite."""
 
+    @torch.compiler.disable
     def __call__(self, args: dict[str, Any]) -> dict[str, Any]:
         """args: img [B, L, D], block_index, transformer_options and more; returned as they are."""
         call: CallState | None = args["transformer_options"].get(CALL_KEY)

@@ -168,6 +168,7 @@ class InteractRun:
             return time_dim_concat
         return self._references.to(time_dim_concat).expand(time_dim_concat.shape[0], -1, -1, -1, -1)
 
+    @torch.compiler.disable  # see patches.py
     def open_call(
         self, geometry: Geometry, x: Tensor, audio: Tensor | None, flag: Tensor, options: dict[str, Any]
     ) -> CallState:
@@ -194,6 +195,7 @@ class InteractRun:
             probe=probe,
         )
 
+    @torch.compiler.disable
     def close_call(self, call: CallState) -> None:
         """Add the masks that the call predicted, averaged over its mask blocks, to this evaluation's."""
         if not call.mask_logits:
