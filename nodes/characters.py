@@ -15,6 +15,21 @@ from .wires import CATEGORY, CastWire, CharacterWire
 MAX_CHARACTERS = 32
 
 
+def strength_input() -> io.Float.Input:
+    return io.Float.Input(
+        "audio_strength",
+        default=1.0,
+        min=-10.0,
+        max=10.0,
+        step=0.05,
+        round=0.001,
+        optional=True,
+        advanced=True,
+        tooltip="How strongly this character's own voice moves it, apart from everybody else's. 1 is as "
+        "trained, above 1 opens the mouth wider, 0 keeps it still.",
+    )
+
+
 class InterActCharacter(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -58,6 +73,7 @@ class InterActCharacter(io.ComfyNode):
                     "predicted: one mask, or one per video frame. Used where the sampler's mask_source is "
                     "'fixed'; characters without a layout are then nowhere and silent.",
                 ),
+                strength_input(),
             ],
             outputs=[
                 CharacterWire.Output(display_name="character", tooltip="For InterAct Encode Characters.")
@@ -72,8 +88,9 @@ class InterActCharacter(io.ComfyNode):
         mask: io.Mask.Type | None = None,
         speech: io.AudioEncoderOutput.Type | None = None,
         layout: io.Mask.Type | None = None,
+        audio_strength: float = 1.0,
     ) -> io.NodeOutput:
-        return io.NodeOutput(make_character(name, image, mask, speech, layout))
+        return io.NodeOutput(make_character(name, image, mask, speech, layout, audio_strength))
 
 
 class InterActRegion(io.ComfyNode):
@@ -104,6 +121,7 @@ class InterActRegion(io.ComfyNode):
                     tooltip="The character's own voice, from InterAct Encode Speech. Leave it open for a "
                     "silent person: its mouth stays shut.",
                 ),
+                strength_input(),
             ],
             outputs=[
                 CharacterWire.Output(
@@ -116,9 +134,13 @@ class InterActRegion(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, region: io.Mask.Type, name: str, speech: io.AudioEncoderOutput.Type | None = None
+        cls,
+        region: io.Mask.Type,
+        name: str,
+        speech: io.AudioEncoderOutput.Type | None = None,
+        audio_strength: float = 1.0,
     ) -> io.NodeOutput:
-        return io.NodeOutput(make_region_character(name, region, speech))
+        return io.NodeOutput(make_region_character(name, region, speech, audio_strength))
 
 
 class InterActEncodeCharacters(io.ComfyNode):

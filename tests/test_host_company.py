@@ -1,5 +1,6 @@
 """The hooks beside other nodes that change how the model is called: windows, caches, guiders, VACE."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from comfy.ldm.wan.model import VaceWanModel  # isort: skip
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip
 
+from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.call import CALL_KEY, CallState, project_tracks
 from interacthuman.interact_core.host.guidance import apply_guidance, collect
@@ -146,6 +148,24 @@ def test_lazycache_keeps_the_masks_of_skipped_steps(adapted: ModelPatcher) -> No
         guided, handle = apply_guidance(cached, cast, FROM_THE_START)
         world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=8)
         assert len(spy.calls) < 8 and len(collect(handle).masks) == 8
+
+
+def test_a_character_can_be_moved_more_than_the_others(adapted: ModelPatcher) -> None:
+    """Masks that never meet: what is added where one person is scales with that person's strength alone."""
+    layouts = torch.zeros(2, world.FRAMES, world.ROWS, world.COLUMNS)
+    layouts[0, :, :, :3] = layouts[1, :, :, 3:] = 1.0
+    plain = world.make_cast(layouts=layouts)
+    first, second = plain.characters
+    stronger = replace(plain, characters=(replace(first, strength=3.0), second))
+    weights = []
+    for cast in (plain, stronger):
+        spy = Spy(adapted)
+        guided, _ = apply_guidance(spy.model, cast, GuidanceSettings(mask_source="fixed", boundary=0.0))
+        world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=1)
+        weights.append(next(call.voices.weights for call in spy.calls if call.voices is not None))
+    assert torch.equal(weights[1][0], 3 * weights[0][0]) and torch.equal(weights[1][1:], weights[0][1:])
+    with pytest.raises(InteractError, match="audio strength of 'character 0'"):
+        replace(first, strength=float("nan"))
 
 
 def test_a_compiled_model_is_guided_as_a_plain_one(adapted: ModelPatcher) -> None:

@@ -21,7 +21,8 @@ class Character:
 
     Somebody with a picture of their own, or, for image-to-video models, a region of the start image. Raises
     InteractError for an empty name, a picture that is missing, smaller than 16 pixels, not [1, H, W, 3] or not
-    finite, a region that is not [1, H, W] or is empty, both at once, or a layout that is not [F, H, W].
+    finite, a region that is not [1, H, W] or is empty, both at once, a layout that is not [F, H, W], or a
+    strength that is not finite.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Character:
     speech: dict[str, Any] | None  # AUDIO_ENCODER_OUTPUT or None (silent: a mask, and the mute track)
     layout: Tensor | None  # [F or 1, H, W] in 0..1, fixed mask(s), or None
     region: Tensor | None = None  # [1, H, W] in 0..1, where the person is in the start image, or None
+    strength: float = 1.0  # factor on what the voice adds to this character alone
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -37,6 +39,10 @@ class Character:
             _check_image(self.name, self.image)
         else:
             _check_region(self.name, self.region, self.image)
+        if not math.isfinite(self.strength):
+            raise InteractError(
+                f"the audio strength of {self.name!r} is {self.strength}; use a finite number, 1 as trained."
+            )
         if self.layout is not None and (self.layout.ndim != 3 or self.layout.numel() == 0):
             raise InteractError(
                 f"the layout mask of {self.name!r} has shape {list(self.layout.shape)}, "
@@ -82,6 +88,11 @@ class Cast:
     def speaking(self) -> tuple[bool, ...]:
         """Which characters have a track of their own, in cast order."""
         return tuple(character.speech is not None for character in self.characters)
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """Of those who speak, in cast order."""
+        return tuple(character.strength for character in self.characters if character.speech is not None)
 
     @property
     def references(self) -> int:

@@ -49,19 +49,21 @@ def make_character(
     mask: Tensor | None = None,
     speech: dict[str, Any] | None = None,
     layout: Tensor | None = None,
+    strength: float = 1.0,
 ) -> Character:
     """A Character from what an artist connects; its name loses surrounding blanks."""
     name = name.strip()
     if layout is not None and layout.ndim == 2:
         layout = layout.unsqueeze(0)
-    return Character(name, person_on_white(image, mask, name), speech, layout)
+    return Character(name, person_on_white(image, mask, name), speech, layout, strength=strength)
 
 
-def make_region_character(name: str, region: Tensor, speech: dict[str, Any] | None = None) -> Character:
+def make_region_character(
+    name: str, region: Tensor, speech: dict[str, Any] | None = None, strength: float = 1.0
+) -> Character:
     """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]."""
-    return Character(
-        name.strip(), None, speech, None, region=region.unsqueeze(0) if region.ndim == 2 else region
-    )
+    region = region.unsqueeze(0) if region.ndim == 2 else region
+    return Character(name.strip(), None, speech, None, region, strength)
 
 
 def encode_cast(

@@ -123,6 +123,10 @@ class InteractRun:
         stage_two = self._clock.observe(sigma, self._step)
         masks = guiding_masks(stage_two, self._settings, self._memory.masks, self._cast.layouts)
         weights = blend_weights(masks, self._cast.speaking, self._settings)
+        if weights is not None and any(strength != 1.0 for strength in self._cast.strengths):
+            # Not a share any more: a character's voice alone is heard more or less, mute stays what it was.
+            factors = torch.tensor([*self._cast.strengths, 1.0], device=weights.device)
+            weights = weights * factors[:, None]
         if weights is not None:  # [S + 1, L] for the whole batch or [B, S + 1, L] for each item
             weights = weights.unsqueeze(1) if weights.ndim == 2 else weights.transpose(0, 1)
         self._weights = weights

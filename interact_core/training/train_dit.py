@@ -35,11 +35,11 @@ as long as clips of 25 (0.90 s both, batch 8 of 25 frames, two cores).
 class DiTRecipe:
     """What `train dit` can be told."""
 
-    steps: int = 9000
+    steps: int = 13000
     batch: int = 8
     rate: float = 8e-4
     warmup: int = 100
-    cooldown: int = 5000
+    cooldown: int = 8000
     average: float = 0.998
     short: float = 0.6  # share of the steps that take twice as many clips, cut to SHORT latent frames
     fused: bool = True  # torch.compile inside the blocks
