@@ -117,7 +117,13 @@ def speaker(name: str, first: int, **more: Wire) -> Graph:
             gain=1.0,
         ),
         str(first + 3): node(
-            "InterActCharacter", name, image=[str(first), 0], name=name, speech=[str(first + 2), 0], **more
+            "InterActCharacter",
+            name,
+            image=[str(first), 0],
+            name=name,
+            audio_strength=1.0,
+            speech=[str(first + 2), 0],
+            **more,
         ),
     }
 
@@ -126,7 +132,9 @@ def silent(name: str, first: int) -> Graph:
     """Example and character, as nodes `first` and `first` + 3."""
     return {
         **example(name, first),
-        str(first + 3): node("InterActCharacter", f"{name} listens", image=[str(first), 0], name=name),
+        str(first + 3): node(
+            "InterActCharacter", f"{name} listens", image=[str(first), 0], name=name, audio_strength=1.0
+        ),
     }
 
 
@@ -155,6 +163,8 @@ def guidance(mask_source: str = "predicted") -> dict[str, Any]:
         "stage_one_audio": STAGE_ONE_AUDIO,
         "mask_smoothing": MASK_SMOOTHING,
         "mask_gain": MASK_GAIN,
+        "affinity_block": -1,  # the nodes' own defaults, these two: nothing here goes by affinity
+        "affinity_temperature": 0.02,
     }
 
 
