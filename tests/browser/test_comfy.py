@@ -83,7 +83,7 @@ def test_a_stopped_run_keeps_its_masks(comfy: Window, graph: dict[str, Any]) -> 
     assert comfy.js("return await window.running") == "execution_interrupted"
     wait_for_status(comfy, "these are the masks so far")
     assert comfy.js("return ends.at(-1).how") == "stopped"
-    assert viewer(comfy).locator(".interact-words").is_hidden()
+    viewer(comfy).locator(".interact-words").wait_for(state="hidden")
     assert complaints(comfy) == []
 
 

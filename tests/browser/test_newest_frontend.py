@@ -19,12 +19,9 @@ from interacthuman.tests.browser.comfy_page import (
     viewer,
     wait_for_status,
 )
-from interacthuman.tests.browser.test_comfy import (  # noqa: F401  (the same tests once more)
+from interacthuman.tests.browser.test_comfy import (  # noqa: F401  (once more; all of them would take too long)
     test_a_run_is_watched_scrubbed_and_found_again,
-    test_a_sampler_in_a_subgraph,
     test_a_stopped_run_keeps_its_masks,
-    test_the_other_renderer_takes_the_viewer_over,
-    test_the_stock_sampler,
 )
 from interacthuman.tests.browser.window import Window
 from interacthuman.tests.server_support import tiny_server
@@ -50,6 +47,7 @@ def test_it_is_the_newest_frontend(comfy: Window) -> None:
     assert comfy.js("return window.__COMFYUI_FRONTEND_VERSION__") == newest.version
 
 
+@pytest.mark.parametrize("comfy", ["nodes2"], indirect=True)  # once is enough: it takes a server's start
 def test_the_server_is_restarted(comfy: Window, server: ComfyServer, graph: dict[str, Any]) -> None:
     """Its pictures are gone: a page that has them keeps them, a reloaded one says so, the next run shows its own."""
     open_graph(comfy, graph, "restart", seed=101)
@@ -60,12 +58,12 @@ def test_the_server_is_restarted(comfy: Window, server: ComfyServer, graph: dict
     server.start()
     viewer(comfy).press("Home")
     wait_for_status(comfy, "Step 4 of 4")
-    assert viewer(comfy).locator(".interact-words").is_hidden()
+    viewer(comfy).locator(".interact-words").wait_for(state="hidden")
     comfy.said.clear()  # the browser said that the server was away
     load(comfy)
     viewer(comfy).get_by_text("The masks of the last run are gone: run again").first.wait_for()
     look_at_viewer(comfy)
     assert run(comfy) == "execution_success"
     wait_for_status(comfy, "Step 4 of 4")
-    assert viewer(comfy).locator(".interact-words").is_hidden()
+    viewer(comfy).locator(".interact-words").wait_for(state="hidden")
     assert complaints(comfy) == []
