@@ -276,25 +276,14 @@ def install_packages(paths: Paths) -> None:
         write_stamp(paths.venv, mark)
 
 
-def install_oldest_transformers(paths: Paths) -> None:
-    """The oldest transformers that requirements.txt admits, in a folder of its own."""
-    folder, mark = paths.oldest_transformers, fingerprint(*OLDEST_TRANSFORMERS)
+def install_apart(paths: Paths, folder: Path, title: str, *packages: str) -> None:
+    """Packages to test on that would not go with those of .venv, without what they need, in a folder of their own."""
+    mark = fingerprint(*packages)
     if is_stamped(folder, mark):
         return
-    with stage(f"{OLDEST_TRANSFORMERS[0]}, to test on"):
+    with stage(title):
         shutil.rmtree(folder, ignore_errors=True)
-        uv_pip_install(paths, "--no-deps", "--target", folder, *OLDEST_TRANSFORMERS)
-        write_stamp(folder, mark)
-
-
-def install_newest_frontend(paths: Paths) -> None:
-    """The frontend that is the newest on PyPI on the day of the set-up, in a folder of its own."""
-    folder, mark = paths.newest_frontend, fingerprint(NEWEST_FRONTEND)
-    if is_stamped(folder, mark):
-        return
-    with stage("the newest frontend of ComfyUI, to test on"):
-        shutil.rmtree(folder, ignore_errors=True)
-        uv_pip_install(paths, "--no-deps", "--target", folder, NEWEST_FRONTEND)
+        uv_pip_install(paths, "--no-deps", "--target", folder, *packages)
         write_stamp(folder, mark)
 
 
@@ -305,8 +294,12 @@ def set_up(paths: Paths) -> None:
     get_comfy(paths)
     link_pack(paths)
     install_packages(paths)
-    install_oldest_transformers(paths)
-    install_newest_frontend(paths)
+    install_apart(
+        paths, paths.oldest_transformers, f"{OLDEST_TRANSFORMERS[0]}, to test on", *OLDEST_TRANSFORMERS
+    )
+    install_apart(
+        paths, paths.newest_frontend, "ComfyUI's newest frontend of today, to test on", NEWEST_FRONTEND
+    )
     if time.perf_counter() - began > 5:
         say(f"[set-up] everything is in place after {time.perf_counter() - began:.1f} s")
 

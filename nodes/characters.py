@@ -15,6 +15,15 @@ from .wires import CATEGORY, CastWire, CharacterWire
 MAX_CHARACTERS = 32
 
 
+def name_input() -> io.String.Input:
+    return io.String.Input(
+        "name",
+        default="Character",
+        tooltip="What this character is called in previews, messages and InterAct Masks To Mask. "
+        "No two characters of a video may have the same name.",
+    )
+
+
 def strength_input() -> io.Float.Input:
     return io.Float.Input(
         "audio_strength",
@@ -47,12 +56,7 @@ class InterActCharacter(io.ComfyNode):
                     "without being distorted or cropped. Best is the person alone, cut out on white; a head "
                     "is enough.",
                 ),
-                io.String.Input(
-                    "name",
-                    default="Character",
-                    tooltip="What this character is called in previews, messages and InterAct Masks To Mask. "
-                    "No two characters of a video may have the same name.",
-                ),
+                name_input(),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -109,12 +113,7 @@ class InterActRegion(io.ComfyNode):
                     tooltip="White where the person is in the start image, from the mask editor or ComfyUI's "
                     "segmentation nodes. It is followed from there through the video.",
                 ),
-                io.String.Input(
-                    "name",
-                    default="Character",
-                    tooltip="What this character is called in previews, messages and InterAct Masks To Mask. "
-                    "No two characters of a video may have the same name.",
-                ),
+                name_input(),
                 io.AudioEncoderOutput.Input(
                     "speech",
                     optional=True,

@@ -91,24 +91,9 @@ def guidance_inputs() -> list[io.Input]:
     ]
 
 
-def settings_of(
-    mask_source: str,
-    stage_boundary: float,
-    stage_one_audio: str,
-    mask_smoothing: float,
-    mask_gain: float,
-    affinity_block: int = DEFAULTS.affinity_block,
-    affinity_temperature: float = DEFAULTS.affinity_temperature,
-) -> GuidanceSettings:
-    return GuidanceSettings(
-        mask_source=mask_source,
-        boundary=stage_boundary,
-        stage_one_audio=stage_one_audio,
-        smoothing=mask_smoothing,
-        mask_gain=mask_gain,
-        affinity_block=affinity_block,
-        affinity_temperature=affinity_temperature,
-    )
+def settings_of(stage_boundary: float, mask_smoothing: float, **others: str | float) -> GuidanceSettings:
+    """From the values of `guidance_inputs`, all but two of which are called as the settings are."""
+    return GuidanceSettings(boundary=stage_boundary, smoothing=mask_smoothing, **others)
 
 
 # What a node needs to know of itself, so that its runs find the viewers of their own graph.

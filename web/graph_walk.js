@@ -76,13 +76,13 @@ function nearestSamplers(start) {
   return [];
 }
 
-/** The inputs of a node by which masks, or what leads to them, can come. @param {GraphNode} node */
+/** The inputs of a node by which masks, or what leads to them, could come. @param {GraphNode} node */
 function slotsOf(node) {
   /** @type {any[]} */
   const inputs = node.inputs ?? [];
   return inputs.flatMap((input, slot) => {
     const types = String(input.type ?? "*").split(",");
-    return types.some((type) => CARRIED.has(type)) && linkInto(node, slot) ? [slot] : [];
+    return types.some((type) => CARRIED.has(type)) ? [slot] : [];
   });
 }
 

@@ -34,13 +34,21 @@ def foreground_of(references: Tensor) -> Tensor:
     return distance > GROUND * distance.amax(dim=1, keepdim=True)
 
 
-class AffinityHead:
-    """Called as a MaskPredictor is, without weights of its own."""
+class LikenessHead:
+    """Called as a MaskPredictor is, without weights of its own: a token belongs to whom its examples belong to."""
 
-    def __init__(self, foreground: Tensor, temperature: float) -> None:
-        """foreground: bool [N, Lr], see `foreground_of`; temperature of the softmax over cosines, above 0."""
-        self.foreground = foreground
+    def __init__(self, labels: Tensor, frame: int, temperature: float) -> None:
+        """labels: [N, E] in 0..1, what of an example is whose; temperature of the softmax over cosines, above 0.
+
+        frame: tokens that are compared at a time, as all at once would be an attention map.
+        """
+        self.labels = labels
+        self.frame = frame
         self.temperature = temperature
+
+    def features(self, video: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
+        """What is compared: of the video [B, Lv, D], and of the examples [B, E, D]."""
+        raise NotImplementedError
 
     def __call__(
         self,
@@ -51,13 +59,30 @@ class AffinityHead:
         attention: Attention,
     ) -> Tensor:
         """LOGITS [B, N, Lv] float32 of video [B, Lv, D] and references [B, N, Lr, D]; the rest is not used."""
-        person = self.foreground.to(video.device).float()
-        labels = torch.block_diag(*person.unsqueeze(1))  # [N, N * Lr]: a token is an example of one person
-        return likeness(video, references.flatten(1, 2), labels, person.shape[1], self.temperature)
+        video, examples = self.features(video, references)
+        labels = self.labels.to(video.device)  # and not kept: several devices may call at once
+        known = F.normalize(examples.float(), dim=-1).transpose(1, 2)
+        found = []
+        for part in video.split(self.frame, dim=1):
+            cosines = F.normalize(part.float(), dim=-1) @ known  # [B, frame, E]
+            found.append(labels @ (cosines / self.temperature).softmax(dim=-1).transpose(1, 2))
+        return torch.cat(found, dim=-1).clamp(CERTAIN, 1 - CERTAIN).logit()
 
 
-class RegionHead:
-    """Where the people of the first latent frame are in all others; called as a MaskPredictor is.
+class AffinityHead(LikenessHead):
+    """Everybody's examples are the tokens of their own picture, and its ground is nobody's."""
+
+    def __init__(self, foreground: Tensor, temperature: float) -> None:
+        """foreground: bool [N, Lr], see `foreground_of`."""
+        labels = torch.block_diag(*foreground.float().unsqueeze(1))  # [N, N * Lr]
+        super().__init__(labels, foreground.shape[1], temperature)
+
+    def features(self, video: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
+        return video, references.flatten(1, 2)
+
+
+class RegionHead(LikenessHead):
+    """Where the people of the first latent frame are in all others, of a video whose first frame is the clip's.
 
     The examples are the first frame's own tokens, in the shares in which the regions cover them. Evidence, on
     the clips above with the true masks of the first frame: IoU of the other frames 0.80, 0.79 and 0.80 at noise
@@ -66,34 +91,10 @@ class RegionHead:
     """
 
     def __init__(self, regions: Tensor, temperature: float) -> None:
-        """regions: [N, h, w] in 0..1 on the token grid; temperature as AffinityHead has it."""
-        self.regions = regions.flatten(1)
-        self.temperature = temperature
+        """regions: [N, h, w] in 0..1 on the token grid."""
+        super().__init__(regions.flatten(1), regions[0].numel(), temperature)
 
-    def __call__(
-        self,
-        video: Tensor,
-        references: Tensor,
-        video_positions: Tensor,
-        reference_positions: Tensor,
-        attention: Attention,
-    ) -> Tensor:
-        """LOGITS [B, N, Lv] float32 of video [B, Lv, D], whose first frame is the clip's first."""
-        size = self.regions.shape[1]
+    def features(self, video: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
         video = video.float()
         video = (video - video.mean(1, keepdim=True)) / (video.std(1, keepdim=True) + 1e-6)
-        return likeness(video, video[:, :size], self.regions.to(video), size, self.temperature)
-
-
-def likeness(video: Tensor, examples: Tensor, labels: Tensor, frame: int, temperature: float) -> Tensor:
-    """LOGITS [B, N, Lv]: to whom the examples most like each token belong.
-
-    video [B, Lv, D], taken `frame` tokens at a time, as all at once would be an attention map; examples [B, E,
-    D]; labels [N, E] in 0..1, what of an example is whose.
-    """
-    known = F.normalize(examples.float(), dim=-1).transpose(1, 2)
-    found = []
-    for part in video.split(frame, dim=1):
-        cosines = F.normalize(part.float(), dim=-1) @ known  # [B, frame, E]
-        found.append(labels @ (cosines / temperature).softmax(dim=-1).transpose(1, 2))
-    return torch.cat(found, dim=-1).clamp(CERTAIN, 1 - CERTAIN).logit()
+        return video, video[:, : self.frame]

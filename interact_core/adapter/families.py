@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from .config import METADATA_KEY
-from .file import check_keys, open_adapter_file, read_adapter
+from .config import METADATA_KEY, AdapterConfig
+from .file import check_keys, open_adapter_file, shapes_of, weights_of
 from .model import Adapter
 from .multitalk import MARK, MultiTalkAdapter, MultiTalkConfig
 
@@ -41,19 +41,11 @@ def load_any_adapter(path: str | os.PathLike[str], **kwargs: Any) -> tuple[nn.Mo
     """
     name = os.fspath(path)
     with open_adapter_file(name) as file:
-        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}
-        ours = METADATA_KEY in (file.metadata() or {})
-    if ours or MARK not in shapes:
-        config, weights = read_adapter(path)
-        return _build(Adapter, config, weights, kwargs), weights
-    config = MultiTalkConfig.of(shapes, name)
-    check_keys(name, shapes, MultiTalkAdapter(config, device="meta"))
-    with open_adapter_file(name) as file:
-        weights = {key: file.get_tensor(key) for key in shapes}
-    return _build(MultiTalkAdapter, config, weights, kwargs), weights
-
-
-def _build(
-    kind: type, config: SpeechSizes, weights: Mapping[str, Tensor], kwargs: dict[str, Any]
-) -> nn.Module:
-    return kind(config, **{"dtype": next(iter(weights.values())).dtype, **kwargs})
+        shapes, metadata = shapes_of(file), file.metadata() or {}
+        if MARK in shapes and METADATA_KEY not in metadata:
+            kind, config = MultiTalkAdapter, MultiTalkConfig.of(shapes, name)
+        else:
+            kind, config = Adapter, AdapterConfig.from_metadata(metadata, name)
+        check_keys(name, shapes, kind(config, device="meta"))
+        weights = weights_of(file)
+    return kind(config, **{"dtype": next(iter(weights.values())).dtype, **kwargs}), weights

@@ -51,11 +51,18 @@ def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str,
     whose configuration, keys or shapes are not those of an Adapter.
     """
     name = os.fspath(path)
-    with open_adapter_file(name) as weights:
-        config = AdapterConfig.from_metadata(weights.metadata(), name)
-        shapes = {key: weights.get_slice(key).get_shape() for key in weights.keys()}
-        check_keys(name, shapes, Adapter(config, device="meta"))
-        return config, {key: weights.get_tensor(key) for key in weights.keys()}
+    with open_adapter_file(name) as file:
+        config = AdapterConfig.from_metadata(file.metadata(), name)
+        check_keys(name, shapes_of(file), Adapter(config, device="meta"))
+        return config, weights_of(file)
+
+
+def shapes_of(file: safetensors.safe_open) -> dict[str, list[int]]:
+    return {key: file.get_slice(key).get_shape() for key in file.keys()}
+
+
+def weights_of(file: safetensors.safe_open) -> dict[str, Tensor]:
+    return {key: file.get_tensor(key) for key in file.keys()}
 
 
 @contextmanager

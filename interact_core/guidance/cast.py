@@ -120,10 +120,10 @@ def assemble_cast(characters: Sequence[Character], width: int, height: int, fram
     _check_names(characters)
     _check_one_kind(characters)
     _check_size(width, height, frames, fps)
-    placed = {number: _place_of(character) for number, character in enumerate(characters)}
+    places = [character.region if character.layout is None else character.layout for character in characters]
     drawn = {
         number: layouts_on_grid(place, frames, width, height, characters[number].name)
-        for number, place in placed.items()
+        for number, place in enumerate(places)
         if place is not None
     }
     layouts = None
@@ -136,10 +136,6 @@ def assemble_cast(characters: Sequence[Character], width: int, height: int, fram
         _check_apart(characters, starts)
         regions = torch.stack(starts)
     return Cast(characters, width, height, frames, fps, layouts, regions)
-
-
-def _place_of(character: Character) -> Tensor | None:
-    return character.region if character.layout is None else character.layout
 
 
 def _check_region(name: str, region: Tensor, image: Tensor | None) -> None:

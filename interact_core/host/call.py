@@ -87,11 +87,6 @@ def project_tracks(adapter: SpeechAdapter, audio: Tensor) -> Tensor:
     return tokens.unflatten(0, (batch, tracks)).transpose(0, 1)
 
 
-def mask_heads_of(adapter: SpeechAdapter) -> dict[str, MaskHead]:
-    """The adapter's own mask heads by block number, as a plain mapping."""
-    return dict(adapter.mask_heads.items())
-
-
 def mute_weights(tracks: int, device: torch.device) -> Tensor:
     """[tracks, 1, 1]: everything on the last track, which is silence."""
     weights = torch.zeros(tracks, 1, 1, device=device)

@@ -12,16 +12,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from ..adapter import Adapter
 from ..adapter.model import Attention
 from .attention import attention_override, matmul_attention
-from .call import (
-    CALL_KEY,
-    AudioRole,
-    CallState,
-    Voices,
-    mask_heads_of,
-    mute_weights,
-    project_tracks,
-    row_index,
-)
+from .call import CALL_KEY, AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
 from .geometry import Geometry, geometry_of_call
 from .limits import prepare_sampling_wrapper
 from .patches import AdapterPatch, AudioPatch, MaskPatch
@@ -116,7 +107,7 @@ class TrainingRun:
             adapter=self._adapter,
             attention=self._attention,
             voices=self._voices(roles, hearing, audio) if hearing else None,
-            mask_heads=mask_heads_of(self._adapter) if geometry.references else {},
+            mask_heads=self._adapter.mask_heads if geometry.references else {},
         )
 
     def close_call(self, call: CallState) -> None:

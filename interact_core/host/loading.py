@@ -119,24 +119,29 @@ def check_references(model: ModelPatcher) -> None:
     References pass through the patch embedding as plain latents; image-to-video bases expect a mask and an
     image besides in every frame, and crash (host.md, "On I2V bases").
     """
-    wan = model.get_model_object("diffusion_model")
-    channels = model.get_model_object("latent_format").latent_channels
-    if wan.in_dim != channels:
+    taken, latent = _channels(model)
+    if taken != latent:
         raise InteractError(
-            f"The model is an image-to-video base (its input has {wan.in_dim} channels, a plain latent "
-            f"{channels}), which cannot take characters as references: load a text-to-video base such as "
+            f"The model is an image-to-video base (its input has {taken} channels, a plain latent {latent}), "
+            "which cannot take characters as references: load a text-to-video base such as "
             "Phantom-Wan."
         )
 
 
 def check_start_image(model: ModelPatcher) -> None:
     """Raise InteractError if the base takes no start image, of which characters could be regions."""
-    wan = model.get_model_object("diffusion_model")
-    if wan.in_dim == model.get_model_object("latent_format").latent_channels:
+    taken, latent = _channels(model)
+    if taken == latent:
         raise InteractError(
             "The characters are regions of a start image but the model is a text-to-video base, which sees none: "
             "load an image-to-video base, or give each character a picture by InterAct Character."
         )
+
+
+def _channels(model: ModelPatcher) -> tuple[int, int]:
+    """What the base takes in every frame, and what a latent has: more is taken only where a start image goes in."""
+    latent = model.get_model_object("latent_format").latent_channels
+    return model.get_model_object("diffusion_model").in_dim, latent
 
 
 def _refuse_foreign(name: str) -> None:

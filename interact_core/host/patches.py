@@ -59,9 +59,9 @@ class MaskPatch(AdapterPatch):
             return args
         if call.probe is not None:
             call.probe.note(args["block_index"], args["img"])
-        head = call.mask_heads.get(str(args["block_index"]))
-        if head is not None:
-            call.mask_logits.append(mask_logits(call, head, args["img"]))
+        head = str(args["block_index"])
+        if head in call.mask_heads:
+            call.mask_logits.append(mask_logits(call, call.mask_heads[head], args["img"]))
         return args
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,6 @@ from .call import (
     CallState,
     MaskHead,
     Voices,
-    mask_heads_of,
     mute_weights,
     project_tracks,
     row_index,
@@ -219,7 +218,7 @@ class InteractRun:
         self._probes = []
         self._weights = self._latent = self._references = self._affinity = None
 
-    def _mask_heads(self, geometry: Geometry) -> dict[str, MaskHead]:
+    def _mask_heads(self, geometry: Geometry) -> Mapping[str, MaskHead]:
         """What finds the characters, by block number. With fixed masks or none heads only show what they see.
 
         Regions are followed from the first latent frame; in a window that lacks it they are where they were
@@ -227,7 +226,7 @@ class InteractRun:
         """
         settings, adapter = self._settings, self._binding.adapter
         if self._cast.regions is None and settings.mask_source != "affinity":
-            return mask_heads_of(adapter)
+            return adapter.mask_heads
         if self._cast.regions is not None and geometry.frames[0] != 0:
             drawn = self._cast.layouts[:, list(geometry.frames)]
             self._memory.add(drawn.expand(self._latent.shape[0], *drawn.shape), geometry.frames)

@@ -135,10 +135,9 @@ def train_dit(
         for group in (group for optimiser in turned.values() for group in optimiser.param_groups):
             group["lr"] = rate
         puppets = int(rng.choice(numbers, p=sizes / sizes.sum()))
-        if rng.random() < recipe.short:
-            batch = make_batch(rng, clips[puppets], bank, 2 * recipe.batch, recipe.mix).beginning(SHORT)
-        else:
-            batch = make_batch(rng, clips[puppets], bank, recipe.batch, recipe.mix)
+        short = rng.random() < recipe.short
+        batch = make_batch(rng, clips[puppets], bank, recipe.batch * (2 if short else 1), recipe.mix)
+        batch = batch.beginning(SHORT) if short else batch
         noise = torch.randn_like(batch.clean)
         t = batch.t.view(-1, 1, 1, 1, 1)
         with torch.autocast("cpu", torch.bfloat16):

@@ -5,6 +5,11 @@ import { steering, stepNumber, stepReading } from "./words.js";
 
 /** @typedef {import("./run_store.js").RunStore} RunStore */
 /** @typedef {import("./types.js").Colour} Colour */
+/**
+ * @typedef {object} Marks Places in CSS pixels, null where there is none yet.
+ * @property {number | null} boundary where masks begin to steer
+ * @property {number | null} settled where they have settled
+ */
 
 const LABEL = 8; // CSS pixels from the left
 const SHARE = 0.6; // of the height for the areas, the rest for the changes
@@ -123,7 +128,8 @@ export class Strip {
     line(canvas, left, floor + 0.5, left + span, floor + 0.5);
     const run = this.#run;
     if (!run) return;
-    this.#drawMarks(canvas, run, floor, height);
+    const marks = this.#marks(run);
+    this.#drawMarks(canvas, marks, floor, height);
     const areas = { from: run.areas, least: LEAST_AREA, top: 6, bottom: floor - 3 };
     const changes = { from: run.changes, least: LEAST_CHANGE, top: floor + 5, bottom: height - 4 };
     for (const { from, least, top, bottom } of [areas, changes]) {
@@ -131,15 +137,14 @@ export class Strip {
       for (const character of [...this.#visible].reverse())
         this.#drawLine(canvas, run, from, character, (value) => bottom - (value / most) * (bottom - top));
     }
-    this.#nameMarks(canvas, run, floor, ink, paper);
+    this.#nameMarks(canvas, marks, floor, ink, paper);
   }
 
   /**
    * Where masks begin to steer, and where they have settled.
-   * @param {CanvasRenderingContext2D} canvas @param {RunStore} run @param {number} floor @param {number} height
+   * @param {CanvasRenderingContext2D} canvas @param {Marks} marks @param {number} floor @param {number} height
    */
-  #drawMarks(canvas, run, floor, height) {
-    const { boundary, settled } = this.#marks(run);
+  #drawMarks(canvas, { boundary, settled }, floor, height) {
     if (boundary !== null) {
       const right = this.lane.left + this.lane.span;
       canvas.globalAlpha = 0.05;
@@ -155,11 +160,10 @@ export class Strip {
 
   /**
    * Their names, over the curves and on a ground of their own.
-   * @param {CanvasRenderingContext2D} canvas @param {RunStore} run @param {number} floor
+   * @param {CanvasRenderingContext2D} canvas @param {Marks} marks @param {number} floor
    * @param {string} ink @param {string} paper
    */
-  #nameMarks(canvas, run, floor, ink, paper) {
-    const { boundary, settled } = this.#marks(run);
+  #nameMarks(canvas, { boundary, settled }, floor, ink, paper) {
     const right = this.lane.left + this.lane.span;
     const say = (/** @type {string} */ words, /** @type {number} */ x, /** @type {number} */ y) => {
       const width = canvas.measureText(words).width;
@@ -175,7 +179,7 @@ export class Strip {
     if (settled !== null) say("settled", settled, floor - 8);
   }
 
-  /** Their places in CSS pixels, null where there is none yet. @param {RunStore} run */
+  /** @param {RunStore} run @returns {Marks} */
   #marks(run) {
     const settled = run.settled(this.#visible);
     const sharp = (/** @type {number} */ step) => Math.round(this.#x(step)) + 0.5;
