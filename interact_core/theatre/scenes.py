@@ -38,7 +38,7 @@ class Path:
             self.x + self.drift_x * frame + self.sway * swing,
             self.y
             + self.drift_y * frame
-            + 0.4 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
+            + 0.25 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
             self.radius,
             self.nod * swing,
             mouth,
@@ -104,19 +104,21 @@ def random_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdr
 def random_path(
     rng: np.random.Generator, width: int, height: int, slot: float, count: int, motion: float
 ) -> Path:
-    """A path that starts near `slot` (0..1 across the stage). motion 0..1 scales drift; 1 can cross a
-    neighbour.
+    """A path around `slot` (0..1 across the stage) and back. motion 0..1 scales how far: at 1 a head leaves where
+    it stood, and can go in front of a neighbour's.
+
+    Back and forth, not away: a film of any length keeps its cast on the stage.
     """
     radius = height * rng.uniform(0.175, 0.215) * (1.0, 1.0, 0.84, 0.68)[count - 1]
     reach = width / count
     return Path(
         x=width * slot + rng.uniform(-0.1, 0.1) * reach,
-        y=height * rng.uniform(0.34, 0.52),
+        y=height * rng.uniform(0.38, 0.5),
         radius=radius,
-        drift_x=rng.uniform(-1, 1) * motion * 1.6,
-        drift_y=rng.uniform(-1, 1) * motion * 0.4,
-        sway=rng.uniform(1.0, 5.0),
-        sway_rate=rng.uniform(0.1, 0.35),
+        drift_x=rng.uniform(-1, 1) * motion * 0.3,
+        drift_y=0.0,
+        sway=3.0 + motion * rng.uniform(0.4, 1.0) * 28 * (1.0, 1.0, 0.7, 0.5)[count - 1],
+        sway_rate=rng.uniform(0.09, 0.16),
         phase=rng.uniform(0, 2 * math.pi),
         nod=rng.uniform(-7, 7),
     )
@@ -125,10 +127,10 @@ def random_path(
 def random_scene(
     rng: np.random.Generator, count: int, width: int = 192, height: int = 128, motion: float | None = None
 ) -> Scene:
-    """One to four puppets side by side in random order; motion None draws it from 0..1."""
+    """One to four puppets side by side in random order; motion None draws it from 0..1, more of it than of stillness."""
     if not 1 <= count <= 4:
         raise ValueError(f"A scene holds 1 to 4 puppets, not {count}.")
-    motion = float(rng.uniform(0, 1)) if motion is None else motion
+    motion = float(rng.uniform(0, 1)) ** 0.5 if motion is None else motion
     slots = (rng.permutation(count) + 0.5) / count
     return Scene(
         width,
