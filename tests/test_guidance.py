@@ -106,6 +106,18 @@ def test_sharpening_is_gain_and_clamp(seed: int, gain: float) -> None:
     assert sharpen(masks.bfloat16(), gain).dtype == torch.float32
 
 
+def test_temperature_divides_the_logit_and_a_threshold_cuts() -> None:
+    masks = torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0])
+    odds = torch.tensor([1 / 16, 1.0, 16.0])  # 0.2 is 1 to 4; at half the temperature 1 to 16
+    torch.testing.assert_close(sharpen(masks, 1.0, 0.5)[1:4], odds / (1 + odds))
+    assert sharpen(masks, 1.0, 0.5)[[0, 4]].tolist() == [0.0, 1.0]  # certain stays certain
+    assert sharpen(masks, 1.0, 1.0, 0.5).tolist() == [0, 0, 1, 1, 1]
+    assert sharpen(masks, 0.5, 0.1, 0.5).tolist() == [0, 0, 0.5, 0.5, 0.5]  # the gain comes last
+    told = GuidanceSettings(boundary=0.0, mask_gain=1.0, mask_threshold=0.3)
+    shares = blend_weights(torch.full((1, 1, 1, 1), 0.3), (True,), told)
+    assert shares.flatten().tolist() == [1.0, 0.0]
+
+
 def test_gain_doubles_a_timid_mask() -> None:
     shares = blend_weights(torch.full((1, 1, 1, 1), 0.3), (True,), PREDICTED)
     torch.testing.assert_close(shares, torch.tensor([[0.6], [0.4]]))
@@ -261,6 +273,8 @@ def test_which_masks_steer() -> None:
         {"boundary": math.nan},
         {"mask_gain": 0.0},
         {"mask_gain": math.inf},
+        {"mask_temperature": 0.0},
+        {"mask_threshold": 1.5},
         {"smoothing": 1.5},
         {"smoothing": -0.5},
         {"audio_strength": math.nan},

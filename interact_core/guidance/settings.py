@@ -30,6 +30,8 @@ class GuidanceSettings:
     history_limit: int = 64 * 2**20  # bytes of float16 masks kept for the preview
     affinity_block: int = -1  # block after which features are compared; -1 is the one behind the middle
     affinity_temperature: float = 0.02  # > 0; of the softmax over cosines
+    mask_temperature: float = 1.0  # > 0; of the logits of masks, before the gain: below 1 is sharper
+    mask_threshold: float = 0.0  # 0..1; masks are 1 from here on and 0 below, before the gain; 0 keeps them soft
 
     def __post_init__(self) -> None:
         _require(self.mask_source in MASK_SOURCES, "mask_source", self.mask_source, f"one of {MASK_SOURCES}")
@@ -46,6 +48,10 @@ class GuidanceSettings:
             self.affinity_temperature,
             "a number above 0",
         )
+        _require(
+            0 < self.mask_temperature < math.inf, "mask_temperature", self.mask_temperature, "a number above 0"
+        )
+        _require(0 <= self.mask_threshold <= 1, "mask_threshold", self.mask_threshold, "a share within 0..1")
         _require(self.history_limit >= 0, "history_limit", self.history_limit, "a number of bytes, 0 or more")
 
 
