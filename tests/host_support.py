@@ -28,6 +28,7 @@ WIDTH, BLOCKS = 48, 3  # of the tiny Wan
 LAYERS, CHANNELS = 2, 4  # of the audio features
 FRAMES, ROWS, COLUMNS = 3, 4, 6  # latent frames, token grid
 LATENT = (16, FRAMES, 2 * ROWS, 2 * COLUMNS)
+TINY_HEADER = {"config": json.dumps({"transformer": {"num_heads": 2, "freq_dim": 32}})}  # of a tiny Wan's file
 
 
 def random_like(tensor: Tensor, generator: torch.Generator, scale: float) -> Tensor:
@@ -39,15 +40,17 @@ def tiny_wan(
     in_dim: int = 16,
     model_type: str = "t2v",
     seed: int = 0,
+    width: int = WIDTH,
+    blocks: int = BLOCKS,
     **options: int,
 ) -> torch.nn.Module:
     """A random Wan in float32; every weight is drawn, so that nothing is hidden by a zero initialisation."""
     wan = cls(
         model_type=model_type,
-        dim=WIDTH,
-        ffn_dim=2 * WIDTH,
+        dim=width,
+        ffn_dim=2 * width,
         num_heads=2,
-        num_layers=BLOCKS,
+        num_layers=blocks,
         in_dim=in_dim,
         freq_dim=32,
         text_dim=4096,
@@ -68,11 +71,8 @@ def tiny_wan(
 def write_wan(path: pathlib.Path, **options: object) -> pathlib.Path:
     """The tiny Wan as a file that core's UNETLoader reads: native keys, sizes in the header."""
     wan = tiny_wan(**options)
-    config = {"num_heads": 2, "freq_dim": 32}
     save_file(
-        {key: value.contiguous() for key, value in wan.state_dict().items()},
-        path,
-        metadata={"config": json.dumps({"transformer": config})},
+        {key: value.contiguous() for key, value in wan.state_dict().items()}, path, metadata=dict(TINY_HEADER)
     )
     return path
 
