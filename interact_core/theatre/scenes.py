@@ -18,15 +18,14 @@ from .puppets import SUPERSAMPLE, Canvas, Look, Pose, draw_puppet, random_looks
 
 @dataclass(frozen=True)
 class Path:
-    """A smooth way: start (x, y) in pixels, drift in pixels per frame, a sway of given pixels, and a nod
+    """A smooth way: start (x, y) in pixels, drift to the side in pixels per frame, a sway of given pixels, and a nod
     in degrees.
     """
 
     x: float
     y: float
     radius: float
-    drift_x: float
-    drift_y: float
+    drift: float
     sway: float
     sway_rate: float  # radians per frame
     phase: float
@@ -35,10 +34,8 @@ class Path:
     def pose(self, frame: int, mouth: float) -> Pose:
         swing = math.sin(self.sway_rate * frame + self.phase)
         return Pose(
-            self.x + self.drift_x * frame + self.sway * swing,
-            self.y
-            + self.drift_y * frame
-            + 0.25 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
+            self.x + self.drift * frame + self.sway * swing,
+            self.y + 0.25 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
             self.radius,
             self.nod * swing,
             mouth,
@@ -115,9 +112,8 @@ def random_path(
         x=width * slot + rng.uniform(-0.1, 0.1) * reach,
         y=height * rng.uniform(0.38, 0.5),
         radius=radius,
-        drift_x=rng.uniform(-1, 1) * motion * 0.3,
-        drift_y=0.0,
-        sway=3.0 + motion * rng.uniform(0.4, 1.0) * 28 * (1.0, 1.0, 0.7, 0.5)[count - 1],
+        drift=rng.uniform(-1, 1) * motion * 0.3,
+        sway=3.0 + motion * rng.uniform(0.4, 1.0) * 28 * (1.0, 1.0, 0.6, 0.35)[count - 1],
         sway_rate=rng.uniform(0.09, 0.16),
         phase=rng.uniform(0, 2 * math.pi),
         nod=rng.uniform(-7, 7),
@@ -127,7 +123,7 @@ def random_path(
 def random_scene(
     rng: np.random.Generator, count: int, width: int = 192, height: int = 128, motion: float | None = None
 ) -> Scene:
-    """One to four puppets side by side in random order; motion None draws it from 0..1, more of it than of stillness."""
+    """One to four puppets side by side in random order; motion None draws it from 0..1, rather more than less."""
     if not 1 <= count <= 4:
         raise ValueError(f"A scene holds 1 to 4 puppets, not {count}.")
     motion = float(rng.uniform(0, 1)) ** 0.5 if motion is None else motion
