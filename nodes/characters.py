@@ -10,6 +10,7 @@ from ..interact_core.host.cast_encoding import (
     make_character,
     make_region_character,
 )
+from ..interact_core.host.recording import scene_track
 from .wires import CATEGORY, CastWire, CharacterWire
 
 MAX_CHARACTERS = 32
@@ -142,6 +143,45 @@ class InterActRegion(io.ComfyNode):
         return io.NodeOutput(make_region_character(name, region, speech, audio_strength))
 
 
+def scene_inputs() -> list[io.Input]:
+    """The sound of the whole scene, and who hears it."""
+    return [
+        io.Audio.Input(
+            "scene_audio",
+            optional=True,
+            tooltip="Sound of the whole scene, such as music, a room or wind: it is heard in the mixed audio "
+            "from the start of the video, and cut or followed by silence to fit. Any sample rate, mono or "
+            "stereo.",
+        ),
+        io.Float.Input(
+            "scene_gain",
+            default=1.0,
+            min=0.0,
+            max=16.0,
+            step=0.05,
+            round=0.001,
+            optional=True,
+            advanced=True,
+            tooltip="How loud the sound of the scene is in the mixed audio.",
+        ),
+        io.Boolean.Input(
+            "feed_scene",
+            default=False,
+            optional=True,
+            advanced=True,
+            tooltip="Lets the model hear the sound of the scene wherever nobody speaks, in place of silence. "
+            "Off keeps listeners' mouths shut; on may move them if somebody sings in it. Needs audio_encoder.",
+        ),
+        io.AudioEncoder.Input(
+            "audio_encoder",
+            optional=True,
+            advanced=True,
+            tooltip="From InterAct Load Wav2Vec2, the one that the voices were encoded with. Only used if "
+            "feed_scene is on.",
+        ),
+    ]
+
+
 class InterActEncodeCharacters(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -235,6 +275,7 @@ class InterActEncodeCharacters(io.ComfyNode):
                     "times (the theatre, Phantom-Wan). shown: the same pictures, so that cfg is about text and "
                     "voices only.",
                 ),
+                *scene_inputs(),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -249,7 +290,8 @@ class InterActEncodeCharacters(io.ComfyNode):
                 CastWire.Output(display_name="cast", tooltip="Who is in the video, for the sampler."),
                 io.Audio.Output(
                     display_name="audio",
-                    tooltip="The dialogue, mixed and exactly as long as the video, for Create Video.",
+                    tooltip="The dialogue and the scene's sound, mixed and exactly as long as the video, for "
+                    "Create Video.",
                 ),
                 io.Float.Output(display_name="fps", tooltip="Frames per second, for Create Video."),
             ],
@@ -268,9 +310,14 @@ class InterActEncodeCharacters(io.ComfyNode):
         positive: io.Conditioning.Type | None = None,
         negative: io.Conditioning.Type | None = None,
         negative_references: str = "shown",
+        scene_audio: io.Audio.Type | None = None,
+        scene_gain: float = 1.0,
+        feed_scene: bool = False,
+        audio_encoder: io.AudioEncoder.Type | None = None,
     ) -> io.NodeOutput:
         cast = list(characters.values())
         blank = negative_references == "blank"
-        made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank)
+        scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
+        made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank, scene)
         PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)

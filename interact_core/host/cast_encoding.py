@@ -15,7 +15,7 @@ from ..guidance import Cast, Character, assemble_cast, snap_frames
 from ..guidance.layout import TOKEN_PIXELS
 from ..speech.from_core import SPEECH_KEY, from_encoder_output
 from ..speech.timeline import features_on_timeline, frames_for, mix_dialogue
-from ..speech.types import Speech
+from ..speech.types import Sound, Speech
 from .conditioning import Conditioning, attach_cast, null_text
 from .pictures import fit_on_white, person_on_white
 
@@ -76,12 +76,14 @@ def encode_cast(
     positive: Conditioning | None = None,
     negative: Conditioning | None = None,
     blank_negative: bool = False,
+    scene: Sound | Speech | None = None,
 ) -> EncodedCast:
     """Check everything, then encode the pictures and lay the speech on the video's clock.
 
     width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for
     as long as the speech; positive, negative: None for no text; blank_negative: as attach_cast
-    has it. Raises InteractError for whatever could not be sampled.
+    has it; scene: recording.scene_track, mixed into the dialogue; a Speech is also what is heard where nobody
+    speaks. Raises InteractError for whatever could not be sampled.
     """
     speeches = [speech_of(character) for character in characters]
     spoken = [speech for speech in speeches if speech is not None]
@@ -91,8 +93,9 @@ def encode_cast(
     check_fits_in_memory(cast, spoken)
     summary = describe(cast, width, height, length)
     logger.info("InterAct Encode Characters: %s", summary)
-    tracks = voice_tracks(characters, speeches, frames, fps)
-    waveform, rate = mix_dialogue(spoken, frames, fps)
+    fed = scene if isinstance(scene, Speech) else None
+    tracks = voice_tracks(characters, speeches, frames, fps, fed)
+    waveform, rate = mix_dialogue(spoken if scene is None else [*spoken, scene], frames, fps)
     references = encode_references(vae, cast) if cast.references else None
     positive, negative = attach_cast(
         positive or null_text(), negative or null_text(), cast, references, tracks, blank_negative
@@ -120,16 +123,25 @@ def speech_of(character: Character) -> Speech | None:
 
 
 def voice_tracks(
-    characters: Sequence[Character], speeches: Sequence[Speech | None], frames: int, fps: float
+    characters: Sequence[Character],
+    speeches: Sequence[Speech | None],
+    frames: int,
+    fps: float,
+    scene: Speech | None = None,
 ) -> Tensor | None:
-    """[S + 1, frames, L, C] of the S speaking characters in order, mute last; None if nobody speaks."""
+    """[S + 1, frames, L, C] of the S speaking characters in order, mute last; None if nothing is heard.
+
+    scene: takes the place of mute where it is heard. Speakers in their pauses still hear silence.
+    """
     spoken = [(character, speech) for character, speech in zip(characters, speeches) if speech is not None]
-    if not spoken:
+    if not spoken and scene is None:
         return None
     # Our encoder heard real silence; core's output only lets it be guessed (from_encoder_output).
-    ours = next((speech for character, speech in spoken if SPEECH_KEY in character.speech), spoken[0][1])
-    tracks = [features_on_timeline(speech, frames, fps, mute=ours.mute) for _, speech in spoken]
-    return torch.stack([*tracks, features_on_timeline(None, frames, fps, mute=ours.mute)])
+    heard = [speech for character, speech in spoken if SPEECH_KEY in character.speech]
+    heard += [scene] if scene is not None else []
+    mute = (heard[0] if heard else spoken[0][1]).mute
+    tracks = [features_on_timeline(speech, frames, fps, mute=mute) for _, speech in spoken]
+    return torch.stack([*tracks, features_on_timeline(scene, frames, fps, mute=mute)])
 
 
 def encode_references(vae: Any, cast: Cast) -> Tensor:

@@ -40,8 +40,9 @@ def attach_cast(
     reference_latents: [1, 16, N, H / 8, W / 8], one encoded picture per character as the VAE gives it (core's
         `time_dim_concat`, as its WanPhantomSubjectToVideo does); None for a cast of regions, whose start image
         positive and negative carry already (core's WanImageToVideo).
-    tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, mute last; F
-        is the cast's frames. None if nobody speaks: then nothing is injected.
+    tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, last what is
+        heard where nobody speaks (mute, or the scene); F is the cast's frames. None if nobody speaks and no
+        scene is fed: then nothing is injected.
     blank_negative: what the negative sees in place of the pictures: empty ones, as in the "negative_img_text"
         of core's node, so that cfg strengthens likeness as well; else the same pictures ("negative_text").
 
@@ -54,7 +55,7 @@ def attach_cast(
     else:
         _check_start_image(positive, negative)
     audio = None
-    if any(cast.speaking):
+    if any(cast.speaking) or tracks is not None:
         audio = _with_sentinel(_checked_tracks(cast, tracks))
     shown = reference_latents
     if blank_negative and cast.references:

@@ -1,6 +1,7 @@
 """Speeches on the video's clock: features per video frame, the mixed dialogue, the length that they need."""
 
 import logging
+from collections.abc import Sequence
 from math import ceil
 
 import torch
@@ -10,7 +11,7 @@ from ..errors import InteractError
 from ..frames import snap_frames
 from .encode import interpolate
 from .sound import check_fps, resample
-from .types import Speech
+from .types import Sound, Speech
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +50,9 @@ def features_on_timeline(
 
 
 def mix_dialogue(
-    speeches: list[Speech], frames: int, fps: float, sample_rate: int | None = None
+    speeches: Sequence[Speech | Sound], frames: int, fps: float, sample_rate: int | None = None
 ) -> tuple[Tensor, int]:
-    """All speakers' sound together, exactly as long as the video.
+    """All speakers' sound, and whatever else is heard, together and exactly as long as the video.
 
     speeches: in any order, each from its own start; [] gives silence.
     sample_rate: Hz of the result, by default the highest among the speeches.

@@ -1,8 +1,21 @@
-"""The value that travels from the speech room to the rest of the pack."""
+"""The values that travel from the speech room to the rest of the pack."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What is heard and moves nobody: music, a room, wind.
+
+    waveform: [S, samples] float32 on the CPU, gain applied; sample_rate: Hz; start: seconds after the start of
+    the video at which it begins.
+    """
+
+    waveform: Tensor
+    sample_rate: int
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
