@@ -149,7 +149,7 @@ def play_case(
 
 
 @lru_cache(maxsize=1)
-def _theatre_of_this_process(models: Path, threads: int, bf16_vae: bool) -> Theatre:
+def theatre_of_this_process(models: Path, threads: int, bf16_vae: bool) -> Theatre:
     import torch
 
     torch.set_num_threads(threads)
@@ -163,7 +163,7 @@ def _play_in_worker(
     direction: Direction,
     pictures: Path | None,
 ) -> dict[str, Played]:
-    return play_case(_theatre_of_this_process(*house), case, direction, sources, pictures)
+    return play_case(theatre_of_this_process(*house), case, direction, sources, pictures)
 
 
 def play_all(

@@ -75,10 +75,14 @@ class Direction:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A finished video, uint8 RGB [F, H, W, 3], and the masks of its run."""
+    """A finished video, uint8 RGB [F, H, W, 3], the masks of its run, and its latent [16, T, H/8, W/8].
+
+    The latent is float32, as the diffusion model sees it.
+    """
 
     frames: np.ndarray
     history: MaskHistory
+    latent: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +182,13 @@ def play(
         scheduler=direction.scheduler,
     )
     pictures = theatre.vae.decode(latent["samples"]).reshape(-1, direction.height, direction.width, 3)
-    return Clip((pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy(), history)
+    frames = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return Clip(frames, history, as_the_model_sees(theatre, latent["samples"]))
+
+
+def as_the_model_sees(theatre: Theatre, latent: torch.Tensor) -> np.ndarray:
+    """A latent of the VAE [1, 16, T, H/8, W/8] in the diffusion model's scale: float32 without the batch axis."""
+    return theatre.model.model.process_latent_in(latent)[0].float().cpu().numpy()
 
 
 def _encode(theatre: Theatre, excerpt: Excerpt) -> dict[str, Any]:
