@@ -6,6 +6,7 @@ from .cast import Cast, Character, assemble_cast
 from .history import MaskHistory
 from .layout import layouts_on_grid
 from .memory import MaskMemory
+from .part import Part, plan_part
 from .settings import GuidanceSettings
 from .stage import StageClock, guiding_masks
 
@@ -15,11 +16,13 @@ __all__ = [
     "GuidanceSettings",
     "MaskHistory",
     "MaskMemory",
+    "Part",
     "StageClock",
     "assemble_cast",
     "blend_weights",
     "guiding_masks",
     "layouts_on_grid",
+    "plan_part",
     "sharpen",
     "snap_frames",
 ]

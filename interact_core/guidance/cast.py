@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import InteractError
 from ..frames import TEMPORAL_STRIDE, snap_frames
 from .layout import TOKEN_PIXELS, layouts_on_grid
+from .part import Part
 
 MIN_IMAGE_SIDE = 16  # pixels; less than one token shows nobody
 
@@ -68,6 +69,7 @@ class Cast:
     )  # [N, T, h, w] in 0..1, fixed masks on the token grid; None if no character has one
     # [N, h, w] in 0..1, everybody's place in the start image on the token grid; None for a cast with pictures
     regions: Tensor | None = None
+    part: Part | None = None  # which part of a longer film this is; None for a video that is made at once
 
     def __post_init__(self) -> None:
         _check_names(self.characters)
@@ -79,6 +81,11 @@ class Cast:
                 f"the cast's layouts have shape {list(self.layouts.shape)}, expected {list(expected)} "
                 "[characters, latent frames, height / 16, width / 16]."
             )
+
+    @property
+    def carried(self) -> bool:
+        """Whether masks of a finished part are there from the first step on."""
+        return self.part is not None and self.part.masks is not None
 
     @property
     def names(self) -> tuple[str, ...]:

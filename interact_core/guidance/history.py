@@ -34,6 +34,8 @@ class MaskHistory:
     # loudness of each character, uint8 [4 * frames], four to a video frame; None for who is silent
     voices: tuple[Tensor | None, ...] | None = None
     mask_source: str = "predicted"  # GuidanceSettings.mask_source: whether these masks steered, or others
+    start: int = 0  # frame of the film at which this part of it begins (guidance/part.py)
+    carried: bool = False  # whether the finished part's masks steered from the first step on
 
     def __post_init__(self) -> None:
         recorded, characters = self.masks.shape[:2]
@@ -60,7 +62,9 @@ class MaskHistory:
     @property
     def steered(self) -> tuple[bool, ...]:
         """Of each recorded step, whether masks, these or fixed ones, steered the voices."""
-        return tuple(masks_steer(step, self.boundary_step, self.mask_source) for step in self.steps)
+        return tuple(
+            masks_steer(step, self.boundary_step, self.mask_source, self.carried) for step in self.steps
+        )
 
     def index(self, name: str) -> int:
         """The number of the character `name`; InteractError naming those there are."""
@@ -71,6 +75,9 @@ class MaskHistory:
         return self.names.index(name)
 
 
-def masks_steer(step: int, boundary_step: int, mask_source: str) -> bool:
-    """Whether masks steer a sampler step: it is of stage two (first step, -1: none) and there are masks to steer."""
-    return 0 <= boundary_step <= step and mask_source != "none"
+def masks_steer(step: int, boundary_step: int, mask_source: str, carried: bool = False) -> bool:
+    """Whether masks steer a sampler step: it is of stage two (first step, -1: none) and there are masks to steer.
+
+    carried: masks of a finished part are there from the first step on.
+    """
+    return mask_source != "none" and (carried or 0 <= boundary_step <= step)

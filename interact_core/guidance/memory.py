@@ -134,6 +134,8 @@ class MaskMemory:
             frames_pictures=torch.stack(pictures) if entries and len(pictures) == len(entries) else None,
             voices=voices,
             mask_source=self.settings.mask_source,
+            start=0 if cast.part is None else cast.part.start,
+            carried=cast.carried and self.settings.mask_source != "fixed",
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ..errors import InteractError
+from .part import Part, with_carried
 from .settings import GuidanceSettings
 
 TOLERANCE = 1e-4
@@ -48,7 +49,11 @@ class StageClock:
 
 
 def guiding_masks(
-    stage_two: bool, settings: GuidanceSettings, predicted: Tensor | None, layouts: Tensor | None
+    stage_two: bool,
+    settings: GuidanceSettings,
+    predicted: Tensor | None,
+    layouts: Tensor | None,
+    part: Part | None = None,
 ) -> Tensor | None:
     """The masks that steer this evaluation, or None where `blend_weights` is to follow the stage-one rule.
 
@@ -56,6 +61,8 @@ def guiding_masks(
     masks. In stage two without a mask as yet (a split part that starts below the boundary, a boundary of 0)
     the stage-one rule holds for that one evaluation, which predicts the first mask. Fixed masks wait for
     stage two as predicted ones do, so that the two can be compared; boundary 0 uses them from the start.
+    part: of a film, whose carried masks hold from the first step, so that everybody is told apart across the
+    cut before anything can be predicted.
     Raises InteractError for mask_source "fixed" without layouts, in either stage.
     """
     if settings.mask_source == "fixed" and layouts is None:
@@ -63,6 +70,8 @@ def guiding_masks(
             'masks are to be "fixed" but no character has a layout mask: connect one to at least one '
             'character, or choose "predicted".'
         )
-    if not stage_two or settings.mask_source == "none":
+    if settings.mask_source == "none":
         return None
-    return layouts if settings.mask_source == "fixed" else predicted
+    if settings.mask_source == "fixed":
+        return layouts if stage_two else None
+    return with_carried(predicted if stage_two else None, part)

@@ -149,12 +149,17 @@ def encode_references(vae: Any, cast: Cast) -> Tensor:
 
     One by one, as core's WanPhantomSubjectToVideo does: a Wan VAE would take a batch for a video.
     """
+    check_vae(vae)
+    pictures = [fit_on_white(character.image, cast.width, cast.height) for character in cast.characters]
+    return torch.cat([vae.encode(picture[:, :, :, :3]) for picture in pictures], dim=2)
+
+
+def check_vae(vae: Any) -> None:
+    """Raise InteractError for another VAE than Wan 2.1's."""
     if getattr(vae, "latent_channels", None) != LATENT_CHANNELS or getattr(vae, "latent_dim", None) != 3:
         raise InteractError(
             "The VAE is not that of Wan 2.1 (16 channels, video): load the VAE that belongs to the model."
         )
-    pictures = [fit_on_white(character.image, cast.width, cast.height) for character in cast.characters]
-    return torch.cat([vae.encode(picture[:, :, :, :3]) for picture in pictures], dim=2)
 
 
 def nearest_size(pixels: int) -> int:

@@ -9,7 +9,8 @@ import comfy.conds
 import comfy.latent_formats
 
 from ..errors import InteractError
-from ..guidance import Cast
+from ..frames import TEMPORAL_STRIDE, latent_frame_of
+from ..guidance import Cast, Part
 from .call import AudioRole
 
 Conditioning = list[list[Any]]
@@ -74,6 +75,48 @@ def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
         else [text, values]
         for text, values in conditioning
     ]
+
+
+def cut_to_part(conditioning: Conditioning, part: Part) -> Conditioning:
+    """A copy of a film's conditioning that carries the voices of one part, and no more of a start image than it.
+
+    Wan's VAE is causal: the first latent frames of a start image with nothing behind it are those of a shorter
+    video. Raises InteractError if the voices are not of the whole film, or the start image is laid out for less
+    than the first part.
+    """
+    return [[text, _cut_values(values, part)] for text, values in conditioning]
+
+
+def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
+    audio = values.get("model_conds", {}).get("interact_audio")
+    if audio is not None:
+        cut = comfy.conds.CONDRegular(_with_sentinel(_tracks_of_part(audio.cond[0, :, :-1], part)))
+        values = _with_conds(values, {"interact_audio": cut})
+    image = values.get("concat_latent_image")
+    if image is None or part.known:  # later parts are given their known frames as start images
+        return values
+    latents = latent_frame_of(part.frames - 1) + 1
+    if image.shape[2] < latents:
+        raise InteractError(
+            f"WanImageToVideo lays its start image out for {TEMPORAL_STRIDE * (image.shape[2] - 1) + 1} frames "
+            f"but the part has {part.frames}: set its length to {part.frames}."
+        )
+    cut = {"concat_latent_image": image[:, :, :latents]}
+    if "concat_mask" in values:
+        cut["concat_mask"] = values["concat_mask"][:, :, :latents]
+    return {**values, **cut}
+
+
+def _tracks_of_part(tracks: Tensor, part: Part) -> Tensor:
+    """[S + 1, F, L, C] of the film -> of the part; beyond the film's end everybody hears what mute heard last."""
+    if tracks.shape[1] != part.film:
+        raise InteractError(
+            f"The conditioning carries voices over {tracks.shape[1]} frames but the film has {part.film}: "
+            "connect positive, negative and cast of one and the same InterAct Encode Characters."
+        )
+    cut = tracks[:, part.start : part.start + part.frames]
+    missing = part.frames - cut.shape[1]
+    return torch.cat((cut, tracks[-1:, -1:].expand(len(tracks), missing, -1, -1)), dim=1)
 
 
 def _attach(

@@ -120,7 +120,8 @@ class InteractRun:
         self._sigma, self._latent = sigma, latent
         self._probes = []
         stage_two = self._clock.observe(sigma, self._step)
-        masks = guiding_masks(stage_two, self._settings, self._memory.masks, self._cast.layouts)
+        cast = self._cast
+        masks = guiding_masks(stage_two, self._settings, self._memory.masks, cast.layouts, cast.part)
         weights = blend_weights(masks, self._cast.speaking, self._settings)
         if weights is not None and any(strength != 1.0 for strength in self._cast.strengths):
             # Not a share any more: a character's voice alone is heard more or less, mute stays what it was.
@@ -141,7 +142,9 @@ class InteractRun:
         """The sampler reports one step done; predicted: [B, C, T, H, W], the clean latent as it expects it."""
         pictures = None if predicted is None else self._colours.pictures(predicted)
         masks, pictures = self._memory.record(self._step, self._sigma, pictures)
-        steered = masks_steer(self._step, self._clock.boundary_step, self._settings.mask_source)
+        source = self._settings.mask_source
+        carried = self._cast.carried and source != "fixed"
+        steered = masks_steer(self._step, self._clock.boundary_step, source, carried)
         self._stream.step(self._step, self._sigma, steered, masks, pictures)
         self._step += 1
 

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InteractError
+from ..frames import latent_frame_of
 from ..guidance import MaskHistory
-from ..guidance.layout import TEMPORAL_STRIDE
 
 
 def recorded_step(history: MaskHistory, step: int) -> int:
@@ -28,11 +28,6 @@ def recorded_step(history: MaskHistory, step: int) -> int:
             f"{history.total_steps}, or 0 for the last."
         )
     return min(range(len(history.steps)), key=lambda index: abs(history.steps[index] + 1 - step))
-
-
-def latent_frame_of(frame: int) -> int:
-    """The latent frame of a video frame: t covers 4t-3 .. 4t, the first frame 0 alone (Wan's causal VAE)."""
-    return (frame + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
 
 
 def enlarge(masks: Tensor, width: int, height: int) -> Tensor:
