@@ -23,7 +23,7 @@ class Figure:
     name: str
     value: float
     interval: tuple[float, float]
-    count: int  # of scenes
+    count: int  # of scenes, or of whatever was repeated
     bound: str | None = None
     holds: bool | None = None
     note: str = ""
@@ -41,9 +41,9 @@ def at_most(
     return Figure(name, value, interval, count, f"<= {bound}", value <= bound, note)
 
 
-def table(figures: Sequence[Figure]) -> str:
+def table(figures: Sequence[Figure], counted: str = "scenes") -> str:
     """The figures as a Markdown table."""
-    lines = ["| figure | value | 95 % interval | bound | holds | scenes |", "|---|---|---|---|---|---|"]
+    lines = [f"| figure | value | 95 % interval | bound | holds | {counted} |", "|---|---|---|---|---|---|"]
     for f in figures:
         holds = {True: "yes", False: "NO", None: ""}[f.holds]
         interval = f"{f.interval[0]:.3f} to {f.interval[1]:.3f}"
@@ -60,18 +60,45 @@ def write(
     **more: Any,
 ) -> None:
     """Write NAME.json: each figure with value, interval and bound, then what it was measured with."""
+    _save(path, _record(figures, "scenes", machine=machine, versions=versions, command=command, **more))
+
+
+def merge(
+    path: Path,
+    title: str,
+    figures: Sequence[Figure],
+    machine: dict[str, Any],
+    versions: dict[str, str],
+    command: str,
+    counted: str,
+    **more: Any,
+) -> None:
+    """Put one comparison into NAME.json, in place of its earlier self and beside those of other titles.
+
+    Each is measured by itself, so each carries its own machine, versions and command. counted: what a figure's
+    count counts.
+    """
+    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    record[title] = _record(figures, counted, machine=machine, versions=versions, command=command, **more)
+    _save(path, dict(sorted(record.items())))
+
+
+def _record(figures: Sequence[Figure], counted: str, **more: Any) -> dict[str, Any]:
     rows = {
         f.name: {
             "value": round(f.value, 4),
             "interval": [round(edge, 4) for edge in f.interval],
             "bound": f.bound,
             "holds": f.holds,
-            "scenes": f.count,
+            counted: f.count,
             **({"note": f.note} if f.note else {}),
         }
         for f in figures
     }
-    record = {"figures": rows, "machine": machine, "versions": versions, "command": command, **more}
+    return {"figures": rows, **more}
+
+
+def _save(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

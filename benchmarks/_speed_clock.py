@@ -1,0 +1,150 @@
+"""Times and peaks of forward passes: sections of each, alternated, and what they come to at full depth."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..interact_core.theatre.measure import bootstrap_interval
+
+Act = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Seconds of one evaluation of a model cut to a few blocks.
+
+    blocks: of each block, with whatever patches do inside it; behind: of each block, from its end to the next
+    one's begin, where `double_block` patches run: the mask heads; once: all else, as often as there are steps.
+    """
+
+    blocks: tuple[float, ...]
+    behind: tuple[float, ...]
+    once: float
+
+    @property
+    def seconds(self) -> float:
+        return self.once + sum(self.blocks) + sum(self.behind)
+
+    def whole(self, blocks: int, heads: int) -> float:
+        """Seconds at the full number of blocks, of which `heads` carry a mask head.
+
+        The cut model carries one in every block. What is behind a block without one is nothing.
+        """
+        return self.once + blocks * statistics.mean(self.blocks) + heads * statistics.mean(self.behind)
+
+
+def finish(device: torch.device) -> None:
+    """Wait for what a GPU has yet to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(act: Act, device: torch.device) -> float:
+    finish(device)
+    began = time.perf_counter()
+    act()
+    finish(device)
+    return time.perf_counter() - began
+
+
+class Stopwatch:
+    """Marks the sections of passes of a WanModel from outside: hooks on its blocks and its head."""
+
+    def __init__(self, wan: nn.Module, device: torch.device) -> None:
+        self._device = device
+        self._marks: list[float] = []
+        mark = self._mark
+        for part in (*wan.blocks, wan.head):
+            part.register_forward_pre_hook(lambda *_: mark())
+        for block in wan.blocks:
+            block.register_forward_hook(lambda *_: mark())
+
+    def _mark(self) -> None:
+        finish(self._device)
+        self._marks.append(time.perf_counter())
+
+    def time(self, evaluate: Act) -> Pass:
+        self._marks.clear()
+        total = seconds(evaluate, self._device)
+        marks = self._marks  # begin and end of every block, then the head's begin
+        blocks = tuple(end - begin for begin, end in zip(marks[:-1:2], marks[1::2]))
+        behind = tuple(begin - end for end, begin in zip(marks[1::2], marks[2::2]))
+        return Pass(blocks, behind, total - sum(blocks) - sum(behind))
+
+
+def alternate(
+    acts: Mapping[str, Callable[[], object]], repeats: int, warm: bool = True
+) -> dict[str, list[object]]:
+    """Results of every act, `repeats` times in turn: what disturbs the machine disturbs all of them alike."""
+    if warm:
+        for act in acts.values():
+            act()
+    found: dict[str, list[object]] = {name: [] for name in acts}
+    for _ in range(repeats):
+        for name, act in acts.items():
+            found[name].append(act())
+    return found
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> tuple[float, tuple[float, float], int]:
+    """Median of the ratios of passes that were neighbours in time, its bootstrap interval, and their number."""
+    ratios = [a / b for a, b in zip(over, under)]
+    return float(np.median(ratios)), bootstrap_interval(ratios, np.median), len(ratios)
+
+
+def median(values: Sequence[float], scale: float = 1.0) -> tuple[float, tuple[float, float], int]:
+    scaled = [scale * value for value in values]
+    return float(np.median(scaled)), bootstrap_interval(scaled, np.median), len(scaled)
+
+
+def peak_memory(act: Act, device: torch.device) -> int | None:
+    """Bytes that `act` needs at its peak above what was held before; None where nothing tells.
+
+    A GPU's from torch's allocator. A processor's is the resident memory, whose peak Linux lets one reset.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        held = torch.cuda.memory_allocated(device)
+        act()
+        finish(device)
+        return torch.cuda.max_memory_allocated(device) - held
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        held = _resident("VmRSS")
+        act()
+        return _resident("VmHWM") - held
+    except OSError:
+        return None
+
+
+def _resident(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(field)))
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """Every core that this process may use, whatever the environment said."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, usable_cores()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def usable_cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

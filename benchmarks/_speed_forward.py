@@ -1,0 +1,152 @@
+"""Comparisons of whole evaluations: the method's parts on the bare model, and core's InfiniteTalk on the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ._result import Figure, at_most
+from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio
+from ._speed_models import Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
+
+TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
+OVER_CORE = {True: 0.80, False: 0.85}  # by whether the video is short
+SHORT = 20_000  # tokens: 9,360 is below and 32,760 above
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and how long it is measured."""
+
+    shape: Shape
+    grid: Grid
+    depth: int
+    device: torch.device
+    dtype: torch.dtype
+    repeats: int
+    characters: tuple[int, ...] = (1, 2, 4, 8)
+
+    def stage(self, image_to_video: bool = False) -> Stage:
+        model = build_wan(self.shape, self.depth, self.device, self.dtype, image_to_video)
+        return Stage(model, self.grid, self.device, image_to_video)
+
+    def passes(
+        self, stage: Stage, acts: dict[str, Callable[[], object]]
+    ) -> tuple[dict[str, list[Pass]], dict[str, list[float]]]:
+        """Passes of every act in turn, and what they come to at the full number of blocks, in seconds."""
+        watch = Stopwatch(stage.base.diffusion_model, self.device)
+        warm = self.device.type != "cpu"  # a GPU's first kernels; on a processor a pass takes too long
+        found = alternate({name: _timed(watch, act) for name, act in acts.items()}, self.repeats, warm)
+        heads = {name: 1 if name.startswith("region") else self.shape.mask_blocks for name in acts}
+        return found, {
+            name: [run.whole(self.shape.blocks, heads[name]) for run in runs] for name, runs in found.items()
+        }
+
+
+def _timed(watch: Stopwatch, act: Callable[[], object]) -> Callable[[], Pass]:
+    return lambda: watch.time(act)
+
+
+def forward(bench: Bench) -> list[Figure]:
+    """The bare step; with references; with references and audio; with masks too."""
+    stage = bench.stage()
+    adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
+    acts: dict[str, Callable[[], object]] = {"bare": stage.bare()}
+    for count in bench.characters:
+        cast = cast_of(bench.grid, count)
+        acts[f"references_{count}"] = stage.bare(count)
+        acts[f"audio_{count}"] = stage.guided(adapter, cast, heads=False)
+        acts[f"masks_{count}"] = stage.guided(adapter, cast)
+    if 8 in bench.characters:
+        acts["two_of_8"] = stage.guided(adapter, cast_of(bench.grid, 2, 6))
+    found, steps = bench.passes(stage, acts)
+    figures = [Figure("bare_step_s", *median(steps["bare"]), note="seconds, one pass at full depth")]
+    for count in bench.characters:
+        under = steps[f"references_{count}"]
+        plural = f"{count}_character" + "s" * (count > 1)
+        figures += [
+            Figure(f"references_over_bare_{plural}", *ratio(under, steps["bare"])),
+            Figure(f"audio_over_references_{plural}", *ratio(steps[f"audio_{count}"], under)),
+        ]
+        whole = ratio(steps[f"masks_{count}"], under)
+        if count == 2:
+            figures.append(at_most("two_speakers_over_bare", *whole, TWO_SPEAKERS, "masks included"))
+            behind = [bench.shape.mask_blocks * sum(run.behind) / bench.depth for run in found["masks_2"]]
+            share = ratio([100 * value for value in behind], under)
+            figures.append(at_most("mask_heads", *share, MASK_HEADS, "percent of the bare step"))
+        else:
+            figures.append(Figure(f"masks_over_references_{plural}", *whole))
+    if "two_of_8" in steps:
+        figures.append(at_most("eight_over_two", *ratio(steps["masks_8"], steps["two_of_8"]), EIGHT_OVER_TWO))
+    return figures
+
+
+def core(bench: Bench) -> list[Figure]:
+    """Core's InfiniteTalk and ours on one image-to-video base, with the same weights and the same sound."""
+    stage = bench.stage(image_to_video=True)
+    infinite = InfiniteTalk.build(bench.shape, bench.depth, bench.device, bench.dtype)
+    one, two = (cast_of(bench.grid, count, by_region=True) for count in (1, 2))
+    acts = {
+        "bare": stage.bare(),
+        "core_1": infinite.core(stage, one),
+        "region_1": stage.guided(infinite.ours, one),
+        "core_2": infinite.core(stage, two),
+        "region_2": stage.guided(infinite.ours, two),
+    }
+    _, steps = bench.passes(stage, acts)
+    bound = OVER_CORE[bench.grid.tokens < SHORT]
+    return [
+        Figure("bare_i2v_step_s", *median(steps["bare"]), note="seconds, one pass at full depth"),
+        Figure("core_one_speaker_over_bare", *ratio(steps["core_1"], steps["bare"])),
+        Figure("core_two_speakers_over_bare", *ratio(steps["core_2"], steps["bare"])),
+        Figure("ours_one_speaker_over_bare", *ratio(steps["region_1"], steps["bare"])),
+        Figure("ours_two_speakers_over_bare", *ratio(steps["region_2"], steps["bare"])),
+        Figure("over_core_one_speaker", *ratio(steps["region_1"], steps["core_1"])),
+        at_most("over_core", *ratio(steps["region_2"], steps["core_2"]), bound, "two speakers"),
+    ]
+
+
+def memory(bench: Bench) -> list[Figure]:
+    """Peak of one evaluation above what stands in memory: activations and caches, without weights."""
+    stage = bench.stage()
+    adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
+    acts = {"bare": stage.bare(2), "guided": stage.guided(adapter, cast_of(bench.grid, 2))}
+    for act in acts.values():
+        act()  # what is made once in a run stands
+    peaks = {
+        name: [peak_memory(act, bench.device) for _ in range(bench.repeats)] for name, act in acts.items()
+    }
+    if None in peaks["bare"]:
+        return []
+    over, interval, count = ratio(peaks["guided"], peaks["bare"])
+    more = (100 * (over - 1), (100 * (interval[0] - 1), 100 * (interval[1] - 1)), count)
+    return [
+        Figure("bare_peak_GiB", *median(peaks["bare"], 2**-30), note="activations, two references"),
+        at_most("peak_memory_above_bare", *more, MEMORY, "percent of bare_peak_GiB, weights aside"),
+    ]
+
+
+def reference(bench: Bench) -> list[Figure]:
+    """What a third reference picture costs."""
+    stage = bench.stage()
+    acts = {f"references_{count}": stage.bare(count) for count in (2, 3)}
+    _, steps = bench.passes(stage, acts)
+    full = ratio(steps["references_3"], steps["references_2"])
+    return [Figure("one_more_reference", *_percent_more(full), note="percent of a step, at full size")]
+
+
+def _percent_more(
+    found: tuple[float, tuple[float, float], int],
+) -> tuple[float, tuple[float, float], int]:
+    value, interval, count = found
+    return 100 * (value - 1), (100 * (interval[0] - 1), 100 * (interval[1] - 1)), count
+
+
+COMPARISONS: dict[str, Callable[[Bench], Sequence[Figure]]] = {
+    "forward": forward,
+    "core": core,
+    "memory": memory,
+    "reference": reference,
+}
