@@ -9,6 +9,7 @@ from .characters import InterActCharacter, InterActEncodeCharacters, InterActReg
 from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
+from .parts import InterActJoinParts, InterActNextPart
 from .sampling import InterActCollectMasks, InterActMaskGuidance, InterActSampler
 from .speech import InterActEncodeSpeech
 
@@ -36,4 +37,6 @@ class InteractExtension(ComfyExtension):
             InterActMasksToMask,
             InterActExample,
             InterActRegion,
+            InterActNextPart,
+            InterActJoinParts,
         ]

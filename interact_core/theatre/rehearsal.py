@@ -20,8 +20,9 @@ from comfy.model_patcher import ModelPatcher
 
 from ..guidance import GuidanceSettings, MaskHistory
 from ..host.audio_encoder import InterActAudioEncoder, load_audio_encoder
-from ..host.cast_encoding import encode_cast, make_character
+from ..host.cast_encoding import EncodedCast, encode_cast, make_character
 from ..host.loading import apply_adapter, load_adapter, load_dit
+from ..host.parts import EncodedPart, encode_part, join_parts
 from ..host.recording import encode_recording
 from ..host.sampling import sample
 from . import voices
@@ -83,6 +84,14 @@ class Clip:
     frames: np.ndarray
     history: MaskHistory
     latent: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """A finished video made in parts, uint8 RGB [F, H, W, 3]; seams: the frames at which a new part begins."""
+
+    frames: np.ndarray
+    seams: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +163,45 @@ def play(
 
     layouts: [N, F or 1, H, W] for direction.guidance.mask_source "fixed".
     """
-    from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
-    from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+    made = _encoded(theatre, direction, looks, excerpts, layouts)
+    latent, history = _sampled(theatre, direction, made, seed)
+    frames = _as_bytes(_decoded(theatre, direction, latent))
+    return Clip(frames, history, as_the_model_sees(theatre, latent["samples"]))
 
+
+@torch.no_grad()
+def play_in_parts(
+    theatre: Theatre,
+    direction: Direction,
+    looks: Sequence[Look],
+    excerpts: Sequence[Excerpt | None],
+    seed: int,
+    length: int,
+    overlap: int,
+) -> Film:
+    """Sample the same film part by part, as InterAct Next Part and InterAct Join Parts make it.
+
+    length, overlap: frames, as host.parts.encode_part takes them. Every part has noise of its own.
+    """
+    made = _encoded(theatre, direction, looks, excerpts, None)
+    film, masks, seams = None, None, []
+    while film is None or film.shape[0] < direction.frames:
+        given = made.positive, made.negative, made.cast, theatre.vae
+        part = encode_part(*given, length, overlap, film, masks)
+        if film is not None:
+            seams.append(film.shape[0])
+        latent, masks = _sampled(theatre, direction, part, seed + len(seams))
+        film, _ = join_parts(_decoded(theatre, direction, latent), part.cast, film)
+    return Film(_as_bytes(film), tuple(seams))
+
+
+def _encoded(
+    theatre: Theatre,
+    direction: Direction,
+    looks: Sequence[Look],
+    excerpts: Sequence[Excerpt | None],
+    layouts: np.ndarray | None,
+) -> EncodedCast:
     characters = []
     for i, (look, excerpt) in enumerate(zip(looks, excerpts)):
         picture = torch.from_numpy(portrait(look, direction.width, direction.height))[None] / 255.0
@@ -164,10 +209,18 @@ def play(
         speech = None if excerpt is None else _encode(theatre, excerpt)
         characters.append(make_character(f"puppet {i + 1}", picture, speech=speech, layout=layout))
     size = direction.width, direction.height, direction.frames, direction.fps
-    made = encode_cast(characters, theatre.vae, *size, blank_negative=direction.blank_negative)
+    return encode_cast(characters, theatre.vae, *size, blank_negative=direction.blank_negative)
+
+
+def _sampled(
+    theatre: Theatre, direction: Direction, made: EncodedCast | EncodedPart, seed: int
+) -> tuple[dict[str, Any], MaskHistory]:
+    from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
+    from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+
     (model,) = ModelSamplingSD3().patch(theatre.model, direction.shift)
     model = WanContextWindowsManualNode.execute(model, **direction.windows).result[0]
-    latent, history = sample(
+    return sample(
         model,
         made.positive,
         made.negative,
@@ -181,9 +234,15 @@ def play(
         sampler=direction.sampler,
         scheduler=direction.scheduler,
     )
-    pictures = theatre.vae.decode(latent["samples"]).reshape(-1, direction.height, direction.width, 3)
-    frames = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    return Clip(frames, history, as_the_model_sees(theatre, latent["samples"]))
+
+
+def _decoded(theatre: Theatre, direction: Direction, latent: dict[str, Any]) -> torch.Tensor:
+    """IMAGE [F, H, W, 3]."""
+    return theatre.vae.decode(latent["samples"]).reshape(-1, direction.height, direction.width, 3)
+
+
+def _as_bytes(pictures: torch.Tensor) -> np.ndarray:
+    return (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def as_the_model_sees(theatre: Theatre, latent: torch.Tensor) -> np.ndarray:

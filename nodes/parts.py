@@ -1,0 +1,161 @@
+"""Films that are longer than one run: made in parts, and joined."""
+
+from comfy_api.latest import io
+from server import PromptServer
+
+from ..interact_core.host.cast_encoding import MAX_FRAMES
+from ..interact_core.host.parts import encode_part, join_parts
+from .wires import CATEGORY, CastWire, MasksWire
+
+
+class InterActNextPart(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActNextPart",
+            display_name="InterAct Next Part",
+            category=CATEGORY,
+            description="Takes one part out of a long film for a sampler: the first, or the one that goes on from "
+            "what is finished.",
+            search_aliases=[
+                "interacthuman",
+                "continue video",
+                "extend video",
+                "long video",
+                "last frames",
+                "motion frames",
+                "infinite length",
+            ],
+            inputs=[
+                io.Conditioning.Input(
+                    "positive", tooltip="Of the whole film, from InterAct Encode Characters."
+                ),
+                io.Conditioning.Input(
+                    "negative", tooltip="Of the whole film, from InterAct Encode Characters."
+                ),
+                CastWire.Input("cast", tooltip="Of the whole film, from InterAct Encode Characters."),
+                io.Vae.Input("vae", tooltip="The Wan VAE; it encodes the last finished frames."),
+                io.Int.Input(
+                    "length",
+                    default=81,
+                    min=5,
+                    max=MAX_FRAMES,
+                    step=4,
+                    tooltip="Frames of this part, overlap included: what the model makes best at once, 81 for most "
+                    "Wan models, 25 for the theatre. Wan makes 4n+1 frames: other numbers are rounded up.",
+                ),
+                io.Int.Input(
+                    "overlap",
+                    default=9,
+                    min=1,
+                    max=MAX_FRAMES,
+                    step=4,
+                    tooltip="How many of the last finished frames this part begins with, so that it goes on with "
+                    "their movement: 1, 5, 9 and so on. More make the cut smoother and the film slower to make.",
+                ),
+                io.Image.Input(
+                    "film",
+                    optional=True,
+                    tooltip="The film so far, from InterAct Join Parts, or any video that it is to go on from. "
+                    "Open for the first part.",
+                ),
+                MasksWire.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="From the sampler of the part before: everybody keeps voice and mask across the cut, "
+                    "from the first step on.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    display_name="positive", tooltip="For this part's sampler: the voices from here on."
+                ),
+                io.Conditioning.Output(display_name="negative", tooltip="For this part's sampler."),
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="For this part's sampler, which keeps the finished frames in it.",
+                ),
+                CastWire.Output(
+                    display_name="cast",
+                    tooltip="For this part's sampler, and for InterAct Join Parts after it.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        cast: CastWire.Type,
+        vae: io.Vae.Type,
+        length: int,
+        overlap: int,
+        film: io.Image.Type | None = None,
+        masks: MasksWire.Type | None = None,
+    ) -> io.NodeOutput:
+        made = encode_part(positive, negative, cast, vae, length, overlap, film, masks)
+        PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
+        return io.NodeOutput(made.positive, made.negative, made.latent, made.cast)
+
+
+class InterActJoinParts(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActJoinParts",
+            display_name="InterAct Join Parts",
+            category=CATEGORY,
+            description="Puts a finished part behind the film so far, without the frames that both have.",
+            search_aliases=[
+                "interacthuman",
+                "concatenate video",
+                "trim overlap",
+                "long video",
+                "append frames",
+            ],
+            inputs=[
+                io.Image.Input("part", tooltip="The decoded part, from VAE Decode."),
+                CastWire.Input("cast", tooltip="From the InterAct Next Part of this part."),
+                io.Image.Input(
+                    "film",
+                    optional=True,
+                    tooltip="The film before this part, the same that its InterAct Next Part was given. Open for "
+                    "the first part.",
+                ),
+                io.Audio.Input(
+                    "audio",
+                    optional=True,
+                    tooltip="The whole film's audio, from InterAct Encode Characters.",
+                ),
+                io.Boolean.Input(
+                    "blend",
+                    default=True,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Runs the film into the part over the frames that both have, which hides the trace of "
+                    "difference that the VAE leaves. Off cuts from one to the other.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="film", tooltip="The film so far, for Create Video or the next part."
+                ),
+                io.Audio.Output(
+                    display_name="audio",
+                    tooltip="The audio of the film so far, exactly as long, for Create Video.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        part: io.Image.Type,
+        cast: CastWire.Type,
+        film: io.Image.Type | None = None,
+        audio: io.Audio.Type | None = None,
+        blend: bool = True,
+    ) -> io.NodeOutput:
+        return io.NodeOutput(*join_parts(part, cast, film, audio, blend))
