@@ -1,0 +1,109 @@
+"""Finished records on disk, so that a killed bench goes on, and the processes that make them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from ._ablation_play import Direction, Excerpt, House, Record, Task, perform
+
+FORMAT = 1  # to be raised when a record's meaning changes
+
+Run = Callable[[Sequence[Task]], None]
+
+
+def fingerprint(
+    models: Sequence[Path], direction: Direction, spoken: Sequence[Excerpt], bf16_vae: bool
+) -> str:
+    """Of everything that a record depends on beside its own setting and scene: other weights, other records.
+
+    models: folders of weights; documents in them do not count.
+    """
+    digest = hashlib.sha256(f"{FORMAT} {direction} {bf16_vae}".encode())
+    for folder in models:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
+            digest.update(file.relative_to(folder).as_posix().encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for recording in spoken:
+        digest.update(f"{recording.source} {recording.rate}".encode())
+        digest.update(recording.waveform.tobytes())
+    return digest.hexdigest()[:16]
+
+
+class Store:
+    """Records by setting and case, as lines of JSON; each is on disk before the next is waited for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / "records.jsonl"
+        self._records: dict[tuple[str, int], Record] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._file.exists():
+            whole = self._file.read_text(encoding="utf-8").rpartition("\n")[0]
+            for line in whole.splitlines():
+                self._keep(json.loads(line))
+            self._file.write_text(
+                whole + "\n" if whole else "", encoding="utf-8"
+            )  # without a half-written last line
+
+    def __contains__(self, task: Task) -> bool:
+        return (task.key, task.number) in self._records
+
+    def add(self, record: Record) -> None:
+        with open(self._file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self._keep(record)
+
+    def of(self, key: str, numbers: Iterable[int]) -> list[Record]:
+        """The records of a setting in the order of the cases. KeyError where one was not played."""
+        return [self._records[key, number] for number in numbers]
+
+    def _keep(self, record: Record) -> None:
+        self._records[record["setting"], record["case"]] = record
+
+
+@contextmanager
+def players(store: Store, house: House, shipped: Direction, workers: int) -> Iterator[Run]:
+    """A function that plays whatever of its tasks is not in the store yet, in processes that share the cores."""
+    work = partial(perform, house=house, shipped=shipped)
+    if workers == 1:
+        yield lambda tasks: _keep_all(store, missing(store, tasks), map(work, missing(store, tasks)))
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+
+        def run(tasks: Sequence[Task]) -> None:
+            waiting = missing(store, tasks)
+            futures = [pool.submit(work, task) for task in waiting]
+            try:
+                _keep_all(store, waiting, (future.result() for future in as_completed(futures)))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+        yield run
+
+
+def missing(store: Store, tasks: Sequence[Task]) -> list[Task]:
+    """Each task once that has no record; plays of one set of weights together, for loading them takes time."""
+    once = {(task.key, task.number): task for task in tasks if task not in store}
+    return sorted(once.values(), key=lambda task: task.setting.trained if task.setting else "")
+
+
+def _keep_all(store: Store, waiting: Sequence[Task], records: Iterable[Record]) -> None:
+    began = time.perf_counter()
+    for done, record in enumerate(records, 1):
+        store.add(record)
+        each = (time.perf_counter() - began) / done
+        said = f"margin {record['margin']:.2f}" if "margin" in record else ""
+        print(
+            f"[{done}/{len(waiting)}] scene {record['case']}, {record['setting']}: {said} "
+            f"({each:.1f} s each, {each * (len(waiting) - done) / 60:.0f} min to go)",
+            flush=True,
+        )

@@ -1,0 +1,206 @@
+"""`dev.py bench ablation`: the paper's argument, rerun in the theatre, where the truth is known.
+
+Scenes, looks and voices that training never saw; two puppets speak at once, and some head goes at least half a
+token (scenes that stand still are drawn again: no mask has to follow there). Every row plays the same scenes
+from the same noise. Whatever is played is kept in .cache/ablation, by weights, so that a run that was killed
+goes on, and a second one only adds what is new.
+
+Masks are called true that are the segmentation of the finished predicted run: of its first frame for the
+fixed ones, of every frame for the ceiling. The video that is then made with them may go other ways; the column
+"mask IoU" says how well the masks that steered fit the video that came of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from . import _ablation_page as page
+from . import _ablation_tables as tables
+from . import _ablation_words as words
+from . import _result
+from ._ablation_play import House, Task
+from ._ablation_settings import ARGUMENT, TUNING, Row, Setting, groups
+from ._ablation_store import Run, Store, fingerprint, players
+from .theatre import (
+    MODELS,
+    TRAVEL,
+    Case,
+    Direction,
+    Excerpt,
+    draw_case,
+    recordings,
+    report,
+    shipped_direction,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / ".cache" / "ablation"
+FULL = 64  # scenes below which nothing is written into the repository unless --out says so
+TUNING_FIRST = 500_000  # numbers of the scenes on which sharpness is chosen: never those it is judged on
+PATIENCE = 4  # scenes drawn for each that moves, before the search gives up
+
+
+@dataclass(frozen=True, eq=False)
+class Programme:
+    """Which scenes there are, and how they are played as shipped."""
+
+    direction: Direction
+    spoken: Sequence[Excerpt]
+    _cases: dict[int, Case] = field(default_factory=dict)
+
+    def task(self, number: int, setting: Setting | None) -> Task:
+        if number not in self._cases:
+            self._cases[number] = draw_case(number, self.direction, self.spoken, silent=False)
+        return Task(number, self._cases[number], setting)
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """Numbers of the scenes that rows are played on; `drawn`: of all that the search looked at."""
+
+    programme: Programme
+    store: Store
+    run: Run
+    argument: int
+    sweep: int
+
+    @cached_property
+    def drawn(self) -> dict[str, list[int]]:
+        """By argument and tuning: all that were played as shipped to find enough that move."""
+        return {ARGUMENT: self._search(0, self.argument), TUNING: self._search(TUNING_FIRST, self.sweep)}
+
+    def of(self, which: str) -> list[int]:
+        searched = self.drawn[TUNING if which == TUNING else ARGUMENT]
+        wanted = self.argument if which == ARGUMENT else self.sweep
+        return [number for number in searched if self._moves(number)][:wanted]
+
+    def _moves(self, number: int) -> bool:
+        return self.store.of(Setting().key, [number])[0]["travel"] >= TRAVEL
+
+    def _search(self, first: int, wanted: int) -> list[int]:
+        numbers: list[int] = []
+        while (found := sum(map(self._moves, numbers))) < wanted and len(numbers) < PATIENCE * wanted:
+            more = range(first + len(numbers), first + len(numbers) + max(2, wanted - found))
+            self.run([self.programme.task(number, Setting()) for number in more])
+            numbers += more
+        return numbers
+
+
+def play_rows(rows: Sequence[Row], scenes: Scenes) -> None:
+    """Whatever masks are drawn from comes first."""
+    wanted = [
+        (number, setting)
+        for row in rows
+        for setting in (row.setting, row.against)
+        if setting is not None
+        for number in scenes.of(row.scenes)
+    ]
+    task = scenes.programme.task
+    scenes.run([task(number, setting.source) for number, setting in wanted if setting.drawn])
+    scenes.run([task(number, setting) for number, setting in wanted])
+
+
+def play_groups(chosen: argparse.Namespace, scenes: Scenes) -> dict[str, list[Row]]:
+    """The rows asked for, played; at last each strategy at the best of what was tried, on the argument's scenes."""
+    shipped = scenes.programme.direction
+    trained = tuple(sorted(folder.name for folder in chosen.trained.iterdir())) if chosen.trained else ()
+    asked = {group: rows for group, rows in groups(trained).items() if group in chosen.only}
+    told = {group: [_told_as(row, shipped) for row in rows] for group, rows in asked.items()}
+    for group in set(told) & {"sharpness", "audio_scale"}:  # in which one of the ways is the shipped one
+        told[group] = [row for row in told[group] if row.setting != row.against]
+    play_rows([row for rows in told.values() for row in rows], scenes)
+    if "best" in chosen.only:
+        best = tables.best_rows(told, scenes.store, scenes.of(TUNING))
+        told["best"] = [_told_as(row, shipped) for row in best]
+        play_rows(told["best"], scenes)
+    if "injection" in told:
+        scenes.run([scenes.programme.task(number, None) for number in scenes.of(ARGUMENT)])
+    return {group: rows for group, rows in told.items() if rows}
+
+
+def _told_as(row: Row, shipped: Direction) -> Row:
+    against = None if row.against is None else row.against.told_as(shipped)
+    return replace(row, setting=row.setting.told_as(shipped), against=against)
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    known = [*groups(), *tables.ANALYSES]
+    parser = argparse.ArgumentParser(prog="dev.py bench ablation", description=__doc__.split("\n\n")[0])
+    parser.add_argument(
+        "--scenes", type=int, default=FULL, help="of the argument itself (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sweep-scenes", type=int, default=12, help="of every other group (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=known, metavar="GROUP", help=f"any of {', '.join(known)}"
+    )
+    parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument(
+        "--recordings", type=Path, help="a folder of recordings, used in turn with espeak-ng's voices"
+    )
+    parser.add_argument(
+        "--models", type=Path, default=MODELS, help="a models folder (default: the shipped one)"
+    )
+    parser.add_argument(
+        "--trained", type=Path, help="what `train identity` wrote: for the row with ID embeddings"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that share the cores (default: %(default)s)"
+    )
+    parser.add_argument("--bf16-vae", action="store_true", help="as ComfyUI's option")
+    parser.add_argument(
+        "--out", type=Path, help="folder for ablation.json, .md and .html (default: benchmarks/results)"
+    )
+    parser.add_argument("--readme", action="store_true", help="put table and figure into README.md as well")
+    chosen = parser.parse_args(words)
+    chosen.only = with_needs(chosen.only or known)
+    chosen.sweep_scenes = min(chosen.sweep_scenes, chosen.scenes)
+    if chosen.out is None:
+        chosen.out = _result.FOLDER if chosen.scenes >= FULL else CACHE / "trial"
+    return chosen
+
+
+def with_needs(only: Sequence[str]) -> list[str]:
+    """The groups asked for and those that they are read from."""
+    needs = {"best": ("injection", "sharpness", "audio_scale"), "occlusion": ("injection",)}
+    return list(dict.fromkeys(name for asked in only for name in (*needs.get(asked, ()), asked)))
+
+
+def main() -> None:
+    from comfyui_version import __version__ as comfyui
+
+    chosen, began = arguments(), time.perf_counter()
+    programme = Programme(shipped_direction(chosen.frames), recordings(chosen.recordings))
+    models = [chosen.models, *([chosen.trained] if chosen.trained else [])]
+    mark = fingerprint(models, programme.direction, programme.spoken, chosen.bf16_vae)
+    store = Store(CACHE / mark)
+    threads = max(1, (os.cpu_count() or 1) // chosen.workers)
+    house = House(chosen.models, threads, chosen.bf16_vae, store.folder / "truth", chosen.trained)
+    with players(store, house, programme.direction, chosen.workers) as run:
+        scenes = Scenes(programme, store, run, chosen.scenes, chosen.sweep_scenes)
+        played = play_groups(chosen, scenes)
+    found = tables.findings(played, scenes.store, scenes.of, scenes.drawn[ARGUMENT], chosen.only)
+    about = {
+        "command": _result.command("ablation"),
+        "machine": report.machine(),
+        "versions": report.versions(comfyui),
+        "settings": {**vars(programme.direction), "guidance": vars(programme.direction.guidance)},
+        "weights": mark,
+        "seconds": round(time.perf_counter() - began),
+    }
+    written = page.write(chosen.out, found, about)
+    print(words.markdown(found, about["command"]))
+    print("\n".join(map(str, written)))
+    if chosen.readme:
+        page.write_readme(ROOT, found, about["command"])
+
+
+if __name__ == "__main__":
+    main()
