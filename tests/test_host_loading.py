@@ -89,14 +89,14 @@ def test_a_base_that_is_not_wan_is_refused(base: ModelPatcher, adapter: ModelPat
 
 
 def test_a_wan_variant_with_other_tokens_is_refused(base: ModelPatcher, adapter: ModelPatcher) -> None:
-    from comfy.ldm.wan.model import HumoWanModel
+    from comfy.ldm.wan.model import SCAILWanModel
 
     class Other:
         model = torch.nn.Module()
 
-    Other.model.diffusion_model = HumoWanModel.__new__(HumoWanModel)
+    Other.model.diffusion_model = SCAILWanModel.__new__(SCAILWanModel)
     torch.nn.Module.__init__(Other.model.diffusion_model)
-    with pytest.raises(InteractError, match="HumoWanModel"):
+    with pytest.raises(InteractError, match="SCAILWanModel"):
         apply_adapter(Other(), adapter)
 
 

@@ -1,7 +1,7 @@
 """The trained parts of the method as plain torch modules, and the file that carries them."""
 
 from .config import AdapterConfig
-from .families import SpeechAdapter, load_any_adapter
+from .families import SpeechAdapter, SpeechSizes, load_any_adapter
 from .file import read_adapter, save_adapter
 from .initialisation import init_adapter
 from .model import Adapter, AudioCrossAttention, AudioProjector, MaskPredictor, sdpa_attention
@@ -14,6 +14,7 @@ __all__ = [
     "AudioProjector",
     "MaskPredictor",
     "SpeechAdapter",
+    "SpeechSizes",
     "grid_positions",
     "init_adapter",
     "load_any_adapter",

@@ -1,7 +1,7 @@
 """What kinds of adapter files there are, told by their headers. A kind is a module with the parts of `Adapter`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -22,14 +22,16 @@ class SpeechSizes(Protocol):
     temporal_stride: int  # video frames per latent frame
     fps: float  # video frames per second that the audio was read at in training
     base: str  # free text: what it was trained on
+    encoder: str  # the audio encoder that it listens through, in words that go behind "load"
+    null_features: bool  # where nothing is to be heard features of 0 are, and nothing is left out (HuMo)
 
 
 class SpeechAdapter(Protocol):
     """What the hooks ask of an adapter of any kind."""
 
     config: SpeechSizes
-    audio_projector: nn.Module  # [B, F, L, C] -> tokens [B, T, n, context]
-    audio_blocks: Mapping[str, nn.Module]  # by block number; called as AudioCrossAttention
+    audio_projector: Callable[[Tensor], Tensor]  # [B, F, L, C] -> tokens [B, T, n, context]
+    audio_blocks: Mapping[str, Callable[..., Tensor]]  # by block number; called as AudioCrossAttention
     mask_heads: Mapping[str, nn.Module]  # by block number; called as MaskPredictor; may be empty
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CALL_KEY = "interact_call"
 """Where the wrapper leaves the CallState for the patches, in the call's own transformer_options."""
+BASE_KEY = "interact_base"
+"""Where it leaves the diffusion model that runs, likewise."""
 
 
 MaskHead = Callable[[Tensor, Tensor, Tensor, Tensor, Attention], Tensor]
@@ -47,7 +49,7 @@ class Voices:
     """The audio of the batch rows that hear any.
 
     tokens: [S + 1, R, T, n, context], mute last; weights: [S + 1, R or 1, L or 1]; rows: [R] int64, None for
-    all rows; strength: factor on the injection.
+    all rows; strength: factor on the injection. Where references hear as well (null_audio.py), T counts them too.
     """
 
     tokens: Tensor

@@ -46,7 +46,11 @@ class Geometry:
 
     def video(self, tokens: Tensor) -> Tensor:
         """tokens [B, L, D] -> the video's own tokens [B, T*h*w, D] (a view)."""
-        return tokens[:, self.offset : self.offset + self.video_tokens]
+        return self.frames_of(tokens, len(self.frames))
+
+    def frames_of(self, tokens: Tensor, count: int) -> Tensor:
+        """tokens [B, L, D] -> those of the first `count` frames of video and references (a view)."""
+        return tokens[:, self.offset : self.offset + count * self.frame_tokens]
 
     def reference_tokens(self, tokens: Tensor) -> Tensor:
         """tokens [B, L, D] -> the references' tokens [B, N, h*w, D] (a view)."""
@@ -55,7 +59,7 @@ class Geometry:
         return tokens[:, start:end].unflatten(1, (self.references, self.frame_tokens))
 
     def positions(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w, 3].
+        """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w or K, 3].
 
         They are the ones the DiT itself uses: time runs on from the video's last frame into the references
         (comfy/ldm/wan/model.py, WanModel._forward), and starts at 0 in every context window.

@@ -36,13 +36,13 @@ def apply_guidance(
                 "The characters are regions of the start image, which mask heads were not trained on: choose "
                 '"affinity" for mask_source, which follows them from there, or "fixed" where nobody moves.'
             )
-    if settings.mask_source == "predicted" and not binding.adapter.mask_heads:
+    if settings.mask_source == "predicted" and not binding.mask_heads:
         raise InteractError(
-            "This adapter has no mask head (MultiTalk and InfiniteTalk files have none), so it cannot predict "
+            "This adapter has no mask head (MultiTalk, InfiniteTalk and HuMo have none), so it cannot predict "
             'where anybody is: choose "affinity", which goes by the likeness to the pictures, or "fixed" with a '
             "layout MASK for each character."
         )
-    blocks = binding.adapter.config.model_blocks
+    blocks = binding.config.model_blocks
     if settings.affinity_block >= blocks:
         raise InteractError(
             f"affinity_block is {settings.affinity_block} but the model has {blocks} blocks, 0 to {blocks - 1}: "

@@ -6,17 +6,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from comfy.ldm.wan.model import HumoWanModel
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ..adapter import Adapter
 from ..adapter.model import Attention
 from .attention import attention_override, matmul_attention
-from .call import CALL_KEY, AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
+from .binding import BaseBinding, Binding
+from .call import BASE_KEY, CALL_KEY, AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
 from .geometry import Geometry, geometry_of_call
+from .humo import patch_audio_layers, placeholder_audio, references_of_width
 from .limits import prepare_sampling_wrapper
 from .patches import AdapterPatch, AudioPatch, MaskPatch
-from .run import AdapterBinding
 from .wrappers import (
     ADAPTER_KEY,
     RUN_KEY,
@@ -46,6 +48,7 @@ def diffusion_model_wrapper(
     """
     run = transformer_options.get(RUN_KEY)
     audio, flag = kwargs.pop("interact_audio", None), kwargs.pop("interact_flag", None)
+    transformer_options[BASE_KEY] = executor.class_obj
     if run is None or flag is None:
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     time_dim_concat = run.references_for(time_dim_concat, transformer_options)
@@ -53,6 +56,9 @@ def diffusion_model_wrapper(
     if geometry.references and "vace_context" in kwargs:
         # VACE adds its control to the whole sequence and has none for the references: say nothing there.
         kwargs["vace_context"] = F.pad(kwargs["vace_context"], (0, 0, 0, 0, 0, geometry.references))
+    if isinstance(executor.class_obj, HumoWanModel):
+        time_dim_concat = references_of_width(time_dim_concat, executor.class_obj.in_dim)
+        kwargs["audio_embed"] = placeholder_audio(executor.class_obj, x)
     call = run.open_call(geometry, x, audio, flag, transformer_options)
     transformer_options[CALL_KEY] = call
     output = executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
@@ -60,7 +66,7 @@ def diffusion_model_wrapper(
     return output
 
 
-def install(model: ModelPatcher, binding: AdapterBinding) -> None:
+def install(model: ModelPatcher, binding: Binding) -> None:
     """Put the hooks on `model` (a clone of the caller's own), in place of an earlier adapter's."""
     wrappers = {
         WrappersMP.OUTER_SAMPLE: outer_sample_wrapper,
@@ -77,8 +83,11 @@ def install(model: ModelPatcher, binding: AdapterBinding) -> None:
     patches = options.get("patches", {})
     for name in patches:
         patches[name] = [patch for patch in patches[name] if not isinstance(patch, AdapterPatch)]
-    model.set_model_attn2_patch(AudioPatch([binding.patcher]))
-    model.set_model_double_block_patch(MaskPatch([binding.patcher]))
+    if isinstance(binding, BaseBinding):
+        patch_audio_layers(model)
+    else:
+        model.set_model_attn2_patch(AudioPatch(binding.patchers))
+    model.set_model_double_block_patch(MaskPatch(binding.patchers))
     # ComfyUI batches conds while their estimate fits, and by itself leaves the references out of it too.
     counted = model.get_model_object("memory_usage_factor_conds")
     if "time_dim_concat" not in counted:

@@ -1,6 +1,7 @@
 """Bringing the base model and the adapter into ComfyUI's own model management."""
 
 import logging
+import math
 import os
 
 import torch
@@ -9,22 +10,29 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
 import comfy.sd
-from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanModel
+from comfy.ldm.wan.model import CameraWanModel, HumoWanModel, VaceWanModel, WanModel
 from comfy.model_patcher import ModelPatcher
 
 from ..adapter import load_any_adapter
+from ..adapter.humo import HumoConfig
 from ..errors import InteractError
+from .binding import AdapterBinding, BaseBinding, Binding
 from .hooks import install
-from .run import AdapterBinding
+from .humo import is_humo
 
 logger = logging.getLogger(__name__)
 
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
 """The choices of core's UNETLoader (nodes.py), by the same names."""
 
-KNOWN_LOOPS = (WanModel.forward_orig, VaceWanModel.forward_orig, CameraWanModel.forward_orig)
-"""Block loops whose token order the hooks were written for. Other Wan variants (S2V, HuMo, Animate, SCAIL,
-...) place more tokens around the video."""
+KNOWN_LOOPS = (
+    WanModel.forward_orig,
+    VaceWanModel.forward_orig,
+    CameraWanModel.forward_orig,
+    HumoWanModel.forward_orig,
+)
+"""Block loops whose token order the hooks were written for. Other Wan variants (S2V, Animate, SCAIL, ...)
+place more tokens around the video."""
 
 
 def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> ModelPatcher:
@@ -84,6 +92,11 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
     """
     check_base(model)
     wan, config = model.get_model_object("diffusion_model"), adapter.model.config
+    if is_humo(model):
+        raise InteractError(
+            f"The base is HuMo, which hears by audio layers of its own, but the adapter is a file ({config.base}): "
+            'choose "from the base model (HuMo)" as the adapter, or load another base.'
+        )
     if (wan.dim, len(wan.blocks)) != (config.model_width, config.model_blocks):
         trained = f" (trained on {config.base})" if config.base else ""
         raise InteractError(
@@ -91,10 +104,27 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
             f"{config.model_blocks} blocks, but this one has width {wan.dim} and {len(wan.blocks)} blocks: "
             "load the base that the adapter was trained on."
         )
-    if not torch.isfinite(torch.tensor(strength)):
-        raise InteractError(f"The adapter strength is {strength}; use a finite number, 1 as it was trained.")
+    return _bound(model, AdapterBinding(adapter, float(strength)))
+
+
+def apply_base_audio(model: ModelPatcher, strength: float = 1.0) -> ModelPatcher:
+    """A clone of `model` that hears voices by its base's own audio layers (HuMo); as apply_adapter otherwise.
+
+    Raises InteractError for a base that is not Wan or has no audio layers.
+    """
+    check_base(model)
+    return _bound(
+        model, BaseBinding(HumoConfig.of(model.get_model_object("diffusion_model")), float(strength))
+    )
+
+
+def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
+    if not math.isfinite(binding.strength):
+        raise InteractError(
+            f"The adapter strength is {binding.strength}; use a finite number, 1 as it was trained."
+        )
     clone = model.clone()
-    install(clone, AdapterBinding(adapter, float(strength)))
+    install(clone, binding)
     return clone
 
 
@@ -117,10 +147,10 @@ def check_references(model: ModelPatcher) -> None:
     """Raise InteractError if the base cannot take reference pictures among its frames.
 
     References pass through the patch embedding as plain latents; image-to-video bases expect a mask and an
-    image besides in every frame, and crash (host.md, "On I2V bases").
+    image besides in every frame, and crash (host.md, "On I2V bases"). HuMo's are given theirs (humo.py).
     """
     taken, latent = _channels(model)
-    if taken != latent:
+    if taken != latent and not is_humo(model):
         raise InteractError(
             f"The model is an image-to-video base (its input has {taken} channels, a plain latent {latent}), "
             "which cannot take characters as references: load a text-to-video base such as "
@@ -131,6 +161,11 @@ def check_references(model: ModelPatcher) -> None:
 def check_start_image(model: ModelPatcher) -> None:
     """Raise InteractError if the base takes no start image, of which characters could be regions."""
     taken, latent = _channels(model)
+    if is_humo(model):
+        raise InteractError(
+            "The characters are regions of a start image but the model is HuMo, which sees none: give each "
+            "character a picture by InterAct Character, or load an image-to-video base."
+        )
     if taken == latent:
         raise InteractError(
             "The characters are regions of a start image but the model is a text-to-video base, which sees none: "

@@ -37,14 +37,15 @@ class AudioPatch(AdapterPatch):
         if call is None or call.voices is None or options["block_index"] in call.injected:
             return x
         call.injected.add(options["block_index"])
-        added = injection(call, call.voices, options["block_index"], call.geometry.video(x))
+        heard = call.geometry.frames_of(x, call.voices.tokens.shape[2])
+        added = injection(call, call.voices, options["block_index"], heard)
         # In place is safe: the block made x just now. Autograd, though, has kept it for the adapter's norm.
         x = x.clone() if added.requires_grad else x
-        video = call.geometry.video(x)
+        heard = call.geometry.frames_of(x, call.voices.tokens.shape[2])
         if call.voices.rows is None:
-            video += added
+            heard += added
         else:
-            video.index_add_(0, call.voices.rows, added)
+            heard.index_add_(0, call.voices.rows, added)
         return x
 
 
@@ -53,8 +54,9 @@ class MaskPatch(AdapterPatch):
 
     @torch.compiler.disable
     def __call__(self, args: dict[str, Any]) -> dict[str, Any]:
-        """args: img [B, L, D], block_index, transformer_options and more; returned as they are."""
-        call: CallState | None = args["transformer_options"].get(CALL_KEY)
+        """args: img [B, L, D], block_index, transformer_options and more; returned, img as it is or longer."""
+        options = args["transformer_options"]
+        call: CallState | None = options.get(CALL_KEY)
         if call is None:
             return args
         if call.probe is not None:
@@ -66,7 +68,7 @@ class MaskPatch(AdapterPatch):
 
 
 def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Tensor:
-    """What the voices add to video [B, T*h*w, D], for their own rows: [R, T*h*w, D] in the same dtype."""
+    """What the voices add to video [B, L, D], L = T*h*w, for their own rows: [R, L, D] in the same dtype."""
     if voices.rows is not None:
         video = video[voices.rows]
     added = call.adapter.audio_blocks[str(block)](video, voices.tokens, voices.weights, call.attention)

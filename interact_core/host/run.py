@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,6 +28,7 @@ from ..guidance.history import masks_steer
 from ..speech.from_core import SPEECH_KEY
 from ..speech.peaks import peaks_on_timeline
 from .attention import adapter_attention
+from .binding import Binding
 from .call import (
     AudioRole,
     CallState,
@@ -42,23 +42,11 @@ from .finite import FiniteProbe, describe_breakdown
 from .geometry import Geometry
 from .latent_colours import LatentColours
 from .live import MaskStream
+from .null_audio import NullTrack
 
 logger = logging.getLogger(__name__)
 
 FPS_TOLERANCE = 0.1  # 23.976 is 24
-
-
-@dataclass(frozen=True, eq=False)
-class AdapterBinding:
-    """Which adapter a MODEL carries, and how strongly its audio acts (1 = as trained)."""
-
-    patcher: ModelPatcher
-    strength: float
-
-    @property
-    def adapter(self) -> SpeechAdapter:
-        # Asked anew each time: under dynamic memory management the patcher may exchange its model.
-        return self.patcher.model
 
 
 class InteractRun:
@@ -71,7 +59,7 @@ class InteractRun:
 
     def __init__(
         self,
-        binding: AdapterBinding,
+        binding: Binding,
         cast: Cast,
         settings: GuidanceSettings,
         model_patcher: ModelPatcher,
@@ -91,7 +79,7 @@ class InteractRun:
         self._stream = stream
         self._colours = LatentColours(model_patcher.model.latent_format)
         self._memory = MaskMemory(cast.latent_frames, settings)
-        config = binding.adapter.config
+        config = binding.config
         if abs(config.fps - cast.fps) > FPS_TOLERANCE:
             logger.warning(
                 "The adapter was trained at %g frames per second but the video has %g: mouths may lag.",
@@ -187,15 +175,17 @@ class InteractRun:
         each = x.shape[0] // len(uuids)
         roles = [self._role(uuid, flag, number * each) for number, uuid in enumerate(uuids)]
         listening = [row for row in range(x.shape[0]) if roles[row // each] is AudioRole.VOICES]
-        probe = FiniteProbe(self._binding.adapter.config.model_blocks)
+        adapter = self._binding.adapter_in(options)
+        voices = self._voices(adapter, geometry, x, audio, uuids, roles)
+        probe = FiniteProbe(self._binding.config.model_blocks)
         with self._lock:
             self._probes.append(probe)
         return CallState(
             geometry=geometry,
             positions=self._positions_of(geometry, x.device),
-            adapter=self._binding.adapter,
+            adapter=adapter,
             attention=adapter_attention(x.device),
-            voices=None if audio is None else self._voices(geometry, audio, uuids, roles, each),
+            voices=voices,
             mask_heads=self._mask_heads(geometry) if listening else {},
             mask_rows=row_index(listening, x.shape[0], x.device),
             probe=probe,
@@ -227,9 +217,9 @@ class InteractRun:
         Regions are followed from the first latent frame; in a window that lacks it they are where they were
         drawn.
         """
-        settings, adapter = self._settings, self._binding.adapter
+        settings, binding = self._settings, self._binding
         if self._cast.regions is None and settings.mask_source != "affinity":
-            return adapter.mask_heads
+            return binding.mask_heads
         if self._cast.regions is not None and geometry.frames[0] != 0:
             drawn = self._cast.layouts[:, list(geometry.frames)]
             self._memory.add(drawn.expand(self._latent.shape[0], *drawn.shape), geometry.frames)
@@ -241,7 +231,7 @@ class InteractRun:
             else:
                 self._affinity = RegionHead(self._cast.regions, temperature)
         block = settings.affinity_block
-        return {str(adapter.config.model_blocks // 2 if block < 0 else block): self._affinity}
+        return {str(binding.config.model_blocks // 2 if block < 0 else block): self._affinity}
 
     def _check_call(self, geometry: Geometry, audio: Tensor | None) -> None:
         if geometry.references != self._cast.references:
@@ -252,7 +242,7 @@ class InteractRun:
             )
         if audio is None:
             return
-        config, tracks = self._binding.adapter.config, sum(self._cast.speaking) + 1
+        config, tracks = self._binding.config, sum(self._cast.speaking) + 1
         frames = config.temporal_stride * (self._cast.latent_frames - 1) + 1
         if audio.shape[1] != tracks or audio.shape[2] != frames + 1:
             raise InteractError(
@@ -263,8 +253,7 @@ class InteractRun:
         if tuple(audio.shape[3:]) != (config.audio_layers, config.audio_width):
             raise InteractError(
                 f"The speech was encoded into {audio.shape[3]} layers of {audio.shape[4]} channels but the "
-                f"adapter was trained on {config.audio_layers} of {config.audio_width}: load the wav2vec2 "
-                "that it was trained with."
+                f"adapter was trained on {config.audio_layers} of {config.audio_width}: load {config.encoder}."
             )
 
     def _role(self, uuid: object, flag: Tensor, row: int) -> AudioRole:
@@ -277,21 +266,29 @@ class InteractRun:
 
     def _voices(
         self,
+        adapter: SpeechAdapter,
         geometry: Geometry,
-        audio: Tensor,
+        x: Tensor,
+        audio: Tensor | None,
         uuids: Sequence[object],
         roles: Sequence[AudioRole],
-        each: int,
     ) -> Voices | None:
-        """The audio of the conds that hear any; each cond has `each` rows, which all hear the same."""
+        """The audio of the conds that hear any; all rows of a cond hear the same."""
         strength = self._binding.strength * self._settings.audio_strength
+        each = x.shape[0] // len(uuids)
+        null = self._null_track(adapter, geometry, x)
         tokens, weights, hearing = [], [], []
         for number, (uuid, role) in enumerate(zip(uuids, roles)):
-            share = self._shares(role, geometry, audio.device)
-            if share is None or strength == 0.0:
-                continue
+            share = None if audio is None else self._shares(role, geometry, x.device)
             first = number * each
-            heard = self._audio_tokens(uuid, audio[first : first + 1], geometry)
+            if share is None or strength == 0.0:
+                if null is None:
+                    continue
+                heard, share = null.alone(1 if audio is None else audio.shape[1], len(geometry.frames))
+            else:
+                heard = self._audio_tokens(adapter, uuid, audio[first : first + 1], geometry)
+                if null is not None:
+                    heard, share = null.behind(heard, share, strength)
             tokens.append(heard.expand(-1, each, -1, -1, -1))
             weights.append(share.expand(-1, each, -1))
             hearing.extend(range(first, first + each))
@@ -301,8 +298,8 @@ class InteractRun:
         return Voices(
             tokens=torch.cat(tokens, dim=1),
             weights=torch.cat([share.expand(-1, -1, length) for share in weights], dim=1),
-            rows=row_index(hearing, audio.shape[0], audio.device),
-            strength=strength,
+            rows=row_index(hearing, x.shape[0], x.device),
+            strength=strength if null is None else 1.0,  # null tracks hold it in their shares
         )
 
     def _shares(self, role: AudioRole, geometry: Geometry, device: torch.device) -> Tensor | None:
@@ -317,7 +314,15 @@ class InteractRun:
             weights = frames[:, :, list(geometry.frames)].flatten(2)
         return weights.to(device)
 
-    def _audio_tokens(self, uuid: object, audio: Tensor, geometry: Geometry) -> Tensor:
+    def _null_track(self, adapter: SpeechAdapter, geometry: Geometry, x: Tensor) -> NullTrack | None:
+        """For a base that always hears something; made in every call, as it is one frame of zeros."""
+        if not adapter.config.null_features:
+            return None
+        return NullTrack.of(adapter, x, geometry.references, geometry.frame_tokens)
+
+    def _audio_tokens(
+        self, adapter: SpeechAdapter, uuid: object, audio: Tensor, geometry: Geometry
+    ) -> Tensor:
         """audio [1, S + 1, F + 1, L, C], whole -> tokens [S + 1, 1, T, n, context] of this call's frames.
 
         The projector runs once per cond and device: its input does not change during a run.
@@ -325,7 +330,7 @@ class InteractRun:
         key = (uuid, audio.device, audio.dtype)
         tokens = self._tokens.get(key) if uuid is not None else None
         if tokens is None:
-            tokens = project_tracks(self._binding.adapter, audio)
+            tokens = project_tracks(adapter, audio)
             if uuid is not None:
                 self._tokens[key] = tokens
         return tokens if geometry.whole_video else tokens[:, :, list(geometry.frames)]
@@ -344,7 +349,7 @@ class InteractRun:
             latent=self._latent,
             probes=self._probes,
             audio=list(self._tokens.values()),
-            blocks=self._binding.adapter.config.model_blocks,
+            blocks=self._binding.config.model_blocks,
             half_precision=self._patcher.model.get_dtype_inference() == torch.float16,
             patched=bool(self._patcher.patches),
         )

@@ -1,5 +1,8 @@
 """ComfyUI's AUDIO_ENCODER_OUTPUT as Speech, whoever encoded it."""
 
+import logging
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -8,6 +11,17 @@ from .encode import states_to_frames
 from .sound import check_fps
 from .types import Speech
 from .wav2vec2 import SAMPLE_RATE
+from .whisper import (
+    FRAMES_PER_SECOND,
+    STATES_PER_SECOND,
+    WHISPER_GROUPS,
+    grouped,
+    is_whisper,
+    silence_behind,
+    to_frames,
+)
+
+logger = logging.getLogger(__name__)
 
 SPEECH_KEY = "interact_speech"
 LAYERS_KEY = "encoded_audio_all_layers"
@@ -27,7 +41,8 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
 
     output: a dict as core's AudioEncoderEncode returns, with "encoded_audio_all_layers" (a list of [1, T, C])
         and "audio_samples" (at 16 kHz); "interact_speech" holds the Speech where our encoder made it.
-    fps: feature frames per second for core's output; a Speech of ours keeps its own.
+    fps: feature frames per second for core's output of a wav2vec2; a Speech of ours keeps its own, and a
+        whisper's has the 25 of HuMo (whisper.py).
 
     Core's output lacks two things. The sound itself: waveform becomes silence of the right length, so the
     lips move but the dialogue has no voice. The encoder: mute becomes the mean of the quietest states (see
@@ -40,24 +55,58 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
     layers, samples = output.get(LAYERS_KEY), output.get(SAMPLES_KEY)
     if not layers or not isinstance(samples, int) or samples < 1:
         raise InteractError(
-            "This audio encoder output holds no hidden states of its layers; encode it with a wav2vec2."
+            "This audio encoder output holds no hidden states of its layers; encode it with a wav2vec2, or a whisper "
+            "for HuMo."
         )
     if any(layer.ndim != 3 or layer.shape[0] != 1 for layer in layers):
         raise InteractError(
             f"This audio encoder output holds layers of shape {list(layers[0].shape)}; "
             "encode one recording per speaker, not a batch."
         )
-    states = torch.stack([layer[0].detach().float().cpu() for layer in layers], dim=1)
+    whisper = is_whisper(layers)
+    states = (
+        grouped(layers) if whisper else torch.stack([layer[0].detach().float().cpu() for layer in layers], 1)
+    )
     if not torch.isfinite(states).all():
         raise InteractError(
             "This audio encoder output contains NaN; check the recording and encode it in float32."
         )
+    sound = {"waveform": torch.zeros(1, samples), "sample_rate": SAMPLE_RATE}
+    if whisper:
+        return _heard_by_whisper(states, samples, sound)
     return Speech(
         features=states_to_frames(states, samples / SAMPLE_RATE, fps, CORE_STRIDE, CORE_RECEPTIVE_FIELD),
         mute=quiet_mean(states),
         fps=float(fps),
-        waveform=torch.zeros(1, samples),
-        sample_rate=SAMPLE_RATE,
+        **sound,
+    )
+
+
+def heard_as(output: dict[str, object]) -> tuple[int, int] | None:
+    """(L, C) of the Speech of an AUDIO_ENCODER_OUTPUT, without making it; None if it holds none."""
+    speech, layers = output.get(SPEECH_KEY), output.get(LAYERS_KEY)
+    if speech is not None:
+        return tuple(speech.mute.shape)
+    if not layers:
+        return None
+    return WHISPER_GROUPS if is_whisper(layers) else len(layers), layers[0].shape[-1]
+
+
+def _heard_by_whisper(states: Tensor, samples: int, sound: dict[str, Any]) -> Speech:
+    """Core hears at most 30 s of a recording in one go, and so does HuMo in core."""
+    if samples / SAMPLE_RATE > states.shape[0] / STATES_PER_SECOND + 0.1:
+        logger.warning(
+            "Whisper heard the first %g s of a recording of %g s: encode it with InterAct Encode Speech, which "
+            "goes through all of it.",
+            states.shape[0] / STATES_PER_SECOND,
+            samples / SAMPLE_RATE,
+        )
+    silence = silence_behind(states, samples)
+    return Speech(
+        features=to_frames(states, samples),
+        mute=quiet_mean(states) if silence is None else silence,
+        fps=FRAMES_PER_SECOND,
+        **sound,
     )
 
 
