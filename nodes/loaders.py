@@ -1,25 +1,53 @@
 """Models: the base with its adapter, and the speech encoder."""
 
 import folder_paths
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
+from server import PromptServer
 
 from ..interact_core.host.audio_encoder import load_audio_encoder
 from ..interact_core.host.folders import ADAPTER_FOLDER, audio_encoder_names, audio_encoder_path
-from ..interact_core.host.loading import WEIGHT_DTYPES, apply_adapter, load_adapter, load_dit
+from ..interact_core.host.loading import (
+    WEIGHT_DTYPES,
+    apply_adapter,
+    apply_base_audio,
+    found,
+    load_adapter,
+    load_dit,
+)
 from .wires import CATEGORY
 
 ADAPTER_TOOLTIP = (
     "The InterAct adapter (.safetensors), from the folder models/interact. It must have been trained on this "
     "base: width and number of blocks are compared. theatre_adapter belongs to theatre_wan; both come with "
     "this pack. MultiTalk and InfiniteTalk files, as ComfyUI's own nodes take them, are told by their keys; "
-    "they cannot find anybody by themselves, so set mask_source to affinity or fixed."
+    "they cannot find anybody by themselves, so set mask_source to affinity or fixed. HuMo needs no file: "
+    "choose 'from the base model (HuMo)', whose own audio layers are used; the same holds for its masks."
 )
+
+FROM_BASE = "from the base model (HuMo)"
+"""The choice behind all files, for bases that bring their audio layers."""
 
 
 def adapter_input() -> io.Combo.Input:
-    return io.Combo.Input(
-        "adapter_name", options=folder_paths.get_filename_list(ADAPTER_FOLDER), tooltip=ADAPTER_TOOLTIP
-    )
+    options = [*folder_paths.get_filename_list(ADAPTER_FOLDER), FROM_BASE]
+    return io.Combo.Input("adapter_name", options=options, tooltip=ADAPTER_TOOLTIP)
+
+
+def chosen_adapter(adapter_name: str) -> ModelPatcher | None:
+    """The loaded file, or None for the base's own audio layers."""
+    if adapter_name == FROM_BASE:
+        return None
+    return load_adapter(folder_paths.get_full_path_or_raise(ADAPTER_FOLDER, adapter_name))
+
+
+def apply(
+    node: type[io.ComfyNode], model: ModelPatcher, adapter: ModelPatcher | None, strength: float = 1.0
+) -> io.NodeOutput:
+    """The MODEL output, and under the node what was found."""
+    made = apply_base_audio(model, strength) if adapter is None else apply_adapter(model, adapter, strength)
+    PromptServer.instance.send_progress_text(found(made), node.hidden.unique_id)
+    return io.NodeOutput(made)
 
 
 class InterActLoadDiT(io.ComfyNode):
@@ -56,13 +84,14 @@ class InterActLoadDiT(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="The base with its adapter; LoRA loaders can follow.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, model_name: str, adapter_name: str, weight_dtype: str = "default") -> io.NodeOutput:
-        adapter = load_adapter(folder_paths.get_full_path_or_raise(ADAPTER_FOLDER, adapter_name))
+        adapter = chosen_adapter(adapter_name)
         model = load_dit(folder_paths.get_full_path_or_raise("diffusion_models", model_name), weight_dtype)
-        return io.NodeOutput(apply_adapter(model, adapter))
+        return apply(cls, model, adapter)
 
 
 class InterActApplyAdapter(io.ComfyNode):
@@ -77,8 +106,8 @@ class InterActApplyAdapter(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="A Wan text-to-video model from any loader. It stays as it was; the output is a "
-                    "copy.",
+                    tooltip="A Wan model from any loader: text-to-video (HuMo too), or image-to-video for "
+                    "characters that are regions of a start image. It stays as it was; the output is a copy.",
                 ),
                 adapter_input(),
                 io.Float.Input(
@@ -93,12 +122,12 @@ class InterActApplyAdapter(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="A copy of the model that carries the adapter.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, model: io.Model.Type, adapter_name: str, strength: float = 1.0) -> io.NodeOutput:
-        adapter = load_adapter(folder_paths.get_full_path_or_raise(ADAPTER_FOLDER, adapter_name))
-        return io.NodeOutput(apply_adapter(model, adapter, strength))
+        return apply(cls, model, chosen_adapter(adapter_name), strength)
 
 
 class InterActLoadWav2Vec2(io.ComfyNode):

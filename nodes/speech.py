@@ -26,7 +26,7 @@ class InterActEncodeSpeech(io.ComfyNode):
                 io.AudioEncoder.Input(
                     "audio_encoder",
                     tooltip="From InterAct Load Wav2Vec2. Core's Load Audio Encoder works where the adapter "
-                    "was trained with the same wav2vec2.",
+                    "was trained with the same wav2vec2, and for HuMo, with whisper-large-v3.",
                 ),
                 io.Audio.Input(
                     "audio",

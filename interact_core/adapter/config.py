@@ -38,8 +38,8 @@ class AdapterConfig:
     fps: float = 25.0  # video frames per second that the audio was read at in training
     base: str = ""  # free text: what it was trained on
 
-    # Not fields, as every such file has them in common: what kind of audio encoder, in words for an artist, and
-    # whether features of 0 are heard where nothing is to be heard (families.py).
+    # Not fields, as every such file has them in common; see SpeechSizes in families.py.
+    kind = "InterAct adapter"
     encoder = "the wav2vec2 that it was trained with"
     null_features = False
 

@@ -22,6 +22,7 @@ class SpeechSizes(Protocol):
     temporal_stride: int  # video frames per latent frame
     fps: float  # video frames per second that the audio was read at in training
     base: str  # free text: what it was trained on
+    kind: str  # what such adapters are called
     encoder: str  # the audio encoder that it listens through, in words that go behind "load"
     null_features: bool  # where nothing is to be heard features of 0 are, and nothing is left out (HuMo)
 

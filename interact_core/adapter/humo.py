@@ -34,6 +34,7 @@ class HumoConfig:
     temporal_stride: int = 4
     fps: float = 25.0
     base: str = "HuMo"
+    kind = "HuMo, by the audio layers of the base model"
     encoder = "whisper-large-v3, by ComfyUI's Load Audio Encoder"
     null_features = True
 

@@ -40,6 +40,7 @@ class MultiTalkConfig:
     temporal_stride: int = 4
     fps: float = 25.0
     base: str = "Wan 2.1 I2V, as MultiTalk and InfiniteTalk are"
+    kind = "MultiTalk or InfiniteTalk file"
     encoder = "a wav2vec2-base (MultiTalk and InfiniteTalk were trained with chinese-wav2vec2-base)"
     null_features = False
 

@@ -64,3 +64,13 @@ class BaseBinding:
 
 
 Binding = AdapterBinding | BaseBinding
+
+
+def describe(binding: Binding) -> str:
+    """What a MODEL now hears by, in words for its node."""
+    config, heads = binding.config, len(binding.mask_heads)
+    masks = f"finds everybody itself (in {heads} of its blocks)" if heads else "no mask head"
+    return (
+        f"{config.kind}: {config.model_blocks} blocks of width {config.model_width}, listens through "
+        f"{config.encoder}, {config.fps:g} fps, {masks}"
+    )

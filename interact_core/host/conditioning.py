@@ -49,8 +49,9 @@ def attach_cast(
 
     The positive hears the voices, the negative gets no injection at all: training drops audio by leaving the
     injection out, and this is the null condition that the network knows. Raises InteractError for shapes that
-    do not fit the cast and for NaN.
+    do not fit the cast, for NaN, and for conditioning that carries a voice already.
     """
+    _check_unheard(positive, negative)
     if cast.references:
         _check_references(cast, reference_latents)
     else:
@@ -146,6 +147,16 @@ def _with_sentinel(tracks: Tensor) -> Tensor:
     run to index.
     """
     return torch.cat((tracks, torch.zeros_like(tracks[:, :1])), dim=1).unsqueeze(0)
+
+
+def _check_unheard(*conditionings: Conditioning) -> None:
+    """Core's nodes for HuMo and S2V bring one voice and one picture; ours would stand beside them."""
+    for name, conditioning in zip(("positive", "negative"), conditionings):
+        if any("audio_embed" in values for _, values in conditioning):
+            raise InteractError(
+                f"{name} carries a voice already, from WanHuMoImageToVideo or the like: connect the text "
+                "encoder's conditioning to InterAct Encode Characters, which brings pictures and voices itself."
+            )
 
 
 def _check_start_image(*conditionings: Conditioning) -> None:

@@ -4,6 +4,9 @@ from comfy.model_patcher import ModelPatcher
 
 from ..errors import InteractError
 from ..guidance import Cast, GuidanceSettings, MaskHistory, guiding_masks
+from ..speech.from_core import heard_as
+from ..speech.whisper import WHISPER_GROUPS
+from .binding import Binding
 from .live import MaskStream, OpenStream
 from .loading import check_references, check_start_image
 from .wrappers import ADAPTER_KEY, GUIDANCE_KEY, Guidance, MaskHandle
@@ -48,11 +51,30 @@ def apply_guidance(
             f"affinity_block is {settings.affinity_block} but the model has {blocks} blocks, 0 to {blocks - 1}: "
             "choose one of them, or -1."
         )
+    _check_speech(cast, binding)
     guiding_masks(False, settings, None, cast.layouts)  # raises for "fixed" without layouts
     handle = MaskHandle()
     clone = model.clone()
     clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(cast, settings, handle, open_stream)
     return clone, handle
+
+
+def _check_speech(cast: Cast, binding: Binding) -> None:
+    """Raise InteractError for a voice that was encoded by another kind of audio encoder than is listened through.
+
+    The shapes tell; what core's nodes encoded is not converted for it.
+    """
+    config = binding.config
+    expected = (config.audio_layers, config.audio_width)
+    for character in cast.characters:
+        found = None if character.speech is None else heard_as(character.speech)
+        if found is not None and found != expected:
+            heard = "whisper" if found[0] == WHISPER_GROUPS else "wav2vec2"
+            raise InteractError(
+                f"The speech of {character.name!r} was encoded by a {heard} ({found[0]} layers of {found[1]} "
+                f"channels) but {config.kind} listens to {expected[0]} of {expected[1]}: load {config.encoder}, "
+                "and encode every voice with it."
+            )
 
 
 def collect(handle: MaskHandle) -> MaskHistory:

@@ -16,9 +16,10 @@ from comfy.model_patcher import ModelPatcher
 from ..adapter import load_any_adapter
 from ..adapter.humo import HumoConfig
 from ..errors import InteractError
-from .binding import AdapterBinding, BaseBinding, Binding
+from .binding import AdapterBinding, BaseBinding, Binding, describe
 from .hooks import install
 from .humo import is_humo
+from .wrappers import ADAPTER_KEY
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,13 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
         )
     clone = model.clone()
     install(clone, binding)
+    logger.info("InterAct adapter: %s", describe(binding))
     return clone
+
+
+def found(model: ModelPatcher) -> str:
+    """What a MODEL with an adapter hears by, in words."""
+    return describe(model.model_options["transformer_options"][ADAPTER_KEY])
 
 
 def check_base(model: ModelPatcher) -> None:

@@ -13,6 +13,7 @@ from ..speech.sound import check_waveform
 from ..speech.types import Sound, Speech
 from ..speech.wav2vec2 import SAMPLE_RATE
 from .audio_encoder import InterActAudioEncoder
+from .whisper import encode_by_whisper, is_whisper_model
 
 
 def encode_recording(
@@ -28,11 +29,15 @@ def encode_recording(
     if isinstance(encoder, InterActAudioEncoder):
         return encoder.encode_audio(waveform, rate, start=start, gain=gain)
     sound = check_waveform(waveform, rate) * gain
-    output = encoder.encode_audio(sound[None], rate)
-    silence = encoder.encode_audio(torch.zeros(1, 1, int(SILENCE_SECONDS * SAMPLE_RATE)), SAMPLE_RATE)
+    if is_whisper_model(encoder):
+        output, mute = encode_by_whisper(encoder, sound, rate)
+    else:
+        output = encoder.encode_audio(sound[None], rate)
+        silence = encoder.encode_audio(torch.zeros(1, 1, int(SILENCE_SECONDS * SAMPLE_RATE)), SAMPLE_RATE)
+        mute = from_encoder_output(silence).features.mean(0)
     speech = replace(
         from_encoder_output(output),
-        mute=from_encoder_output(silence).features.mean(0),
+        mute=mute,
         waveform=sound,
         sample_rate=int(rate),
         start=float(start),
