@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,7 +16,7 @@ def read_frames(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)])
 
 
-def read_sound(path: Path) -> tuple[np.ndarray, int]:
+def read_sound(path: Path | BinaryIO) -> tuple[np.ndarray, int]:
     """The sound of any audio or video file, its channels averaged: float32 [samples] in -1..1, and Hz.
 
     Raises ValueError for a file that PyAV cannot read or that holds no sound.
@@ -23,7 +24,7 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
     import av
 
     try:
-        with av.open(str(path)) as recording:
+        with av.open(str(path) if isinstance(path, Path) else path) as recording:
             if not recording.streams.audio:
                 raise ValueError(f"{path} holds no sound: give a recording of speech.")
             stream = recording.streams.audio[0]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,10 @@ def run_dit(chosen: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    if sys.argv[1:2] in (["adapter"], ["shards"]):  # the trainer for any base and any clips: docs/training.md
+        from . import command
+
+        sys.exit(command.main(sys.argv[1:]))
     chosen = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(chosen.threads)

@@ -90,7 +90,9 @@ def make_batch(
         clean=group.latents[rows].float(),
         references=references * shown.view(-1, 1, 1, 1, 1),
         masks=masks.flatten(2),
-        weights=torch.stack([_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]),
+        weights=torch.stack(
+            [guided_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]
+        ),
         audio=torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())]),
         flag=flag,
         emphasis=F.interpolate(emphasis, scale_factor=(1, 2, 2), mode="nearest"),
@@ -99,7 +101,7 @@ def make_batch(
     )
 
 
-def _weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRecipe) -> Tensor:
+def guided_weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRecipe) -> Tensor:
     """[N + 1, T*h*w] from the true masks [N, T, h, w] of one clip, as sampling would have them at this
     noise level.
     """

@@ -124,7 +124,7 @@ def to_frames(pixels: np.ndarray) -> Tensor:
     return frames.contiguous(memory_format=torch.channels_last_3d)
 
 
-def _mouth_discs(heads: np.ndarray) -> np.ndarray:
+def mouth_discs(heads: np.ndarray) -> np.ndarray:
     y, x = np.mgrid[:HEIGHT, :WIDTH][:, None, None]
     cx, cy, r = (heads[..., k][..., None, None] for k in range(3))
     return (((x - cx) ** 2 + (y - cy - 0.5 * r) ** 2) < (0.5 * r) ** 2).astype(np.float32)
@@ -190,7 +190,7 @@ def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict
         "latents": encode_frames(vae, to_frames(drawn.frames))[0],
         "references": encode_frames(vae, references)[:, :, 0].unflatten(0, (puppets, REFERENCE_VIEWS)),
         "masks": to_token_grid(drawn.masks),
-        "mouths": to_token_grid(_mouth_discs(drawn.heads)).amax(0, keepdim=True),
+        "mouths": to_token_grid(mouth_discs(drawn.heads)).amax(0, keepdim=True),
         "recordings": torch.tensor(recordings),
         "offsets": torch.tensor(offsets),
     }

@@ -24,8 +24,25 @@ def focal_mask_loss(logits: Tensor, masks: Tensor, alpha: float = 0.25, gamma: f
     logits, masks of one shape, masks in 0..1. Divided by alpha, so that a positive token weighs 1 and the
     loss stands 1:1 beside the velocity loss as the paper wants it.
     """
+    return _focal_terms(logits, masks, alpha, gamma).mean() / alpha
+
+
+def gated_mask_loss(
+    logits: Tensor, masks: Tensor, kept: Tensor, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    """`focal_mask_loss` of each clip over the tokens that are kept: [B], 0 for a clip of which none is.
+
+    logits, masks, kept [B, N, L]; kept is 0 in frames whose true mask has a confidence below 0.5 (the paper), and for
+    clips whose references are not shown. A clip's loss does not depend on the clips beside it, so that a batch may be
+    shared among processes in any way.
+    """
+    terms = (_focal_terms(logits, masks, alpha, gamma) * kept).sum((1, 2))
+    return terms / kept.sum((1, 2)).clamp(min=1) / alpha
+
+
+def _focal_terms(logits: Tensor, masks: Tensor, alpha: float, gamma: float) -> Tensor:
     probability = logits.sigmoid()
     entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
     missed = (probability - masks).abs()
     share = alpha * masks + (1 - alpha) * (1 - masks)
-    return (share * missed**gamma * entropy).mean() / alpha
+    return share * missed**gamma * entropy

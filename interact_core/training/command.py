@@ -1,0 +1,130 @@
+"""`python dev.py train adapter` and `python dev.py train shards`: the trainer and its shards on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from ..errors import InteractError
+from .config import describe, read_config
+
+log = logging.getLogger(__name__)
+
+
+def adapter_words() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dev.py train adapter", description="Train an InterAct adapter on a Wan base: docs/training.md."
+    )
+    parser.add_argument("--config", type=Path, help="the run's TOML file; configs/ has some to begin with")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="keys to change, such as run.steps=200",
+    )
+    parser.add_argument("--explain", action="store_true", help="print a whole file with every key explained")
+    parser.add_argument(
+        "--launch", nargs=argparse.REMAINDER, help="run on many processes: torchrun's own options"
+    )
+    return parser
+
+
+def shards_words() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dev.py train shards", description="Write, check or encode shards.")
+    jobs = parser.add_subparsers(dest="job", required=True)
+    theatre = jobs.add_parser("theatre", help="draw puppet clips into shards")
+    theatre.add_argument("folder", type=Path)
+    theatre.add_argument("--clips", type=int, default=200)
+    theatre.add_argument("--seed", type=int, default=0)
+    theatre.add_argument("--frames", type=int, default=25)
+    theatre.add_argument("--puppets", type=int, nargs="+", default=[2], help="of the clips, in turn")
+    check = jobs.add_parser("check", help="decode every sample and say what is broken")
+    check.add_argument("shards", type=Path, nargs="+")
+    encode = jobs.add_parser("encode", help="encode a run's shards before it starts")
+    encode.add_argument("--config", type=Path, required=True)
+    encode.add_argument("--set", nargs="*", default=[], metavar="TABLE.KEY=VALUE")
+    encode.add_argument(
+        "--part", default="0/1", help="2/8: every eighth shard from the third on, one of 8 machines"
+    )
+    return parser
+
+
+def launch_command(chosen: argparse.Namespace) -> list[str]:
+    """The same training under torchrun; accelerate takes ranks and devices from what torchrun sets."""
+    launched = Path(__file__).with_name("launched.py")
+    package = __name__.rpartition(".")[0]
+    words = ["adapter", "--config", str(chosen.config), *(["--set", *chosen.set] if chosen.set else [])]
+    return [sys.executable, "-m", "torch.distributed.run", *chosen.launch, str(launched), package, *words]
+
+
+def train_adapter(words: list[str]) -> None:
+    chosen = adapter_words().parse_args(words)
+    if chosen.explain:
+        sys.stdout.write(describe())
+        return
+    if chosen.config is None:
+        raise InteractError("Give a training configuration by --config; --explain prints one.")
+    config = read_config(chosen.config, chosen.set)
+    if chosen.launch:
+        command = launch_command(chosen)
+        os.execv(command[0], command)
+    from ..host.standalone import prepare_comfy
+
+    prepare_comfy()
+    from .trainer import train
+
+    log.info("finished: %s", train(config))
+
+
+def work_on_shards(words: list[str]) -> int:
+    """The exit code: 1 where something is broken."""
+    chosen = shards_words().parse_args(words)
+    if chosen.job == "check":
+        from .shards import check_shards
+
+        found = check_shards(chosen.shards)
+        for sentence in found.broken:
+            log.warning("%s", sentence)
+        log.info(
+            "%d samples are good, %d of them with masks, %d with speech; %d broken",
+            *(found.good, found.masked, found.speaking, len(found.broken)),
+        )
+        return int(bool(found.broken))
+    if chosen.job == "theatre":
+        from .theatre_shards import write_theatre_shards
+
+        written = write_theatre_shards(
+            chosen.folder, chosen.seed, chosen.clips, puppets=tuple(chosen.puppets), frames=chosen.frames
+        )
+        log.info("wrote %d clips into %d shards in %s", chosen.clips, len(written), chosen.folder)
+        return 0
+    from ..host.standalone import prepare_comfy
+
+    prepare_comfy()
+    from .cache import encode_shards, find_shards
+
+    keys = read_config(chosen.config, chosen.set).shards
+    part, parts = (int(number) for number in chosen.part.split("/"))
+    for name in ("train", "validation"):
+        if getattr(keys, name):
+            encode_shards(keys, find_shards(getattr(keys, name), f"shards.{name}"), part, parts)
+    return 0
+
+
+def main(words: list[str]) -> int:
+    """words: "adapter" or "shards" and what follows. An error of the user's is one sentence."""
+    rank = os.environ.get("RANK", "0")
+    level = logging.INFO if rank == "0" else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    try:
+        if words[0] == "adapter":
+            train_adapter(words[1:])
+            return 0
+        return work_on_shards(words[1:])
+    except InteractError as error:
+        log.error("%s", error)
+        return 1
