@@ -198,7 +198,11 @@ def bootstrap_interval(
     values = np.asarray(values, float)
     picks = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
     tail = 50 * (1 - level)
-    low, high = np.percentile([statistic(values[pick]) for pick in picks], (tail, 100 - tail))
+    if statistic is np.mean and values.ndim == 1:
+        drawn = values[picks].mean(1)  # the same, a hundred times as fast
+    else:
+        drawn = [statistic(values[pick]) for pick in picks]
+    low, high = np.percentile(drawn, (tail, 100 - tail))
     return float(low), float(high)
 
 
