@@ -83,6 +83,15 @@ def write_vae(path: Path) -> None:
     save_file({key: value.contiguous() for key, value in vae.state_dict().items()}, path)
 
 
+def tiny_vae(folder: Path) -> Any:
+    """The VAE of `write_vae`, as core's VAELoader gives it."""
+    import comfy.sd
+    import comfy.utils
+
+    write_vae(folder / VAE)
+    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(folder / VAE)))
+
+
 def write_broken_encoders(folder: Path, encoder: torch.nn.Module) -> None:
     """A folder without weights, and one without its configuration."""
     whole = speech_support.save_folder(encoder, folder / "no_weights")
