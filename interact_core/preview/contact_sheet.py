@@ -143,7 +143,8 @@ def draw_legend(canvas: ImageDraw.ImageDraw, history: MaskHistory, width: int) -
 
 def draw_boundary(canvas: ImageDraw.ImageDraw, y: int, left: int, right: int, history: MaskHistory) -> None:
     """The line between the stages, above the first row of stage two."""
-    text = f"step {history.boundary_step + 1}: from here masks steer the voices"
+    which = "this part's own masks" if history.carried else "masks"  # before them those of the part before
+    text = f"step {history.boundary_step + 1}: from here {which} steer the voices"
     middle = y + BOUNDARY_HEIGHT // 2 - GAP // 2
     width = text_width(text, TEXT)
     write(canvas, (left, middle), text, TEXT, LINE, anchor="lm")
