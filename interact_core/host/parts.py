@@ -1,5 +1,6 @@
 """A film longer than one run, in parts: what a sampler needs for the next part, and parts joined to a film."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,8 @@ from ..guidance.part import carried_masks
 from ..speech.from_core import SPEECH_KEY
 from .cast_encoding import LATENT_CHANNELS, LATENT_PIXELS, check_vae
 from .conditioning import Conditioning, cut_to_part
+
+logger = logging.getLogger(__name__)
 
 BLENDED = 9  # at most so many of the frames that film and part both have are blended into each other
 
@@ -77,7 +80,9 @@ def encode_part(
     latent = _latent_of_part(made, part, vae, known)
     if known is not None and any("concat_latent_image" in values for _, values in positive):
         positive, negative = _with_start_frames(positive, negative, made, vae, known)
-    return EncodedPart(positive, negative, latent, made, _describe(part))
+    summary = _describe(part)
+    logger.info("InterAct Next Part: %s", summary)
+    return EncodedPart(positive, negative, latent, made, summary)
 
 
 def join_parts(

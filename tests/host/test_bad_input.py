@@ -87,6 +87,22 @@ def another_cast(graph: Graph) -> None:
     only(graph, SAMPLE)["cast"] = ["wrong", 3]
 
 
+def film_of_another_size(graph: Graph) -> None:
+    """A square clip to go on from."""
+    encode, settings = id_of(graph, ENCODE), only(graph, SAMPLE)
+    clip = {"width": 48, "height": 48, "batch_size": 5, "color": 0}
+    graph["clip"] = {"class_type": "EmptyImage", "inputs": clip}
+    whole = {"positive": [encode, 0], "negative": [encode, 1], "cast": [encode, 3]}
+    more = {"vae": [id_of(graph, "VAELoader"), 0], "length": 9, "overlap": 1, "film": ["clip", 0]}
+    graph["wrong"] = {"class_type": "InterActNextPart", "inputs": whole | more}
+    settings.update({name: ["wrong", n] for n, name in enumerate(("positive", "negative", "latent", "cast"))})
+
+
+def scene_that_nobody_listens_to(graph: Graph) -> None:
+    give(graph, ENCODE, "scene_audio", "EmptyAudio", duration=0.5, sample_rate=44100, channels=2)
+    only(graph, ENCODE)["feed_scene"] = True
+
+
 def unguided(graph: Graph) -> None:
     settings = only(graph, SAMPLE)
     plain = ("model", "positive", "negative", "seed", "steps", "cfg", "sampler_name", "scheduler", "denoise")
@@ -150,6 +166,16 @@ FAILURES = {
     ),
     "a model without adapter": (no_adapter, SAMPLE, ("no InterAct adapter", "InterAct Apply Adapter")),
     "fixed masks without layouts": (set_to(SAMPLE, mask_source="fixed"), SAMPLE, ("layout mask",)),
+    "a film of another size to go on from": (
+        film_of_another_size,
+        "InterActNextPart",
+        ("48x48", "64x48", "scale it"),
+    ),
+    "a scene to be fed without an encoder": (
+        scene_that_nobody_listens_to,
+        ENCODE,
+        ("audio encoder is missing", "connect audio_encoder"),
+    ),
     "a latent of another size": (another_cast, SAMPLE, ("96x48",)),
     "characters in a sampler without guidance": (unguided, "KSampler", ("InterAct Mask Guidance",)),
 }
