@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS
+from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host import conditioning, loading
 from interacthuman.interact_core.host.guidance import apply_guidance, collect
@@ -176,7 +177,10 @@ def scaled(weights: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], 
         layer, scale = key.removesuffix(".weight"), value.abs().max() / torch.finfo(FLOAT8).max
         stored[key] = (value / scale).to(FLOAT8)
         meant[key] = stored[key].float() * scale
-        if layout == "scaled_fp8":
+        if layout == "plain":
+            stored[key] = value.to(FLOAT8)
+            meant[key] = stored[key].float()
+        elif layout == "scaled_fp8":
             stored[f"{layer}.scale_weight"] = scale
         else:
             stored[f"{layer}.weight_scale"] = scale
@@ -184,6 +188,35 @@ def scaled(weights: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], 
     if layout == "scaled_fp8":
         stored["scaled_fp8"] = torch.zeros(2, dtype=FLOAT8)  # two: in full precision
     return stored, meant
+
+
+@pytest.mark.parametrize("layout", ["plain", "scaled_fp8", "comfy_quant"])
+def test_an_infinitetalk_file_in_float8_is_its_own_dequantised_weights(tmp_path: Path, layout: str) -> None:
+    """Plain float8 is kept as it is, so that it stays small; a scaled one is multiplied out when it is loaded."""
+    scene, whole = infinitetalk(tmp_path), multitalk.core_patch().state_dict()
+    stored, meant = scaled(whole, layout)
+    adapters = []
+    for name, weights in (("stored", stored), ("meant", meant)):
+        path = tmp_path / f"{name}.safetensors"
+        save_file({key: value.contiguous() for key, value in weights.items()}, path)
+        adapters.append(loading.load_adapter(path))
+    kept = adapters[0].model.state_dict()
+    expected = FLOAT8 if layout == "plain" else torch.bfloat16
+    assert {kept[key].dtype for key in whole if stored[key].dtype == FLOAT8} == {expected}
+    found, reference = (replace(scene, adapter=adapter).play(scene.base()) for adapter in adapters)
+    # bfloat16 keeps 8 bits of the product of weight and scale
+    assert_equal(found, reference, 1e-4 if layout == "plain" else 2e-2)
+    assert not torch.allclose(found[0], scene.play(scene.base())[0], rtol=1e-3)
+
+
+def test_an_adapter_quantised_otherwise_is_refused(tmp_path: Path) -> None:
+    weights = {key: value.contiguous() for key, value in multitalk.core_patch().state_dict().items()}
+    key = "blocks.0.audio_cross_attn.proj.weight"
+    weights[key] = weights[key].to(torch.int8)
+    weights[f"{key.removesuffix('weight')}weight_scale"] = torch.ones(multitalk.WIDTH)
+    save_file(weights, tmp_path / "int8.safetensors")
+    with pytest.raises(InteractError, match=r"int8.safetensors is quantised in a way.*proj.weight_scale"):
+        loading.load_adapter(tmp_path / "int8.safetensors")
 
 
 def block_swap(model: ModelPatcher) -> ModelPatcher:

@@ -50,5 +50,5 @@ def load_any_adapter(path: str | os.PathLike[str], **kwargs: Any) -> tuple[nn.Mo
         else:
             kind, config = Adapter, AdapterConfig.from_metadata(metadata, name)
         check_keys(name, shapes, kind(config, device="meta"))
-        weights = weights_of(file)
+        weights = weights_of(file, name)
     return kind(config, **{"dtype": next(iter(weights.values())).dtype, **kwargs}), weights

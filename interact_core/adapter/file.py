@@ -17,6 +17,11 @@ from .model import Adapter
 # torch.save's zip archive, and bare pickles of protocol 2 to 5
 PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+SCALES = (".scale_weight", ".weight_scale")
+"""Endings of a float8 weight's scale, in the two layouts that ComfyUI reads (comfy/utils.py, convert_old_quants)."""
+BESIDE_WEIGHTS = (*SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+
 
 def save_adapter(
     path: str | os.PathLike[str],
@@ -54,15 +59,31 @@ def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str,
     with open_adapter_file(name) as file:
         config = AdapterConfig.from_metadata(file.metadata(), name)
         check_keys(name, shapes_of(file), Adapter(config, device="meta"))
-        return config, weights_of(file)
+        return config, weights_of(file, name)
 
 
 def shapes_of(file: safetensors.safe_open) -> dict[str, list[int]]:
-    return {key: file.get_slice(key).get_shape() for key in file.keys()}
+    """Of the weights; what a float8 file says of its scales is left out."""
+    return {key: file.get_slice(key).get_shape() for key in file.keys() if not key.endswith(BESIDE_WEIGHTS)}
 
 
-def weights_of(file: safetensors.safe_open) -> dict[str, Tensor]:
-    return {key: file.get_tensor(key) for key in file.keys()}
+def weights_of(file: safetensors.safe_open, name: str) -> dict[str, Tensor]:
+    """In the file's own dtype; a weight with a scale beside it comes multiplied by it, as bfloat16.
+
+    Raises InteractError, with the file's `name`, for a scale that is not one number for a weight in float8.
+    """
+    weights = {key: file.get_tensor(key) for key in file.keys() if not key.endswith(BESIDE_WEIGHTS)}
+    for key in file.keys():
+        if not key.endswith(SCALES):
+            continue
+        scaled, scale = f"{key.rpartition('.')[0]}.weight", file.get_tensor(key)
+        if scaled not in weights or weights[scaled].dtype not in FLOAT8 or scale.numel() != 1:
+            raise InteractError(
+                f"{name} is quantised in a way that is not known here (see {key}): use the same model in fp16, "
+                "bf16 or fp8."
+            )
+        weights[scaled] = (weights[scaled].float() * scale.float()).to(torch.bfloat16)
+    return weights
 
 
 @contextmanager
