@@ -2,7 +2,8 @@
 
 Each scene has two speakers and is one that training never saw; it is far longer than what the models learned to
 make at once. It is made twice from the same speech: through ComfyUI's context windows in one run, and in parts
-that overlap, each going on from the last frames of the one before (InterAct Next Part). Sync at the end is set
+that overlap, each going on from the last frames of the one before (InterAct Next Part), whose latent it is given
+or, if "encoded_again" is asked for, only the pictures. Sync at the end is set
 against sync at the beginning of the same film, and the picture's change at every joint against that of all other
 frames.
 """
@@ -42,7 +43,7 @@ from . import _result  # noqa: E402
 from ._result import Figure, at_most  # noqa: E402
 from .theatre import FIRST_SEED, Case, recordings, theatre_of_this_process  # noqa: E402
 
-WAYS = ("windows", "parts")
+WAYS = ("windows", "parts", "encoded_again")
 SECONDS = 20.0
 END = 5.0  # seconds at the beginning and at the end of a film that are set against each other
 PAUSE = 0.3  # seconds between one sentence and the next
@@ -138,7 +139,7 @@ def make(
     given = theatre, direction, case.looks, case.excerpts, case.seed
     if way == "windows":
         return Film(play(*given).frames, window_seams(direction))
-    return play_in_parts(*given, length, overlap)
+    return play_in_parts(*given, length, overlap, encode_again=way == "encoded_again")
 
 
 def _make_and_show(
@@ -222,7 +223,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--scenes", type=int, default=FULL, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="(default: %(default)s)")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
     parser.add_argument("--length", type=int, default=25, help="frames of a part (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=9, help="frames (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="(default: the shipped graph's)")

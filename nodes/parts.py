@@ -65,6 +65,12 @@ class InterActNextPart(io.ComfyNode):
                     tooltip="From the sampler of the part before: everybody keeps voice and mask across the cut, "
                     "from the first step on.",
                 ),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="From the sampler of the part before: the finished frames are then kept as they were "
+                    "made and not encoded again, so that colours do not drift over many parts.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -94,8 +100,9 @@ class InterActNextPart(io.ComfyNode):
         overlap: int,
         film: io.Image.Type | None = None,
         masks: MasksWire.Type | None = None,
+        latent: io.Latent.Type | None = None,
     ) -> io.NodeOutput:
-        made = encode_part(positive, negative, cast, vae, length, overlap, film, masks)
+        made = encode_part(positive, negative, cast, vae, length, overlap, film, masks, latent)
         PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast)
 

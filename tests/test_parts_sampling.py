@@ -90,6 +90,26 @@ def test_known_frames_are_kept_as_the_vae_encodes_them_alone(
         assert samples.isfinite().all() and (samples[:, :, 2:] - known[:, :, :1]).abs().min(1)[0].max() > 0.01
 
 
+def test_known_frames_may_come_from_the_finished_parts_latent(vae: comfy.sd.VAE) -> None:
+    """All but the first, which stands for one frame: only encoding gives it. As many as the part before has."""
+    made, film = film_of(vae, 33), pictures(21)
+    given = made.positive, made.negative, made.cast, vae, LENGTH
+    sampled = torch.randn(1, 16, 4, HEIGHT // 8, WIDTH // 8)
+    for overlap, taken in ((5, 1), (9, 2), (1, 0)):
+        part = encode_part(*given, overlap, film, None, {"samples": sampled})
+        known = part.cast.part.known_latents
+        encoded = vae.encode(film[-overlap:])
+        assert torch.equal(part.latent["samples"][:, :, : known - taken], encoded[:, :, : known - taken])
+        assert torch.equal(part.latent["samples"][:, :, known - taken : known], sampled[:, :, 4 - taken :])
+        assert not part.latent["samples"][:, :, known:].any()
+    # The first of two latent frames is a single frame of its own: one can be taken.
+    part = encode_part(*given, 9, film, None, {"samples": sampled[:, :, :2]})
+    assert torch.equal(part.latent["samples"][:, :, 2], sampled[:, :, 1])
+    assert torch.equal(part.latent["samples"][:, :, :2], vae.encode(film[-9:])[:, :, :2])
+    with pytest.raises(InteractError, match="finished part's latent has shape"):
+        encode_part(*given, 9, film, None, {"samples": sampled[..., 1:]})
+
+
 def test_a_first_part_that_is_the_whole_film_is_the_film(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:
     made = film_of(vae, 9)
     part = part_of(made, vae, None, None)

@@ -19,8 +19,7 @@ class Part:
     start: frame of the film at which it begins.
     known: how many of its first frames the film has already, 4k+1, or 0 where the film begins. 4k+1 because
         Wan's VAE is causal: encoded anew, the first of them stands alone in a latent frame and every four that
-        follow share one, so that k + 1 latent frames hold these frames and no others. (Latent frames of the
-        finished part itself would not do: each but its first holds four video frames.)
+        follow share one, so that k + 1 latent frames hold these frames and no others.
     frames: its length, 4n+1.
     film: frames of the whole film.
     masks: [N, T, h, w] in 0..1, everybody's masks carried on from the finished part, or None.

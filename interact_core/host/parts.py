@@ -45,14 +45,15 @@ def encode_part(
     overlap: int,
     finished: Tensor | None = None,
     masks: MaskHistory | None = None,
+    sampled: dict[str, Tensor] | None = None,
 ) -> EncodedPart:
     """The part of a film that follows what is finished, or its first.
 
     positive, negative, cast: of the whole film, as encode_cast gives them. length, overlap: frames of the part
     and of what it repeats of the finished film, as plan_part takes them. finished: IMAGE [F, H, W, 3], the film
     so far, or the last part alone if its masks say where it is; None for the first part. masks: of the finished
-    part's run, by which everybody is told apart from the first step on. Raises InteractError for what does not
-    fit together.
+    part's run, by which everybody is told apart from the first step on. sampled: the finished part's LATENT,
+    which saves known frames a way through the VAE. Raises InteractError for what does not fit together.
     """
     if cast.part is not None:
         raise InteractError(
@@ -78,6 +79,8 @@ def encode_part(
     made = _cast_of_part(cast, part)
     positive, negative = (cut_to_part(given, part) for given in (positive, negative))
     latent = _latent_of_part(made, part, vae, known)
+    if known is not None and sampled is not None:
+        latent["samples"] = _with_sampled(latent["samples"], sampled["samples"], part)
     if known is not None and any("concat_latent_image" in values for _, values in positive):
         positive, negative = _with_start_frames(positive, negative, made, vae, known)
     summary = _describe(part)
@@ -209,8 +212,7 @@ def _latent_of_part(cast: Cast, part: Part, vae: Any, known: Tensor | None) -> d
     """Zeros to be sampled, behind the known frames and a noise mask that has core's samplers keep those.
 
     KSamplerX0Inpaint (comfy/samplers.py) puts them under the noise of every step, so that the model sees them
-    as it sees all other frames, and their own selves into the result. The frames are encoded anew and not taken
-    from the finished part's latent, of which each frame but the first stands for four (see Part.known).
+    as it sees all other frames, and their own selves into the result.
     """
     shape = (
         cast.latent_frames,
@@ -225,6 +227,27 @@ def _latent_of_part(cast: Cast, part: Part, vae: Any, known: Tensor | None) -> d
     noise_mask = torch.ones(1, 1, *shape)
     noise_mask[:, :, : part.known_latents] = 0.0
     return {"samples": samples, "noise_mask": noise_mask}
+
+
+def _with_sampled(samples: Tensor, sampled: Tensor, part: Part) -> Tensor:
+    """Known latent frames as the finished part's sampler left them, wherever they hold the same four frames.
+
+    The first known one holds a single frame and only the VAE can make it. The others end where latent frames of
+    the finished part end, so they are those, but for what each had before it: the theatre's VAE gave the last
+    frames of the overlap back to 2.4 of 255 this way and to 4.8 encoded anew, which over many parts adds up
+    (14 of 255 and a shift of colour after seven times there and back).
+    """
+    if sampled.ndim != 5 or sampled.shape[1] != samples.shape[1] or sampled.shape[3:] != samples.shape[3:]:
+        raise InteractError(
+            f"The finished part's latent has shape {list(sampled.shape)} but this film's are of "
+            f"{list(samples.shape)}: connect the latent of the sampler that made the part before."
+        )
+    taken = min(part.known_latents, sampled.shape[2]) - 1  # its own first one holds a single frame too
+    if taken < 1:
+        return samples
+    first = part.known_latents - taken
+    made = sampled[:1, :, sampled.shape[2] - taken :].to(samples)
+    return torch.cat((samples[:, :, :first], made, samples[:, :, part.known_latents :]), dim=2)
 
 
 def _with_start_frames(

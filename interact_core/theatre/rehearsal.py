@@ -178,16 +178,18 @@ def play_in_parts(
     seed: int,
     length: int,
     overlap: int,
+    encode_again: bool = False,
 ) -> Film:
     """Sample the same film part by part, as InterAct Next Part and InterAct Join Parts make it.
 
-    length, overlap: frames, as host.parts.encode_part takes them. Every part has noise of its own.
+    length, overlap: frames, as host.parts.encode_part takes them; encode_again: known frames from pictures
+    alone and not from the latent of the part before. Every part has noise of its own.
     """
     made = _encoded(theatre, direction, looks, excerpts, None)
-    film, masks, seams = None, None, []
+    film, masks, latent, seams = None, None, None, []
     while film is None or film.shape[0] < direction.frames:
         given = made.positive, made.negative, made.cast, theatre.vae
-        part = encode_part(*given, length, overlap, film, masks)
+        part = encode_part(*given, length, overlap, film, masks, None if encode_again else latent)
         if film is not None:
             seams.append(film.shape[0])
         latent, masks = _sampled(theatre, direction, part, seed + len(seams))
