@@ -71,6 +71,16 @@ class InterActNextPart(io.ComfyNode):
                     tooltip="From the sampler of the part before: the finished frames are then kept as they were "
                     "made and not encoded again, so that colours do not drift over many parts.",
                 ),
+                io.Combo.Input(
+                    "finished_frames",
+                    options=["noised", "clean"],
+                    default="noised",
+                    optional=True,
+                    advanced=True,
+                    tooltip="How the model sees the finished frames. 'noised': under the same noise as all others, and "
+                    "as start images where the model takes those. 'clean': as they are, beside the film's own start "
+                    "image, which is how InfiniteTalk was trained.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -101,8 +111,10 @@ class InterActNextPart(io.ComfyNode):
         film: io.Image.Type | None = None,
         masks: MasksWire.Type | None = None,
         latent: io.Latent.Type | None = None,
+        finished_frames: str = "noised",
     ) -> io.NodeOutput:
-        made = encode_part(positive, negative, cast, vae, length, overlap, film, masks, latent)
+        clean = finished_frames == "clean"
+        made = encode_part(positive, negative, cast, vae, length, overlap, film, masks, latent, clean)
         PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast)
 

@@ -224,3 +224,67 @@ def test_regions_go_on_from_where_the_masks_have_them(vae: comfy.sd.VAE, tmp_pat
         part_of(made, vae, film, None)
     with pytest.raises(InteractError, match="out for 9 frames but the part has 13: set its length to 13"):
         part_of(region_film(vae, 33, pictures(1), 9), vae, None, None)
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_clean_frames_are_cores_motion_frames(vae: comfy.sd.VAE, tmp_path: Path, windows: bool) -> None:
+    """As core's InfiniteTalk goes on from previous frames, when nobody speaks. Its wrapper knows no windows: there
+    the model's input is looked at itself.
+    """
+    from comfy.ldm.wan.model_multitalk import InfiniteTalkOuterSampleWrapper
+
+    spoken = region_film(vae, 33, pictures(1), 17)
+    people = [replace(character, speech=None) for character in spoken.cast.characters]
+    start = [without_cast(conditioning) for conditioning in (spoken.positive, spoken.negative)]
+    made = encode_cast(people, vae, WIDTH, HEIGHT, 33, 25.0, *start)
+    film = pictures(13, seed=3)
+    given = made.positive, made.negative, made.cast, vae, LENGTH, OVERLAP, film, history(0, 13)
+    part = encode_part(*given, clean=True)
+    assert torch.equal(
+        part.positive[0][1]["concat_latent_image"], start[0][0][1]["concat_latent_image"][:, :, :4]
+    )
+    base = world.load_tiny(tmp_path, model_type="i2v", in_dim=36)
+    adapted = apply_adapter(base, world.load_tiny_adapter(tmp_path))
+    known = vae.encode(film[-OVERLAP:])
+    if windows:
+        spy = Input(world.with_windows(adapted, 9))
+        sampled(spy.model, part, GuidanceSettings(mask_source="affinity"))
+        clean = base.model.process_latent_in(known)
+        assert spy.seen and all(
+            torch.equal(x[:1, :, places], clean[:, :, frames]) for x, places, frames in spy.seen
+        )
+        return
+    ours, _ = sampled(adapted, part, GuidanceSettings(mask_source="affinity"))
+    core = base.clone()
+    core.add_wrapper_with_key(
+        WrappersMP.OUTER_SAMPLE, "core", InfiniteTalkOuterSampleWrapper(known, None, is_extend=True)
+    )
+    plain = [without_cast(conditioning) for conditioning in (part.positive, part.negative)]
+    latent = {"samples": torch.zeros_like(part.latent["samples"])}
+    theirs = world.core_sample(core, *plain, latent, steps=4, cfg=2.0)
+    torch.testing.assert_close(ours[:, :, 2:], theirs[:, :, 2:], rtol=1e-4, atol=1e-4)
+    noised, _ = sampled(adapted, encode_part(*given), GuidanceSettings(mask_source="affinity"))
+    assert (noised[:, :, 2:] - theirs[:, :, 2:]).abs().max() > 1e-2
+
+
+def without_cast(conditioning: list) -> list:
+    return [
+        [text, {key: value for key, value in values.items() if key != "model_conds"}]
+        for text, values in conditioning
+    ]
+
+
+class Input:
+    """Sees the latent that goes into every call of the diffusion model, and where its known frames are."""
+
+    def __init__(self, model: ModelPatcher) -> None:
+        self.seen: list[tuple[Tensor, list[int], list[int]]] = []
+        self.model = model.clone()
+        self.model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "input", self)
+
+    def __call__(self, executor: Any, *args: Any, **kwargs: Any) -> Tensor:
+        frames = args[5][CALL_KEY].geometry.frames
+        places = [place for place, frame in enumerate(frames) if frame < 2]
+        if places:
+            self.seen.append((args[0][:, :16].clone(), places, [frames[place] for place in places]))
+        return executor(*args, **kwargs)

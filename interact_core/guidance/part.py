@@ -23,6 +23,7 @@ class Part:
     frames: its length, 4n+1.
     film: frames of the whole film.
     masks: [N, T, h, w] in 0..1, everybody's masks carried on from the finished part, or None.
+    clean: whether the model sees the known frames as they are (InfiniteTalk) and not under each step's noise.
     """
 
     start: int
@@ -30,6 +31,7 @@ class Part:
     frames: int
     film: int
     masks: Tensor | None = None
+    clean: bool = False
 
     @property
     def end(self) -> int:

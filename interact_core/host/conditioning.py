@@ -83,7 +83,7 @@ def cut_to_part(conditioning: Conditioning, part: Part) -> Conditioning:
 
     Wan's VAE is causal: the first latent frames of a start image with nothing behind it are those of a shorter
     video. Raises InteractError if the voices are not of the whole film, or the start image is laid out for less
-    than the first part.
+    than a part that keeps it.
     """
     return [[text, _cut_values(values, part)] for text, values in conditioning]
 
@@ -94,7 +94,7 @@ def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
         cut = comfy.conds.CONDRegular(_with_sentinel(_tracks_of_part(audio.cond[0, :, :-1], part)))
         values = _with_conds(values, {"interact_audio": cut})
     image = values.get("concat_latent_image")
-    if image is None or part.known:  # later parts are given their known frames as start images
+    if image is None or (part.known and not part.clean):  # then the known frames will be the start image
         return values
     latents = latent_frame_of(part.frames - 1) + 1
     if image.shape[2] < latents:

@@ -9,6 +9,7 @@ from ..speech.whisper import WHISPER_GROUPS
 from .binding import Binding
 from .live import MaskStream, OpenStream
 from .loading import check_references, check_start_image
+from .motion_frames import show_clean
 from .wrappers import ADAPTER_KEY, GUIDANCE_KEY, Guidance, MaskHandle
 
 
@@ -56,6 +57,8 @@ def apply_guidance(
     handle = MaskHandle()
     clone = model.clone()
     clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(cast, settings, handle, open_stream)
+    if cast.part is not None and cast.part.clean and cast.part.known:
+        show_clean(clone, cast.part.known_latents)
     return clone, handle
 
 

@@ -46,6 +46,7 @@ def encode_part(
     finished: Tensor | None = None,
     masks: MaskHistory | None = None,
     sampled: dict[str, Tensor] | None = None,
+    clean: bool = False,
 ) -> EncodedPart:
     """The part of a film that follows what is finished, or its first.
 
@@ -53,7 +54,10 @@ def encode_part(
     and of what it repeats of the finished film, as plan_part takes them. finished: IMAGE [F, H, W, 3], the film
     so far, or the last part alone if its masks say where it is; None for the first part. masks: of the finished
     part's run, by which everybody is told apart from the first step on. sampled: the finished part's LATENT,
-    which saves known frames a way through the VAE. Raises InteractError for what does not fit together.
+    which saves known frames a way through the VAE. clean: the model sees known frames as they are, and an
+    image-to-video base keeps its start image, both as InfiniteTalk has it; else it sees them under each step's
+    noise, and such a base is told of them in place of its start image. Raises InteractError for what does not
+    fit together.
     """
     if cast.part is not None:
         raise InteractError(
@@ -64,7 +68,7 @@ def encode_part(
     if finished is not None:
         _check_finished(finished, cast)
         count = _finished_frames(finished, masks, cast)
-    part = plan_part(cast.frames, count, length, overlap)
+    part = replace(plan_part(cast.frames, count, length, overlap), clean=clean)
     known = None
     if finished is not None:
         if part.known > finished.shape[0]:
@@ -81,7 +85,7 @@ def encode_part(
     latent = _latent_of_part(made, part, vae, known)
     if known is not None and sampled is not None:
         latent["samples"] = _with_sampled(latent["samples"], sampled["samples"], part)
-    if known is not None and any("concat_latent_image" in values for _, values in positive):
+    if known is not None and not clean and any("concat_latent_image" in values for _, values in positive):
         positive, negative = _with_start_frames(positive, negative, made, vae, known)
     summary = _describe(part)
     logger.info("InterAct Next Part: %s", summary)

@@ -1,0 +1,77 @@
+"""Finished frames shown to the model as they are: the motion frames of InfiniteTalk.
+
+A noise mask puts what is known under the noise of every step. InfiniteTalk was trained on known frames without
+any: core's nodes write them into the model's input (comfy/ldm/wan/model_multitalk.py,
+InfiniteTalkOuterSampleWrapper), which is done here likewise, for context windows as well.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrapperExecutor, WrappersMP
+
+WRAPPER_KEY = "interact_motion_frames"
+
+
+def show_clean(model: ModelPatcher, frames: int) -> None:
+    """Have `model` (a clone of the caller's own) see the first latent frames of what it samples without noise."""
+    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY)
+    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, _CleanRun(frames))
+
+
+@dataclass(frozen=True)
+class _CleanRun:
+    """OUTER_SAMPLE: the LATENT that is sampled begins with the known frames."""
+
+    frames: int
+
+    def __call__(
+        self, executor: WrapperExecutor, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        guider = executor.class_obj
+        known = guider.model_patcher.model.process_latent_in(latent_image[:, :, : self.frames])
+        wrappers = guider.model_options["transformer_options"].setdefault("wrappers", {})
+        of_calls = wrappers.setdefault(WrappersMP.APPLY_MODEL, {})
+        of_calls[WRAPPER_KEY] = [_CleanCall(known)]
+        try:
+            return executor(noise, latent_image, *args, **kwargs)
+        finally:
+            of_calls.pop(WRAPPER_KEY, None)
+
+
+@dataclass(frozen=True, eq=False)
+class _CleanCall:
+    """APPLY_MODEL: known [b, C, K, H, W], in the model's scale, in place of the call's own first frames."""
+
+    known: Tensor
+
+    def __call__(
+        self,
+        executor: WrapperExecutor,
+        x: Tensor,
+        timestep: Tensor,
+        c_concat: Tensor | None = None,
+        c_crossattn: Tensor | None = None,
+        control: Any = None,
+        transformer_options: dict[str, Any] = {},  # noqa: B006 - core's own signature
+        **kwargs: Any,
+    ) -> Tensor:
+        frames = _frames_of_call(x, transformer_options)
+        places = [place for place, frame in enumerate(frames) if frame < self.known.shape[2]]
+        if places:
+            known = self.known[:, :, [frames[place] for place in places]].to(x)
+            x = x.clone()
+            x[:, :, places] = known.repeat(x.shape[0] // known.shape[0], 1, 1, 1, 1)
+        return executor(x, timestep, c_concat, c_crossattn, control, transformer_options, **kwargs)
+
+
+def _frames_of_call(x: Tensor, transformer_options: dict[str, Any]) -> list[int]:
+    """The whole video's latent frames that a call is on (comfy/context_windows.py: an anchor may lead them)."""
+    window = transformer_options.get("context_window")
+    if window is None:
+        return list(range(x.shape[2]))
+    anchor = getattr(window, "causal_anchor_index", None)
+    return ([] if anchor is None or anchor < 0 else [int(anchor)]) + list(window.index_list)
