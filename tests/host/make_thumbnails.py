@@ -34,6 +34,7 @@ from interacthuman.tests.host.make_workflows import (
     WORKFLOWS,
     Graph,
     nodes_of,
+    video,
 )
 from PIL import Image, ImageDraw
 
@@ -81,6 +82,16 @@ def takes_of(server: ComfyServer, graph: Graph, outputs: dict[str, Any]) -> list
         title = graph[viewer]["_meta"]["title"]
         takes.append(Take(title, read_frames(server.path_of(file)), history, loudness))
     return takes
+
+
+def with_every_video(graph: Graph) -> Graph:
+    """The graph with a video of whatever a viewer shows and no node saves, as of a part of a film."""
+    whole = dict(graph)
+    for viewer in nodes_of(graph, "InterActPreviewMasks"):
+        images = graph[viewer]["inputs"]["image"]
+        if not any(graph[name]["inputs"]["images"] == images for name in nodes_of(graph, "CreateVideo")):
+            whole |= video(f"{viewer}000", "Video for the picture", images, f"part_{viewer}")
+    return whole
 
 
 def drawn_masks(history: MaskHistory) -> torch.Tensor:
@@ -169,7 +180,7 @@ def main(names: Sequence[str], steps: int = 0) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with ComfyServer(Path(folder), cpu=not torch.cuda.is_available()) as server:
             for name in names:
-                graph = GRAPHS[name]()
+                graph = with_every_video(GRAPHS[name]())
                 for node in graph.values():
                     if steps and "steps" in node["inputs"]:
                         node["inputs"]["steps"] = steps

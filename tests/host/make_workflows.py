@@ -20,6 +20,7 @@ WIDTH, HEIGHT, FPS = 192, 128, 25.0
 LENGTH = 0  # frames; 0 is as long as the speech
 SHIFT = 3.0  # Wan's own of 8 was made for 480p; a small video loses its shape at less noise
 WINDOW, OVERLAP = 25, 12  # frames; the models learned 25 at once, longer videos are made of such windows
+PART, PART_OVERLAP = 49, 9  # frames of a part of a film, and of what it repeats of the part before
 STEPS = 20
 CFG, AUDIO_CFG = 3.0, 0.0
 SAMPLER, SCHEDULER = "euler", "simple"
@@ -152,6 +153,8 @@ def encode(*characters: str) -> Graph:
             length=LENGTH,
             fps=FPS,
             negative_references=NEGATIVE_REFERENCES,
+            scene_gain=1.0,
+            feed_scene=False,
         )
     }
 
@@ -168,16 +171,19 @@ def guidance(mask_source: str = "predicted") -> dict[str, Any]:
     }
 
 
-def sampler(name: str, title: str = "InterAct Sampler", mask_source: str = "predicted") -> Graph:
+def sampler(
+    name: str, title: str = "InterAct Sampler", mask_source: str = "predicted", encoded: str = "30"
+) -> Graph:
+    """Samples what node `encoded` gives, InterAct Encode Characters or InterAct Next Part."""
     return {
         name: node(
             "InterActSampler",
             title,
             model=["5", 0],
-            positive=["30", 0],
-            negative=["30", 1],
-            latent=["30", 2],
-            cast=["30", 3],
+            positive=[encoded, 0],
+            negative=[encoded, 1],
+            latent=[encoded, 2],
+            cast=[encoded, 3],
             seed=SEED,
             steps=STEPS,
             cfg=CFG,
@@ -194,11 +200,44 @@ def decode(name: str, samples: str) -> Graph:
     return {name: node("VAEDecode", "VAE Decode", samples=[samples, 0], vae=["3", 0])}
 
 
-def video(first: str, title: str, images: Wire, prefix: str) -> Graph:
-    """A video of these images with the dialogue, saved as MP4 (codec auto is H.264), as two nodes."""
-    made = str(int(first) + 1)
+def part(first: int, title: str, **before: Wire) -> Graph:
+    """One part of a film: nodes `first` to `first` + 3 choose, sample, decode and join it, `first` + 4 shows it.
+
+    before: film, masks and latent of the part before, none for the first.
+    """
+    chosen, sampled, decoded, joined, shown = (str(first + step) for step in range(5))
+    whole = {"positive": ["30", 0], "negative": ["30", 1], "cast": ["30", 3], "vae": ["3", 0]}
+    film = {"film": before["film"]} if before else {}
     return {
-        first: node("CreateVideo", title, images=images, fps=["30", 5], audio=["30", 4], bit_depth=8),
+        chosen: node(
+            "InterActNextPart",
+            title,
+            **whole,
+            length=PART,
+            overlap=PART_OVERLAP,
+            finished_frames="noised",
+            **before,
+        ),
+        **sampler(sampled, encoded=chosen),
+        **decode(decoded, sampled),
+        joined: node(
+            "InterActJoinParts",
+            "InterAct Join Parts",
+            part=[decoded, 0],
+            cast=[chosen, 3],
+            audio=["30", 4],
+            blend=True,
+            **film,
+        ),
+        **viewer(shown, sampled, decoded, f"{title}: masks"),
+    }
+
+
+def video(first: str, title: str, images: Wire, prefix: str, audio: Wire | None = None) -> Graph:
+    """A video of these images with the dialogue, saved as MP4 (codec auto is H.264), as two nodes."""
+    made, sound = str(int(first) + 1), audio or ["30", 4]
+    return {
+        first: node("CreateVideo", title, images=images, fps=["30", 5], audio=sound, bit_depth=8),
         made: node(
             "SaveVideo",
             f"Save: {title}",
@@ -315,6 +354,19 @@ def fixed_against_predicted() -> Graph:
     }
 
 
+def long_film() -> Graph:
+    """A film in two parts, of which the second goes on from the first one's last frames and masks."""
+    return {
+        **models(),
+        **speaker("Mira", 10),
+        **speaker("Tobi", 20),
+        **encode("13", "23"),
+        **part(80, "First part"),
+        **part(90, "Next part", film=["83", 0], masks=["81", 1], latent=["81", 0]),
+        **video("40", "Film", ["93", 0], "long_film", ["93", 1]),
+    }
+
+
 def halves() -> Graph:
     """The left and the right half of the picture in white, as nodes "72" and "73"."""
     half = WIDTH // 2
@@ -332,7 +384,14 @@ def painted(title: str, x: int) -> dict[str, Any]:
 
 GRAPHS = {
     make.__name__: make
-    for make in (one_character, two_speakers, three_one_silent, stock_ksampler, fixed_against_predicted)
+    for make in (
+        one_character,
+        two_speakers,
+        three_one_silent,
+        stock_ksampler,
+        fixed_against_predicted,
+        long_film,
+    )
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from interacthuman.interact_core.preview.manifest import read_history
 from interacthuman.interact_core.theatre.server import ComfyServer, PromptFailed
+from interacthuman.tests.host.make_workflows import GRAPHS
 from interacthuman.tests.nodes_support import from_files, id_of, on_stock_sampler, only, tiny_graph
 from PIL import Image
 
@@ -79,6 +80,28 @@ def test_the_shipped_graph_gives_videos_masks_and_a_sheet(server: ComfyServer, g
     assert masks.total_steps == 4 and 0 <= masks.boundary_step < 4
     # No picture of ComfyUI's own, which would take the height of the viewer.
     assert list(outputs[id_of(graph, "InterActPreviewMasks")]) == ["interact_masks"]
+
+
+def test_a_film_is_made_in_parts_that_go_on_from_each_other(server: ComfyServer) -> None:
+    """Five frames and four more behind one that both have; masks steer the second part from its first step."""
+    graph = tiny_graph(from_files(GRAPHS["long_film"]()))
+    for node in graph.values():
+        if node["class_type"] == "InterActNextPart":
+            node["inputs"].update(length=5, overlap=1)
+    outputs = server.run(graph)
+    import av
+
+    (file,) = outputs[id_of(graph, "SaveVideo")]["images"]
+    with av.open(str(server.path_of(file))) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 9
+    with av.open(str(server.path_of(file))) as video:
+        heard = sum(frame.samples for frame in video.decode(audio=0))
+    assert abs(heard - 0.36 * 16000) <= 1024  # one packet of AAC
+    first, second = (outputs[name]["interact_masks"][0] for name in ("84", "94"))
+    assert first["scene"]["frames"] == second["scene"]["frames"] == 5
+    assert not first["steps"][0]["steered"] and all(step["steered"] for step in second["steps"])
+    assert "frames 1 to 5 of 9; 4 left after it" in server.log()
+    assert "frames 5 to 9 of 9, the first 1 of them finished; the last part" in server.log()
 
 
 def test_masks_are_served_to_viewers(server: ComfyServer, graph: Graph) -> None:

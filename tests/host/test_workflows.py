@@ -152,6 +152,8 @@ def test_a_template_runs_to_its_end(server: ComfyServer, name: str) -> None:
             node["inputs"]["steps"] = 2
         if node["class_type"] == "InterActEncodeCharacters":
             node["inputs"]["length"] = FRAMES
+        if node["class_type"] == "InterActNextPart":
+            node["inputs"].update(length=FRAMES - 4, overlap=1)
     outputs = server.run(graph)
     for saver in nodes_of(graph, "SaveVideo"):
         (file,) = outputs[saver]["images"]

@@ -227,4 +227,25 @@ halves. Both viewers show where the model sees everybody; the difference is in t
         ),
         note_height=370,
     ),
+    "long_film": Page(
+        f"""# A film in parts
+
+A film may be longer than what fits into one run. Here it is made in two parts: *InterAct Next Part* takes the
+first out of the whole, and the second goes on from its last frames. Everybody keeps voice and mask across the
+cut, and *InterAct Join Parts* puts the frames together so that they are as long as the sound.
+
+**Longer still?** Copy the box of the next part, and give it *film*, *masks* and *latent* of the part before. The speech
+is for the whole film: nothing has to be cut by hand.
+
+{THEATRE}""",
+        (
+            start(),
+            (person("Mira", 10), person("Tobi", 20)),
+            (Box("The whole film", (("30",),)),),
+            (Box("The first part", (("80", "81"), ("82", "83", "84"))),),
+            (Box("The next part", (("90", "91"), ("92", "93", "94"))),),
+            (THE_VIDEO,),
+        ),
+        note_height=420,
+    ),
 }
