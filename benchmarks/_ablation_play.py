@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from . import theatre  # isort: skip  (it tells comfy where it runs, before anything imports comfy)
+import comfy.utils
 
 from ..interact_core.guidance import layouts_on_grid
 from ..interact_core.host.wrappers import ADAPTER_KEY
@@ -29,6 +30,7 @@ from ..interact_core.theatre.rehearsal import (
 )
 from ..interact_core.theatre.report import Performance
 from ..interact_core.theatre.scenes import random_scene, render
+from ..interact_core.training.identity import EMBEDDING_FILE, IdentityEmbedding
 from ._ablation_caches import LayerProbe, in_two_passes, within_the_step
 from ._ablation_settings import FIRST_FRAME, IN_TURNS, TWO_PASSES, WITHIN_STEP, Setting
 from .theatre import TRAVEL, Case, Played
@@ -52,7 +54,11 @@ class House:
 
     def open(self, setting: Setting) -> Theatre:
         models = self.trained / setting.trained if self.trained and setting.trained else self.models
-        return theatre.theatre_of_this_process(models, self.threads, self.bf16_vae)
+        opened = theatre.theatre_of_this_process(models, self.threads, self.bf16_vae)
+        embedding = models / EMBEDDING_FILE
+        if not embedding.exists():
+            return opened
+        return replace(opened, model=IdentityEmbedding.read(embedding).put_on(opened.model))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,7 @@ class Task:
 
 def perform(task: Task, house: House, shipped: Direction) -> Record:
     """Runs in a worker. The record is JSON; a predicted run that others draw masks from leaves its truth."""
+    comfy.utils.set_progress_bar_enabled(False)
     if task.setting is None:
         found = {"moments": _listed(_drawn_moments(house.open(Setting()), task.case, shipped))}
     else:

@@ -104,22 +104,22 @@ class Row:
 
 TITLES = {
     "injection": "Audio injection",
-    "best": "Each strategy at its best",
     "sharpness": "Mask sharpness",
     "audio_scale": "Audio scale",
+    "best": "Each strategy at its best",
     "warmup": "Warm-up and what is heard in it",
     "cache": "Mask cache",
     "references": "One to eight references",
     "speech": "Both at once, and in turns",
     "trained": "ID embedding",
 }
-"""Groups that are played, in the order of the page."""
+"""Groups that are played, in this order and in that of the page."""
 
 STRATEGIES = (("predicted", "predicted"), ("fixed", FIRST_FRAME))
 
 
 def groups(trained: tuple[str, ...] = ()) -> dict[str, list[Row]]:
-    """All rows but those "at their best", which follow from the others' figures (_ablation_tables.best_rows).
+    """All rows but those of "best", which follow from the others' figures (_ablation_tables.best_rows).
 
     trained: names of other weights that there are, see interact_core/training/identity.py.
     """

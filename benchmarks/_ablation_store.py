@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -54,7 +54,11 @@ class Store:
             )  # without a half-written last line
 
     def __contains__(self, task: Task) -> bool:
-        return (task.key, task.number) in self._records
+        return self.has(task.key, [task.number])
+
+    def has(self, key: str, numbers: Iterable[int]) -> bool:
+        """Whether a setting was played in all of these cases."""
+        return all((key, number) in self._records for number in numbers)
 
     def add(self, record: Record) -> None:
         with open(self._file, "a", encoding="utf-8") as file:
@@ -70,24 +74,43 @@ class Store:
 
 
 @contextmanager
-def players(store: Store, house: House, shipped: Direction, workers: int) -> Iterator[Run]:
-    """A function that plays whatever of its tasks is not in the store yet, in processes that share the cores."""
+def players(
+    store: Store, house: House, shipped: Direction, workers: int, minutes: float | None = None
+) -> Iterator[Run]:
+    """A function that plays whatever of its tasks is not in the store yet, in processes that share the cores.
+
+    After so many minutes it begins no more plays, and leaves the rest for another run.
+    """
     work = partial(perform, house=house, shipped=shipped)
+    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
     if workers == 1:
-        yield lambda tasks: _keep_all(store, missing(store, tasks), map(work, missing(store, tasks)))
+
+        def play_here(tasks: Sequence[Task]) -> None:
+            waiting = missing(store, tasks)
+            _keep_all(store, len(waiting), (work(task) for task in waiting if time.monotonic() < deadline))
+
+        yield play_here
         return
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
 
-        def run(tasks: Sequence[Task]) -> None:
-            waiting = missing(store, tasks)
-            futures = [pool.submit(work, task) for task in waiting]
+        def play_there(tasks: Sequence[Task]) -> None:
+            futures = [pool.submit(work, task) for task in missing(store, tasks)]
             try:
-                _keep_all(store, waiting, (future.result() for future in as_completed(futures)))
+                _keep_all(store, len(futures), _finished(futures, deadline))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-        yield run
+        yield play_there
+
+
+def _finished(futures: Sequence[Future[Record]], deadline: float) -> Iterator[Record]:
+    for future in as_completed(futures):
+        if time.monotonic() > deadline:
+            for waiting in futures:
+                waiting.cancel()  # those that are under way go on to their end
+        if not future.cancelled():
+            yield future.result()
 
 
 def missing(store: Store, tasks: Sequence[Task]) -> list[Task]:
@@ -96,14 +119,14 @@ def missing(store: Store, tasks: Sequence[Task]) -> list[Task]:
     return sorted(once.values(), key=lambda task: task.setting.trained if task.setting else "")
 
 
-def _keep_all(store: Store, waiting: Sequence[Task], records: Iterable[Record]) -> None:
+def _keep_all(store: Store, count: int, records: Iterable[Record]) -> None:
     began = time.perf_counter()
     for done, record in enumerate(records, 1):
         store.add(record)
         each = (time.perf_counter() - began) / done
         said = f"margin {record['margin']:.2f}" if "margin" in record else ""
         print(
-            f"[{done}/{len(waiting)}] scene {record['case']}, {record['setting']}: {said} "
-            f"({each:.1f} s each, {each * (len(waiting) - done) / 60:.0f} min to go)",
+            f"[{done}/{count}] scene {record['case']}, {record['setting']}: {said} "
+            f"({each:.1f} s each, {each * (count - done) / 60:.0f} min to go)",
             flush=True,
         )

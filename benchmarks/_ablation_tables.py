@@ -108,15 +108,15 @@ def findings(
             of = numbers(row.scenes)
             base = None if row.against is None else store.of(row.against.key, of)
             lines[group].append(line(row, store.of(row.setting.key, of), base))
-    if "injection" in lines:
+    if store.has(DRAWN, numbers(ARGUMENT)):
         sides = store.of(DRAWN, numbers(ARGUMENT))
         for group in {"injection", "best", "trained"} & set(lines):
             lines[group] = [_with_frechet(one, store, numbers(ARGUMENT), sides) for one in lines[group]]
     return Findings(
         headline(played, store, numbers(ARGUMENT)) if "injection" in played else [],
         {group: lines[group] for group in TITLES if group in lines},
-        by_step(store.of(Setting().key, drawn)) if "steps" in only else None,
-        by_overlap(played["injection"], store, numbers(ARGUMENT)) if "occlusion" in only else None,
+        by_step(store.of(Setting().key, drawn)) if "steps" in only and drawn else None,
+        by_overlap(played.get("injection", []), store, numbers(ARGUMENT)) if "occlusion" in only else None,
     )
 
 
@@ -162,6 +162,8 @@ def _clearly_best(shipped: Setting, tried: Sequence[Setting], store: Store, tuni
 def headline(played: dict[str, list[Row]], store: Store, numbers: Sequence[int]) -> list[Figure]:
     """The figures with bounds: of each strategy at its best, if that was looked for, else as shipped."""
     rows = {row.setting.masks: row for row in played.get("best") or played["injection"]}
+    if not {"none", FIRST_FRAME, "predicted", EVERY_FRAME} <= set(rows):
+        return []  # there was no time for all of it
     margins = {
         name: np.array([record["margin"] for record in store.of(rows[masks].setting.key, numbers)])
         for name, masks in (

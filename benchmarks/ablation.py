@@ -88,12 +88,20 @@ class Scenes:
         while (found := sum(map(self._moves, numbers))) < wanted and len(numbers) < PATIENCE * wanted:
             more = range(first + len(numbers), first + len(numbers) + max(2, wanted - found))
             self.run([self.programme.task(number, Setting()) for number in more])
-            numbers += more
+            played = [number for number in more if self.store.has(Setting().key, [number])]
+            numbers += played
+            if len(played) < len(more):  # out of time
+                break
         return numbers
 
+    def played(self, row: Row) -> bool:
+        """Whether a row was played on all of its scenes, and what it is compared with too."""
+        numbers, keys = self.of(row.scenes), [s.key for s in (row.setting, row.against) if s is not None]
+        return bool(numbers) and all(self.store.has(key, numbers) for key in keys)
 
-def play_rows(rows: Sequence[Row], scenes: Scenes) -> None:
-    """Whatever masks are drawn from comes first."""
+
+def play_rows(rows: Sequence[Row], scenes: Scenes) -> list[Row]:
+    """Whatever masks are drawn from comes first. Returns the rows that there was time for."""
     wanted = [
         (number, setting)
         for row in rows
@@ -103,25 +111,29 @@ def play_rows(rows: Sequence[Row], scenes: Scenes) -> None:
     ]
     task = scenes.programme.task
     scenes.run([task(number, setting.source) for number, setting in wanted if setting.drawn])
-    scenes.run([task(number, setting) for number, setting in wanted])
+    drawable = [(n, s) for n, s in wanted if not s.drawn or scenes.store.has(s.source.key, [n])]
+    scenes.run([task(number, setting) for number, setting in drawable])
+    return [row for row in rows if scenes.played(row)]
 
 
 def play_groups(chosen: argparse.Namespace, scenes: Scenes) -> dict[str, list[Row]]:
-    """The rows asked for, played; at last each strategy at the best of what was tried, on the argument's scenes."""
+    """The rows asked for, played group by group; each strategy at the best of what was tried after that was."""
     shipped = scenes.programme.direction
     trained = tuple(sorted(folder.name for folder in chosen.trained.iterdir())) if chosen.trained else ()
-    asked = {group: rows for group, rows in groups(trained).items() if group in chosen.only}
-    told = {group: [_told_as(row, shipped) for row in rows] for group, rows in asked.items()}
-    for group in set(told) & {"sharpness", "audio_scale"}:  # in which one of the ways is the shipped one
-        told[group] = [row for row in told[group] if row.setting != row.against]
-    play_rows([row for rows in told.values() for row in rows], scenes)
-    if "best" in chosen.only:
-        best = tables.best_rows(told, scenes.store, scenes.of(TUNING))
-        told["best"] = [_told_as(row, shipped) for row in best]
-        play_rows(told["best"], scenes)
-    if "injection" in told:
-        scenes.run([scenes.programme.task(number, None) for number in scenes.of(ARGUMENT)])
-    return {group: rows for group, rows in told.items() if rows}
+    played: dict[str, list[Row]] = {}
+    for group, rows in groups(trained).items():
+        told = [_told_as(row, shipped) for row in rows]
+        if group == "best" and "best" in chosen.only:
+            told = [
+                _told_as(row, shipped) for row in tables.best_rows(played, scenes.store, scenes.of(TUNING))
+            ]
+        if group in ("sharpness", "audio_scale"):  # in which one of the ways is the shipped one
+            told = [row for row in told if row.setting != row.against]
+        if group in chosen.only:
+            played[group] = play_rows(told, scenes)
+        if group == "injection" and group in chosen.only:
+            scenes.run([scenes.programme.task(number, None) for number in scenes.of(ARGUMENT)])
+    return {group: rows for group, rows in played.items() if rows}
 
 
 def _told_as(row: Row, shipped: Direction) -> Row:
@@ -143,6 +155,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--frames", type=int, default=25)
     parser.add_argument(
+        "--steps", type=int, help="of the schedule, for a quick look (default: the shipped number)"
+    )
+    parser.add_argument(
         "--recordings", type=Path, help="a folder of recordings, used in turn with espeak-ng's voices"
     )
     parser.add_argument(
@@ -156,14 +171,20 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--bf16-vae", action="store_true", help="as ComfyUI's option")
     parser.add_argument(
+        "--minutes", type=float, help="begin no more plays after so many, and write what is whole"
+    )
+    parser.add_argument(
         "--out", type=Path, help="folder for ablation.json, .md and .html (default: benchmarks/results)"
     )
     parser.add_argument("--readme", action="store_true", help="put table and figure into README.md as well")
     chosen = parser.parse_args(words)
     chosen.only = with_needs(chosen.only or known)
+    if chosen.readme and "injection" not in chosen.only:
+        parser.error("--readme needs the group injection, which is what README.md shows")
     chosen.sweep_scenes = min(chosen.sweep_scenes, chosen.scenes)
     if chosen.out is None:
-        chosen.out = _result.FOLDER if chosen.scenes >= FULL else CACHE / "trial"
+        whole = chosen.scenes >= FULL and chosen.steps is None
+        chosen.out = _result.FOLDER if whole else CACHE / "trial"
     return chosen
 
 
@@ -177,13 +198,15 @@ def main() -> None:
     from comfyui_version import __version__ as comfyui
 
     chosen, began = arguments(), time.perf_counter()
-    programme = Programme(shipped_direction(chosen.frames), recordings(chosen.recordings))
+    direction = shipped_direction(chosen.frames)
+    direction = replace(direction, steps=chosen.steps or direction.steps)
+    programme = Programme(direction, recordings(chosen.recordings))
     models = [chosen.models, *([chosen.trained] if chosen.trained else [])]
     mark = fingerprint(models, programme.direction, programme.spoken, chosen.bf16_vae)
     store = Store(CACHE / mark)
     threads = max(1, (os.cpu_count() or 1) // chosen.workers)
     house = House(chosen.models, threads, chosen.bf16_vae, store.folder / "truth", chosen.trained)
-    with players(store, house, programme.direction, chosen.workers) as run:
+    with players(store, house, programme.direction, chosen.workers, chosen.minutes) as run:
         scenes = Scenes(programme, store, run, chosen.scenes, chosen.sweep_scenes)
         played = play_groups(chosen, scenes)
     found = tables.findings(played, scenes.store, scenes.of, scenes.drawn[ARGUMENT], chosen.only)

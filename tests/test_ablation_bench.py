@@ -411,6 +411,28 @@ def test_the_command_line() -> None:
     assert set(ablation.arguments([]).only) == set(TITLES) | {"steps", "occlusion"}
 
 
+def test_a_bench_that_is_out_of_time_says_what_is_whole(tmp_path) -> None:
+    """Time for the scenes and for one row: the others are left out, and so is what would need them."""
+    store = Store(tmp_path)
+    stands_for = Played(store)
+    rng = np.random.default_rng(0)
+    spoken = [Excerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
+
+    def run(tasks: Sequence[Task]) -> None:
+        stands_for([task for task in tasks if task.key in (Setting().key, Setting("none").key)])
+
+    scenes = ablation.Scenes(ablation.Programme(SHIPPED, spoken), store, run, argument=3, sweep=2)
+    chosen = ablation.arguments(["--scenes", "3", "--sweep-scenes", "2"])
+    played = ablation.play_groups(chosen, scenes)
+    findings = tables.findings(played, store, scenes.of, scenes.drawn[ARGUMENT], chosen.only)
+    assert [line.label for line in findings.groups["injection"]] == [
+        "every voice everywhere",
+        "predicted mask",
+    ]
+    assert findings.figures == [] and findings.groups["injection"][0].frechet is None
+    assert "predicted mask" in words.markdown(findings, "") and page.html(findings, ABOUT)
+
+
 def test_records_come_from_processes_one_by_one(tmp_path) -> None:
     """With one worker in this process: a task that fails leaves what was done before it."""
     store = Store(tmp_path)
@@ -420,4 +442,6 @@ def test_records_come_from_processes_one_by_one(tmp_path) -> None:
         run([Task(1, case_of(), Setting())])  # is there already: nothing is opened
         with pytest.raises(Exception):  # noqa: B017  (whatever a missing folder of weights raises)
             run([Task(2, case_of(), Setting())])
-    assert Task(1, None, Setting()) in Store(tmp_path)
+    with players(store, house, SHIPPED, 1, minutes=1e-9) as run:
+        run([Task(3, case_of(), Setting())])  # no time: nothing is begun
+    assert Task(1, None, Setting()) in Store(tmp_path) and Task(3, None, Setting()) not in store

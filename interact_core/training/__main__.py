@@ -17,6 +17,7 @@ import torch
 from ..host.standalone import prepare_comfy
 
 STAGES = ("speech", "vae", "clips", "dit")
+APART = ("identity",)  # run only where it is named: what the ablation compares masks with (identity.py)
 PACK = Path(__file__).resolve().parents[2]
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def arguments() -> argparse.Namespace:
         "stages",
         nargs="*",
         metavar="STAGE",
-        help=f"any of {', '.join(STAGES)}; none means all, in this order",
+        help=f"any of {', '.join(STAGES)}; none means all, in this order; apart from them {', '.join(APART)}",
     )
     parser.add_argument(
         "--runs", type=Path, default=PACK / "runs" / "theatre", help="checkpoints, clips and curves"
@@ -47,9 +48,10 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
-    unknown = set(chosen.stages) - set(STAGES)
+    known = (*STAGES, *APART)
+    unknown = set(chosen.stages) - set(known)
     if unknown:
-        parser.error(f"no stage is called {', '.join(sorted(unknown))}; choose from {', '.join(STAGES)}")
+        parser.error(f"no stage is called {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
     return chosen
 
 
@@ -119,6 +121,16 @@ def run_dit(chosen: argparse.Namespace) -> None:
     )
 
 
+def run_identity(chosen: argparse.Namespace) -> None:
+    from .clips import read_bank, read_clips
+    from .identity import VARIANTS, IdentityRecipe, train_identity
+
+    recipe, clips = with_settings(IdentityRecipe(), chosen.set), read_clips(chosen.runs / "clips")
+    for variant in VARIANTS:
+        bank = read_bank(bank_file(chosen))
+        log.info("%s", train_identity(recipe, variant, chosen.runs / "identity", clips, bank, chosen.models))
+
+
 def main() -> None:
     if sys.argv[1:2] in (["adapter"], ["shards"]):  # the trainer for any base and any clips: docs/training.md
         from . import command
@@ -130,7 +142,16 @@ def main() -> None:
     prepare_comfy()
     for stage in chosen.stages or STAGES:
         log.info("stage %s", stage)
-        {"speech": run_speech, "vae": run_vae, "clips": run_clips, "dit": run_dit}[stage](chosen)
+        RUN[stage](chosen)
+
+
+RUN = {
+    "speech": run_speech,
+    "vae": run_vae,
+    "clips": run_clips,
+    "dit": run_dit,
+    "identity": run_identity,
+}
 
 
 if __name__ == "__main__":
