@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ..interact_core.guidance import GuidanceSettings
+from ..interact_core.host.cropping import person_tokens
 from ._result import Figure, at_most
 from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio
 from ._speed_models import Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
@@ -26,7 +28,7 @@ class Bench:
     device: torch.device
     dtype: torch.dtype
     repeats: int
-    characters: tuple[int, ...] = (1, 2, 4, 8)
+    characters: int = 2
 
     def stage(self, image_to_video: bool = False) -> Stage:
         model = build_wan(self.shape, self.depth, self.device, self.dtype, image_to_video)
@@ -51,35 +53,38 @@ def _timed(watch: Stopwatch, act: Callable[[], object]) -> Callable[[], Pass]:
 
 def forward(bench: Bench) -> list[Figure]:
     """The bare step; with references; with references and audio; with masks too."""
-    stage = bench.stage()
+    count = bench.characters
+    stage, cast = bench.stage(), cast_of(bench.grid, count)
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts: dict[str, Callable[[], object]] = {"bare": stage.bare()}
-    for count in bench.characters:
-        cast = cast_of(bench.grid, count)
-        acts[f"references_{count}"] = stage.bare(count)
-        acts[f"audio_{count}"] = stage.guided(adapter, cast, heads=False)
-        acts[f"masks_{count}"] = stage.guided(adapter, cast)
-    if 8 in bench.characters:
-        acts["two_of_8"] = stage.guided(adapter, cast_of(bench.grid, 2, 6))
+    acts: dict[str, Callable[[], object]] = {
+        "bare": stage.bare(),
+        "references": stage.bare(count),
+        "audio": stage.guided(adapter, cast, heads=False),
+        "masks": stage.guided(adapter, cast),
+    }
+    if count == 8:
+        acts["two_speak"] = stage.guided(adapter, cast_of(bench.grid, 2, 6))
     found, steps = bench.passes(stage, acts)
-    figures = [Figure("bare_step_s", *median(steps["bare"]), note="seconds, one pass at full depth")]
-    for count in bench.characters:
-        under = steps[f"references_{count}"]
-        plural = f"{count}_character" + "s" * (count > 1)
+    under = steps["references"]
+    figures = [
+        Figure("bare_step_s", *median(steps["bare"]), note="one pass at full depth"),
+        Figure("references_over_bare", *ratio(under, steps["bare"])),
+        Figure("audio_over_references", *ratio(steps["audio"], under)),
+    ]
+    whole = ratio(steps["masks"], under)
+    if count == 2:
+        behind = [100 * bench.shape.mask_blocks * sum(run.behind) / bench.depth for run in found["masks"]]
         figures += [
-            Figure(f"references_over_bare_{plural}", *ratio(under, steps["bare"])),
-            Figure(f"audio_over_references_{plural}", *ratio(steps[f"audio_{count}"], under)),
+            at_most("two_speakers_over_bare", *whole, TWO_SPEAKERS, "the bare step has the references too"),
+            at_most("mask_heads", *ratio(behind, under), MASK_HEADS, "percent of the bare step"),
         ]
-        whole = ratio(steps[f"masks_{count}"], under)
-        if count == 2:
-            figures.append(at_most("two_speakers_over_bare", *whole, TWO_SPEAKERS, "masks included"))
-            behind = [bench.shape.mask_blocks * sum(run.behind) / bench.depth for run in found["masks_2"]]
-            share = ratio([100 * value for value in behind], under)
-            figures.append(at_most("mask_heads", *share, MASK_HEADS, "percent of the bare step"))
-        else:
-            figures.append(Figure(f"masks_over_references_{plural}", *whole))
-    if "two_of_8" in steps:
-        figures.append(at_most("eight_over_two", *ratio(steps["masks_8"], steps["two_of_8"]), EIGHT_OVER_TWO))
+    else:
+        figures.append(Figure("masks_over_references", *whole))
+    if count == 8:
+        note = "eight speak, and two of the same eight"
+        figures.append(
+            at_most("eight_over_two", *ratio(steps["masks"], steps["two_speak"]), EIGHT_OVER_TWO, note)
+        )
     return figures
 
 
@@ -120,8 +125,7 @@ def memory(bench: Bench) -> list[Figure]:
     }
     if None in peaks["bare"]:
         return []
-    over, interval, count = ratio(peaks["guided"], peaks["bare"])
-    more = (100 * (over - 1), (100 * (interval[0] - 1), 100 * (interval[1] - 1)), count)
+    more = _percent_more(ratio(peaks["guided"], peaks["bare"]))
     return [
         Figure("bare_peak_GiB", *median(peaks["bare"], 2**-30), note="activations, two references"),
         at_most("peak_memory_above_bare", *more, MEMORY, "percent of bare_peak_GiB, weights aside"),
@@ -129,12 +133,27 @@ def memory(bench: Bench) -> list[Figure]:
 
 
 def reference(bench: Bench) -> list[Figure]:
-    """What a third reference picture costs."""
+    """What a third reference picture costs: whole, and without its ground. Nobody speaks."""
     stage = bench.stage()
-    acts = {f"references_{count}": stage.bare(count) for count in (2, 3)}
+    adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
+    cut = GuidanceSettings(mask_source="fixed", boundary=0.0, reference_tokens="person")
+    acts: dict[str, Callable[[], object]] = {}
+    for count in (2, 3):
+        cast = cast_of(bench.grid, 0, count)
+        acts[f"whole_{count}"] = stage.guided(adapter, cast)
+        acts[f"person_{count}"] = stage.guided(adapter, cast, cut)
     _, steps = bench.passes(stage, acts)
-    full = ratio(steps["references_3"], steps["references_2"])
-    return [Figure("one_more_reference", *_percent_more(full), note="percent of a step, at full size")]
+    kept = person_tokens(cast_of(bench.grid, 0, 3)).each / bench.grid.frame_tokens
+    note = f"percent of a step; {100 * kept:.0f} % of the tokens of a picture stay"
+    return [
+        Figure("one_more_reference_whole", *_percent_more(ratio(steps["whole_3"], steps["whole_2"]))),
+        at_most(
+            "one_more_reference", *_percent_more(ratio(steps["person_3"], steps["person_2"])), ONE_MORE, note
+        ),
+        Figure(
+            "person_over_whole", *ratio(steps["person_2"], steps["whole_2"]), note="a step, two references"
+        ),
+    ]
 
 
 def _percent_more(

@@ -115,36 +115,42 @@ def build_wan(
     return ModelPatcher(model, load_device=device, offload_device=device)
 
 
-def adapter_config(shape: Shape, depth: int) -> AdapterConfig:
+def adapter_config(shape: Shape, depth: int, **changes: int) -> AdapterConfig:
     """Our adapter at this width, in the paper's budget for mask heads, hearing as many tokens as InfiniteTalk."""
-    return AdapterConfig(
-        model_width=shape.width,
-        model_blocks=depth,
-        audio_layers=FEATURES[0],
-        audio_width=FEATURES[1],
-        audio_frame_width=512,
-        audio_window=5,
-        audio_hidden=1024,
-        audio_tokens=MULTITALK["context_tokens"],
-        audio_context_width=MULTITALK["out_dim"],
-        audio_heads=shape.heads,
-        mask_width=224,
-        mask_heads=4,
-        mask_blocks=tuple(range(depth)),
-    )
+    sizes = {
+        "model_width": shape.width,
+        "model_blocks": depth,
+        "audio_layers": FEATURES[0],
+        "audio_width": FEATURES[1],
+        "audio_frame_width": 512,
+        "audio_window": 5,
+        "audio_hidden": 1024,
+        "audio_tokens": MULTITALK["context_tokens"],
+        "audio_context_width": MULTITALK["out_dim"],
+        "audio_heads": shape.heads,
+        "mask_width": 224,
+        "mask_heads": 4,
+        "mask_blocks": tuple(range(depth)),
+    }
+    return AdapterConfig(**{**sizes, **changes})
 
 
 def in_patcher(adapter: nn.Module, device: torch.device) -> ModelPatcher:
     return comfy.model_patcher.CoreModelPatcher(adapter, load_device=device, offload_device=device)
 
 
-def build_adapter(shape: Shape, depth: int, device: torch.device, dtype: torch.dtype) -> ModelPatcher:
-    adapter = Adapter(adapter_config(shape, depth), device, dtype, comfy.ops.manual_cast)
+def build_adapter(
+    shape: Shape, depth: int, device: torch.device, dtype: torch.dtype, **changes: int
+) -> ModelPatcher:
+    adapter = Adapter(adapter_config(shape, depth, **changes), device, dtype, comfy.ops.manual_cast)
     return in_patcher(fill(adapter), device)
 
 
 def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False) -> Cast:
-    """People side by side, each half as wide as their share and three quarters as high as the picture."""
+    """People side by side, each half as wide as their share and three quarters as high as the video.
+
+    Each picture shows somebody who stands: as high as the frame, and three eighths of that wide.
+    """
     count = speaking + silent
     people, layouts = [], torch.zeros(count, *grid.latent[2:3], grid.height // 16, grid.width // 16)
     rows, columns = layouts.shape[2:]
@@ -153,7 +159,8 @@ def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False)
         right = max(left + 1, round((number + 0.75) * columns / count))
         layouts[number, :, rows // 4 :, left:right] = 1.0
         image = torch.ones(1, grid.height, grid.width, 3)
-        image[:, grid.height // 4 :, grid.width // 3 : 2 * grid.width // 3] = 0.5  # a third of it, cut out
+        half = 3 * grid.height // 16
+        image[:, :, grid.width // 2 - half : grid.width // 2 + half] = 0.5
         region = torch.nn.functional.interpolate(layouts[number, :1][None], (grid.height, grid.width))[0]
         speech = {"spoken": number} if number < speaking else None
         picture, place = (None, region) if by_region else (image, None)
@@ -233,11 +240,10 @@ class Stage:
             references,
             MaskStream(cast, 8),
         )
-        tracks = self.features(sum(cast.speaking) + 1)
-        more = {
-            "interact_audio": torch.cat((tracks, tracks[:, :1]), dim=1)[None],
-            "interact_flag": torch.full((1, 1), AudioRole.VOICES.value, device=self.device),
-        }
+        more = {"interact_flag": torch.full((1, 1), AudioRole.VOICES.value, device=self.device)}
+        if any(cast.speaking):
+            tracks = self.features(sum(cast.speaking) + 1)
+            more["interact_audio"] = torch.cat((tracks, tracks[:, :1]), dim=1)[None]
         if references is not None:
             more["time_dim_concat"] = references
         options |= {RUN_KEY: run, "uuids": ["the positive"], "cond_or_uncond": [0]}

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import datetime
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -27,35 +27,56 @@ comfy_args.use_pytorch_cross_attention = True  # what ComfyUI takes on a GPU; on
 import comfy.model_management  # noqa: E402
 
 from ..interact_core.theatre import report  # noqa: E402
-from . import _result, _speed_forward  # noqa: E402
+from . import _result  # noqa: E402
+from ._result import Figure  # noqa: E402
 from ._speed_clock import all_cores  # noqa: E402
-from ._speed_forward import Bench  # noqa: E402
+from ._speed_forward import COMPARISONS, Bench  # noqa: E402
 from ._speed_models import SHAPES, Grid  # noqa: E402
+from ._speed_parts import parts  # noqa: E402
+from ._speed_price import price  # noqa: E402
+from ._speed_rest import ALONE, server  # noqa: E402
 
 SIZE = (832, 480)
-FRAMES = {"cpu": 21, "cuda": 81}
+
+
+SHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {**COMPARISONS, "parts": parts, "server": server}
+UNSHAPED = {**ALONE, "price": price}
+EVERY = (*SHAPED, *UNSHAPED)
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench speed", description=__doc__.split("\n\n")[0])
-    parser.add_argument(
-        "comparisons",
-        nargs="*",
-        metavar="NAME",
-        help=f"of {', '.join(_speed_forward.COMPARISONS)}; none: all",
-    )
+    parser.add_argument("comparisons", nargs="*", metavar="NAME", help=f"of {', '.join(EVERY)}; none: all")
     parser.add_argument("--shape", nargs="+", choices=tuple(SHAPES), default=("14B", "1.3B"))
     parser.add_argument("--frames", type=int, help="of the 832x480 video (default: 21 on a CPU, 81 on a GPU)")
-    parser.add_argument("--characters", type=int, nargs="+", default=(1, 2, 4, 8))
+    parser.add_argument("--characters", type=int, nargs="+", default=(1, 2, 4, 8), help="for forward")
     parser.add_argument("--depth", type=int, help="blocks (default: 1 on a CPU, 4 on a GPU)")
     parser.add_argument("--repeats", type=int, help="passes of each kind (default: 3 on a CPU, 20 on a GPU)")
     parser.add_argument("--out", type=Path, help="JSON (default: benchmarks/results/speed.json)")
     chosen = parser.parse_args(words)
-    unknown = set(chosen.comparisons) - set(_speed_forward.COMPARISONS)
+    unknown = set(chosen.comparisons) - set(EVERY)
     if unknown:
         parser.error(f"there is no comparison {', '.join(sorted(unknown))}")
-    chosen.comparisons = chosen.comparisons or list(_speed_forward.COMPARISONS)
+    chosen.comparisons = chosen.comparisons or EVERY
     return chosen
+
+
+def benches(name: str, chosen: argparse.Namespace, bench: Bench) -> Iterator[tuple[str, Bench]]:
+    """What a comparison is run on, each with its title."""
+    where = f"{bench.grid.tokens} tokens, {bench.device.type}"
+    if name in UNSHAPED:
+        yield f"{name}, {bench.device.type}", bench
+        return
+    for shape in chosen.shape:
+        shaped = replace(bench, shape=SHAPES[shape])
+        if name == "core" and shape != "14B":
+            continue  # core's InfiniteTalk writes 40 heads, which is 14B
+        if name == "forward":
+            for count in chosen.characters:
+                people = f"{count} character" + "s" * (count > 1)
+                yield f"{name}, Wan {shape}, {where}, {people}", replace(shaped, characters=count)
+        else:
+            yield f"{name}, Wan {shape}, {where}", shaped
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -63,27 +84,27 @@ def main(words: Sequence[str] | None = None) -> None:
 
     chosen = arguments(words)
     device = comfy.model_management.get_torch_device()
-    on_cpu = device.type == "cpu"
-    grid = Grid(*SIZE, chosen.frames or FRAMES["cpu" if on_cpu else "cuda"])
+    cpu = device.type == "cpu"
     path = chosen.out or _result.FOLDER / "speed.json"
+    standard = Bench(
+        shape=SHAPES["14B"],
+        grid=Grid(*SIZE, chosen.frames or (21 if cpu else 81)),
+        depth=chosen.depth or (1 if cpu else 4),
+        device=device,
+        dtype=torch.bfloat16,
+        repeats=chosen.repeats or (3 if cpu else 20),
+    )
     with all_cores():
         for name in chosen.comparisons:
-            for shape in chosen.shape:
-                if name == "core" and shape != "14B":
-                    continue  # core writes 40 heads, which is 14B
-                bench = Bench(
-                    SHAPES[shape],
-                    grid,
-                    chosen.depth or (1 if on_cpu else 4),
-                    device,
-                    torch.bfloat16,
-                    chosen.repeats or (3 if on_cpu else 20),
-                    tuple(chosen.characters),
-                )
-                figures = _speed_forward.COMPARISONS[name](bench)
-                title = f"{name}, Wan {shape}, {grid.tokens} tokens, {device.type}"
+            for title, bench in benches(name, chosen, standard):
+                figures = {**SHAPED, **UNSHAPED}[name](bench)
                 print(f"\n{title}\n\n{_result.table(figures, 'passes')}", flush=True)
-                settings = {"shape": asdict(bench.shape), "grid": asdict(grid), "depth": bench.depth}
+                settings = {
+                    "shape": asdict(bench.shape),
+                    "grid": asdict(bench.grid),
+                    "depth": bench.depth,
+                    "precision": str(bench.dtype),
+                }
                 _result.merge(
                     path,
                     title,
@@ -93,7 +114,7 @@ def main(words: Sequence[str] | None = None) -> None:
                     _result.command("speed"),
                     counted="passes",
                     when=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-                    settings={**settings, "precision": str(bench.dtype)},
+                    **({} if name in UNSHAPED else {"settings": settings}),
                 )
 
 

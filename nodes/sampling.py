@@ -4,7 +4,7 @@ import comfy.samplers
 from comfy_api.latest import io
 
 from ..interact_core.guidance import GuidanceSettings
-from ..interact_core.guidance.settings import MASK_SOURCES, STAGE_ONE_AUDIO
+from ..interact_core.guidance.settings import MASK_SOURCES, REFERENCE_TOKENS, STAGE_ONE_AUDIO
 from ..interact_core.host.guidance import apply_guidance, collect
 from ..interact_core.host.live import Origin, workflow_id
 from ..interact_core.host.sampling import sample
@@ -87,6 +87,16 @@ def guidance_inputs() -> list[io.Input]:
             advanced=True,
             tooltip="Only for mask_source 'affinity': how alike tokens have to be. Lower makes harder masks; "
             "raise it if people have holes, lower it if nobody is found.",
+        ),
+        io.Combo.Input(
+            "reference_tokens",
+            options=list(REFERENCE_TOKENS),
+            default=DEFAULTS.reference_tokens,
+            optional=True,
+            advanced=True,
+            tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
+            "trained. 'person': without most of the white ground, which is much faster and takes less memory "
+            "with many characters, at some cost in likeness.",
         ),
     ]
 

@@ -7,6 +7,7 @@ from ..errors import InteractError
 
 MASK_SOURCES = ("predicted", "fixed", "none", "affinity")
 STAGE_ONE_AUDIO = ("none", "mute", "all")
+REFERENCE_TOKENS = ("all", "person")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class GuidanceSettings:
     affinity_temperature: float = 0.02  # > 0; of the softmax over cosines
     mask_temperature: float = 1.0  # > 0; of the logits of masks, before the gain: below 1 is sharper
     mask_threshold: float = 0.0  # 0..1; masks are 1 from here on and 0 below, before the gain; 0 keeps them soft
+    # all | person: only what of each reference picture is not white ground (host/cropping.py)
+    reference_tokens: str = "all"
 
     def __post_init__(self) -> None:
         _require(self.mask_source in MASK_SOURCES, "mask_source", self.mask_source, f"one of {MASK_SOURCES}")
@@ -41,6 +44,10 @@ class GuidanceSettings:
         _require(0 < self.mask_gain < math.inf, "mask_gain", self.mask_gain, "a number above 0")
         _require(0 <= self.smoothing <= 1, "smoothing", self.smoothing, "a share within 0..1")
         _require(math.isfinite(self.audio_strength), "audio_strength", self.audio_strength, "a finite number")
+        expected = f"one of {REFERENCE_TOKENS}"
+        _require(
+            self.reference_tokens in REFERENCE_TOKENS, "reference_tokens", self.reference_tokens, expected
+        )
         _require(self.affinity_block >= -1, "affinity_block", self.affinity_block, "a block's number, or -1")
         _require(
             0 < self.affinity_temperature < math.inf,

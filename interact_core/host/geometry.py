@@ -10,6 +10,36 @@ from ..adapter import grid_positions, reference_positions
 from ..errors import InteractError
 
 
+@dataclass(frozen=True, eq=False)
+class KeptTokens:
+    """Tokens of N references that the blocks see, K of each (cropping.py).
+
+    index: [N, K] int64 within the reference's frame, rising. stand_in: [N, h*w] int64 into those K: a kept token
+    is its own, one that was left out has the nearest of what was kept of the ground.
+    """
+
+    index: Tensor
+    stand_in: Tensor
+
+    @property
+    def counts(self) -> Tensor:
+        """[N, K] int64: for how many tokens of its frame each one stands, itself among them."""
+        counts = torch.zeros_like(self.index)
+        return counts.scatter_add_(1, self.stand_in, torch.ones_like(self.stand_in))
+
+    @property
+    def each(self) -> int:
+        return self.index.shape[1]
+
+    def to(self, device: torch.device) -> "KeptTokens":
+        return KeptTokens(self.index.to(device), self.stand_in.to(device))
+
+    def whole(self, shown: Tensor) -> Tensor:
+        """[B, N, K, D] -> [B, N, h*w, D] with stand-ins for what was left out."""
+        rows = torch.arange(len(self.index), device=self.index.device)[:, None]
+        return shown[:, rows, self.stand_in]
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Layout of one call's token sequence: [before | video | references], each frame `height * width` tokens.
@@ -21,6 +51,7 @@ class Geometry:
     height, width: token grid of one frame (latent size / 2).
     offset: tokens in front of the video (`img_offset` of core's double_block patches: ref_conv bases only).
     references: reference pictures behind the video, one frame each (core's `time_dim_concat`).
+    kept: which tokens of the references the blocks see; None for all of them.
     """
 
     frames: tuple[int, ...]
@@ -30,6 +61,7 @@ class Geometry:
     width: int
     offset: int
     references: int
+    kept: KeptTokens | None = None
 
     @property
     def frame_tokens(self) -> int:
@@ -53,13 +85,14 @@ class Geometry:
         return tokens[:, self.offset : self.offset + count * self.frame_tokens]
 
     def reference_tokens(self, tokens: Tensor) -> Tensor:
-        """tokens [B, L, D] -> the references' tokens [B, N, h*w, D] (a view)."""
+        """tokens [B, L, D] -> the references' tokens [B, N, h*w, D], a view unless some were left out."""
         start = self.offset + self.video_tokens
-        end = start + self.references * self.frame_tokens
-        return tokens[:, start:end].unflatten(1, (self.references, self.frame_tokens))
+        each = self.frame_tokens if self.kept is None else self.kept.each
+        shown = tokens[:, start : start + self.references * each].unflatten(1, (self.references, each))
+        return shown if self.kept is None else self.kept.whole(shown)
 
     def positions(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w or K, 3].
+        """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w, 3].
 
         They are the ones the DiT itself uses: time runs on from the video's last frame into the references
         (comfy/ldm/wan/model.py, WanModel._forward), and starts at 0 in every context window.

@@ -15,6 +15,7 @@ from ..adapter.model import Attention
 from .attention import attention_override, matmul_attention
 from .binding import BaseBinding, Binding
 from .call import BASE_KEY, CALL_KEY, AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
+from .cropping import can_crop, with_cropping
 from .geometry import Geometry, geometry_of_call
 from .humo import patch_audio_layers, placeholder_audio, references_of_width
 from .limits import prepare_sampling_wrapper
@@ -53,6 +54,8 @@ def diffusion_model_wrapper(
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     time_dim_concat = run.references_for(time_dim_concat, transformer_options)
     geometry = geometry_of_call(executor.class_obj, x, time_dim_concat, transformer_options, kwargs)
+    if can_crop(executor.class_obj, timestep, transformer_options):
+        geometry = run.cropped(geometry, x.device)
     if geometry.references and "vace_context" in kwargs:
         # VACE adds its control to the whole sequence and has none for the references: say nothing there.
         kwargs["vace_context"] = F.pad(kwargs["vace_context"], (0, 0, 0, 0, 0, geometry.references))
@@ -61,6 +64,10 @@ def diffusion_model_wrapper(
         kwargs["audio_embed"] = placeholder_audio(executor.class_obj, x)
     call = run.open_call(geometry, x, audio, flag, transformer_options)
     transformer_options[CALL_KEY] = call
+    if call.geometry.kept is not None:
+        transformer_options.update(
+            with_cropping(transformer_options, call.geometry, len(executor.class_obj.blocks))
+        )
     output = executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     run.close_call(call)
     return output
@@ -104,6 +111,9 @@ class TrainingRun:
 
     def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
         return time_dim_concat
+
+    def cropped(self, geometry: Geometry, device: torch.device) -> Geometry:
+        return geometry
 
     def open_call(
         self, geometry: Geometry, x: Tensor, audio: Tensor, flag: Tensor, options: dict[str, Any]

@@ -14,6 +14,7 @@ from torch import Tensor
 from comfy.model_patcher import ModelPatcher
 
 from .call import CALL_KEY, CallState, MaskHead, Voices
+from .cropping import restore
 
 
 class AdapterPatch:
@@ -50,7 +51,10 @@ class AudioPatch(AdapterPatch):
 
 
 class MaskPatch(AdapterPatch):
-    """`double_block`: reads the masks off the block's output, and notes where numbers stop being finite."""
+    """`double_block`: reads the masks off the block's output, and notes where numbers stop being finite.
+
+    Behind the last block it also gives a cropped sequence its full length again, for core's head.
+    """
 
     @torch.compiler.disable
     def __call__(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +68,8 @@ class MaskPatch(AdapterPatch):
         head = str(args["block_index"])
         if head in call.mask_heads:
             call.mask_logits.append(mask_logits(call, call.mask_heads[head], args["img"]))
+        if call.geometry.kept is not None and args["block_index"] == options["total_blocks"] - 1:
+            return {**args, "img": restore(args["img"], call.geometry)}
         return args
 
 

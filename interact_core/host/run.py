@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ from .call import (
     row_index,
 )
 from .finite import FiniteProbe, describe_breakdown
+from .cropping import person_tokens
 from .geometry import Geometry
 from .latent_colours import LatentColours
 from .live import MaskStream
@@ -101,6 +103,8 @@ class InteractRun:
         self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
         self._positions: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}  # by frames in a call
         self._affinity: AffinityHead | RegionHead | None = None
+        cropped = settings.reference_tokens == "person" and cast.references > 0
+        self._kept = person_tokens(cast) if cropped else None
         self._lock = threading.Lock()
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
@@ -161,6 +165,12 @@ class InteractRun:
         if self._references.shape[2] != window.total_frames:
             return time_dim_concat
         return self._references.to(time_dim_concat).expand(time_dim_concat.shape[0], -1, -1, -1, -1)
+
+    def cropped(self, geometry: Geometry, device: torch.device) -> Geometry:
+        """The same with those tokens of the references that the blocks are to see, if not all."""
+        if self._kept is None or not geometry.references:
+            return geometry
+        return replace(geometry, kept=self._kept.to(device))
 
     @torch.compiler.disable  # see patches.py
     def open_call(

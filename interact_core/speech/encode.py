@@ -68,7 +68,9 @@ def encode_with_states(
 
 def encode_silence(encoder: Wav2Vec2Encoder) -> Tensor:
     """The mute track [L, C]: the mean over time of encoded digital silence."""
-    return encode_states(encoder, torch.zeros(int(SILENCE_SECONDS * SAMPLE_RATE))).mean(0)
+    if encoder.silence is None:
+        encoder.silence = encode_states(encoder, torch.zeros(int(SILENCE_SECONDS * SAMPLE_RATE))).mean(0)
+    return encoder.silence.clone()
 
 
 def encode_states(encoder: Wav2Vec2Encoder, mono: Tensor) -> Tensor:

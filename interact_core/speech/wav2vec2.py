@@ -27,6 +27,7 @@ class Wav2Vec2Encoder(nn.Module):
     strides, kernels: of the convolutions, in samples of the layer below; they place a hidden state in time.
     layers: L, hidden states per moment: the embedding output and one for each transformer layer.
     width: C, channels of a hidden state.
+    silence: [L, C] once encode_silence has asked for it: the weights do not change, and it is 2 s of sound.
     """
 
     def __init__(self, model: nn.Module, do_normalize: bool) -> None:
@@ -37,6 +38,7 @@ class Wav2Vec2Encoder(nn.Module):
         self.kernels = tuple(model.config.conv_kernel)
         self.layers = model.config.num_hidden_layers + 1
         self.width = model.config.hidden_size
+        self.silence: Tensor | None = None
 
     @property
     def stride(self) -> int:

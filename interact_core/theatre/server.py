@@ -254,12 +254,17 @@ class ComfyServer:
     def _log_end(self, lines: int = 40) -> str:
         return "\n".join(self.log().splitlines()[-lines:])
 
+    @property
+    def pid(self) -> int:
+        """Of the running server process."""
+        self._check_alive()
+        return self._child.pid
+
     def rss(self) -> int:
         """Resident memory of the server process in bytes."""
         import psutil
 
-        self._check_alive()
-        return psutil.Process(self._child.pid).memory_info().rss
+        return psutil.Process(self.pid).memory_info().rss
 
     # ----------------------------------------------------------------------------------------- speaking to it
 
