@@ -8,14 +8,22 @@ import folder_paths
 from ..errors import InteractError
 
 ADAPTER_FOLDER = "interact"
+PATCH_FOLDER = "model_patches"
+"""Where ComfyUI's own nodes look for MultiTalk and InfiniteTalk files (comfy_extras/nodes_model_patch.py)."""
 AUDIO_ENCODER_FOLDER = "audio_encoders"
 CONFIG_NAME = "config.json"
 SHIPPED = ("diffusion_models", "vae", AUDIO_ENCODER_FOLDER, ADAPTER_FOLDER)
 
 
 def register_folders() -> None:
-    """Tell ComfyUI of models/interact and, behind the user's own folders, of the pack's models/*."""
+    """Tell ComfyUI of models/interact and, behind the user's own folders, of the pack's models/*.
+
+    Adapters are looked for in models/model_patches as well, so that nobody needs a second copy of a big file.
+    """
     folder_paths.add_model_folder_path(ADAPTER_FOLDER, os.path.join(folder_paths.models_dir, ADAPTER_FOLDER))
+    if PATCH_FOLDER in folder_paths.folder_names_and_paths:
+        for place in folder_paths.get_folder_paths(PATCH_FOLDER):
+            folder_paths.add_model_folder_path(ADAPTER_FOLDER, place)
     # A new folder lists files of every kind; adapters are safetensors only.
     folder_paths.folder_names_and_paths[ADAPTER_FOLDER][1].add(".safetensors")
     shipped = Path(__file__).absolute().parents[2] / "models"
