@@ -32,7 +32,9 @@ COMFY_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a
 # without a number. The pack itself never lists torch, it takes the one that the user's ComfyUI runs on.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 # playwright drives the Chromium of the system in tests/browser; without one those tests say how to get it.
-TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48")
+TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48", "webdataset>=0.2")
+# The extra `train` of pyproject.toml (tests/test_packaging.py compares them): no user of the nodes needs these.
+TRAIN_TOOLS = ("accelerate>=1.10", "peft>=0.17", "tensorboard>=2.14", "matplotlib>=3.7")
 
 # The lower bound of requirements.txt, with the oldest companions that this transformers admits: what
 # tests/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.
@@ -47,7 +49,7 @@ COMMANDS = {
     "demo": (f"{PACK}.interact_core.theatre.demo", "two characters talk: a video, its masks and a report"),
     "test": ("pytest", "every test; further words go to pytest"),
     "serve": (f"{PACK}.interact_core.theatre.server", "ComfyUI with this pack; --port N, ComfyUI's options"),
-    "train": (f"{PACK}.interact_core.training", "train the theatre's models"),
+    "train": (f"{PACK}.interact_core.training", "the theatre's models; train adapter: any Wan base, docs/training.md"),
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
     "setup": ("", "only set up, run nothing"),
 }
@@ -267,12 +269,12 @@ def link_pack(paths: Paths) -> None:
 
 def install_packages(paths: Paths) -> None:
     """torch, ComfyUI's requirements, ours and the test tools, resolved together so that the pins hold."""
-    mark = fingerprint(*TORCH, *TEST_TOOLS, *paths.requirement_files)
+    mark = fingerprint(*TORCH, *TEST_TOOLS, *TRAIN_TOOLS, *paths.requirement_files)
     if is_stamped(paths.venv, mark):
         return
     with stage("packages: torch, ComfyUI's and ours (several GB the first time)"):
         requirements = [word for file in paths.requirement_files for word in ("--requirement", file)]
-        uv_pip_install(paths, *TORCH, *requirements, *TEST_TOOLS)
+        uv_pip_install(paths, *TORCH, *requirements, *TEST_TOOLS, *TRAIN_TOOLS)
         write_stamp(paths.venv, mark)
 
 

@@ -83,6 +83,13 @@ def test_dependencies_are_the_requirements(project, requirements) -> None:
     assert project["project"]["dependencies"] == requirements
 
 
+def test_what_training_needs_is_an_extra_that_dev_py_installs(project, requirements, root: Path) -> None:
+    tools = re.search(r"^TRAIN_TOOLS = \(([^)]+)\)", (root / "dev.py").read_text(encoding="utf-8"), re.M)[1]
+    extra = project["project"]["optional-dependencies"]["train"]
+    assert re.findall(r'"([^"]+)"', tools) == [line for line in extra if ";" not in line]
+    assert not set(extra) & set(requirements)
+
+
 def test_requirements_are_loose_lower_bounds_and_never_torch(requirements) -> None:
     names = [re.fullmatch(r"([\w-]+)>=[\d.]+", line)[1] for line in requirements]
     assert names == ["transformers", "torchaudio", "opencv-python", "safetensors"]

@@ -41,7 +41,9 @@ class Average:
 
     def __init__(self, model: nn.Module, share: float) -> None:
         self.share = share
-        self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        # Without the wrapper's prefix: a run may go on with another number of processes.
+        named = ((name.removeprefix("module."), p) for name, p in model.named_parameters())
+        self._trained = {name: p for name, p in named if p.requires_grad}
         self.values = {name: p.detach().clone() for name, p in self._trained.items()} if share else {}
 
     @torch.no_grad()
@@ -64,10 +66,12 @@ class Average:
     def whole(self) -> dict[str, Tensor]:
         """All averaged weights (the trained ones where nothing is averaged), gathered; every process must call."""
         values = self.values or {name: p.detach() for name, p in self._trained.items()}
-        return {name.removeprefix("module."): _gathered(value) for name, value in values.items()}
+        return {name: gathered(value) for name, value in values.items()}
 
 
-def _gathered(value: Tensor) -> Tensor:
+def gathered(value: Tensor) -> Tensor:
+    """A weight on the CPU, put together where processes hold a part each; every process must call."""
+    value = value.detach()
     return (value.full_tensor() if hasattr(value, "full_tensor") else value).cpu()
 
 

@@ -276,12 +276,12 @@ def config_of(entries: Mapping[str, Any], name: str) -> TrainingConfig:
     """From nested tables; `name` is only named in errors."""
     tables = {table.name: getattr(TrainingConfig(), table.name) for table in fields(TrainingConfig)}
     for table, given in entries.items():
+        if not isinstance(given, Mapping):
+            raise InteractError(f"{name}: {table} stands outside of any table; write it below its [table].")
         if table not in tables:
             raise InteractError(
                 f"{name}: there is no table [{table}]; the tables are {', '.join(f'[{t}]' for t in tables)}."
             )
-        if not isinstance(given, Mapping):
-            raise InteractError(f"{name}: {table} stands outside of any table; write it below its [table].")
         tables[table] = replace(tables[table], **_typed(tables[table], table, given, name))
     try:
         return TrainingConfig(**tables)

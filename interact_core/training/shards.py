@@ -291,7 +291,10 @@ def write_video(frames: np.ndarray, fps: float, codec: str = "ffv1") -> bytes:
     import av
 
     packed = io.BytesIO()
-    with av.open(packed, "w", format="matroska" if codec == "ffv1" else "mp4") as film:
+    kind = "matroska" if codec == "ffv1" else "mp4"
+    with av.open(
+        packed, "w", format=kind, options={"fflags": "+bitexact"}
+    ) as film:  # no date, no random name
         stream = film.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"

@@ -35,7 +35,8 @@ def theatre_sample(rng: np.random.Generator, key: str, puppets: int, frames: int
     for number in speaking:
         before = int(rng.integers(-8, 24))  # frames of the recording before the clip; below 0 it begins later
         heard = mouth_opening(recordings[number], RATE, FPS, max(0, before) + frames)[max(0, before) :]
-        mouths[number, max(0, -before) :] = heard[: frames - max(0, -before)]
+        late = min(frames, max(0, -before))
+        mouths[number, late:] = heard[: frames - late]
         starts[number] = -before / FPS
     drawn = render(scene, mouths)
     return Sample(

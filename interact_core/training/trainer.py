@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..adapter import save_adapter
@@ -20,7 +21,7 @@ from ..errors import InteractError
 from ..host.differentiable import differentiable_host
 from .bases import Actor, load_base, lora_weights, make_adapter
 from .cache import encode_shards, find_shards, read_cache
-from .checkpoints import Average, checkpoint_steps, resume_run, save_run
+from .checkpoints import Average, checkpoint_steps, gathered, resume_run, save_run
 from .config import TrainingConfig
 from .curves import Curves
 from .feeding import Feed, places_of_process
@@ -37,8 +38,14 @@ PATIENCE = timedelta(hours=12)  # of processes that wait for others to encode th
 
 def make_accelerator(config: TrainingConfig) -> Any:
     """Hugging Face accelerate, which finds out by itself on how many processes and devices it runs."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
-    from accelerate.utils import FullyShardedDataParallelPlugin
+    try:
+        from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+        from accelerate.utils import FullyShardedDataParallelPlugin
+    except ImportError as missing:
+        raise InteractError(
+            f"Training needs a package that is not there ({missing}): run it by `python dev.py train`, or install the "
+            "extra `train` of pyproject.toml."
+        ) from missing
 
     plugin = None
     if config.run.sharding == "fsdp":
@@ -116,7 +123,6 @@ class Trainer:
         turned = make_optimisers(actor, config)
         self.model, *prepared = self.accelerator.prepare(actor, *turned.values())
         self.optimisers = dict(zip(turned, prepared))
-        self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.average = Average(self.model, config.optimiser.average)
         self.first = resume_run(self.folder, config, self.model, self.optimisers, self.average)
         self.cutter = Cutter(config.shards.vae)
@@ -166,7 +172,7 @@ class Trainer:
                 totals += torch.tensor([flow.item() / own, mask.item() / own, both, either])
             work = forward_work(self.base_frame, self.adapter_config, shown)
             meter.add(shown.tokens, training_work(work, self.config))
-        self.accelerator.clip_grad_norm_(self.trained, chosen.clip)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), chosen.clip)
         for optimiser in self.optimisers.values():
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
@@ -211,7 +217,13 @@ class Trainer:
         path = save_run(
             self.folder, step, self.config, self.model, self.optimisers, self.average, self.accelerator
         )
-        self.export()
+        try:
+            self.export()
+        except (OSError, SafetensorError) as error:
+            raise InteractError(
+                f"The trained weights of step {step} could not be written to {self.folder} ({error}): make room there "
+                "and start again; its checkpoint is whole."
+            ) from error
         if self.accelerator.is_main_process:
             self.curves.plot(self.folder / "training.png", window=max(1, len(self.curves.rows) // 200))
             log.info("saved %s and adapter.safetensors", path.name)
@@ -223,7 +235,7 @@ class Trainer:
         trained = self.average.whole()
         whole = {name.removeprefix("module."): value for name, value in self.model.named_parameters()}
         frozen = {
-            name: (value.full_tensor() if hasattr(value, "full_tensor") else value).detach().cpu()
+            name: gathered(value)
             for name, value in whole.items()
             if name.startswith("adapter.") and name not in trained
         }

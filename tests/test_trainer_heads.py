@@ -1,0 +1,62 @@
+"""Mask heads alone on a frozen base: the shipped theatre model, whose features tell its puppets apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from interacthuman.tests import host_support  # noqa: F401 - before anything of comfy
+from interacthuman.tests.training_support import MODELS, VAE, WAV2VEC2
+
+from interacthuman.interact_core.adapter import read_adapter  # isort: skip
+from interacthuman.interact_core.training.config import read_config
+from interacthuman.interact_core.training.theatre_shards import write_theatre_shards
+from interacthuman.interact_core.training.trainer import Trainer
+from interacthuman.interact_core.training.validation import validate
+
+
+def test_heads_alone_find_puppets_on_the_frozen_base(tmp_path: Path, root: Path) -> None:
+    """From the preset; held-out clips, four noise levels."""
+    write_theatre_shards(tmp_path / "shards", 1, 12, puppets=(2,), frames=9)
+    write_theatre_shards(tmp_path / "held_out", 2, 3, puppets=(2,), frames=9)
+    base = MODELS / "diffusion_models" / "theatre_wan.safetensors"
+    settings = {
+        "base.file": base,
+        "base.dtype": "float32",
+        "adapter.mask_width": 96,
+        "adapter.mask_heads_each": 2,
+        "adapter.mask_blocks": [2],
+        "shards.train": [str(tmp_path / "shards" / "*.tar")],
+        "shards.validation": [str(tmp_path / "held_out" / "*.tar")],
+        "shards.vae": VAE,
+        "shards.audio_encoder": WAV2VEC2,
+        "shards.width": 192,
+        "shards.height": 128,
+        "shards.frames": 9,
+        "shards.crops": False,
+        "optimiser.rate": 3e-3,
+        "optimiser.warmup": 5,
+        "optimiser.cooldown": 20,
+        "optimiser.average": 0.0,
+        "run.folder": tmp_path / "run",
+        "run.steps": 40,
+        "run.batch": 4,
+        "run.micro": 4,
+        "run.precision": "no",
+        "run.validate_every": 1000,
+        "run.sampled_clips": 0,
+        "run.measure_peak": False,
+    }
+    words = [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in settings.items()
+    ]
+    trainer = Trainer(read_config(root / "configs" / "heads_only.toml", words))
+    frozen = {n: p.detach().clone() for n, p in trainer.model.named_parameters() if "mask_heads" not in n}
+    before = validate(trainer.model, trainer.held_out, torch.device("cpu"))[1]
+    written = trainer.run()
+    after = validate(trainer.model, trainer.held_out, torch.device("cpu"))[1]
+    assert after > before + 0.3 and after > 0.45, (before, after)
+    assert all(torch.equal(p, frozen[n]) for n, p in trainer.model.named_parameters() if n in frozen)
+    config, _ = read_adapter(written)
+    assert config.base == "theatre_wan.safetensors, 256 wide, 4 blocks"
