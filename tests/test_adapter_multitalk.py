@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from interacthuman.interact_core.adapter import load_any_adapter
-from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS, MultiTalkAdapter
+from interacthuman.interact_core.adapter.file import check_keys
+from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS, MultiTalkAdapter, MultiTalkConfig
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.interact_core.guidance import GuidanceSettings
-from interacthuman.interact_core.host import loading
+from interacthuman.interact_core.guidance import GuidanceSettings, assemble_cast
+from interacthuman.interact_core.host import conditioning, loading
+from interacthuman.interact_core.host.call import AudioRole
+from interacthuman.interact_core.host.cast_encoding import make_region_character
 from interacthuman.interact_core.host.guidance import apply_guidance
 from interacthuman.interact_core.host.hooks import training_options
 from interacthuman.tests import host_support as world
@@ -20,13 +23,13 @@ WIDTH, HEADS, BLOCKS, CHANNELS, FRAMES = 256, 2, 2, 2, 3
 GRID = (FRAMES, world.ROWS, world.COLUMNS)
 
 
-def core_patch(seed: int = 0) -> torch.nn.Module:
+def core_patch(seed: int = 0, channels: int = CHANNELS) -> torch.nn.Module:
     """Core's module of such a file, small and with drawn weights, its 40 heads made to fit its width."""
     import comfy.ops
     from comfy.ldm.wan.model_multitalk import MultiTalkAudioProjModel, SingleStreamMultiAttention
 
     kwargs = {"operations": comfy.ops.disable_weight_init, "dtype": torch.float32}
-    sizes = {"blocks": HEARD_LAYERS, "channels": CHANNELS, "intermediate_dim": 24, "out_dim": 20}
+    sizes = {"blocks": HEARD_LAYERS, "channels": channels, "intermediate_dim": 24, "out_dim": 20}
     patch = torch.nn.Module()
     patch.audio_proj = MultiTalkAudioProjModel(seq_len=5, seq_len_vf=8, context_tokens=4, **sizes, **kwargs)
     patch.blocks = torch.nn.ModuleList(torch.nn.Module() for _ in range(BLOCKS))
@@ -125,6 +128,63 @@ def test_one_speaker_everywhere_equals_core_infinitetalk(path: Path) -> None:
     )  # fmt: skip
     assert not torch.allclose(plain, expected, rtol=1e-2)
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("cfg", [1.0, 5.0])
+def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path, cfg: float) -> None:
+    """On an image-to-video base, conds one by one: core crashes where they are batched (host.md)."""
+    import comfy.model_patcher
+    from comfy.ldm.wan.model_multitalk import MultiTalkCrossAttnPatch, project_audio_features
+
+    base = world.load_tiny(tmp_path, model_type="i2v", in_dim=36, width=WIDTH, blocks=BLOCKS)
+    start = {"concat_latent_image": drawn(1, *world.LATENT, seed=8), "concat_mask": torch.ones(1, 1, *GRID)}
+    positive, negative = [[drawn(1, 3, 4096, seed=5), start]], [[drawn(1, 6, 4096, seed=6), start]]
+    heard, patch = features(), core_patch()
+    golden = base.clone()
+    options = golden.model_options["transformer_options"]
+    options["audio_embeds"] = project_audio_features(patch.audio_proj, [heard[:, 1:]], 0, len(heard))
+    cpu = torch.device("cpu")
+    patcher = comfy.model_patcher.CoreModelPatcher(patch, load_device=cpu, offload_device=cpu)
+    golden.set_model_patch(MultiTalkCrossAttnPatch(patcher), "attn2_patch")
+    person = make_region_character("Ann", torch.ones(1, 16 * world.ROWS, 16 * world.COLUMNS), {"spoken": 0})
+    cast = assemble_cast([person], 16 * world.COLUMNS, 16 * world.ROWS, len(heard), 25.0)
+    latent = world.empty_latent(cast)
+    expected = world.core_sample(golden, positive, negative, latent, cfg=cfg)
+
+    tracks = torch.stack((heard, features(4)))
+    positive, negative = conditioning.attach_cast(positive, negative, cast, None, tracks)
+    negative = conditioning.with_role(negative, AudioRole.VOICES)  # core's hears them too
+    settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
+    guided, _ = apply_guidance(loading.apply_adapter(base, loading.load_adapter(path)), cast, settings)
+    samples = world.core_sample(guided, positive, negative, latent, cfg=cfg)
+    torch.testing.assert_close(samples, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    unheard = world.core_sample(base, positive, negative, latent, cfg=cfg)
+    assert (unheard - expected).abs().max() > 1e-2 * expected.abs().max()
+
+
+def test_keys_and_shapes_at_the_public_size_are_cores() -> None:
+    """14B as in MultiTalk's and InfiniteTalk's files, of one speaker and of several: they all have these."""
+    import comfy.ops
+    from comfy_extras.nodes_model_patch import MultiTalkModelPatch
+
+    core = MultiTalkModelPatch(
+        audio_window=5, context_tokens=32, vae_scale=4, in_dim=5120, intermediate_dim=512, out_dim=768,
+        device="meta", operations=comfy.ops.disable_weight_init,
+    )  # fmt: skip
+    shapes = {key: list(tensor.shape) for key, tensor in core.state_dict().items()}
+    config = MultiTalkConfig.of(shapes, "infinitetalk.safetensors")
+    assert (config.heads, config.model_blocks, config.audio_width, config.audio_tokens) == (40, 40, 768, 32)
+    check_keys("infinitetalk.safetensors", shapes, MultiTalkAdapter(config, device="meta"))
+
+
+def test_a_base_of_another_size_is_refused(path: Path, tmp_path: Path) -> None:
+    adapter = loading.load_adapter(path)
+    for width, blocks in ((WIDTH, 3), (128, BLOCKS)):
+        base = world.load_tiny(tmp_path, width=width, blocks=blocks)
+        with pytest.raises(
+            InteractError, match=f"InfiniteTalk.*256 and 2 blocks.*{width} and {blocks} blocks"
+        ):
+            loading.apply_adapter(base, adapter)
 
 
 @torch.no_grad()

@@ -75,7 +75,10 @@ def test_no_characters_and_strength_0_is_the_stock_model(base: ModelPatcher, ada
         assert torch.equal(hooked, stock)
 
 
-def test_references_with_the_adapter_off_are_cores_phantom(base: ModelPatcher, adapter: ModelPatcher) -> None:
+@pytest.mark.parametrize(("cfg", "batched"), [(1.0, False), (5.0, True), (5.0, False)])
+def test_references_with_the_adapter_off_are_cores_phantom(
+    base: ModelPatcher, adapter: ModelPatcher, cfg: float, batched: bool
+) -> None:
     """Golden: core's WanPhantomSubjectToVideo on the stock model, with a VAE that gives our latents."""
     from comfy_extras.nodes_wan import WanPhantomSubjectToVideo
 
@@ -91,11 +94,17 @@ def test_references_with_the_adapter_off_are_cores_phantom(base: ModelPatcher, a
     positive, negative, _, latent = WanPhantomSubjectToVideo.execute(
         world.text(3), world.text(4), Vae(), cast.width, cast.height, cast.frames, 1, images
     ).args
-    golden = world.core_sample(base, positive, negative, latent)
-    samples, masks = run(apply_adapter(base, adapter, 0.0), cast)
-    assert torch.equal(samples, golden)
+    golden, ours = (positive, negative), world.conds(cast)
+    if not batched:  # texts of different lengths are not
+        for _, negative in (golden, ours):
+            negative[:] = [[torch.cat((text, text), dim=1), values] for text, values in negative]
+    rows: list[int] = []
+    base = watch(base, WrappersMP.DIFFUSION_MODEL, lambda args: rows.append(args[0].shape[0]))
+    golden = world.core_sample(base, *golden, latent, cfg=cfg)
+    samples, masks = run(apply_adapter(base, adapter, 0.0), cast, conds=ours, cfg=cfg)
+    assert torch.equal(samples, golden) and set(rows) == {2 if batched else 1}
     assert masks.shape == (3, 2, *cast.grid)  # masks are still there to look at
-    heard, _ = run(apply_adapter(base, adapter), cast)
+    heard, _ = run(apply_adapter(base, adapter), cast, conds=ours, cfg=cfg)
     assert (heard - golden).abs().max() > 1e-3
 
 

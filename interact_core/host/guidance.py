@@ -75,7 +75,7 @@ def _check_speech(cast: Cast, binding: Binding) -> None:
             heard = "whisper" if found[0] == WHISPER_GROUPS else "wav2vec2"
             raise InteractError(
                 f"The speech of {character.name!r} was encoded by a {heard} ({found[0]} layers of {found[1]} "
-                f"channels) but {config.kind} listens to {expected[0]} of {expected[1]}: load {config.encoder}, "
+                f"channels) but the MODEL ({config.kind}) listens to {expected[0]} of {expected[1]}: load {config.encoder}, "
                 "and encode every voice with it."
             )
 
