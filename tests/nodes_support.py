@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import wave
 from pathlib import Path
@@ -34,12 +35,13 @@ WAN, ADAPTER, VAE, SPEECH = (
     "tiny_vae.safetensors",
     "tiny_w2v",
 )
-FOLDERS = ("diffusion_models", "interact", "vae", "audio_encoders")
+FOLDERS = ("diffusion_models", "interact", "vae", "audio_encoders", "loras", "model_patches", "custom_nodes")
+STAND_INS = Path(__file__).with_name("stand_ins.py")
 RATE = 16000
 
 
 def write_models(folder: Path) -> Path:
-    """The four models of a graph under `folder`/models, and wrong ones beside them; the YAML that names them.
+    """The four models of a graph under `folder`/models, wrong ones beside them, STAND_INS; the YAML that names them.
 
     The YAML is for main.py's --extra-model-paths-config.
     """
@@ -55,8 +57,9 @@ def write_models(folder: Path) -> Path:
     encoder = speech_support.random_wav2vec2(**ENCODER)
     speech_support.save_folder(encoder, places["audio_encoders"] / SPEECH, do_normalize=True)
     write_broken_encoders(places["audio_encoders"], encoder)
-    for place in places.values():
-        torch.save({"weight": torch.zeros(2)}, place / "pickle.safetensors")
+    for name in FOLDERS[:4]:
+        torch.save({"weight": torch.zeros(2)}, places[name] / "pickle.safetensors")
+    shutil.copy(STAND_INS, places["custom_nodes"])
     config = folder / "extra_model_paths.yaml"
     lines = [f"  {name}: {json.dumps(str(place))}" for name, place in places.items()]
     config.write_text("\n".join(["tiny:", *lines]) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from interacthuman.tests.browser.comfy_page import (
     wait_for_status,
 )
 from interacthuman.tests.browser.window import Window
+from interacthuman.tests.host.make_public_workflows import PUBLIC
 from interacthuman.tests.host.make_workflows import GRAPHS
 
 STEPS = 2
@@ -42,6 +43,19 @@ def test_a_template_opens_and_runs(comfy: Window, shots: Path, name: str) -> Non
     for character in names:
         viewer(comfy).get_by_role("button", name=character).wait_for()
     assert complaints(comfy) == []
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_template_that_needs_public_weights_opens(comfy: Window, shots: Path, name: str) -> None:
+    """Every node is known; that it runs, tests/host/test_public_workflows.py sees to."""
+    open_template(comfy, name)
+    known = in_page(
+        comfy, "return all.map((node) => [node.type, node.type in LiteGraph.registered_node_types]);"
+    )
+    assert [kind for kind, there in known if not there] == []
+    assert {kind for kind, _ in known} >= {"InterActApplyAdapter", "InterActPreviewMasks", "MarkdownNote"}
+    assert comfy.page.locator("[data-testid=missing-nodes-warning]").filter(visible=True).count() == 0
+    comfy.page.screenshot(path=str(shots / f"template_{name}_{comfy.renderer}.png"))
 
 
 def open_template(window: Window, name: str) -> None:

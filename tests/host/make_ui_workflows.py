@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from interacthuman.interact_core.theatre.server import ComfyServer
-from interacthuman.tests.host.make_workflows import GRAPHS, WORKFLOWS
-from interacthuman.tests.host.workflow_pages import PAGES, least_size, plan
+from interacthuman.tests.host.make_public_workflows import ALL, ALL_PAGES
+from interacthuman.tests.host.make_workflows import WORKFLOWS
+from interacthuman.tests.host.workflow_pages import least_size, plan
 
 logger = logging.getLogger(__name__)
 
@@ -95,14 +96,14 @@ def plain(output: dict[str, Any]) -> dict[str, Any]:
 
 def convert(page: Any, name: str) -> dict[str, Any]:
     """One graph's UI form, which the page then shows. Raises ValueError where it says something else."""
-    api = GRAPHS[name]()
+    api = ALL[name]()
     needed = page.evaluate(OPEN, [api, name])
     sizes = {}
     for key, (width, height) in needed.items():
         least = least_size(api[key]["class_type"])
         sizes[key] = (max(width, least[0]), max(height, least[1]))
-    made = plan(PAGES[name], sizes)
-    found = page.evaluate(SETTLE, [api, name, made.nodes, made.boxes, PAGES[name].note, made.note])
+    made = plan(ALL_PAGES[name], sizes)
+    found = page.evaluate(SETTLE, [api, name, made.nodes, made.boxes, ALL_PAGES[name].note, made.note])
     for form in ("output", "again"):
         if plain(found[form]) != plain(api):
             different = [node for node in api if plain(api)[node] != plain(found[form]).get(node)]
@@ -149,4 +150,4 @@ def main(names: list[str]) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    main(sys.argv[1:] or list(GRAPHS))
+    main(sys.argv[1:] or list(ALL))

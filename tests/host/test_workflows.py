@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from interacthuman.interact_core.theatre.film import read_frames
 from interacthuman.interact_core.theatre.server import ComfyServer
+from interacthuman.tests.host.make_public_workflows import ALL, ALL_PAGES
 from interacthuman.tests.host.make_thumbnails import SIZE as THUMBNAIL
 from interacthuman.tests.host.make_ui_workflows import NO_ID
 from interacthuman.tests.host.make_workflows import GRAPHS, WORKFLOWS, api_text, nodes_of
-from interacthuman.tests.host.workflow_pages import PAGES
 from PIL import Image
 
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
@@ -70,12 +70,12 @@ def test_the_api_form_is_as_written_in_python(name: str) -> None:
     assert path.read_text(encoding="utf-8") == api_text(name), "run make_workflows.py"
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_ui_form_converts_to_exactly_the_api_form(server: ComfyServer, name: str) -> None:
-    assert api_form(ui_form(name), server) == plain(GRAPHS[name]()), "run make_ui_workflows.py"
+    assert api_form(ui_form(name), server) == plain(ALL[name]()), "run make_ui_workflows.py"
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_ui_form_is_tidy(name: str) -> None:
     """No node lies on another, each stands in a named box or is the note; no two boxes share a place."""
     ui = ui_form(name)
@@ -88,11 +88,11 @@ def test_the_ui_form_is_tidy(name: str) -> None:
         for other in ui["groups"][:number]:
             assert not meet(group["bounding"], other["bounding"]), (group["title"], other["title"])
     (note,) = (node for node in ui["nodes"] if node["type"] in PAPER)
-    assert note["widgets_values"] == [PAGES[name].note], "run make_ui_workflows.py"
+    assert note["widgets_values"] == [ALL_PAGES[name].note], "run make_ui_workflows.py"
     assert ui["id"] == NO_ID  # or two browsers that open it would see each other's masks
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", ALL)
 def test_seeds_stay_as_they_are(server: ComfyServer, name: str) -> None:
     """So that a template's second run is the one that its picture shows."""
     afterwards = []
@@ -105,8 +105,8 @@ def test_seeds_stay_as_they_are(server: ComfyServer, name: str) -> None:
 
 def test_every_workflow_is_one_of_ours_and_has_a_picture() -> None:
     for folder in (WORKFLOWS, WORKFLOWS / "api"):
-        assert {path.stem for path in folder.glob("*.json")} == set(GRAPHS)
-    assert set(PAGES) == set(GRAPHS)
+        assert {path.stem for path in folder.glob("*.json")} == set(ALL)
+    assert set(ALL_PAGES) == set(ALL)
     for name in GRAPHS:
         picture = WORKFLOWS / f"{name}.jpg"  # the name that the template browser asks for
         assert picture.is_file() and picture.stat().st_size < 60_000, "run make_thumbnails.py"

@@ -1,0 +1,55 @@
+"""Custom nodes for the tests' server: what stands for the two public models that cannot be made small.
+
+Core knows umt5-xxl and whisper-large-v3 in one size each. In their place come an empty prompt, and hidden states
+of whisper's own shapes drawn at random; everything behind them is the real thing.
+"""
+
+import torch
+from comfy.audio_encoders.whisper import WhisperLargeV3
+
+STATES_PER_SECOND, LAYERS, CHANNELS = 50, 33, 1280
+
+
+class TestEmptyText:
+    RETURN_TYPES = ("CONDITIONING",)
+    FUNCTION = "make"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def make(self):
+        return ([[torch.zeros(1, 1, 4096), {}]],)
+
+
+class RandomWhisper:
+    """As comfy/audio_encoders/audio_encoders.py AudioEncoderModel, in what its users ask of it."""
+
+    model_sample_rate = 16000
+    model = WhisperLargeV3.__new__(WhisperLargeV3)  # by which it is known; it has no weights
+
+    def encode_audio(self, audio, sample_rate):
+        generator = torch.Generator().manual_seed(audio.shape[-1])
+        shape = (1, 30 * STATES_PER_SECOND, CHANNELS)
+        layers = [torch.randn(shape, generator=generator) for _ in range(LAYERS)]
+        samples = audio.shape[-1] * self.model_sample_rate // sample_rate
+        return {
+            "encoded_audio": layers[-1],
+            "encoded_audio_all_layers": layers,
+            "audio_samples": samples,
+        }
+
+
+class TestWhisper:
+    RETURN_TYPES = ("AUDIO_ENCODER",)
+    FUNCTION = "make"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def make(self):
+        return (RandomWhisper(),)
+
+
+NODE_CLASS_MAPPINGS = {"TestEmptyText": TestEmptyText, "TestWhisper": TestWhisper}
