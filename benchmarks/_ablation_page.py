@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from html import escape
@@ -28,10 +29,10 @@ STYLE = """
 * { box-sizing: border-box }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 17px/1.6 system-ui, -apple-system, "Segoe UI", sans-serif }
-main { max-width: 52rem; margin: 0 auto; padding: 4rem 1.5rem 6rem }
+main { max-width: 60rem; margin: 0 auto; padding: 4rem 1.5rem 6rem }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 1rem; font-weight: 650 }
 h2 { font-size: 1.25rem; margin: 4rem 0 .5rem; font-weight: 620 }
-p { margin: .5rem 0 1rem; max-width: 44rem } .faint { color: var(--faint); font-size: .9rem }
+p { margin: .5rem 0 1rem; max-width: 46rem } .faint { color: var(--faint); font-size: .9rem }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; margin: 2rem 0 }
 .card { background: var(--card); border: 1px solid var(--grid); border-radius: 12px; padding: 1rem 1.1rem }
 .card b { display: block; font-size: 1.8rem; font-weight: 620; line-height: 1.2 }
@@ -42,8 +43,9 @@ figure { background: var(--card); border: 1px solid var(--grid); border-radius: 
 figcaption { color: var(--faint); font-size: .85rem; padding: .4rem .5rem .5rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .84rem; width: 100%;
   font-variant-numeric: tabular-nums } th { text-align: right; font-weight: 560; color: var(--faint) }
-td { text-align: right; border-top: 1px solid var(--grid) } th, td { padding: .35rem .6rem; vertical-align: top }
-th:first-child, td:first-child { text-align: left; padding-left: 0 } code { font-size: .85em; overflow-wrap: anywhere }
+td { text-align: right; border-top: 1px solid var(--grid) } th, td { padding: .35rem .45rem; vertical-align: top }
+td { white-space: nowrap } td small { display: block; color: var(--faint); font-size: .78rem }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 9rem; padding-left: 0 } code { font-size: .85em; overflow-wrap: anywhere }
 """
 
 
@@ -83,8 +85,8 @@ def html(found: Findings, about: dict[str, Any]) -> str:
     parts += [] if "trained" in found.groups else [f'<p class="faint">{escape(words.NO_ID)}</p>']
     machine = about["machine"]
     parts.append(
-        f'<h2>How it was measured</h2><p class="faint">{escape(words.FRECHET_WORDS)} Intervals are 95 % bootstrap '
-        f'intervals over scenes; gains are paired by scene.</p><p class="faint">Written by <code>'
+        f'<h2>How it was measured</h2><p class="faint">{escape(words.INTERVALS)} '
+        f'{escape(words.FRECHET_WORDS)}</p><p class="faint">Written by <code>'
         f"{escape(about['command'])}</code> on {escape(str(machine['system']))}, {machine['cores']} cores.</p>"
     )
     return (
@@ -101,7 +103,7 @@ def summary(found: Findings) -> str:
         return "Only some of the groups were played; each says what it found."
     margins = {name: by_name[f"margin_{name}"].value for name in ("predicted", "fixed", "global", "true")}
     return (
-        f"On {by_name['margin_predicted'].count} scenes that training never saw, masks that the network predicts "
+        f"On {by_name['margin_predicted'].count} moving scenes that training never saw, masks that the network predicts "
         f"while the video forms reach a margin of {margins['predicted']:.2f}; a mask fixed on the first frame "
         f"reaches {margins['fixed']:.2f}, every voice everywhere {margins['global']:.2f}, and the true mask of "
         f"every frame {margins['true']:.2f}. The margin is how well mouths follow their own voice, minus how well "
@@ -130,8 +132,16 @@ def _cards(figures: Sequence[Figure]) -> str:
 
 def _html_table(rows: words.Table) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in rows.header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>" for cells in rows.rows)
+    body = "".join(f"<tr>{''.join(map(_cell, cells))}</tr>" for cells in rows.rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(words: str) -> str:
+    """An interval stands below its value."""
+    value, bracket, interval = words.partition(" (")
+    if not bracket or not value[-1:].isdigit():
+        return f"<td>{escape(words)}</td>"
+    return f"<td>{escape(value)}<small>{escape(interval[:-1])}</small></td>"
 
 
 def _figures(group: str, lines: Sequence[Line], found: Findings) -> list[tuple[str, str]]:
@@ -200,9 +210,9 @@ def _step_figures(found: Findings) -> list[tuple[str, str]]:
         curve(f"{m} motion", ours[m]["averaged"], c, True)
         for m, c in (("low", "true"), ("high", "predicted"))
     ]
-    blocks = [
-        curve(f"block {block}", values, "predicted") for block, values in ours["high"]["blocks"].items()
-    ]
+    colours = itertools.cycle(("true", "predicted", "fixed", "global"))
+    heads = ours["high"]["blocks"].items()
+    blocks = [curve(f"block {block}", values, next(colours), True) for block, values in heads]
     axes = ("step of 50", "mask IoU", PAPER_STEPS, 1.0)
     made = [
         (

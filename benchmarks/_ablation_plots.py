@@ -9,7 +9,7 @@ from html import escape
 
 from ._ablation_tables import Spread
 
-WIDTH, LEFT, RIGHT = 720, 250, 70
+WIDTH, LEFT, RIGHT = 720, 280, 60
 ROW, TOP, FOOT = 30, 14, 44
 INK, FAINT, GRID = "var(--ink, #24303a)", "var(--faint, #6b7882)", "var(--grid, #e3e7e9)"
 COLOURS = {
@@ -27,7 +27,6 @@ class Dot:
     label: str
     value: Spread
     colour: str = "other"
-    said: str = ""  # to the right of the interval
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def dots(title: str, rows: Sequence[Dot], axis: str, alone: bool = False) -> str
             'stroke-linecap="round" opacity="0.28"/>'
         )
         parts.append(f'<circle cx="{value:.1f}" cy="{y}" r="5.5" fill="{colour}"/>')
-        parts.append(_text(WIDTH - RIGHT + 12, y + 4, row.said or f"{row.value[0]:.2f}", colour, "start"))
+        parts.append(_text(WIDTH - RIGHT + 12, y + 4, f"{round(row.value[0], 2) + 0.0:.2f}", colour, "start"))
     return _svg(height, title, parts, alone)
 
 
@@ -81,7 +80,7 @@ def curves(
     low: float = 0.0,
 ) -> str:
     """Curves over one pair of axes, named at their right end; ticks: of the axis across."""
-    height, left, right, bottom = 330, 62, 190, 280
+    height, left, right, top, bottom = 346, 62, 190, 38, 296
     low = min([low, *(value for row in rows for value in row.y)])
     high = high or max(value for row in rows for value in row.y) * 1.05 or 1.0
     first, last = min(ticks), max(ticks)
@@ -91,7 +90,7 @@ def curves(
         return left + (value - first) / (last - first) * (WIDTH - left - right)
 
     def up(value: float) -> float:
-        return bottom - (value - low) / (high - low) * (bottom - TOP)
+        return bottom - (value - low) / (high - low) * (bottom - top)
 
     parts = []
     for t in _ticks(low, high):
@@ -100,7 +99,7 @@ def curves(
             parts.append(_text(left - 10, up(t) + 4, f"{t:g}", FAINT, "end"))
     parts += [_text(across(t), bottom + 20, f"{t:g}", FAINT, "middle") for t in ticks]
     parts.append(_text((left + WIDTH - right) / 2, bottom + 42, across_name, FAINT, "middle"))
-    parts.append(_text(left - 46, TOP - 1, up_name, FAINT, "start"))
+    parts.append(_text(left - 34, top - 20, up_name, FAINT, "start"))
     ends = _apart([up(row.y[-1]) for row in rows])
     for row, end in zip(rows, ends):
         colour = COLOURS[row.colour]

@@ -43,7 +43,7 @@ class Line:
     metrics: dict[str, Spread]
     over: Spread | None = None
     frechet: Spread | None = None
-    cost: float | None = None  # seconds of a play, by those of the row that it is compared with
+    cost: float | None = None  # processor time of a play, by that of the row that it is compared with
 
     def record(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}

@@ -41,7 +41,8 @@ EXPLAINED = {
     "cache": "Which masks steer a step: those of the step before, those of a first pass of the same step at twice "
     "the price, or none that are kept: then blocks are steered by the heads of earlier blocks, the first by none.",
     "references": "The first two speak, the others are silent; one reference is one speaker. More than four were never "
-    "seen in training. The price is that of a whole play, by that of two references.",
+    "seen in training. The price is the processor time of a whole play, "
+    "by that of two references.",
     "speech": "The first half of the clip is one puppet's and the second the other's, or both speak all the time. A "
     "perfect mouth's margin says what there is to be had.",
     "trained": "An ID embedding ties each voice to its reference in place of a mask: one vector a slot, added to the "
@@ -68,24 +69,29 @@ def shown(value: Spread | None, digits: int = 2) -> str:
     """0.71 (0.66 to 0.76)"""
     if value is None:
         return ""
-    middle, low, high = (f"{number:.{digits}f}" for number in value)
+    middle, low, high = (rounded(number, digits) for number in value)
     return f"{middle} ({low} to {high})"
 
 
 def short(value: Spread | None) -> str:
-    return "" if value is None else f"{value[0]:.2f}"
+    return "" if value is None else rounded(value[0])
+
+
+def rounded(number: float, digits: int = 2) -> str:
+    """Never -0.00."""
+    return f"{round(number, digits) + 0.0:.{digits}f}"
 
 
 Cell = Callable[[Line], str]
 COLUMNS: dict[str, Cell] = {
-    "margin (95 %)": lambda line: shown(line.metrics.get("margin")),
-    "gain (95 %)": lambda line: shown(line.over),
+    "margin": lambda line: shown(line.metrics.get("margin")),
+    "gain": lambda line: shown(line.over),
     "sync": lambda line: short(line.metrics.get("sync")),
     "crosstalk": lambda line: short(line.metrics.get("crosstalk")),
     "mask IoU": lambda line: short(line.metrics.get("mask_iou")),
     "identity": lambda line: short(line.metrics.get("identity")),
 }
-FRECHET: dict[str, Cell] = {"Frechet distance (95 %)": lambda line: shown(line.frechet, 3)}
+FRECHET: dict[str, Cell] = {"Frechet distance": lambda line: shown(line.frechet, 3)}
 PRICE: dict[str, Cell] = {"price": lambda line: "1" if line.cost is None else f"{line.cost:.2f}"}
 MORE: dict[str, dict[str, Cell]] = {
     "injection": {
@@ -159,6 +165,11 @@ def bounds_table(found: Findings) -> str:
     return _result.table(found.figures)
 
 
+INTERVALS = (
+    "In brackets: 95 % bootstrap intervals over scenes. Gain: of the margin over the row that shares its scenes and "
+    "has no gain of its own, paired by scene. Mask IoU: of the masks that steered the last step with the segmentation "
+    "of the video that came of them. Identity: share of the speakers who look like their reference."
+)
 FRECHET_WORDS = (
     "Frechet distance: between tokens of the played scenes and tokens of the same looks and voices as they are "
     "drawn, 32 numbers a token: its mean in the 16 channels of the shipped video autoencoder's latent, and how that "
@@ -168,7 +179,11 @@ FRECHET_WORDS = (
 
 def markdown(found: Findings, command: str) -> str:
     """The whole of it as one document."""
-    parts = ["# The argument, rerun in the theatre", f"Written by `{command}`. {FRECHET_WORDS}"]
+    parts = [
+        "# The argument, rerun in the theatre",
+        f"Written by `{command}`.",
+        f"{INTERVALS} {FRECHET_WORDS}",
+    ]
     if found.figures:
         parts += ["## What it comes to", bounds_table(found)]
     for _, title, words, rows in sections(found):
