@@ -130,8 +130,11 @@ def best_rows(played: dict[str, list[Row]], store: Store, tuning: Sequence[int])
 
     A way other than the shipped one is taken only if its paired gain there is clear of 0; among those, the one
     that gains most. The ceiling is played as the predicted masks are, and so is global, as far as it can be.
+    Nothing where nothing was tried.
     """
     tried = [row for group in ("sharpness", "audio_scale") for row in played.get(group, ())]
+    if not tried:
+        return []
     best = {
         masks: _clearly_best(
             Setting(masks), [row.setting for row in tried if row.setting.masks == masks], store, tuning
@@ -149,11 +152,11 @@ def best_rows(played: dict[str, list[Row]], store: Store, tuning: Sequence[int])
 
 
 def _clearly_best(shipped: Setting, tried: Sequence[Setting], store: Store, tuning: Sequence[int]) -> Setting:
-    base, best, most = store.of(shipped.key, tuning), shipped, 0.0
+    best, most = shipped, 0.0
     for setting in tried:
         if setting == shipped:
             continue
-        gain, low, _ = spread(gains(store.of(setting.key, tuning), base))
+        gain, low, _ = spread(gains(store.of(setting.key, tuning), store.of(shipped.key, tuning)))
         if low > 0 and gain > most:
             best, most = setting, gain
     return best

@@ -5,8 +5,8 @@ token (scenes that stand still are drawn again: no mask has to follow there). Ev
 from the same noise. Whatever is played is kept in .cache/ablation, by weights, so that a run that was killed
 goes on, and a second one only adds what is new.
 
-Masks are called true that are the segmentation of the finished predicted run: of its first frame for the
-fixed ones, of every frame for the ceiling. The video that is then made with them may go other ways; the column
+Masks are called true that are the segmentation of the finished predicted run, as shipped: of its first frame for
+the fixed ones, of every frame for the ceiling. The video that is then made with them may go other ways; the column
 "mask IoU" says how well the masks that steered fit the video that came of them.
 """
 
