@@ -284,6 +284,7 @@ def test_whatever_masks_are_drawn_from_is_played_first(found) -> None:
     assert len(place) == len(run.order)  # nothing twice
     for row in (row for rows in groups().values() for row in rows):
         setting = row.setting.told_as(SHIPPED)
+        assert setting.key in {key for key, _ in run.order}
         for key, number in run.order:
             if setting.drawn and key == setting.key:
                 assert place[setting.source.key, number] < place[key, number]
