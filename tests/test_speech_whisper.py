@@ -15,6 +15,7 @@ from interacthuman.interact_core.speech.types import Speech
 from interacthuman.tests.speech_support import RATE, syllables
 
 WIDTH = 8  # of the hidden states; core's whisper has all its 32 layers
+SOUND = syllables(2.0, RATE, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +33,27 @@ def encoder() -> Any:
     return encoder
 
 
-def heard(encoder: Any, sound: torch.Tensor, **options: float) -> Speech:
+def heard(encoder: Any, sound: torch.Tensor, **options: float) -> dict[str, Any]:
     audio = {"waveform": sound[None, None], "sample_rate": RATE}
-    return encode_recording(encoder, audio, **{"start": 0.0, "gain": 1.0, **options})[SPEECH_KEY]
+    return encode_recording(encoder, audio, **{"start": 0.0, "gain": 1.0, **options})
 
 
-def test_a_short_recording_is_heard_as_in_core(encoder: Any) -> None:
-    sound = syllables(2.0, RATE, seed=1)
-    core = encoder.encode_audio(sound[None, None], RATE)
+@pytest.fixture(scope="module")
+def core(encoder: Any) -> dict[str, Any]:
+    """What core's node gives for SOUND."""
+    return encoder.encode_audio(SOUND[None, None], RATE)
+
+
+@pytest.fixture(scope="module")
+def speech(encoder: Any) -> Speech:
+    return heard(encoder, SOUND, start=0.5)[SPEECH_KEY]
+
+
+def test_a_short_recording_is_heard_as_in_core(core: dict[str, Any], speech: Speech) -> None:
     assert heard_as(core) == (5, WIDTH)
-    speech = heard(encoder, sound, start=0.5)
     torch.testing.assert_close(speech.features, from_encoder_output(core).features)
     assert speech.features.shape == (50, 5, WIDTH) and speech.fps == 25.0 and speech.start == 0.5
-    assert torch.equal(speech.waveform, sound[None])
+    assert torch.equal(speech.waveform, SOUND[None])
     # Before it begins and when it is over the speaker is as silent as somebody who never speaks.
     person = world.make_cast((True,)).characters[0]
     track, mute = voice_tracks([person], [speech], 89, 25.0)
@@ -52,29 +61,24 @@ def test_a_short_recording_is_heard_as_in_core(encoder: Any) -> None:
     torch.testing.assert_close(track[13:62], (speech.features[:-1] + speech.features[1:]) / 2)
 
 
-def test_mute_is_the_silence_beside_the_voice(encoder: Any) -> None:
+def test_mute_is_the_silence_beside_the_voice(encoder: Any, core: dict[str, Any], speech: Speech) -> None:
     """What whisper makes of silence goes by the loudest moment: alone it is another."""
-    sound = syllables(2.0, RATE, seed=1)
-    speech = heard(encoder, sound)
-    longer = heard(encoder, torch.cat((sound, torch.zeros(4 * RATE))))
+    longer = heard(encoder, torch.cat((SOUND, torch.zeros(4 * RATE))))[SPEECH_KEY]
     silent = longer.features[75:].mean(0)
-    alone = heard(encoder, torch.zeros(2 * RATE)).mute
+    alone = heard(encoder, torch.zeros(2 * RATE))[SPEECH_KEY].mute
     assert (speech.mute - silent).norm() < 0.5 * (alone - silent).norm()
-    torch.testing.assert_close(
-        from_encoder_output(encoder.encode_audio(sound[None, None], RATE)).mute, speech.mute
-    )
+    torch.testing.assert_close(from_encoder_output(core).mute, speech.mute)
 
 
 def test_a_recording_longer_than_whisper_hears_goes_through_in_pieces(
     encoder: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sound = syllables(43.0, RATE, seed=2)
-    speech = heard(encoder, sound)
-    assert speech.features.shape[0] == 43 * 25
-    # Second 21 of the whole is second 6 of what is heard from second 15 on.
-    later = encoder.encode_audio(sound[None, None, 15 * RATE : 43 * RATE], RATE)
-    torch.testing.assert_close(
-        speech.features[525:550], from_encoder_output(later).features[150:175], atol=0.2, rtol=0
-    )
-    core = from_encoder_output(encoder.encode_audio(sound[None, None], RATE))
-    assert core.features.shape[0] == 30 * 25 and "InterAct Encode Speech" in caplog.text
+    sound = syllables(34.0, RATE, seed=2)
+    output = heard(encoder, sound)
+    assert output[SPEECH_KEY].features.shape[0] == 34 * 25
+    # Second 20 of the whole is second 5 of what is heard from second 15 on.
+    later = encoder.encode_audio(sound[None, None, 15 * RATE :], RATE)
+    for whole, part in zip(output["encoded_audio_all_layers"], later["encoded_audio_all_layers"]):
+        torch.testing.assert_close(whole[:, 1000:], part[:, 250:950])
+    cut = from_encoder_output({**later, "audio_samples": 34 * RATE})  # as core cuts it
+    assert cut.features.shape[0] == 30 * 25 and "InterAct Encode Speech" in caplog.text
