@@ -33,6 +33,7 @@ from interacthuman.interact_core.guidance.part import carried_masks
 from interacthuman.interact_core.host.call import CALL_KEY, CallState
 from interacthuman.interact_core.host.cast_encoding import EncodedCast, encode_cast, make_region_character
 from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.interact_core.host.motion_frames import FADE, TRACE, with_trace
 from interacthuman.interact_core.host.parts import EncodedPart, encode_part
 from interacthuman.interact_core.host.sampling import sample
 
@@ -108,6 +109,28 @@ def test_known_frames_may_come_from_the_finished_parts_latent(vae: comfy.sd.VAE)
     assert torch.equal(part.latent["samples"][:, :, :2], vae.encode(film[-9:])[:, :, :2])
     with pytest.raises(InteractError, match="finished part's latent has shape"):
         encode_part(*given, 9, film, None, {"samples": sampled[..., 1:]})
+
+
+def test_new_frames_begin_with_a_trace_of_the_last_finished_one(
+    vae: comfy.sd.VAE, adapted: ModelPatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ever less of it, and none where no noise is added or nothing is finished."""
+    noise, known = torch.randn(1, 16, 5, 4, 6), torch.randn(1, 16, 2, 4, 6)
+    begun = with_trace(noise, known)
+    assert torch.equal(begun[:, :, :2], noise[:, :, :2])
+    for number in range(3):
+        share = TRACE * FADE**number
+        expected = (1 - share**2) ** 0.5 * noise[:, :, 2 + number] + share * known[:, :, 1]
+        torch.testing.assert_close(begun[:, :, 2 + number], expected)
+    assert with_trace(noise, known[:, :, :0]) is noise
+    assert not with_trace(torch.zeros_like(noise), known).any()
+
+    made = film_of(vae, 33)
+    part, first = part_of(made, vae, pictures(21), None), part_of(made, vae, None, None)
+    (late, _), (early, _) = (sampled(adapted, one, GuidanceSettings()) for one in (part, first))
+    monkeypatch.setattr("interacthuman.interact_core.host.motion_frames.TRACE", 0.0)
+    (plain, _), (again, _) = (sampled(adapted, one, GuidanceSettings()) for one in (part, first))
+    assert torch.equal(early, again) and (late - plain).abs().max() > 1e-3
 
 
 def test_a_first_part_that_is_the_whole_film_is_the_film(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:

@@ -9,9 +9,11 @@ from torch import Tensor
 from comfy.patcher_extension import WrapperExecutor
 
 from ..errors import InteractError
+from ..frames import TEMPORAL_STRIDE
 from ..guidance import Cast, GuidanceSettings, MaskHistory
 from .limits import check_memory
 from .live import DONE, STOPPED, MaskStream, OpenStream
+from .motion_frames import with_trace
 from .run import InteractRun
 
 RUN_KEY = "interact_run"
@@ -68,6 +70,11 @@ def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, *
     )
     guidance.handle.history = None
     options[RUN_KEY] = run
+    part = guidance.cast.part
+    if part is not None and part.known and not part.clean:
+        latent_image = kwargs["latent_image"] if "latent_image" in kwargs else args[0]
+        known = guider.model_patcher.model.process_latent_in(latent_image[:, :, : part.known_latents])
+        noise = with_trace(noise, known)
     how = STOPPED
     try:
         output = executor(noise, *args, **kwargs)
@@ -147,3 +154,16 @@ def _check_run(
             f"The latent has shape {list(noise.shape)} but the cast is for {cast.width}x{cast.height} and "
             f"{cast.frames} frames: sample the LATENT of InterAct Encode Characters."
         )
+    _check_start_images(noise.shape[2], conds)
+
+
+def _check_start_images(frames: int, conds: list[dict[str, Any]]) -> None:
+    """Raise InteractError where a start image is laid out for another length, which core would crash on."""
+    for cond in conds:
+        image = cond.get("concat_latent_image")
+        if image is not None and image.shape[2] != frames:
+            found, wanted = (TEMPORAL_STRIDE * (count - 1) + 1 for count in (image.shape[2], frames))
+            raise InteractError(
+                f"WanImageToVideo lays its start image out for {found} frames but the video has {wanted}: set its "
+                f"length to {wanted}, as on InterAct Encode Characters."
+            )
