@@ -129,7 +129,7 @@ def adapter_config(shape: Shape, depth: int, **changes: int) -> AdapterConfig:
         "audio_context_width": MULTITALK["out_dim"],
         "audio_heads": shape.heads,
         "mask_width": 224,
-        "mask_heads": 4,
+        "mask_heads": 2,
         "mask_blocks": tuple(range(depth)),
     }
     return AdapterConfig(**{**sizes, **changes})
@@ -149,7 +149,8 @@ def build_adapter(
 def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False) -> Cast:
     """People side by side, each half as wide as their share and three quarters as high as the video.
 
-    Each picture shows somebody who stands: as high as the frame, and three eighths of that wide.
+    Each picture shows an ellipse into which a standing person fits: as high as the frame and three eighths of
+    that wide.
     """
     count = speaking + silent
     people, layouts = [], torch.zeros(count, *grid.latent[2:3], grid.height // 16, grid.width // 16)
@@ -159,8 +160,9 @@ def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False)
         right = max(left + 1, round((number + 0.75) * columns / count))
         layouts[number, :, rows // 4 :, left:right] = 1.0
         image = torch.ones(1, grid.height, grid.width, 3)
-        half = 3 * grid.height // 16
-        image[:, :, grid.width // 2 - half : grid.width // 2 + half] = 0.5
+        across = (torch.arange(grid.width) - grid.width / 2) / (3 * grid.height / 16)
+        down = (torch.arange(grid.height) - grid.height / 2) / (grid.height / 2)
+        image[:, down[:, None] ** 2 + across**2 < 1] = 0.5
         region = torch.nn.functional.interpolate(layouts[number, :1][None], (grid.height, grid.width))[0]
         speech = {"spoken": number} if number < speaking else None
         picture, place = (None, region) if by_region else (image, None)

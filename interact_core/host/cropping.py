@@ -27,6 +27,9 @@ from .pictures import WHITE, fit_on_white
 BLANK = 2 / 255
 """How far from white a pixel may be and still show nothing: JPEG's grain."""
 
+STAND_INS = 8
+"""Tokens of a reference's kept ground, at most, that stand for what went of it."""
+
 CHUNK = 4096
 """Tokens whose weights are corrected at a time."""
 
@@ -61,11 +64,11 @@ def _person(picture: Tensor) -> Tensor:
 
 def _stand_in(index: Tensor, person: Tensor, places: Tensor) -> Tensor:
     """KeptTokens.stand_in of one reference; person: bool [h * w], places [h * w, 2]."""
-    distance = torch.cdist(places, places[index])  # [h * w, K]
-    ground = ~person[index]
-    if bool(ground.any()):
-        distance = distance + torch.where(ground, 0.0, len(places))
-    nearest = distance.argmin(dim=1)
+    (ground,) = torch.where(~person[index])
+    if len(ground) == 0:
+        ground = torch.arange(len(index))
+    chosen = ground[torch.linspace(0, len(ground) - 1, min(len(ground), STAND_INS)).round().long()]
+    nearest = chosen[torch.cdist(places, places[index[chosen]]).argmin(dim=1)]
     nearest[index] = torch.arange(len(index))
     return nearest
 
