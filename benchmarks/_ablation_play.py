@@ -30,7 +30,7 @@ from ..interact_core.theatre.rehearsal import (
 )
 from ..interact_core.theatre.report import Performance
 from ..interact_core.theatre.scenes import random_scene, render
-from ..interact_core.training.identity import EMBEDDING_FILE, IdentityEmbedding
+from ..interact_core.training.identity import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ._ablation_caches import LayerProbe, in_two_passes, within_the_step
 from ._ablation_settings import FIRST_FRAME, IN_TURNS, TWO_PASSES, WITHIN_STEP, Setting
 from .theatre import TRAVEL, Case, Played
@@ -59,6 +59,11 @@ class House:
         if not embedding.exists():
             return opened
         return replace(opened, model=IdentityEmbedding.read(embedding).put_on(opened.model))
+
+
+def trained_weights(folder: Path | None) -> tuple[str, ...]:
+    """Names of the weights that `train identity` has left in a folder."""
+    return tuple(name for name in VARIANTS if folder is not None and (folder / name).is_dir())
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from . import _ablation_page as page
 from . import _ablation_tables as tables
 from . import _ablation_words as words
 from . import _result
-from ._ablation_play import House, Task
+from ._ablation_play import House, Task, trained_weights
 from ._ablation_settings import ARGUMENT, TUNING, Row, Setting, groups
 from ._ablation_store import Run, Store, fingerprint, players
 from .theatre import (
@@ -119,9 +119,8 @@ def play_rows(rows: Sequence[Row], scenes: Scenes) -> list[Row]:
 def play_groups(chosen: argparse.Namespace, scenes: Scenes) -> dict[str, list[Row]]:
     """The rows asked for, played group by group; each strategy at the best of what was tried after that was."""
     shipped = scenes.programme.direction
-    trained = tuple(sorted(folder.name for folder in chosen.trained.iterdir())) if chosen.trained else ()
     played: dict[str, list[Row]] = {}
-    for group, rows in groups(trained).items():
+    for group, rows in groups(trained_weights(chosen.trained)).items():
         told = [_told_as(row, shipped) for row in rows]
         if group == "best" and "best" in chosen.only:
             told = [
