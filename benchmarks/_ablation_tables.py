@@ -132,7 +132,8 @@ def best_rows(played: dict[str, list[Row]], store: Store, tuning: Sequence[int])
     that gains most. The ceiling is played as the predicted masks are, and so is global, as far as it can be.
     Nothing where nothing was tried.
     """
-    tried = [row for group in ("sharpness", "audio_scale") for row in played.get(group, ())]
+    rows = [row for group in ("sharpness", "audio_scale") for row in played.get(group, ())]
+    tried = [row for row in rows if row.against is not None]
     if not tried:
         return []
     best = {
@@ -154,8 +155,6 @@ def best_rows(played: dict[str, list[Row]], store: Store, tuning: Sequence[int])
 def _clearly_best(shipped: Setting, tried: Sequence[Setting], store: Store, tuning: Sequence[int]) -> Setting:
     best, most = shipped, 0.0
     for setting in tried:
-        if setting == shipped:
-            continue
         gain, low, _ = spread(gains(store.of(setting.key, tuning), store.of(shipped.key, tuning)))
         if low > 0 and gain > most:
             best, most = setting, gain

@@ -62,7 +62,7 @@ class Programme:
 
 @dataclass(frozen=True, eq=False)
 class Scenes:
-    """Numbers of the scenes that rows are played on; `drawn`: of all that the search looked at."""
+    """Numbers of the scenes that rows are played on."""
 
     programme: Programme
     store: Store
@@ -71,12 +71,16 @@ class Scenes:
     sweep: int
 
     @cached_property
-    def drawn(self) -> dict[str, list[int]]:
-        """By argument and tuning: all that were played as shipped to find enough that move."""
-        return {ARGUMENT: self._search(0, self.argument), TUNING: self._search(TUNING_FIRST, self.sweep)}
+    def drawn(self) -> list[int]:
+        """All that were played as shipped to find enough that move, of the argument."""
+        return self._search(0, self.argument)
+
+    @cached_property
+    def _tuning(self) -> list[int]:
+        return self._search(TUNING_FIRST, self.sweep)
 
     def of(self, which: str) -> list[int]:
-        searched = self.drawn[TUNING if which == TUNING else ARGUMENT]
+        searched = self._tuning if which == TUNING else self.drawn
         wanted = self.argument if which == ARGUMENT else self.sweep
         return [number for number in searched if self._moves(number)][:wanted]
 
@@ -208,7 +212,7 @@ def main() -> None:
     with players(store, house, programme.direction, chosen.workers, chosen.minutes) as run:
         scenes = Scenes(programme, store, run, chosen.scenes, chosen.sweep_scenes)
         played = play_groups(chosen, scenes)
-    found = tables.findings(played, scenes.store, scenes.of, scenes.drawn[ARGUMENT], chosen.only)
+    found = tables.findings(played, scenes.store, scenes.of, scenes.drawn, chosen.only)
     about = {
         "command": _result.command("ablation"),
         "machine": report.machine(),

@@ -266,7 +266,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[tables.Findings, Pl
     scenes = ablation.Scenes(ablation.Programme(SHIPPED, spoken), run.store, run, argument=9, sweep=4)
     chosen = ablation.arguments(["--scenes", "9", "--sweep-scenes", "4"])
     played = ablation.play_groups(chosen, scenes)
-    return tables.findings(played, run.store, scenes.of, scenes.drawn[ARGUMENT], chosen.only), run, scenes
+    return tables.findings(played, run.store, scenes.of, scenes.drawn, chosen.only), run, scenes
 
 
 def test_scenes_are_those_that_move_and_sharpness_has_its_own(found) -> None:
@@ -336,7 +336,7 @@ def test_a_way_has_to_be_clearly_better_to_be_taken(tmp_path) -> None:
 def test_low_and_high_motion_are_thirds_of_all_that_were_played(found) -> None:
     findings, _, scenes = found
     low, high = findings.steps["low"], findings.steps["high"]
-    assert low["scenes"] == high["scenes"] == len(scenes.drawn[ARGUMENT]) // 3
+    assert low["scenes"] == high["scenes"] == len(scenes.drawn) // 3
     assert low["travel"][0] == 3.0 and low["travel"][1] < high["travel"][0]
     assert low["averaged"]["50"][0] == 1.0 and set(high["blocks"]) == {"1", "2"}
     overlapping, apart = findings.occlusion["overlapping"], findings.occlusion["apart"]
@@ -425,11 +425,12 @@ def test_a_bench_that_is_out_of_time_says_what_is_whole(tmp_path) -> None:
     scenes = ablation.Scenes(ablation.Programme(SHIPPED, spoken), store, run, argument=3, sweep=2)
     chosen = ablation.arguments(["--scenes", "3", "--sweep-scenes", "2"])
     played = ablation.play_groups(chosen, scenes)
-    findings = tables.findings(played, store, scenes.of, scenes.drawn[ARGUMENT], chosen.only)
+    findings = tables.findings(played, store, scenes.of, scenes.drawn, chosen.only)
     assert [line.label for line in findings.groups["injection"]] == [
         "every voice everywhere",
         "predicted mask",
     ]
+    assert "best" not in findings.groups
     assert findings.figures == [] and findings.groups["injection"][0].frechet is None
     assert "predicted mask" in words.markdown(findings, "") and page.html(findings, ABOUT)
 
