@@ -138,3 +138,12 @@ def test_bad_regions_are_refused() -> None:
         made = [make_region_character(name, region, speech(1)) for name, region in people]
         with pytest.raises(InteractError, match=said):
             encode_cast(made, None, WIDTH, HEIGHT, FRAMES, 25.0, with_start_image(), with_start_image())
+
+
+def test_a_start_image_of_another_length_is_refused(adapted: ModelPatcher) -> None:
+    made = encoded("Ann", "Bob")
+    for part in (made.positive, made.negative):
+        for name in ("concat_latent_image", "concat_mask"):
+            part[0][1][name] = part[0][1][name].repeat_interleave(2, dim=2)
+    with pytest.raises(InteractError, match="start image out for 21 frames but the video has 9"):
+        run(adapted, made, "affinity")
