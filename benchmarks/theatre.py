@@ -5,6 +5,9 @@ Scenes are drawn from seeds that training never saw. Two puppets speak, or as ma
 scenes have a silent one. Where everybody speaks a scene is played three times from the same noise: masks
 predicted, masks fixed, and every voice everywhere. Fixed masks are what a person would draw before anything
 moves: the true segmentation of the first frame of the finished predicted run, repeated over time.
+
+Clips are as long as three of training's, sampled through context windows: over a single second a mouth correlates
+with anybody's voice at the best of five lags (0.22 on average between the recordings themselves, 0.12 over three).
 """
 
 from __future__ import annotations
@@ -316,7 +319,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--alone", action="store_true", help="predicted masks only, for sweeps")
     parser.add_argument("--puppets", type=int, default=2, choices=(2, 3, 4), help="in every scene")
-    parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--frames", type=int, default=73, help="of every clip (default: %(default)s)")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--cfg", type=float)
     parser.add_argument("--audio-cfg", type=float)
