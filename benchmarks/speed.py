@@ -31,7 +31,7 @@ from . import _result  # noqa: E402
 from ._result import Figure  # noqa: E402
 from ._speed_clock import all_cores  # noqa: E402
 from ._speed_forward import COMPARISONS, Bench  # noqa: E402
-from ._speed_models import SHAPES, Grid  # noqa: E402
+from ._speed_models import SHAPES, Grid, adapter_config  # noqa: E402
 from ._speed_parts import parts  # noqa: E402
 from ._speed_price import price  # noqa: E402
 from ._speed_rest import ALONE, server  # noqa: E402
@@ -104,6 +104,7 @@ def main(words: Sequence[str] | None = None) -> None:
                     "grid": asdict(bench.grid),
                     "depth": bench.depth,
                     "precision": str(bench.dtype),
+                    "adapter": asdict(adapter_config(bench.shape, bench.depth)),
                 }
                 _result.merge(
                     path,

@@ -123,6 +123,16 @@ def test_another_nodes_attention_is_not_displaced(adapted: ModelPatcher) -> None
     assert torch.equal(samples, whole)
 
 
+def test_the_normaliser_is_the_same_without_a_flash_kernel() -> None:
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = (torch.randn(1, 2, 9, 16, generator=generator) for _ in range(3))
+    expected = (q @ k.transpose(-1, -2) / 4).logsumexp(-1)
+    for device in ("cpu", "meta"):  # meta takes the way of devices without such a kernel
+        attended, log_z = cropping.flash_attention(*(x.to(device) for x in (q, k, v)))
+        assert attended.shape == q.shape and log_z.shape == expected.shape and log_z.dtype == torch.float32
+    torch.testing.assert_close(cropping.flash_attention(q, k, v)[1], expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_key_that_stands_for_several_counts_as_often(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
@@ -134,7 +144,8 @@ def test_a_key_that_stands_for_several_counts_as_often(
     generator = torch.Generator().manual_seed(0)
     length = 2 * 24 + 2 * kept.each
     q, k, v = (torch.randn(2, 3, length, 16, generator=generator).to(dtype) for _ in range(3))
-    times = torch.cat((torch.ones(48, dtype=torch.long), kept.counts.flatten()))
+    stood = [row.bincount(minlength=kept.each) for row in kept.stand_in]
+    times = torch.cat((torch.ones(48, dtype=torch.long), *stood))
     assert times.sum() == 4 * 24
     repeated = (x.double().repeat_interleave(times, dim=2) for x in (k, v))
     expected = torch.nn.functional.scaled_dot_product_attention(q.double(), *repeated)

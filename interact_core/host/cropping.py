@@ -5,7 +5,7 @@ ground on which the person was fitted. Its tokens are taken out before the first
 anything on them, and put back as zeros behind the last one, where core cuts the references' output away.
 
 The model was trained with the ground there, and its attention feels how much of it there is: without any of it
-the theatre lost its voices altogether (sync 0.70 to 0.26 over 5 scenes). So the ground next to the person stays and
+the theatre lost its voices altogether (sync 0.68 to 0.21 over 5 scenes). So the ground next to the person stays and
 weighs as much as all that it stands for.
 """
 
@@ -53,7 +53,7 @@ def person_tokens(cast: Cast) -> KeptTokens | None:
     index = kept.argsort(dim=1, descending=True, stable=True)[:, :count].sort(dim=1).values
     places = grid_positions(1, height, width)[:, 1:]
     stands = [_stand_in(rows, person.flatten() > 0, places) for rows, person in zip(index, persons)]
-    return KeptTokens(index, torch.stack(stands))
+    return KeptTokens.of(index, torch.stack(stands))
 
 
 def _person(picture: Tensor) -> Tensor:
@@ -122,10 +122,10 @@ class Cropping:
     def __init__(self, geometry: Geometry) -> None:
         self._rows = kept_rows(geometry)
         self._freqs: Tensor | None = None
-        counts = geometry.kept.counts.flatten()
-        (several,) = torch.where(counts > 1)
-        self._several = len(self._rows) - len(counts) + several  # [G], where those stand that stand for more
-        self._more = (counts[several] - 1).log()  # [G]
+        several, counts = geometry.kept.several
+        before = geometry.offset + geometry.video_tokens
+        self._several = before + several  # [G], where those stand that stand for more than themselves
+        self._more = (counts - 1).log()  # [G]
 
     def of_block(self, number: int, inner: Replace | None) -> Replace:
         @torch.compiler.disable(recursive=False)  # see patches.py
@@ -161,9 +161,8 @@ class Cropping:
         several = k[:, :, self._several].transpose(-1, -2) * q.shape[-1] ** -0.5, v[:, :, self._several]
         parts = []
         for part, own, norm in zip(*(x.split(CHUNK, dim=2) for x in (q, attended, log_z))):
-            share = (
-                (part @ several[0]).float().add_(self._more).sub_(norm.unsqueeze(-1)).exp_()
-            )  # [B, H, l, G]
+            scores = (part @ several[0]).float()  # [B, H, l, G]
+            share = scores.add_(self._more).sub_(norm.unsqueeze(-1)).exp_()
             whole = (1.0 + share.sum(-1, keepdim=True)).to(own)
             parts.append((own + share.to(own) @ several[1]) / whole)
         return torch.cat(parts, dim=2)
@@ -172,13 +171,20 @@ class Cropping:
 def flash_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Attention of [B, H, L, d] and the logarithm of its normaliser, [B, H, L] float32.
 
-    By torch's own kernels, whose public face (scaled_dot_product_attention) keeps the latter to itself; elsewhere
-    it takes a second product with the keys.
+    By torch's own kernels, whose public face (scaled_dot_product_attention) keeps the latter to itself; where they
+    do not run it takes a second product with the keys.
     """
     if q.device.type == "cpu":
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[:2]
-    if q.device.type == "cuda" and q.dtype in (torch.float16, torch.bfloat16):
+    if _has_flash(q):
         return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v)[:2]
     keys = k.transpose(-1, -2) * q.shape[-1] ** -0.5
     log_z = torch.cat([(part @ keys).float().logsumexp(-1) for part in q.split(CHUNK, dim=2)], dim=2)
     return F.scaled_dot_product_attention(q, k, v), log_z
+
+
+def _has_flash(q: Tensor) -> bool:
+    """Half precision on an Nvidia GPU from Ampere on, which is what torch's flash kernel wants."""
+    if q.device.type != "cuda" or torch.version.hip is not None or q.dtype is torch.float32:
+        return False
+    return torch.cuda.get_device_capability(q.device) >= (8, 0)

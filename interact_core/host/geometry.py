@@ -15,24 +15,32 @@ class KeptTokens:
     """Tokens of N references that the blocks see, K of each (cropping.py).
 
     index: [N, K] int64 within the reference's frame, rising. stand_in: [N, h*w] int64 into those K: a kept token
-    is its own, one that was left out has the nearest of what was kept of the ground.
+    is its own, one that was left out has the nearest of what was kept of the ground. several: both [G], which of
+    the N * K stand for more than themselves, and for how many, themselves among them; kept, as finding them would
+    halt the device.
     """
 
     index: Tensor
     stand_in: Tensor
+    several: tuple[Tensor, Tensor]
 
-    @property
-    def counts(self) -> Tensor:
-        """[N, K] int64: for how many tokens of its frame each one stands, itself among them."""
-        counts = torch.zeros_like(self.index)
-        return counts.scatter_add_(1, self.stand_in, torch.ones_like(self.stand_in))
+    @classmethod
+    def of(cls, index: Tensor, stand_in: Tensor) -> "KeptTokens":
+        counts = torch.zeros_like(index).scatter_add_(1, stand_in, torch.ones_like(stand_in)).flatten()
+        (several,) = torch.where(counts > 1)
+        return cls(index, stand_in, (several, counts[several]))
 
     @property
     def each(self) -> int:
         return self.index.shape[1]
 
     def to(self, device: torch.device) -> "KeptTokens":
-        return KeptTokens(self.index.to(device), self.stand_in.to(device))
+        """On that device; itself if it is there already."""
+        if self.index.device == device:
+            return self
+        several, counts = self.several
+        moved = (self.index.to(device), self.stand_in.to(device))
+        return KeptTokens(*moved, (several.to(device), counts.to(device)))
 
     def whole(self, shown: Tensor) -> Tensor:
         """[B, N, K, D] -> [B, N, h*w, D] with stand-ins for what was left out."""

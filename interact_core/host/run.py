@@ -170,7 +170,8 @@ class InteractRun:
         """The same with those tokens of the references that the blocks are to see, if not all."""
         if self._kept is None or not geometry.references:
             return geometry
-        return replace(geometry, kept=self._kept.to(device))
+        kept = self._kept = self._kept.to(device)
+        return replace(geometry, kept=kept)
 
     @torch.compiler.disable  # see patches.py
     def open_call(
