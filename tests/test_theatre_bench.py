@@ -117,7 +117,7 @@ def test_table_and_json(tmp_path):
 
 
 def test_the_command_line_changes_the_shipped_settings():
-    shipped = shipped_direction(25)
+    shipped = shipped_direction(73)
     assert theatre.directed(theatre.arguments([])) == shipped
     words = ["--steps", "8", "--gain", "3", "--audio-cfg", "4", "--stage-one-audio", "all", "--scenes", "4"]
     chosen = theatre.arguments(words)
