@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import torch
 from interacthuman.tests import host_support  # noqa: F401  (before anything of comfy)
 
 from interacthuman.benchmarks import _result, _speed_forward, _speed_parts, _speed_rest, speed
-from interacthuman.benchmarks._speed_clock import Pass, alternate, peak_memory, ratio
+from interacthuman.benchmarks._speed_clock import Pass, alternate, ratio
 from interacthuman.benchmarks._speed_forward import Bench
 from interacthuman.benchmarks._speed_models import (
     Grid,
@@ -50,11 +52,17 @@ def test_neighbours_are_compared_with_neighbours() -> None:
 
 
 def test_peaks_are_those_of_the_act_alone() -> None:
+    """In a process of its own: one that has long been at work may give back as much as the act takes."""
     wanted = 1 << 28
-    peak = peak_memory(lambda: torch.ones(wanted // 4), CPU)
-    if peak is None:
+    script = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "import torch; from interacthuman.benchmarks._speed_clock import peak_memory\n"
+        f"print(peak_memory(lambda: torch.ones({wanted // 4}), torch.device('cpu')))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    if told.strip() == "None":
         pytest.skip("this system does not tell peaks of memory")
-    assert 0.9 * wanted < peak < 1.3 * wanted
+    assert 0.9 * wanted < int(told) < 1.3 * wanted
 
 
 def test_the_watch_marks_every_block_and_what_is_behind_it() -> None:

@@ -28,6 +28,8 @@ TINY = {
     "InterActLoadWav2Vec2": {"audio_encoder_name": SPEECH},
     "InterActEncodeCharacters": {"width": 64, "height": 48, "length": 9},
 }
+TINY_PARTS = {"InterActEncodeCharacters": {"length": 17}, "InterActNextPart": {"length": 13}}
+"""Two parts of a tiny film that share nine frames."""
 HELPERS = """
 const { api } = window.comfyAPI.api;
 const all = [];
