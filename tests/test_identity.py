@@ -15,6 +15,7 @@ from interacthuman.interact_core.host.call import Voices
 from interacthuman.interact_core.host.guidance import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.training import identity as room
+from interacthuman.interact_core.training import train_dit as dit_room
 from interacthuman.interact_core.training.identity import (
     EMBEDDING_FILE,
     IdentityEmbedding,
@@ -82,8 +83,8 @@ def test_it_acts_on_a_model_and_leaves_its_original_alone(tmp_path: Path) -> Non
 
 
 def shipped(folder: Path) -> Path:
-    export_dit(build_dit(0), folder / room.DIT_FILE)
-    export_adapter(build_adapter(0), folder / room.ADAPTER_FILE)
+    export_dit(build_dit(0), folder / dit_room.DIT_FILE)
+    export_adapter(build_adapter(0), folder / dit_room.ADAPTER_FILE)
     (folder / "vae").mkdir()
     (folder / "vae" / "weights").write_bytes(b"as they are")
     return folder
@@ -93,16 +94,16 @@ def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.
     recipe = IdentityRecipe(steps=3, batch=1, short=1.0, warmup=1, cooldown=2, save_every=2, fused=False)
     clips, bank, models = {2: group_of(2)}, bank_of(np.random.default_rng(3)), shipped(tmp_path / "shipped")
     whole = train_identity(recipe, "id", tmp_path / "whole", clips, bank, models)
-    made, start = load_file(whole / EMBEDDING_FILE), load_file(models / room.DIT_FILE)
+    made, start = load_file(whole / EMBEDDING_FILE), load_file(models / dit_room.DIT_FILE)
     torch.manual_seed(recipe.seed)
     begun = room.IdentityPuppeteer(recipe.seed, "id").identity.state_dict()
     assert not torch.equal(made["pictures"][:2], begun["pictures"][:2])
     assert not torch.equal(made["voices"][:2], begun["voices"][:2])
-    trained = load_file(whole / room.DIT_FILE)
+    trained = load_file(whole / dit_room.DIT_FILE)
     assert any(not torch.equal(trained[name], start[name]) for name in start)
     assert (whole / "vae" / "weights").read_bytes() == b"as they are"
 
-    calls, draw = [], room.make_batch
+    calls, draw = [], dit_room.make_batch
 
     def dies_at_the_third(*args):
         calls.append(1)
@@ -110,10 +111,10 @@ def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.
             raise Killed
         return draw(*args)
 
-    monkeypatch.setattr(room, "make_batch", dies_at_the_third)
+    monkeypatch.setattr(dit_room, "make_batch", dies_at_the_third)
     with pytest.raises(Killed):
         train_identity(recipe, "id", tmp_path / "killed", clips, bank, models)
-    monkeypatch.setattr(room, "make_batch", draw)
+    monkeypatch.setattr(dit_room, "make_batch", draw)
     again = train_identity(recipe, "id", tmp_path / "killed", clips, bank, models)
     resumed = load_file(again / EMBEDDING_FILE)
     assert all(torch.equal(made[name], resumed[name]) for name in made)

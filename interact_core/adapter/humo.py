@@ -18,9 +18,6 @@ from .model import Attention, mix_tracks, sdpa_attention
 WINDOW = 8
 """Video frames that a latent frame hears: its four and two on each side."""
 
-WHISPER_GROUPS = 5
-"""Groups of whisper's hidden states that HuMo hears: means of its layers by eights, and the last."""
-
 
 @dataclass(frozen=True)
 class HumoConfig:
@@ -28,9 +25,9 @@ class HumoConfig:
 
     model_width: int  # D, channels of a token of the base model
     model_blocks: int
-    audio_width: int  # channels of one hidden state of whisper
+    audio_layers: int  # groups of whisper's hidden states: means of its layers by eights, and the last
+    audio_width: int  # channels of one hidden state
     audio_tokens: int  # n, per latent frame
-    audio_layers: int = WHISPER_GROUPS
     temporal_stride: int = 4
     fps: float = 25.0
     base: str = "HuMo"
@@ -52,6 +49,7 @@ class HumoConfig:
         return cls(
             model_width=model.dim,
             model_blocks=len(blocks),
+            audio_layers=projector.blocks,
             audio_width=projector.channels,
             audio_tokens=projector.context_tokens,
         )

@@ -82,10 +82,9 @@ class Cast:
                 "[characters, latent frames, height / 16, width / 16]."
             )
 
-    @property
-    def carried(self) -> bool:
-        """Whether masks of a finished part are there from the first step on."""
-        return self.part is not None and self.part.masks is not None
+    def carried(self, mask_source: str) -> bool:
+        """Whether masks of a finished part are there from the first step on; fixed ones are drawn, not carried."""
+        return self.part is not None and self.part.masks is not None and mask_source != "fixed"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ class MaskMemory:
             voices=voices,
             mask_source=self.settings.mask_source,
             start=0 if cast.part is None else cast.part.start,
-            carried=cast.carried and self.settings.mask_source != "fixed",
+            carried=cast.carried(self.settings.mask_source),
         )
 
 

@@ -32,7 +32,9 @@ class GuidanceSettings:
     affinity_block: int = -1  # block after which features are compared; -1 is the one behind the middle
     affinity_temperature: float = 0.02  # > 0; of the softmax over cosines
     mask_temperature: float = 1.0  # > 0; of the logits of masks, before the gain: below 1 is sharper
-    mask_threshold: float = 0.0  # 0..1; masks are 1 from here on and 0 below, before the gain; 0 keeps them soft
+    mask_threshold: float = (
+        0.0  # 0..1; masks are 1 from here on and 0 below, before the gain; 0 keeps them soft
+    )
     # all | person: only what of each reference picture is not white ground (host/cropping.py)
     reference_tokens: str = "all"
 
@@ -56,7 +58,10 @@ class GuidanceSettings:
             "a number above 0",
         )
         _require(
-            0 < self.mask_temperature < math.inf, "mask_temperature", self.mask_temperature, "a number above 0"
+            0 < self.mask_temperature < math.inf,
+            "mask_temperature",
+            self.mask_temperature,
+            "a number above 0",
         )
         _require(0 <= self.mask_threshold <= 1, "mask_threshold", self.mask_threshold, "a share within 0..1")
         _require(self.history_limit >= 0, "history_limit", self.history_limit, "a number of bytes, 0 or more")

@@ -110,6 +110,16 @@ class Geometry:
         return video, reference_positions(self.references, frames, height, width, device)
 
 
+def frames_of_call(latent_frames: int, transformer_options: dict[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Geometry's `frames` and `anchors` of a call on so many latent frames (comfy/context_windows.py)."""
+    window = transformer_options.get("context_window")
+    if window is None:
+        return tuple(range(latent_frames)), 0
+    anchor = getattr(window, "causal_anchor_index", None)
+    lead = () if anchor is None or anchor < 0 else (int(anchor),)
+    return lead + tuple(window.index_list), len(lead)
+
+
 def geometry_of_call(
     model: torch.nn.Module,
     x: Tensor,
@@ -122,19 +132,13 @@ def geometry_of_call(
     x: [B, C, T, H, W] latent; time_dim_concat: [B, C, N, H, W] or None.
     """
     _, patch_height, patch_width = model.patch_size
-    frames = tuple(range(x.shape[2]))
-    total, anchors = len(frames), 0
+    frames, anchors = frames_of_call(x.shape[2], transformer_options)
+    if len(frames) != x.shape[2]:
+        raise InteractError(
+            f"A context window names {len(frames)} frames but the model was given {x.shape[2]}: "
+            "this context-window node is not one that InterActHuman can follow; use ComfyUI's own."
+        )
     window = transformer_options.get("context_window")
-    if window is not None:
-        anchor = getattr(window, "causal_anchor_index", None)
-        lead = () if anchor is None or anchor < 0 else (int(anchor),)
-        frames, anchors = lead + tuple(window.index_list), len(lead)
-        total = window.total_frames
-        if len(frames) != x.shape[2]:
-            raise InteractError(
-                f"A context window names {len(frames)} frames but the model was given {x.shape[2]}: "
-                "this context-window node is not one that InterActHuman can follow; use ComfyUI's own."
-            )
     offset = 0
     reference_latent = model_kwargs.get("reference_latent")
     if getattr(model, "ref_conv", None) is not None and reference_latent is not None:
@@ -142,7 +146,7 @@ def geometry_of_call(
     return Geometry(
         frames=frames,
         anchors=anchors,
-        total_frames=total,
+        total_frames=len(frames) if window is None else window.total_frames,
         height=-(-x.shape[3] // patch_height),
         width=-(-x.shape[4] // patch_width),
         offset=offset,

@@ -18,6 +18,8 @@ from torch import Tensor
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
+from .geometry import frames_of_call
+
 WRAPPER_KEY = "interact_motion_frames"
 # Of the last finished latent frame in the noise of the first new one. In the theatre, in 4 steps and from the
 # same noise, two puppets changed places at the cut without it (heads from x 41 and 122 to 129 and 60) and stood
@@ -85,19 +87,10 @@ class _CleanCall:
         transformer_options: dict[str, Any] = {},  # noqa: B006 - core's own signature
         **kwargs: Any,
     ) -> Tensor:
-        frames = _frames_of_call(x, transformer_options)
+        frames, _ = frames_of_call(x.shape[2], transformer_options)
         places = [place for place, frame in enumerate(frames) if frame < self.known.shape[2]]
         if places:
             known = self.known[:, :, [frames[place] for place in places]].to(x)
             x = x.clone()
             x[:, :, places] = known.repeat(x.shape[0] // known.shape[0], 1, 1, 1, 1)
         return executor(x, timestep, c_concat, c_crossattn, control, transformer_options, **kwargs)
-
-
-def _frames_of_call(x: Tensor, transformer_options: dict[str, Any]) -> list[int]:
-    """The whole video's latent frames that a call is on (comfy/context_windows.py: an anchor may lead them)."""
-    window = transformer_options.get("context_window")
-    if window is None:
-        return list(range(x.shape[2]))
-    anchor = getattr(window, "causal_anchor_index", None)
-    return ([] if anchor is None or anchor < 0 else [int(anchor)]) + list(window.index_list)

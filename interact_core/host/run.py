@@ -24,7 +24,6 @@ from ..guidance import (
     blend_weights,
     guiding_masks,
 )
-
 from ..guidance.history import masks_steer
 from ..speech.from_core import SPEECH_KEY
 from ..speech.peaks import peaks_on_timeline
@@ -39,8 +38,8 @@ from .call import (
     project_tracks,
     row_index,
 )
-from .finite import FiniteProbe, describe_breakdown
 from .cropping import person_tokens
+from .finite import FiniteProbe, describe_breakdown
 from .geometry import Geometry
 from .latent_colours import LatentColours
 from .live import MaskStream
@@ -114,7 +113,7 @@ class InteractRun:
         stage_two = self._clock.observe(sigma, self._step)
         cast = self._cast
         masks = guiding_masks(stage_two, self._settings, self._memory.masks, cast.layouts, cast.part)
-        weights = blend_weights(masks, self._cast.speaking, self._settings)
+        weights = blend_weights(masks, cast.speaking, self._settings)
         if weights is not None and any(strength != 1.0 for strength in self._cast.strengths):
             # Not a share any more: a character's voice alone is heard more or less, mute stays what it was.
             factors = torch.tensor([*self._cast.strengths, 1.0], device=weights.device)
@@ -135,8 +134,7 @@ class InteractRun:
         pictures = None if predicted is None else self._colours.pictures(predicted)
         masks, pictures = self._memory.record(self._step, self._sigma, pictures)
         source = self._settings.mask_source
-        carried = self._cast.carried and source != "fixed"
-        steered = masks_steer(self._step, self._clock.boundary_step, source, carried)
+        steered = masks_steer(self._step, self._clock.boundary_step, source, self._cast.carried(source))
         self._stream.step(self._step, self._sigma, steered, masks, pictures)
         self._step += 1
 
