@@ -49,7 +49,10 @@ COMMANDS = {
     "demo": (f"{PACK}.interact_core.theatre.demo", "two characters talk: a video, its masks and a report"),
     "test": ("pytest", "every test; further words go to pytest"),
     "serve": (f"{PACK}.interact_core.theatre.server", "ComfyUI with this pack; --port N, ComfyUI's options"),
-    "train": (f"{PACK}.interact_core.training", "the theatre's models; train adapter: any Wan base, docs/training.md"),
+    "train": (
+        f"{PACK}.interact_core.training",
+        "the theatre's models; train adapter: any Wan base, docs/training.md",
+    ),
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
     "setup": ("", "only set up, run nothing"),
 }

@@ -12,9 +12,9 @@ from typing import Any
 from . import _ablation_plots as plots
 from . import _ablation_words as words
 from . import _result
-from ._ablation_play import PAPER_STEPS
 from ._ablation_plots import Curve, Dot
 from ._ablation_tables import Findings, Line
+from ._plays import PAPER_STEPS
 from ._result import Figure
 
 README_BEGIN, README_END = "<!-- bench ablation: begin -->", "<!-- bench ablation: end -->"

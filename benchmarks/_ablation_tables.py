@@ -10,13 +10,14 @@ import numpy as np
 
 from ..interact_core.metrics.frechet import Moments, frechet_distance, pooled
 from ..interact_core.theatre.measure import bootstrap_interval
-from ._ablation_play import DRAWN, PAPER_STEPS, Record, moments_of
-from ._ablation_settings import ARGUMENT, EVERY_FRAME, FIRST_FRAME, TITLES, Row, Setting
-from ._ablation_store import Store
+from ._ablation_settings import ARGUMENT, TITLES, Row
+from ._plays import DRAWN, PAPER_STEPS, Record, moments_of
 from ._result import Figure, at_least
+from ._settings import EVERY_FRAME, FIRST_FRAME, Setting
+from ._store import Store
 
 ANALYSES = ("best", "steps", "occlusion")  # groups of `--only` that are read from what other groups played
-OVERLAP = 1.3  # closeness below which bodies overlap, see _ablation_play.closeness
+OVERLAP = 1.3  # closeness below which bodies overlap, see _plays.closeness
 DRAWS = 400  # of the bootstrap of Frechet distances
 METRICS = (
     "margin",
@@ -27,6 +28,7 @@ METRICS = (
     "on_screen",
     "silent_open",
     "perfect_margin",
+    "travel",
 )
 
 Spread = tuple[float, float, float]  # mean, and the ends of its 95 % bootstrap interval

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from . import _result
-from ._ablation_play import PAPER_STEPS
 from ._ablation_settings import TITLES
 from ._ablation_tables import OVERLAP, Findings, Line, Spread
+from ._plays import PAPER_STEPS
 
 # InterActHuman (arXiv 2506.09984): two people, one of whom speaks; Sync-D and FVD, less is better.
 PAPER_INJECTION = {
@@ -30,7 +30,8 @@ EXPLAINED = {
     "injection": "Two puppets speak at once. The margin is the correlation of a mouth with its own voice (sync) minus "
     "that with the other one (crosstalk): a mouth that moves to the wrong voice, or to both, has none. Each row plays "
     "the same scenes from the same noise. The true masks are the segmentation of the finished predicted run in every "
-    "frame: what a perfect predictor would have said of that video.",
+    "frame: what a perfect predictor would have said of that video. Travel is how many pixels the farthest head of a "
+    "scene goes, on average; a token is 16.",
     "best": "Sharpness and audio scale were chosen for predicted and for fixed masks apart, on other scenes, and "
     "only where the gain there is clear of zero. The bounds below are of these rows.",
     "sharpness": "Raw masks are under-confident while the video forms. Gain multiplies and clamps them, a temperature "
@@ -95,6 +96,7 @@ FRECHET: dict[str, Cell] = {"Frechet distance": lambda line: shown(line.frechet,
 PRICE: dict[str, Cell] = {"price": lambda line: "1" if line.cost is None else f"{line.cost:.2f}"}
 MORE: dict[str, dict[str, Cell]] = {
     "injection": {
+        "travel": lambda line: short(line.metrics.get("travel")),
         **FRECHET,
         "paper: Sync-D": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[0],
         "paper: FVD": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[1],

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import theatre  # isort: skip  (it tells comfy where it runs, before anything imports comfy)
+from . import _scenes  # isort: skip  (it tells comfy where it runs, before anything imports comfy)
 import comfy.utils
 
 from ..interact_core.guidance import layouts_on_grid
@@ -32,8 +32,8 @@ from ..interact_core.theatre.report import Performance
 from ..interact_core.theatre.scenes import random_scene, render
 from ..interact_core.training.identity import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ._ablation_caches import LayerProbe, in_two_passes, within_the_step
-from ._ablation_settings import FIRST_FRAME, IN_TURNS, TWO_PASSES, WITHIN_STEP, Setting
-from .theatre import TRAVEL, Case, Played
+from ._scenes import TRAVEL, Case, Played
+from ._settings import FIRST_FRAME, IN_TURNS, ONE_SILENT, TWO_PASSES, WITHIN_STEP, Setting
 
 PAPER_STEPS = (1, 10, 20, 30, 50)  # of 50: where the paper reads its masks' IoU
 APART = 75  # of 441: an extra reference keeps this far from the speakers' colours, as random_looks does
@@ -44,17 +44,22 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class House:
-    """What every worker needs. trained: folder of other weights by name; truth: where segmentations are kept."""
+    """What every worker needs.
+
+    truth: where segmentations are kept; trained: folder of other weights by name; pictures: where six frames of
+    every clip go, if anywhere.
+    """
 
     models: Path
     threads: int
-    bf16_vae: bool
+    bf16: bool
     truth: Path
     trained: Path | None = None
+    pictures: Path | None = None
 
     def open(self, setting: Setting) -> Theatre:
         models = self.trained / setting.trained if self.trained and setting.trained else self.models
-        opened = theatre.theatre_of_this_process(models, self.threads, self.bf16_vae)
+        opened = _scenes.theatre_of_this_process(models, self.threads, self.bf16)
         embedding = models / EMBEDDING_FILE
         if not embedding.exists():
             return opened
@@ -100,7 +105,9 @@ def _played(task: Task, house: House, shipped: Direction) -> Record:
     began = time.process_time()  # and not the clock's: other work on the machine is none of its price
     clip = play(stage, direction, case.looks, case.excerpts, case.seed, layouts)
     seconds = time.process_time() - began
-    played, reading = theatre.judge(case, clip, direction)
+    played, reading = _scenes.judge(case, clip, direction)
+    if house.pictures is not None:
+        _scenes.write_strip(house.pictures / f"{case.seed}_{setting.key}.png", clip.frames)
     if setting == setting.source:
         write_truth(house.truth, setting, task.number, reading.masks)
     record = figures(played, reading, clip, layouts)
@@ -137,6 +144,21 @@ def figures(played: Played, reading: Reading, clip: Clip, layouts: np.ndarray | 
         "silent_open": _silent_open(played.performances),
         "travel": round(played.travel, 2),
         "closeness": closeness(reading),
+        "characters": [_told(performance, played.boundary) for performance in played.performances],
+    }
+
+
+def _told(performance: Performance, boundary: int) -> Record:
+    """One character's figures; boundary: index of the masks at the stage boundary."""
+    return {
+        "sync": round(performance.sync, 5),
+        "crosstalk": round(performance.crosstalk, 5),
+        "crosstalk_at_own_lag": round(performance.crosstalk_at_own_lag, 5),
+        "chance": round(performance.chance, 5),
+        "silent_open": performance.silent_open,
+        "identity": bool(performance.likeness.alike),
+        "mask_iou": round(performance.mask_iou[-1], 5),
+        "boundary_iou": round(performance.mask_iou[boundary], 5),
     }
 
 
@@ -154,12 +176,14 @@ def closeness(reading: Reading) -> float:
 
 
 def staged(case: Case, setting: Setting, direction: Direction) -> Case:
-    """The case with as many characters as the setting shows, and with its voices in turns if so told."""
+    """The case with as many characters as the setting shows, its voices in turns or one of them mute if so told."""
     looks, excerpts = list(case.looks[: setting.references]), list(case.excerpts[: setting.references])
     rng = np.random.default_rng(case.seed + 1)
     while len(looks) < setting.references:
         looks.append(_stranger(rng, case.looks))
         excerpts.append(None)
+    if setting.speech == ONE_SILENT:
+        excerpts[int(rng.integers(setting.speakers))] = None
     if setting.speech == IN_TURNS:
         half = direction.frames / direction.fps / 2
         excerpts[0] = _only(excerpts[0], 0.0, half)

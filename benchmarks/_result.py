@@ -103,6 +103,16 @@ def _save(path: Path, record: dict[str, Any]) -> None:
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def command(name: str) -> str:
-    """The command line as a person typed it."""
-    return " ".join(["python dev.py bench", name, *sys.argv[1:]])
+PLACES = ("--out", "--pictures", "--films")
+"""Options that say where something is written: paths of one machine, on which no figure depends."""
+
+
+def command(name: str, words: Sequence[str] | None = None) -> str:
+    """The command line as a person typed it (or `words` behind the bench's name), without PLACES."""
+    words = sys.argv[1:] if words is None else words
+    kept = [
+        word
+        for before, word in zip(("", *words), words)
+        if before not in PLACES and word.partition("=")[0] not in PLACES
+    ]
+    return " ".join(["python dev.py bench", name, *kept])

@@ -15,6 +15,7 @@ from ._speed_models import Grid, InfiniteTalk, Shape, Stage, build_adapter, buil
 
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
 OVER_CORE = {True: 0.80, False: 0.85}  # by whether the video is short
+SPEAKING = {1: "one_speaker", 2: "two_speakers"}
 SHORT = 20_000  # tokens: 9,360 is below and 32,760 above
 
 
@@ -29,6 +30,7 @@ class Bench:
     dtype: torch.dtype
     repeats: int
     characters: int = 2
+    speakers: tuple[int, ...] = (1, 2)  # whom `core` is compared with
 
     def stage(self, image_to_video: bool = False) -> Stage:
         model = build_wan(self.shape, self.depth, self.device, self.dtype, image_to_video)
@@ -92,25 +94,26 @@ def core(bench: Bench) -> list[Figure]:
     """Core's InfiniteTalk and ours on one image-to-video base, with the same weights and the same sound."""
     stage = bench.stage(image_to_video=True)
     infinite = InfiniteTalk.build(bench.shape, bench.depth, bench.device, bench.dtype)
-    one, two = (cast_of(bench.grid, count, by_region=True) for count in (1, 2))
-    acts = {
-        "bare": stage.bare(),
-        "core_1": infinite.core(stage, one),
-        "region_1": stage.guided(infinite.ours, one),
-        "core_2": infinite.core(stage, two),
-        "region_2": stage.guided(infinite.ours, two),
-    }
+    acts: dict[str, Callable[[], object]] = {"bare": stage.bare()}
+    for count in bench.speakers:
+        cast = cast_of(bench.grid, count, by_region=True)
+        acts[f"core_{count}"] = infinite.core(stage, cast)
+        acts[f"region_{count}"] = stage.guided(infinite.ours, cast)
     _, steps = bench.passes(stage, acts)
-    bound = OVER_CORE[bench.grid.tokens < SHORT]
-    return [
-        Figure("bare_i2v_step_s", *median(steps["bare"]), note="seconds, one pass at full depth"),
-        Figure("core_one_speaker_over_bare", *ratio(steps["core_1"], steps["bare"])),
-        Figure("core_two_speakers_over_bare", *ratio(steps["core_2"], steps["bare"])),
-        Figure("ours_one_speaker_over_bare", *ratio(steps["region_1"], steps["bare"])),
-        Figure("ours_two_speakers_over_bare", *ratio(steps["region_2"], steps["bare"])),
-        Figure("over_core_one_speaker", *ratio(steps["region_1"], steps["core_1"])),
-        at_most("over_core", *ratio(steps["region_2"], steps["core_2"]), bound, "two speakers"),
-    ]
+    bare = steps["bare"]
+    figures = [Figure("bare_i2v_step_s", *median(bare), note="seconds, one pass at full depth")]
+    for count in bench.speakers:
+        ours, theirs = steps[f"region_{count}"], steps[f"core_{count}"]
+        figures += [
+            Figure(f"core_{SPEAKING[count]}_over_bare", *ratio(theirs, bare)),
+            Figure(f"ours_{SPEAKING[count]}_over_bare", *ratio(ours, bare)),
+        ]
+        if count == 2:
+            bound = OVER_CORE[bench.grid.tokens < SHORT]
+            figures.append(at_most("over_core", *ratio(ours, theirs), bound, "two speakers"))
+        else:
+            figures.append(Figure("over_core_one_speaker", *ratio(ours, theirs)))
+    return figures
 
 
 def memory(bench: Bench) -> list[Figure]:

@@ -129,7 +129,7 @@ def adapter_config(shape: Shape, depth: int, **changes: int) -> AdapterConfig:
         "audio_context_width": MULTITALK["out_dim"],
         "audio_heads": shape.heads,
         "mask_width": 224,
-        "mask_heads": 4,
+        "mask_heads": 2,
         "mask_blocks": tuple(range(depth)),
     }
     return AdapterConfig(**{**sizes, **changes})

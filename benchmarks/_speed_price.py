@@ -9,10 +9,10 @@ import numpy as np
 
 from ..interact_core.theatre.measure import bootstrap_interval
 from ..interact_core.theatre.rehearsal import MODELS, open_theatre, play, shipped_direction
-from . import theatre
+from . import _scenes
 from ._result import Figure
+from ._scenes import Played
 from ._speed_forward import Bench
-from .theatre import Played
 
 FRAMES = 25
 SCENES = 10  # a CPU's three repeats are too few to tell anything
@@ -28,14 +28,14 @@ FIGURES: dict[str, Callable[[Played], float]] = {
 def price(bench: Bench) -> list[Figure]:
     """Figures of bench theatre with whole references, and what reference_tokens "person" changes, pairwise."""
     direction = shipped_direction(FRAMES)
-    house, spoken = open_theatre(MODELS), theatre.recordings(None)
+    house, spoken = open_theatre(MODELS), _scenes.recordings(None)
     played: dict[str, list[Played]] = {"all": [], "person": []}
     for number in range(max(SCENES, bench.repeats)):
-        case = theatre.draw_case(number, direction, spoken, silent=False)
+        case = _scenes.draw_case(number, direction, spoken)
         for tokens, runs in played.items():
             told = replace(direction, guidance=replace(direction.guidance, reference_tokens=tokens))
             clip = play(house, told, case.looks, case.excerpts, case.seed)
-            runs.append(theatre.judge(case, clip, direction)[0])
+            runs.append(_scenes.judge(case, clip, direction)[0])
             print(f"scene {number}, {tokens}: sync {FIGURES['sync'](runs[-1]):.2f}", flush=True)
     figures = []
     for name, figure in FIGURES.items():

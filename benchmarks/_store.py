@@ -1,36 +1,51 @@
-"""Finished records on disk, so that a killed bench goes on, and the processes that make them."""
+"""Finished records on disk, so that a killed bench goes on and none plays anew what another has, and the processes
+that make them."""
 
 from __future__ import annotations
 
+import argparse
+import ast
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from ._ablation_play import Direction, Excerpt, House, Record, Task, perform
+from ._plays import House, Record, Task, perform
+from ._scenes import Case, Direction, Excerpt, draw_case
+from ._settings import Setting
 
-FORMAT = 1  # to be raised when a record's meaning changes
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / ".cache" / "plays"
+ROOMS = ("adapter", "guidance", "host", "speech", "theatre")  # of interact_core, which a play goes through
+CODE = sorted(
+    [file for room in ROOMS for file in (ROOT / "interact_core" / room).rglob("*.py")]
+    + [ROOT / "benchmarks" / f"_{name}.py" for name in ("plays", "scenes", "settings", "ablation_caches")]
+)
+FORMAT = 3  # to be raised when a record's meaning changes
 
 Run = Callable[[Sequence[Task]], None]
 
 
-def fingerprint(
-    models: Sequence[Path], direction: Direction, spoken: Sequence[Excerpt], bf16_vae: bool
-) -> str:
-    """Of everything that a record depends on beside its own setting and scene: other weights, other records.
+def fingerprint(models: Sequence[Path], direction: Direction, spoken: Sequence[Excerpt], bf16: bool) -> str:
+    """Of everything that a record depends on beside its own setting and scene: other weights or other code, other
+    records.
 
     models: folders of weights; documents in them do not count.
     """
-    digest = hashlib.sha256(f"{FORMAT} {direction} {bf16_vae}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {direction} {bf16}".encode())
     for folder in models:
         for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
             digest.update(file.relative_to(folder).as_posix().encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in CODE:
+        digest.update(ast.dump(ast.parse(file.read_bytes())).encode())  # comments do not count
     for recording in spoken:
         digest.update(f"{recording.source} {recording.rate}".encode())
         digest.update(recording.waveform.tobytes())
@@ -71,6 +86,41 @@ class Store:
 
     def _keep(self, record: Record) -> None:
         self._records[record["setting"], record["case"]] = record
+
+
+@dataclass(frozen=True, eq=False)
+class Programme:
+    """Which scenes there are, and how they are played as shipped."""
+
+    direction: Direction
+    spoken: Sequence[Excerpt]
+    _cases: dict[tuple[int, int], Case] = field(default_factory=dict)
+
+    def task(self, number: int, setting: Setting | None) -> Task:
+        """A case played with a setting, or None for the case's drawn scene."""
+        which = number, 2 if setting is None else setting.speakers
+        if which not in self._cases:
+            self._cases[which] = draw_case(number, self.direction, self.spoken, which[1])
+        return Task(number, self._cases[which], setting)
+
+
+@contextmanager
+def playing(
+    programme: Programme,
+    chosen: argparse.Namespace,
+    trained: Path | None = None,
+    minutes: float | None = None,
+) -> Iterator[tuple[Store, Run]]:
+    """The records of these weights, and what adds to them.
+
+    chosen: of _scenes.add_house_arguments; trained: folder of other weights by name; minutes: see `players`.
+    """
+    models = [chosen.models, *([trained] if trained else [])]
+    store = Store(CACHE / fingerprint(models, programme.direction, programme.spoken, chosen.bf16))
+    threads = max(1, (os.cpu_count() or 1) // chosen.workers)
+    house = House(chosen.models, threads, chosen.bf16, store.folder / "truth", trained, chosen.pictures)
+    with players(store, house, programme.direction, chosen.workers, minutes) as run:
+        yield store, run
 
 
 @contextmanager

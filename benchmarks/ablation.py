@@ -2,7 +2,7 @@
 
 Scenes, looks and voices that training never saw; two puppets speak at once, and some head goes at least half a
 token (scenes that stand still are drawn again: no mask has to follow there). Every row plays the same scenes
-from the same noise. Whatever is played is kept in .cache/ablation, by weights, so that a run that was killed
+from the same noise. Whatever is played is kept in .cache/plays, by weights and code, so that a run that was killed
 goes on, and a second one only adds what is new.
 
 Masks are called true that are the segmentation of the finished predicted run, as shipped: of its first frame for
@@ -13,51 +13,26 @@ the fixed ones, of every frame for the ceiling. The video that is then made with
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from ..interact_core.theatre import report
 from . import _ablation_page as page
 from . import _ablation_tables as tables
 from . import _ablation_words as words
 from . import _result
-from ._ablation_play import House, Task, trained_weights
-from ._ablation_settings import ARGUMENT, TUNING, Row, Setting, groups
-from ._ablation_store import Run, Store, fingerprint, players
-from .theatre import (
-    MODELS,
-    TRAVEL,
-    Case,
-    Direction,
-    Excerpt,
-    draw_case,
-    recordings,
-    report,
-    shipped_direction,
-)
+from ._ablation_settings import ARGUMENT, TUNING, Row, groups
+from ._plays import trained_weights
+from ._scenes import TRAVEL, Direction, add_house_arguments, recordings, shipped_direction
+from ._settings import Setting
+from ._store import CACHE, ROOT, Programme, Run, Store, playing
 
-ROOT = Path(__file__).resolve().parents[1]
-CACHE = ROOT / ".cache" / "ablation"
 FULL = 64  # scenes below which nothing is written into the repository unless --out says so
 TUNING_FIRST = 500_000  # numbers of the scenes on which sharpness is chosen: never those it is judged on
 PATIENCE = 4  # scenes drawn for each that moves, before the search gives up
-
-
-@dataclass(frozen=True, eq=False)
-class Programme:
-    """Which scenes there are, and how they are played as shipped."""
-
-    direction: Direction
-    spoken: Sequence[Excerpt]
-    _cases: dict[int, Case] = field(default_factory=dict)
-
-    def task(self, number: int, setting: Setting | None) -> Task:
-        if number not in self._cases:
-            self._cases[number] = draw_case(number, self.direction, self.spoken, silent=False)
-        return Task(number, self._cases[number], setting)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,19 +135,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=int, help="of the schedule, for a quick look (default: the shipped number)"
     )
-    parser.add_argument(
-        "--recordings", type=Path, help="a folder of recordings, used in turn with espeak-ng's voices"
-    )
-    parser.add_argument(
-        "--models", type=Path, default=MODELS, help="a models folder (default: the shipped one)"
-    )
+    add_house_arguments(parser)
     parser.add_argument(
         "--trained", type=Path, help="what `train identity` wrote: for the row with ID embeddings"
     )
-    parser.add_argument(
-        "--workers", type=int, default=1, help="processes that share the cores (default: %(default)s)"
-    )
-    parser.add_argument("--bf16-vae", action="store_true", help="as ComfyUI's option")
     parser.add_argument(
         "--minutes", type=float, help="begin no more plays after so many, and write what is whole"
     )
@@ -187,7 +153,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     chosen.sweep_scenes = min(chosen.sweep_scenes, chosen.scenes)
     if chosen.out is None:
         whole = chosen.scenes >= FULL and chosen.steps is None
-        chosen.out = _result.FOLDER if whole else CACHE / "trial"
+        chosen.out = _result.FOLDER if whole else CACHE / "ablation"
     return chosen
 
 
@@ -204,12 +170,7 @@ def main() -> None:
     direction = shipped_direction(chosen.frames)
     direction = replace(direction, steps=chosen.steps or direction.steps)
     programme = Programme(direction, recordings(chosen.recordings))
-    models = [chosen.models, *([chosen.trained] if chosen.trained else [])]
-    mark = fingerprint(models, programme.direction, programme.spoken, chosen.bf16_vae)
-    store = Store(CACHE / mark)
-    threads = max(1, (os.cpu_count() or 1) // chosen.workers)
-    house = House(chosen.models, threads, chosen.bf16_vae, store.folder / "truth", chosen.trained)
-    with players(store, house, programme.direction, chosen.workers, chosen.minutes) as run:
+    with playing(programme, chosen, chosen.trained, chosen.minutes) as (store, run):
         scenes = Scenes(programme, store, run, chosen.scenes, chosen.sweep_scenes)
         played = play_groups(chosen, scenes)
     found = tables.findings(played, scenes.store, scenes.of, scenes.drawn, chosen.only)
@@ -218,7 +179,7 @@ def main() -> None:
         "machine": report.machine(),
         "versions": report.versions(comfyui),
         "settings": {**vars(programme.direction), "guidance": vars(programme.direction.guidance)},
-        "weights": mark,
+        "weights": store.folder.name,
         "seconds": round(time.perf_counter() - began),
     }
     written = page.write(chosen.out, found, about)

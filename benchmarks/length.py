@@ -27,11 +27,10 @@ from ..interact_core.host.standalone import prepare_comfy
 prepare_comfy()
 
 from ..interact_core.frames import TEMPORAL_STRIDE, snap_frames  # noqa: E402  (comfy has to be told first)
-from ..interact_core.theatre import measure, report  # noqa: E402
+from ..interact_core.theatre import measure  # noqa: E402
 from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
 from ..interact_core.theatre.puppets import random_looks  # noqa: E402
 from ..interact_core.theatre.rehearsal import (  # noqa: E402
-    MODELS,
     Direction,
     Excerpt,
     Film,
@@ -41,12 +40,19 @@ from ..interact_core.theatre.rehearsal import (  # noqa: E402
 )
 from . import _result  # noqa: E402
 from ._result import Figure, at_most  # noqa: E402
-from .theatre import FIRST_SEED, Case, recordings, theatre_of_this_process  # noqa: E402
+from ._scenes import (  # noqa: E402
+    FIRST_SEED,
+    PAUSE,
+    Case,
+    add_house_arguments,
+    keep,
+    recordings,
+    theatre_of_this_process,
+)
 
 WAYS = ("windows", "parts", "encoded_again")
 SECONDS = 20.0
 END = 5.0  # seconds at the beginning and at the end of a film that are set against each other
-PAUSE = 0.3  # seconds between one sentence and the next
 FULL = 4  # scenes below which nothing is written unless --out says so
 LOST = 0.05  # of sync, at most, from beginning to end
 QUANTILE = 99  # a joint is not seen if the picture changes there no more than in this percentile of frames
@@ -166,7 +172,7 @@ def make_all(
     cases: Sequence[Case], direction: Direction, chosen: argparse.Namespace
 ) -> Iterator[dict[str, Shown]]:
     """The cases in their order, in processes that share the cores."""
-    house = (chosen.models, max(1, (os.cpu_count() or 1) // chosen.workers), chosen.bf16_vae)
+    house = (chosen.models, max(1, (os.cpu_count() or 1) // chosen.workers), chosen.bf16)
     make_one = partial(
         _make_and_show,
         direction=direction,
@@ -227,28 +233,13 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--length", type=int, default=25, help="frames of a part (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=9, help="frames (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="(default: the shipped graph's)")
-    parser.add_argument(
-        "--recordings", type=Path, help="a folder of recordings, used in turn with espeak-ng's voices"
-    )
-    parser.add_argument(
-        "--models", type=Path, default=MODELS, help="a models folder (default: the shipped one)"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=1, help="processes that share the cores (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--bf16-vae",
-        action="store_true",
-        help="as ComfyUI's option: three times as fast on processors with AMX",
-    )
+    add_house_arguments(parser)
     parser.add_argument("--films", type=Path, help="write every film's frames into this folder (.npz)")
     parser.add_argument("--out", type=Path, help="JSON (default: length.json in benchmarks/results)")
     return parser.parse_args(words)
 
 
 def main() -> None:
-    from comfyui_version import __version__ as comfyui
-
     chosen = arguments()
     direction = shipped_direction(25)
     direction = replace(
@@ -268,19 +259,10 @@ def main() -> None:
         )
         print(f"[{len(scenes)}/{len(cases)}] {told}", flush=True)
     figures = figures_of(scenes)
-    print(_result.table(figures))
     path = chosen.out or (_result.FOLDER / "length.json" if chosen.scenes >= FULL else None)
-    if path is not None:
-        _result.write(
-            path,
-            figures,
-            report.machine(),
-            report.versions(comfyui),
-            _result.command("length"),
-            settings={**vars(direction), "guidance": vars(direction.guidance)},
-            parts={"length": chosen.length, "overlap": chosen.overlap},
-            seconds=round(time.perf_counter() - began),
-        )
+    keep(
+        "length", path, figures, direction, began, parts={"length": chosen.length, "overlap": chosen.overlap}
+    )
 
 
 if __name__ == "__main__":

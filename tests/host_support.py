@@ -28,7 +28,9 @@ WIDTH, BLOCKS = 48, 3  # of the tiny Wan
 LAYERS, CHANNELS = 2, 4  # of the audio features
 FRAMES, ROWS, COLUMNS = 3, 4, 6  # latent frames, token grid
 LATENT = (16, FRAMES, 2 * ROWS, 2 * COLUMNS)
-TINY_HEADER = {"config": json.dumps({"transformer": {"num_heads": 2, "freq_dim": 32}})}  # of a tiny Wan's file
+TINY_HEADER = {
+    "config": json.dumps({"transformer": {"num_heads": 2, "freq_dim": 32}})
+}  # of a tiny Wan's file
 
 
 def random_like(tensor: Tensor, generator: torch.Generator, scale: float) -> Tensor:

@@ -16,25 +16,16 @@ from interacthuman.tests import host_support as world
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from interacthuman.benchmarks import _ablation_page as page
-from interacthuman.benchmarks import _ablation_play as stage
 from interacthuman.benchmarks import _ablation_plots as plots
 from interacthuman.benchmarks import _ablation_tables as tables
 from interacthuman.benchmarks import _ablation_words as words
-from interacthuman.benchmarks import ablation, theatre
+from interacthuman.benchmarks import _plays as stage
+from interacthuman.benchmarks import _scenes, _store, ablation
 from interacthuman.benchmarks._ablation_caches import LayerProbe, in_two_passes, within_the_step
-from interacthuman.benchmarks._ablation_play import DRAWN, PAPER_STEPS, Task
-from interacthuman.benchmarks._ablation_settings import (
-    ARGUMENT,
-    EVERY_FRAME,
-    FIRST_FRAME,
-    IN_TURNS,
-    SWEEP,
-    TITLES,
-    TUNING,
-    Setting,
-    groups,
-)
-from interacthuman.benchmarks._ablation_store import Store, fingerprint, missing, players
+from interacthuman.benchmarks._ablation_settings import ARGUMENT, SWEEP, TITLES, TUNING, groups
+from interacthuman.benchmarks._plays import DRAWN, PAPER_STEPS, Task
+from interacthuman.benchmarks._settings import EVERY_FRAME, FIRST_FRAME, IN_TURNS, ONE_SILENT, Setting
+from interacthuman.benchmarks._store import Programme, Store, fingerprint, missing, players
 from interacthuman.interact_core.guidance import GuidanceSettings, blend_weights
 from interacthuman.interact_core.host.call import CALL_KEY
 from interacthuman.interact_core.host.guidance import apply_guidance, collect
@@ -149,10 +140,10 @@ def test_a_setting_changes_the_shipped_direction() -> None:
     assert Setting().directed(SHIPPED) == SHIPPED
 
 
-def case_of(seed: int = 3) -> theatre.Case:
+def case_of(seed: int = 3) -> _scenes.Case:
     rng = np.random.default_rng(seed)
     parts = [Excerpt(voices.babble(rng, 2.0), voices.RATE, begin=0.4) for _ in range(2)]
-    return theatre.Case(seed, random_looks(rng, 2), tuple(parts))
+    return _scenes.Case(seed, random_looks(rng, 2), tuple(parts))
 
 
 def test_in_turns_each_is_heard_in_its_half_only() -> None:
@@ -173,6 +164,15 @@ def test_more_references_are_silent_and_fewer_leave_one_speaker() -> None:
         and one.excerpts == case.excerpts[:1]
         and one.looks == case.looks[:1]
     )
+
+
+def test_one_of_the_speakers_is_silent_and_every_time_the_same() -> None:
+    cases = [case_of(seed) for seed in range(3, 11)]
+    told = [stage.staged(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
+    assert all(excerpts.count(None) == 1 for excerpts in told)
+    assert {excerpts.index(None) for excerpts in told} == {0, 1}
+    again = [stage.staged(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
+    assert [excerpts.index(None) for excerpts in again] == [excerpts.index(None) for excerpts in told]
 
 
 def test_truth_is_kept_as_it_is(tmp_path) -> None:
@@ -207,6 +207,19 @@ def test_other_weights_or_recordings_are_other_records(tmp_path) -> None:
     marks.add(fingerprint([tmp_path], SHIPPED, [Excerpt(np.ones(4, np.float32), 16000)], False))
     marks.add(fingerprint([tmp_path], shipped_direction(29), spoken, False))
     assert len(marks) == 4
+
+
+def test_what_other_code_played_is_not_taken_for_this_ones(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"model.py", "blend.py", "hooks.py", "measure.py", "_scenes.py"} <= {
+        file.name for file in _store.CODE
+    }
+    file = tmp_path / "blend.py"
+    monkeypatch.setattr(_store, "CODE", [file])
+    marks = []
+    for text in ("gain = 2", "gain = 2  # why", "gain = 3"):
+        file.write_text(text, encoding="utf-8")
+        marks.append(fingerprint([], SHIPPED, [], False))
+    assert marks[0] == marks[1] != marks[2]
 
 
 # -------------------------------------------------------------------------------------- tables from known records
@@ -263,7 +276,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[tables.Findings, Pl
     run = Played(Store(tmp_path_factory.mktemp("records")))
     rng = np.random.default_rng(0)
     spoken = [Excerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
-    scenes = ablation.Scenes(ablation.Programme(SHIPPED, spoken), run.store, run, argument=9, sweep=4)
+    scenes = ablation.Scenes(Programme(SHIPPED, spoken), run.store, run, argument=9, sweep=4)
     chosen = ablation.arguments(["--scenes", "9", "--sweep-scenes", "4"])
     played = ablation.play_groups(chosen, scenes)
     return tables.findings(played, run.store, scenes.of, scenes.drawn, chosen.only), run, scenes
@@ -408,7 +421,7 @@ def test_the_readmes_section_is_put_in_its_place_and_replaced(found, tmp_path) -
 def test_the_command_line() -> None:
     chosen = ablation.arguments(["--scenes", "2", "--only", "occlusion"])
     assert chosen.only == ["injection", "occlusion"] and chosen.sweep_scenes == 2
-    assert chosen.out == ablation.CACHE / "trial" and ablation.arguments([]).out == ablation._result.FOLDER
+    assert chosen.out == ablation.CACHE / "ablation" and ablation.arguments([]).out == ablation._result.FOLDER
     assert set(ablation.arguments([]).only) == set(TITLES) | {"steps", "occlusion"}
 
 
@@ -422,7 +435,7 @@ def test_a_bench_that_is_out_of_time_says_what_is_whole(tmp_path) -> None:
     def run(tasks: Sequence[Task]) -> None:
         stands_for([task for task in tasks if task.key in (Setting().key, Setting("none").key)])
 
-    scenes = ablation.Scenes(ablation.Programme(SHIPPED, spoken), store, run, argument=3, sweep=2)
+    scenes = ablation.Scenes(Programme(SHIPPED, spoken), store, run, argument=3, sweep=2)
     chosen = ablation.arguments(["--scenes", "3", "--sweep-scenes", "2"])
     played = ablation.play_groups(chosen, scenes)
     findings = tables.findings(played, store, scenes.of, scenes.drawn, chosen.only)

@@ -11,7 +11,7 @@ from interacthuman.interact_core.host.call import CALL_KEY
 from interacthuman.interact_core.host.guidance import apply_guidance, collect
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.tests import host_support as world
-from interacthuman.tests.test_theatre_bench import played
+from interacthuman.tests.theatre_support import played_record as played
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip
@@ -88,15 +88,10 @@ def test_what_few_steps_lose_is_taken_scene_by_scene() -> None:
     assert [figure.holds for figure in worse if figure.name == "sync_lost_in_8"] == [False]
 
 
-def test_fewer_steps_are_played_with_the_sampler_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
-    monkeypatch.setattr(
-        few_steps, "play_all", lambda cases, asked, direction, chosen: told.append(direction) or []
-    )
+def test_fewer_steps_are_played_with_the_sampler_that_is_asked_for() -> None:
     direction = few_steps.shipped_direction(25)
     chosen = few_steps.arguments(["--sampler", "lcm", "--shift", "5"])
-    for steps in (direction.steps, *chosen.steps):
-        few_steps.play_in(steps, direction.steps, [], direction, chosen)
+    told = [few_steps.in_steps(steps, direction, chosen) for steps in (direction.steps, *chosen.steps)]
     assert [(d.steps, d.sampler, d.shift) for d in told] == [
         (direction.steps, direction.sampler, direction.shift), (8, "lcm", 5.0), (4, "lcm", 5.0),
     ]  # fmt: skip

@@ -8,22 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interacthuman.benchmarks import _result, theatre
+from interacthuman.benchmarks import _plays, _result, _scenes, theatre
+from interacthuman.benchmarks._plays import Record
+from interacthuman.benchmarks._settings import FIRST_FRAME, Setting
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.measure import Likeness
 from interacthuman.interact_core.theatre.rehearsal import Excerpt, shipped_direction
 from interacthuman.interact_core.theatre.report import Performance
+from interacthuman.tests.theatre_support import played_record as played
 
 ALIKE = Likeness(on_screen=1.0, colour=10.0, face=20.0, rival=90.0)
-
-
-def performance(sync: float, crosstalk: float, silent_open: float | None = None) -> Performance:
-    return Performance("puppet", sync, crosstalk, 0.0, 0.1, silent_open, ALIKE, (0.2, 0.6, 0.9))
-
-
-def played(sync: float, crosstalk: float, travel: float = 20.0, mute: bool = False) -> theatre.Played:
-    second = performance(0.0, 0.0, 0.05) if mute else performance(sync, crosstalk)
-    return theatre.Played((performance(sync, crosstalk), second), boundary=1, travel=travel)
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +29,44 @@ def spoken() -> list[Excerpt]:
 
 def test_cases_are_fresh_and_the_same_every_time(spoken):
     direction = shipped_direction(25)
-    cases = [theatre.draw_case(k, direction, spoken, silent=k == 3) for k in range(4)]
-    again = [theatre.draw_case(k, direction, spoken, silent=k == 3) for k in range(4)]
+    cases = [_scenes.draw_case(k, direction, spoken) for k in range(4)]
+    again = [_scenes.draw_case(k, direction, spoken) for k in range(4)]
     assert [case.looks for case in cases] == [case.looks for case in again]
-    assert all(case.seed >= theatre.FIRST_SEED for case in cases)
-    sources = [[e.source for e in case.excerpts if e is not None] for case in cases]
-    assert sources == [["espeak"] * 2, ["given"] * 2, ["espeak"] * 2, ["given"]]
-    for case in cases[:3]:
+    assert all(case.seed >= _scenes.FIRST_SEED for case in cases)
+    sources = [[e.source for e in case.excerpts] for case in cases]
+    assert sources == [["espeak"] * 2, ["given"] * 2] * 2
+    assert [_scenes.source_of(k, spoken) for k in range(4)] == [source for source, _ in sources]
+    for case in cases:
         first, second = case.excerpts
         assert first.waveform is not second.waveform
         for part in case.excerpts:
-            assert part.openings(25.0, 25).std() > theatre.SPOKEN
+            assert part.openings(25.0, 25).std() > _scenes.SPOKEN
             assert part.begin * 25 + 25 <= len(part.waveform) / part.rate * 25 + 1
+            assert part.waveform.any() and part.begin * 25 == round(part.begin * 25)
+
+
+def test_what_is_kept_of_a_character_is_what_was_measured():
+    performance = Performance("puppet", 0.8, 0.1, -0.2, 0.15, 0.05, ALIKE, (0.2, 0.6, 0.9))
+    assert _plays._told(performance, boundary=1) == {
+        "sync": 0.8, "crosstalk": 0.1, "crosstalk_at_own_lag": -0.2, "chance": 0.15, "silent_open": 0.05,
+        "identity": True, "mask_iou": 0.9, "boundary_iou": 0.6,
+    }  # fmt: skip
+
+
+def test_who_speaks_does_so_to_the_end():
+    """A recording shorter than the clip is said again; silence at its ends does not count as speech."""
+    rate, quiet = 8000, np.zeros(4000, np.float32)
+    word = np.sin(np.arange(8000) / 3).astype(np.float32)
+    short = Excerpt(np.concatenate([quiet, word, quiet]), rate, source="given")
+    long = _scenes.said_on(short, 3.5)
+    gap = round(_scenes.PAUSE * rate)
+    assert len(long.waveform) == 3 * (8000 - 1 + gap) and long.source == "given"  # sin(0) is silence
+    assert np.array_equal(long.waveform[:7999], word[1:]) and not long.waveform[7999 : 7999 + gap].any()
+    assert np.array_equal(long.waveform[7999 + gap :][:7999], word[1:])
+    silent = Excerpt(quiet, rate)
+    assert _scenes.said_on(silent, 3.5) is silent
+    part = _scenes.excerpt(np.random.default_rng(0), short, shipped_direction(73))
+    assert part.openings(25.0, 73)[-25:].max() > 0.5
 
 
 def test_an_excerpt_is_heard_from_where_it_begins(spoken):
@@ -55,43 +75,54 @@ def test_an_excerpt_is_heard_from_where_it_begins(spoken):
     assert part.openings(25.0, 20).tolist() == whole.openings(25.0, 30)[10:].tolist()
 
 
-def test_figures_from_known_performances():
-    speaking = [
-        {
-            "predicted": played(0.8 + 0.01 * k, 0.1),
-            "fixed": played(0.6, 0.3),
-            "none": played(0.3, 0.3),
-        }
-        for k in range(6)
-    ]
-    speaking.append({**speaking[0], "predicted": played(0.1, 0.1, travel=1.0)})  # it stands still
-    silent = [{"predicted": played(0.8, 0.0, mute=True)}]
-    part = Excerpt(np.zeros(1, np.float32), 16000, source="given")
-    cases = [theatre.Case(k, (), (part, part)) for k in range(8)]
-    figures = {figure.name: figure for figure in theatre.figures_of(speaking, silent, cases)}
+def test_figures_from_known_records():
+    own = [played(0.8 + 0.01 * k, 0.1) for k in range(6)] + [played(0.1, 0.1, travel=1.0)]  # it stands still
+    speaking = {
+        "predicted": own,
+        "fixed": [played(0.6, 0.3)] * 7,
+        "none": [played(0.3, 0.3)] * 7,
+        "affinity": [played(0.5, 0.2)] * 7,
+    }
+    silent = [played(0.8, 0.0, mute=True)]
+    found = theatre.figures_of(speaking, silent, ["given"] * 6 + ["espeak"])
+    figures = {figure.name: figure for figure in found}
     assert figures["identity"].value == 1 and figures["identity"].count == 8
     assert figures["mask_iou_last"].value == pytest.approx(0.9)
     assert figures["mask_iou_boundary"].value == pytest.approx(0.6)
     assert figures["sync"].value == pytest.approx((6 * 0.825 + 0.1) / 7)
-    assert figures["sync"].value == figures["sync_given"].value
+    assert figures["sync_given"].value == pytest.approx(0.825) and figures["sync_espeak"].count == 1
     assert figures["crosstalk"].holds and figures["crosstalk"].value == pytest.approx(0.1)
     assert figures["silent_open"].value == pytest.approx(0.05) and figures["silent_open"].holds
     assert figures["margin_predicted"].value == pytest.approx(0.725)
     assert figures["margin_predicted"].count == 6
     assert figures["margin_over_fixed"].value == pytest.approx(0.425) and figures["margin_over_fixed"].holds
     assert figures["margin_over_global"].value == pytest.approx(0.725)
+    assert (
+        figures["affinity_over_global"].value == pytest.approx(0.3) and figures["affinity_over_global"].holds
+    )
+    assert figures["travel_predicted"].value == 20.0 and figures["travel_predicted"].count == 6
+    assert figures["affinity_mask_iou_last"].value == pytest.approx(0.9)
     low, high = figures["sync"].interval
     assert low < figures["sync"].value < high
 
 
 def test_margins_that_overlap_do_not_hold():
     rng = np.random.default_rng(0)
-    speaking = [{"predicted": played(*rng.random(2)), "fixed": played(*rng.random(2))} for _ in range(20)]
-    part = Excerpt(np.zeros(1, np.float32), 16000, source="given")
-    cases = [theatre.Case(k, (), (part, part)) for k in range(20)]
-    figures = {figure.name: figure for figure in theatre.figures_of(speaking, [], cases)}
+    speaking: dict[str, list[Record]] = {
+        source: [played(*rng.random(2)) for _ in range(20)] for source in ("predicted", "fixed")
+    }
+    figures = {figure.name: figure for figure in theatre.figures_of(speaking, [], ["given"] * 20)}
     assert figures["margin_over_fixed"].holds is False
     assert "silent_open" not in figures and "margin_over_global" not in figures
+
+
+def test_four_speakers_have_bounds_of_their_own():
+    asked = theatre.settings_of(4, ("predicted", "fixed"))
+    assert asked["fixed"] == Setting(FIRST_FRAME, references=4, speakers=4)
+    assert asked["fixed"].source == asked["predicted"]
+    four = [played(0.6, 0.18, characters=4)] * 3
+    figures = {figure.name: figure for figure in theatre.figures_of({"predicted": four}, [], ["given"] * 3)}
+    assert figures["sync"].bound == ">= 0.5" and figures["crosstalk"].bound == "<= 0.2"
 
 
 def test_table_and_json(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,3 +51,23 @@ def read(played: Played, degraded: bool) -> tuple[np.ndarray, Reading]:
     """The frames as measured, and what was read from them."""
     frames = degrade(played.drawn.frames) if degraded else played.drawn.frames
     return frames, read_clip(frames, played.scene.looks)
+
+
+def played_record(
+    sync: float, crosstalk: float, travel: float = 20.0, mute: bool = False, characters: int = 2
+) -> dict[str, Any]:
+    """What a bench keeps of a scene in which everybody has these figures; mute: the last one is silent."""
+    one = {
+        "sync": sync,
+        "crosstalk": crosstalk,
+        "crosstalk_at_own_lag": 0.0,
+        "chance": 0.1,
+        "silent_open": None,
+        "identity": True,
+        "mask_iou": 0.9,
+        "boundary_iou": 0.6,
+    }
+    cast = [dict(one) for _ in range(characters)]
+    if mute:
+        cast[-1] |= {"sync": 0.0, "crosstalk": 0.0, "silent_open": 0.05}
+    return {"characters": cast, "margin": sync - crosstalk, "travel": travel}

@@ -14,3 +14,6 @@ def prepare_comfy() -> None:
     xpu = hasattr(torch, "xpu") and torch.xpu.is_available()
     if not (torch.cuda.is_available() or xpu or torch.backends.mps.is_available()):
         args.cpu = True
+        # As its --use-pytorch-cross-attention, which is what a GPU has: equal to rounding, and the attention in
+        # pieces that ComfyUI takes on a processor is slower (a theatre's run: 19 against 15 s).
+        args.use_pytorch_cross_attention = True

@@ -131,21 +131,24 @@ def shipped_direction(frames: int) -> Direction:
     )
 
 
-def open_theatre(models: Path = MODELS, vae_dtype: torch.dtype | None = None) -> Theatre:
+def open_theatre(models: Path = MODELS, dtype: torch.dtype | None = None) -> Theatre:
     """Load what the shipped graph loads, from a folder laid out as ComfyUI's models folder.
 
-    vae_dtype: None for ComfyUI's choice, float32 on a processor; bfloat16 is what its --bf16-vae means.
+    dtype: in which diffusion model and VAE compute, as core's ModelComputeDtype node and --bf16-vae have it; None
+    for ComfyUI's choice, which is float32 on a processor.
     """
     graph = shipped_graph()
     base = inputs_of(graph, "InterActLoadDiT")
     adapter = load_adapter(models / "interact" / base["adapter_name"])
     model = load_dit(models / "diffusion_models" / base["model_name"], base["weight_dtype"])
+    if dtype is not None:
+        model.set_model_compute_dtype(dtype)
     vae_file = models / "vae" / inputs_of(graph, "VAELoader")["vae_name"]
     weights, metadata = comfy.utils.load_torch_file(str(vae_file), return_metadata=True)
     speech = inputs_of(graph, "InterActLoadWav2Vec2")["audio_encoder_name"]
     return Theatre(
         model=apply_adapter(model, adapter),
-        vae=comfy.sd.VAE(sd=weights, metadata=metadata, dtype=vae_dtype),
+        vae=comfy.sd.VAE(sd=weights, metadata=metadata, dtype=dtype),
         encoder=load_audio_encoder(models / "audio_encoders" / speech),
     )
 

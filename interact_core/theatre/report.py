@@ -119,11 +119,24 @@ def machine() -> dict[str, Any]:
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "system": platform.platform(),
-        "processor": platform.machine(),
+        "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "accelerator": accelerator,
     }
+
+
+def _processor() -> str:
+    """Its name, and whether it has units for products of bfloat16, which make theatre and training three times as
+    fast (Linux; elsewhere the architecture).
+    """
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.machine()
+    name = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
+    units = [unit for unit in ("avx512_bf16", "amx_bf16") if re.search(rf"\b{unit}\b", told)]
+    return ", ".join([name.group(1) if name else platform.machine(), *units])
 
 
 def _version_of(package: str) -> str:

@@ -58,8 +58,8 @@ def shows_accent(look: Look) -> bool:
 
 def _nearest(picture: np.ndarray, colours: Sequence[Colour] | np.ndarray, spread: float) -> np.ndarray:
     """Negative log likelihood [H, W] of the nearest of these colours."""
-    squares = [((picture - np.asarray(c, np.float32)) ** 2).sum(-1) for c in colours]
-    return np.min(squares, 0) / (2 * spread**2)
+    apart = (picture - np.asarray(colour, np.float32) for colour in colours)
+    return np.min([np.einsum("hwc,hwc->hw", d, d) for d in apart], 0) / (2 * spread**2)
 
 
 def _pastel_cost(picture: np.ndarray) -> np.ndarray:

@@ -83,7 +83,8 @@ def run_vae(chosen: argparse.Namespace) -> None:
     from .wan_vae import fold_latent_format
 
     vae = train_vae(with_settings(VAERecipe(), chosen.set), chosen.runs).eval()
-    fold_latent_format(vae, *latent_statistics(vae))
+    statistics = latent_statistics(vae)
+    fold_latent_format(vae.cpu(), *statistics)
     export_vae(vae, chosen.models / "vae" / "theatre_wan_vae.safetensors")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,9 @@ class Batch:
     emphasis: Tensor
     t: Tensor
     shown: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
 
     def beginning(self, latent_frames: int) -> Batch:
         """The same clips, cut to their first latent frames: exact, for the VAE is causal."""

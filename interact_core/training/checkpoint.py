@@ -28,7 +28,7 @@ def load_checkpoint(path: Path, parts: dict[str, Any], rng: np.random.Generator)
     """Restore what `save_checkpoint` wrote; returns the step to go on from, 0 where there is no file."""
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     for name, part in parts.items():
         part.load_state_dict(state[name])
     torch.set_rng_state(state["torch_rng"])

@@ -144,9 +144,10 @@ def encode_frames(vae: nn.Module, frames: Tensor) -> Tensor:
     """
     from comfy.latent_formats import Wan21
 
-    with torch.autocast("cpu", torch.bfloat16):
-        z = encode(vae, frames)
-    return Wan21().process_in(z.float()).half()
+    device = next(vae.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        z = encode(vae, frames.to(device))
+    return Wan21().process_in(z.float().cpu()).half()
 
 
 @torch.no_grad()
@@ -157,8 +158,9 @@ def latent_statistics(vae: nn.Module, scenes: int = 48) -> tuple[Tensor, Tensor]
         rng = np.random.default_rng(seed)
         scene = random_scene(rng, 1 + seed % 4, WIDTH, HEIGHT)
         drawn = render(scene, rng.random((len(scene.looks), FRAMES)), range(9))
-        with torch.autocast("cpu", torch.bfloat16):
-            latents.append(encode(vae, to_frames(drawn.frames)).float())
+        device = next(vae.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16):
+            latents.append(encode(vae, to_frames(drawn.frames).to(device)).float().cpu())
     z = torch.cat(latents)
     return z.mean((0, 2, 3, 4)), z.std((0, 2, 3, 4))
 
@@ -203,11 +205,11 @@ SHARD = 100
 def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path) -> Path:
     """Draw and encode one shard of clips, all of one number of puppets; runs in a process of its own."""
     from ..host.standalone import prepare_comfy
-    from .models import load_vae
+    from .models import load_vae, workplace
 
     torch.set_num_threads(1)
     prepare_comfy()
-    bank, vae = read_bank(bank_file), load_vae(vae_file)
+    bank, vae = read_bank(bank_file), load_vae(vae_file).to(workplace())
     puppets = PUPPETS_OF_SHARDS[index % len(PUPPETS_OF_SHARDS)]
     clips = [make_clip(seed, puppets, bank, vae) for seed in range(index * SHARD, (index + 1) * SHARD)]
     partial = path.with_suffix(".partial")

@@ -95,6 +95,13 @@ def export_vae(vae: nn.Module, path: Path) -> None:
     )
 
 
+def workplace() -> torch.device:
+    """Where the theatre is trained: a GPU if there is one. Noise is drawn on the processor all the same, so that a
+    run's draws are one and the same everywhere.
+    """
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def load_vae(path: Path) -> nn.Module:
     """A VAE written by `export_vae`, in float32 for the one-pass functions of wan_vae.py."""
     weights = {name: value.float() for name, value in load_file(path).items()}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +23,12 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .clips import ClipGroup, SpeechBank
 from .curves import Curves
 from .losses import focal_mask_loss, velocity_loss
-from .models import build_adapter, build_dit, export_adapter, export_dit
+from .models import build_adapter, build_dit, export_adapter, export_dit, workplace
 from .optimisers import optimisers, rate_at
 
 log = logging.getLogger(__name__)
+DIT_FILE = Path("diffusion_models", "theatre_wan.safetensors")  # in the models folder, as is the other
+ADAPTER_FILE = Path("interact", "theatre_adapter.safetensors")
 SHORT = 3
 """Latent frames of a short step. A look is learned from any frame of its clip: twice as many clips of 9 frames take
 as long as clips of 25 (0.90 s both, batch 8 of 25 frames, two cores).
@@ -58,7 +62,7 @@ class Puppeteer(nn.Module):
 
     def forward(self, noisy: Tensor, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """-> velocity [B, 16, T, h8, w8] and, per mask block, logits [B, N, T*h*w]."""
-        options = training_options(self.adapter, batch.weights)
+        options = self.options(batch)
         null_text = noisy.new_zeros(len(noisy), 1, 4096)
         with differentiable_host():
             velocity = self.dit(
@@ -71,6 +75,15 @@ class Puppeteer(nn.Module):
                 interact_flag=batch.flag,
             )
         return velocity, options["interact_call"].mask_logits
+
+    def options(self, batch: Batch) -> dict[str, Any]:
+        """transformer_options of one pass."""
+        return training_options(self.adapter, batch.weights)
+
+    def begin_with(self, models: Path) -> None:
+        """Take the weights that a models folder has."""
+        self.dit.load_state_dict(load_file(models / DIT_FILE))
+        self.adapter.load_state_dict(read_adapter(models / ADAPTER_FILE)[1])
 
 
 def fuse_blocks(dit: nn.Module) -> None:
@@ -109,57 +122,89 @@ def train_dit(
     schedule.
     """
     torch.manual_seed(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
-    dit_file, adapter_file = (
-        models / "diffusion_models" / "theatre_wan.safetensors",
-        models / "interact" / "theatre_adapter.safetensors",
-    )
     puppeteer = Puppeteer(recipe.seed).train()
     if warm:
-        puppeteer.dit.load_state_dict(load_file(dit_file))
-        puppeteer.adapter.load_state_dict(read_adapter(adapter_file)[1])
+        puppeteer.begin_with(models)
+    return fit(puppeteer, recipe, folder / "dit", clips, bank, lambda average: export(average, models))
+
+
+def export(puppeteer: Puppeteer, models: Path) -> None:
+    """Write both files into a models folder."""
+    export_dit(puppeteer.dit, models / DIT_FILE)
+    export_adapter(puppeteer.adapter, models / ADAPTER_FILE)
+
+
+def fit(
+    puppeteer: Puppeteer,
+    recipe: DiTRecipe,
+    run: Path,
+    clips: dict[int, ClipGroup],
+    bank: SpeechBank,
+    saved: Callable[[Puppeteer], None],
+) -> Puppeteer:
+    """Train to the recipe's last step, or go on from `run`.pt, and return the running average.
+
+    run: folder and name of checkpoint, figures (.csv) and curves (.png); saved: called with the running average
+    at every checkpoint.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    puppeteer.to(workplace())
     average = torch.optim.swa_utils.AveragedModel(
         puppeteer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
     )
     trained = [p for p in puppeteer.parameters() if p.requires_grad]
     turned = optimisers(puppeteer, recipe.rate)
     parts = {"puppeteer": puppeteer, "average": average, **turned}
-    first = load_checkpoint(folder / "dit.pt", parts, rng)
+    checkpoint = run.with_name(f"{run.name}.pt")
+    first = load_checkpoint(checkpoint, parts, rng)
     if recipe.fused:
         fuse_blocks(puppeteer.dit)
-    curves = Curves(folder / "dit.csv", ("velocity", "mask", "iou", "seconds"), first)
-    numbers, sizes = list(clips), np.array([len(group.latents) for group in clips.values()], float)
+    curves = Curves(run.with_name(f"{run.name}.csv"), ("velocity", "mask", "iou", "seconds"), first)
     for step in range(first, recipe.steps):
         began = time.monotonic()
         rate = rate_at(step, recipe.steps, recipe.rate, recipe.warmup, recipe.cooldown)
         for group in (group for optimiser in turned.values() for group in optimiser.param_groups):
             group["lr"] = rate
-        puppets = int(rng.choice(numbers, p=sizes / sizes.sum()))
-        short = rng.random() < recipe.short
-        batch = make_batch(rng, clips[puppets], bank, recipe.batch * (2 if short else 1), recipe.mix)
-        batch = batch.beginning(SHORT) if short else batch
-        noise = torch.randn_like(batch.clean)
-        t = batch.t.view(-1, 1, 1, 1, 1)
-        with torch.autocast("cpu", torch.bfloat16):
-            velocity, logits = puppeteer((1 - t) * batch.clean + t * noise, batch)
-        flow = velocity_loss(velocity.float(), batch.clean, noise, batch.emphasis)
-        # Without a picture nobody can say whose mask is whose.
-        logits, masks = [logit[batch.shown].float() for logit in logits], batch.masks[batch.shown]
-        mask = flow.new_zeros(())
-        if batch.shown.any():
-            mask = sum(focal_mask_loss(logit, masks) for logit in logits) / len(logits)
+        flow, mask, iou = losses(puppeteer, draw_batch(recipe, rng, clips, bank))
         puppeteer.zero_grad(set_to_none=True)
         (flow + mask).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         for optimiser in turned.values():
             optimiser.step()
         average.update_parameters(puppeteer)
-        curves.add(step, flow.item(), mask.item(), mask_iou(logits, masks), time.monotonic() - began)
+        curves.add(step, flow.item(), mask.item(), iou, time.monotonic() - began)
         if step % 50 == 49:
-            log.info("dit step %d/%d  %s", step + 1, recipe.steps, curves.recent(50))
+            log.info("%s step %d/%d  %s", run.name, step + 1, recipe.steps, curves.recent(50))
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
-            save_checkpoint(folder / "dit.pt", parts, rng, step + 1)
-            export_dit(average.module.dit, dit_file)
-            export_adapter(average.module.adapter, adapter_file)
-            curves.plot(folder / "dit.png")
+            save_checkpoint(checkpoint, parts, rng, step + 1)
+            saved(average.module)
+            curves.plot(run.with_name(f"{run.name}.png"))
     return average.module
+
+
+def draw_batch(
+    recipe: DiTRecipe, rng: np.random.Generator, clips: dict[int, ClipGroup], bank: SpeechBank
+) -> Batch:
+    """Of one number of puppets, as often as clips have it; now and then twice as many clips, cut short."""
+    numbers, sizes = list(clips), np.array([len(group.latents) for group in clips.values()], float)
+    puppets = int(rng.choice(numbers, p=sizes / sizes.sum()))
+    short = rng.random() < recipe.short
+    batch = make_batch(rng, clips[puppets], bank, recipe.batch * (2 if short else 1), recipe.mix)
+    return batch.beginning(SHORT) if short else batch
+
+
+def losses(puppeteer: Puppeteer, batch: Batch) -> tuple[Tensor, Tensor, float]:
+    """Of the velocity and of the masks, and the masks' IoU with the true ones."""
+    device = next(puppeteer.parameters()).device
+    noise = torch.randn_like(batch.clean).to(device)
+    batch = batch.to(device)
+    t = batch.t.view(-1, 1, 1, 1, 1)
+    with torch.autocast(device.type, torch.bfloat16):
+        velocity, logits = puppeteer((1 - t) * batch.clean + t * noise, batch)
+    flow = velocity_loss(velocity.float(), batch.clean, noise, batch.emphasis)
+    # Without a picture nobody can say whose mask is whose.
+    logits, masks = [logit[batch.shown].float() for logit in logits], batch.masks[batch.shown]
+    mask = flow.new_zeros(())
+    if batch.shown.any():
+        mask = sum(focal_mask_loss(logit, masks) for logit in logits) / len(logits)
+    return flow, mask, mask_iou(logits, masks)

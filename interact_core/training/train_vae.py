@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..theatre.scenes import Backdrop, Scene, random_scene, render
 from .checkpoint import load_checkpoint, save_checkpoint
+from .models import workplace
 from .wan_vae import build_wan_vae, decode, encode
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,8 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
     """Train, or go on from `folder/vae.pt`; returns the module with weights averaged over the last steps."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    vae = build_wan_vae(recipe.dim).train()
+    device = workplace()
+    vae = build_wan_vae(recipe.dim).train().to(device)
     average = torch.optim.swa_utils.AveragedModel(
         vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
     )
@@ -127,10 +129,11 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
             pool.append(_clip(rng))
         count, *window = CROPS[step % len(CROPS)]
         crops = [_crop(rng, pool[int(rng.integers(len(pool)))], *window) for _ in range(count)]
-        frames, weight = (torch.stack(part) for part in zip(*crops))
-        with torch.autocast("cpu", torch.bfloat16):
+        frames, weight = (torch.stack(part).to(device) for part in zip(*crops))
+        with torch.autocast(device.type, torch.bfloat16):
             z = encode(vae, frames.contiguous(memory_format=torch.channels_last_3d))
-            decoded = decode(vae, z + recipe.latent_noise * torch.randn_like(z))
+            noise = torch.randn(z.shape, dtype=z.dtype).to(device)
+            decoded = decode(vae, z + recipe.latent_noise * noise)
         z, sharp = z.float(), min(1.0, max(0.0, step / recipe.steps - 0.15) * 2)
         spread = (z.mean(dim=(0, 2, 3, 4)) ** 2).mean() + 0.1 * (z**2).mean()
         loss = reconstruction_loss(decoded.float(), frames, weight, sharp) + 0.01 * spread
