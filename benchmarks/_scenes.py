@@ -172,9 +172,6 @@ def add_house_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="diffusion model and VAE compute in bfloat16, as on most GPUs: up to three times as fast",
     )
-    parser.add_argument(
-        "--pictures", type=Path, help="write six frames of every clip into this folder (that is played now)"
-    )
 
 
 def keep(

@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ._plays import House, Record, Task, perform
-from ._scenes import Case, Direction, Excerpt, draw_case
+from ._scenes import Case, Direction, Excerpt, add_house_arguments, draw_case
 from ._settings import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,6 +104,14 @@ class Programme:
         return Task(number, self._cases[which], setting)
 
 
+def add_play_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `playing` is told."""
+    add_house_arguments(parser)
+    parser.add_argument(
+        "--pictures", type=Path, help="write six frames of every clip into this folder (that is played now)"
+    )
+
+
 @contextmanager
 def playing(
     programme: Programme,
@@ -113,7 +121,7 @@ def playing(
 ) -> Iterator[tuple[Store, Run]]:
     """The records of these weights, and what adds to them.
 
-    chosen: of _scenes.add_house_arguments; trained: folder of other weights by name; minutes: see `players`.
+    chosen: of add_play_arguments; trained: folder of other weights by name; minutes: see `players`.
     """
     models = [chosen.models, *([trained] if trained else [])]
     store = Store(CACHE / fingerprint(models, programme.direction, programme.spoken, chosen.bf16))

@@ -26,9 +26,9 @@ from . import _ablation_words as words
 from . import _result
 from ._ablation_settings import ARGUMENT, TUNING, Row, groups
 from ._plays import trained_weights
-from ._scenes import TRAVEL, Direction, add_house_arguments, recordings, shipped_direction
+from ._scenes import TRAVEL, Direction, recordings, shipped_direction
 from ._settings import Setting
-from ._store import CACHE, ROOT, Programme, Run, Store, playing
+from ._store import CACHE, ROOT, Programme, Run, Store, add_play_arguments, playing
 
 FULL = 64  # scenes below which nothing is written into the repository unless --out says so
 TUNING_FIRST = 500_000  # numbers of the scenes on which sharpness is chosen: never those it is judged on
@@ -135,7 +135,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=int, help="of the schedule, for a quick look (default: the shipped number)"
     )
-    add_house_arguments(parser)
+    add_play_arguments(parser)
     parser.add_argument(
         "--trained", type=Path, help="what `train identity` wrote: for the row with ID embeddings"
     )

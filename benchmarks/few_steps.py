@@ -16,9 +16,9 @@ from pathlib import Path
 from . import _result
 from ._plays import Record
 from ._result import Figure
-from ._scenes import Direction, Excerpt, add_house_arguments, keep, recordings, shipped_direction
+from ._scenes import Direction, Excerpt, keep, recordings, shipped_direction
 from ._settings import Setting
-from ._store import Programme, playing
+from ._store import Programme, add_play_arguments, playing
 from .theatre import FULL, mean_of, spread
 
 FEWER = (8, 4)
@@ -60,7 +60,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sampler", help="for the fewer steps, such as lcm (default: the shipped one)")
     parser.add_argument("--shift", type=float, help="for the fewer steps (default: the shipped one)")
     parser.add_argument("--frames", type=int, default=25)
-    add_house_arguments(parser)
+    add_play_arguments(parser)
     parser.add_argument("--out", type=Path, help="JSON (default: few_steps.json in benchmarks/results)")
     return parser.parse_args(words)
 

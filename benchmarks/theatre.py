@@ -31,14 +31,13 @@ from ._result import Figure, at_least, at_most
 from ._scenes import (
     TRAVEL,
     Direction,
-    add_house_arguments,
     keep,
     recordings,
     shipped_direction,
     source_of,
 )
 from ._settings import FIRST_FRAME, ONE_SILENT, Setting
-from ._store import Programme, playing
+from ._store import Programme, add_play_arguments, playing
 
 FULL = 32  # scenes below which nothing is written unless --out says so
 BOUNDS = {False: (0.70, 0.15), True: (0.5, 0.2)}  # sync and crosstalk; by whether there are more than two
@@ -157,6 +156,7 @@ def directed(chosen: argparse.Namespace) -> Direction:
         "cfg": chosen.cfg,
         "audio_cfg": chosen.audio_cfg,
         "shift": chosen.shift,
+        "motion": chosen.motion,
     }
     return replace(
         direction,
@@ -183,10 +183,13 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cfg", type=float)
     parser.add_argument("--audio-cfg", type=float)
     parser.add_argument("--shift", type=float)
+    parser.add_argument(
+        "--motion", type=float, help="how far puppets are told to go, 0 to 1 (default: no text)"
+    )
     parser.add_argument("--gain", type=float)
     parser.add_argument("--boundary", type=float)
     parser.add_argument("--stage-one-audio", choices=("none", "mute", "all"))
-    add_house_arguments(parser)
+    add_play_arguments(parser)
     parser.add_argument("--out", type=Path, help="JSON (default: theatre.json in benchmarks/results)")
     chosen = parser.parse_args(words)
     chosen.silent = chosen.scenes // 2 if chosen.silent is None else chosen.silent

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interacthuman.interact_core.theatre.words import FAR, how_far, told
 from interacthuman.interact_core.training import train_dit as dit_room
 from interacthuman.interact_core.training.batches import BatchRecipe, make_batch, noise_levels
 from interacthuman.interact_core.training.clips import (
@@ -99,6 +100,7 @@ def group_of(puppets: int, clips: int = 3) -> ClipGroup:
         torch.randint(0, 256, (clips, 1, 7, 8, 12), generator=g, dtype=torch.uint8),
         torch.randint(SILENT, 3, (clips, puppets), generator=g),
         torch.randint(-8, 40, (clips, puppets), generator=g),
+        torch.linspace(0, 1, clips),
     )
 
 
@@ -154,6 +156,35 @@ def test_only_clips_without_audio_lose_their_references() -> None:
     unheard = batch.flag[:, 0] == 0
     assert not (blank & ~unheard).any()
     assert 0.7 < blank[unheard].float().mean() < 0.9
+
+
+def test_words_say_how_far_puppets_go_and_nothing_where_nobody_is_shown() -> None:
+    rng, group = np.random.default_rng(0), group_of(2)
+    recipe = BatchRecipe(no_audio=0.5, no_references=0.8, no_text=0.3)
+    batch = make_batch(rng, group, bank_of(rng), 400, recipe)
+    said = batch.text.flatten(1).abs().amax(1) > 0
+    assert not (said & ~batch.shown).any() and 0.6 < said[batch.shown].float().mean() < 0.8
+    sentences = told(group.motion)
+    assert {int((sentences == text).flatten(1).all(1).nonzero()) for text in batch.text[said]} == {0, 1, 2}
+
+
+def test_between_standing_still_and_going_far() -> None:
+    still, middle, far = told(torch.tensor([0.0, 0.5, 1.0])).flatten(1)
+    torch.testing.assert_close(middle, (still + far) / 2)
+    assert abs(torch.cosine_similarity(still, far, dim=0)) < 0.01
+    heads = np.zeros((2, 5, 3), np.float32)
+    heads[1, :, 0] = (50, 40, 30, 40, 50)  # there and back
+    assert how_far(heads) == 20 / FAR and how_far(100 * heads) == 1.0 and how_far(heads[:1]) == 0.0
+
+
+def test_words_are_learned() -> None:
+    puppeteer, rng = dit_room.Puppeteer(0), np.random.default_rng(0)
+    with torch.no_grad():
+        puppeteer.dit.head.head.weight.normal_(std=0.02)  # it starts at zero, behind which nothing learns
+    batch = make_batch(rng, group_of(1), bank_of(rng), 1, BatchRecipe(no_audio=0.0, no_text=0.0)).beginning(1)
+    velocity, _ = puppeteer(batch.clean, batch)
+    velocity.square().mean().backward()
+    assert puppeteer.dit.text_embedding[0].weight.grad.abs().max() > 0
 
 
 def test_noise_levels_stay_inside_the_schedule() -> None:

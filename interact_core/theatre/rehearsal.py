@@ -28,6 +28,7 @@ from ..host.sampling import sample
 from . import voices
 from .graphs import inputs_of, shipped_graph
 from .puppets import Look, portrait
+from .words import told
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -56,7 +57,8 @@ class Direction:
     """How a scene is played; `shipped_direction` is how the shipped graph plays it.
 
     frames: 4n+1; shift: of the noise schedule; windows: inputs of core's WanContextWindowsManual, by which
-    videos longer than what the model learned are made; audio_cfg: None for one scale for text and voices.
+    videos longer than what the model learned are made; audio_cfg: None for one scale for text and voices; motion:
+    how far the puppets are told to go, 0..1 (words.py), None for no text.
     """
 
     width: int
@@ -72,6 +74,7 @@ class Direction:
     sampler: str
     scheduler: str
     guidance: GuidanceSettings
+    motion: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +217,8 @@ def _encoded(
         speech = None if excerpt is None else _encode(theatre, excerpt)
         characters.append(make_character(f"puppet {i + 1}", picture, speech=speech, layout=layout))
     size = direction.width, direction.height, direction.frames, direction.fps
-    return encode_cast(characters, theatre.vae, *size, blank_negative=direction.blank_negative)
+    text = None if direction.motion is None else [[told(torch.tensor([direction.motion])), {}]]
+    return encode_cast(characters, theatre.vae, *size, positive=text, blank_negative=direction.blank_negative)
 
 
 def _sampled(

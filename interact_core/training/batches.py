@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..guidance.blend import blend_weights
 from ..guidance.settings import GuidanceSettings
+from ..theatre.words import told
 from .clips import FRAMES, SILENT, ClipGroup, SpeechBank, excerpt
 
 
@@ -20,6 +21,7 @@ class BatchRecipe:
 
     no_audio: float = 0.12  # no injection at all: the negative branch of guidance
     no_references: float = 0.8  # of the clips without audio: blank references too, so that cfg means likeness
+    no_text: float = 0.3  # of the clips with references; nothing is said of those without
     all_mute: float = 0.05  # mute everywhere: the middle branch of audio guidance
     no_masks_early: float = 0.5  # in stage one's noise: no masks yet, mute or all voices everywhere
     stage_one_above: float = 0.9  # noise level t from which that may happen
@@ -33,7 +35,8 @@ class Batch:
 
     clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N +
     1, T*h*w]; audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8]
-    weights of the velocity loss; t [B], noise level in 0..1; shown [B], false where references are blank.
+    weights of the velocity loss; t [B], noise level in 0..1; shown [B], false where references are blank; text
+    [B, 1, 4096].
     """
 
     clean: Tensor
@@ -45,6 +48,7 @@ class Batch:
     emphasis: Tensor
     t: Tensor
     shown: Tensor
+    text: Tensor
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
@@ -86,6 +90,7 @@ def make_batch(
         )
     ).float()
     shown = (flag[:, 0] > 0) | torch.from_numpy(rng.random(size) >= recipe.no_references)
+    said = torch.from_numpy(rng.random(size) >= recipe.no_text)
     references = group.references[rows[:, None], order, views].float().transpose(1, 2)
     mouths = group.mouths[rows].float() / 255
     emphasis = 1 + 2 * masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
@@ -101,6 +106,7 @@ def make_batch(
         emphasis=F.interpolate(emphasis, scale_factor=(1, 2, 2), mode="nearest"),
         t=t,
         shown=shown,
+        text=told(group.motion[rows]) * (shown & said).view(-1, 1, 1),
     )
 
 

@@ -26,6 +26,7 @@ from ..speech.encode import encode_speech
 from ..theatre.puppets import Pose, portrait
 from ..theatre.scenes import random_scene, render
 from ..theatre.voices import RATE, mouth_opening, training_recordings
+from ..theatre.words import how_far
 from .wan_vae import encode
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class ClipGroup:
     latents [K, 16, T, h8, w8] and references [K, N, views, 16, h8, w8], float16, deviation about 1; masks
     [K, N, T, h, w] uint8 (255 = 1), visible share of each token; mouths likewise, the discs around mouths
     (for loss weights); recordings, offsets [K, N]: which recording each puppet speaks (SILENT: none), and
-    the video frame of the recording at which the clip begins (negative: the speech starts later).
+    the video frame of the recording at which the clip begins (negative: the speech starts later); motion [K],
+    how far its puppets go (words.how_far).
     """
 
     latents: Tensor
@@ -62,6 +64,7 @@ class ClipGroup:
     mouths: Tensor
     recordings: Tensor
     offsets: Tensor
+    motion: Tensor
 
 
 def speech_bank(rng: np.random.Generator, count: int, encoder) -> SpeechBank:
@@ -195,10 +198,11 @@ def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict
         "mouths": to_token_grid(mouth_discs(drawn.heads)).amax(0, keepdim=True),
         "recordings": torch.tensor(recordings),
         "offsets": torch.tensor(offsets),
+        "motion": torch.tensor(how_far(drawn.heads)),
     }
 
 
-PUPPETS_OF_SHARDS = (2, 2, 1, 2, 3, 2, 2, 4, 2, 3)  # in turn; half of all clips have two
+PUPPETS_OF_SHARDS = (2, 4, 1, 2, 3, 2, 4, 2, 3, 2)  # in turn; half of all clips have two
 SHARD = 100
 
 

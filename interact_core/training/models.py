@@ -57,8 +57,9 @@ def build_dit(seed: int) -> nn.Module:
             parameter.normal_(std=0.02)
     model.head.head.weight.zero_()
     model.head.head.bias.zero_()
-    # The theatre has no text: null text is a row of zeros, so these weights would never learn.
-    model.text_embedding[0].weight.zero_().requires_grad_(False)
+    model.text_embedding[
+        0
+    ].weight.zero_()  # words say nothing until they have been learned (theatre/words.py)
     return model
 
 

@@ -63,12 +63,11 @@ class Puppeteer(nn.Module):
     def forward(self, noisy: Tensor, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """-> velocity [B, 16, T, h8, w8] and, per mask block, logits [B, N, T*h*w]."""
         options = self.options(batch)
-        null_text = noisy.new_zeros(len(noisy), 1, 4096)
         with differentiable_host():
             velocity = self.dit(
                 noisy,
                 batch.t * 1000,
-                null_text,
+                batch.text,
                 time_dim_concat=batch.references,
                 transformer_options=options,
                 interact_audio=batch.audio,
