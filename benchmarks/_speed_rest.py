@@ -28,7 +28,7 @@ from ._speed_models import build_adapter, build_wan
 HEARING = 1.05
 SECONDS = 10.0  # of speech
 STEPS = 8
-SERVER_FRAMES = 5  # the server computes in float32 on a CPU
+FIRST = "loads the model and encodes everything"
 
 
 def hearing(bench: Bench) -> list[Figure]:
@@ -103,7 +103,8 @@ def server(bench: Bench) -> list[Figure]:
         extra = ("--extra-model-paths-config", str(models), "--use-pytorch-cross-attention")
         cpu = bench.device.type == "cpu"
         with ComfyServer(Path(folder) / "server", cpu=cpu, extra=extra) as running:
-            graphs = {"ours": _graph(bench, ours=True), "core": _graph(bench, ours=False)}
+            graphs = {"core": _graph(bench, ours=False), "ours": _graph(bench, ours=True)}
+            # Ours last: the server's cache holds what the last graph needed.
             first = {name: _run(running, graph, 0)[0] for name, graph in graphs.items()}
             cached = [_run(running, graphs["ours"], 0)[0] for _ in range(max(3, bench.repeats))]
             seeds = iter(range(1, 1000))
@@ -114,12 +115,11 @@ def server(bench: Bench) -> list[Figure]:
             found = alternate(acts, bench.repeats, warm=False)
             started = running.seconds_to_start
     spent = {name: [run[0] for run in runs] for name, runs in found.items()}
-    note = f"{STEPS} steps, one block, {SERVER_FRAMES} frames"
+    note = f"{STEPS} steps, one block, {bench.grid.frames} frames"
     figures = [
         Figure("server_start_s", started, (started,) * 2, 1),
-        Figure(
-            "ours_first_run_s", first["ours"], (first["ours"],) * 2, 1, note="loads and encodes everything"
-        ),
+        Figure("core_first_run_s", first["core"], (first["core"],) * 2, 1, note=FIRST),
+        Figure("ours_first_run_s", first["ours"], (first["ours"],) * 2, 1, note=FIRST),
         Figure("ours_cached_run_ms", *median(cached, 1000), note="the same graph again: nothing to do"),
         Figure("core_run_s", *median(spent["core"]), note=note),
         Figure("ours_run_s", *median(spent["ours"]), note=note),
@@ -179,7 +179,7 @@ def _graph(bench: Bench, ours: bool) -> dict[str, Any]:
     }
     encode = id_of(graph, "InterActEncodeCharacters")
     inputs_of(graph, "InterActEncodeCharacters").update(
-        width=bench.grid.width, height=bench.grid.height, length=SERVER_FRAMES
+        width=bench.grid.width, height=bench.grid.height, length=bench.grid.frames
     )
     chosen = graph[sampler]["inputs"]
     chosen.update(model=[load, 0], steps=STEPS, cfg=1.0, stage_boundary=0.0)

@@ -175,6 +175,10 @@ def test_comparisons_are_chosen_by_name() -> None:
         "forward, Wan 1.3B, 72 tokens, cpu, 8 characters",
         "core, Wan 14B, 72 tokens, cpu",
     ]
+    ((title, smaller),) = speed.benches("server", speed.arguments(["server", "--shape", "14B"]), BENCH)
+    assert title == "server, Wan 14B, 48 tokens, cpu" and smaller.grid == Grid(96, 64, speed.SERVER_FRAMES)
+    ((_, two),) = speed.benches("core", speed.arguments(["core", "--characters", "2", "4"]), BENCH)
+    assert two.speakers == (2,)
     assert set(speed.arguments([]).comparisons) == set(speed.EVERY)
     with pytest.raises(SystemExit):
         speed.arguments(["nothing"])
