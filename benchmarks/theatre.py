@@ -184,7 +184,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--audio-cfg", type=float)
     parser.add_argument("--shift", type=float)
     parser.add_argument(
-        "--motion", type=float, help="how far puppets are told to go, 0 to 1 (default: no text)"
+        "--motion",
+        type=float,
+        help="how far puppets are told to go, 0 to 1 (default: no text); weights from before the words do not listen",
     )
     parser.add_argument("--gain", type=float)
     parser.add_argument("--boundary", type=float)
