@@ -30,6 +30,7 @@ from ..interact_core.theatre.rehearsal import (
 )
 from ..interact_core.theatre.report import Performance
 from ..interact_core.theatre.scenes import random_scene, render
+from ..interact_core.theatre.words import farthest
 from ..interact_core.training.identity import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ._ablation_caches import LayerProbe, in_two_passes, within_the_step
 from ._scenes import TRAVEL, Case, Played
@@ -244,8 +245,7 @@ def _drawn_moments(house: Theatre, case: Case, direction: Direction) -> Moments:
     for _ in range(50):
         scene = random_scene(rng, len(case.looks), direction.width, direction.height)
         drawn = render(replace(scene, looks=case.looks), mouths)
-        away = np.hypot(*(drawn.heads[..., k] - drawn.heads[:, :1, k] for k in (0, 1)))
-        if away.max() >= TRAVEL:
+        if farthest(drawn.heads) >= TRAVEL:
             break
     with torch.no_grad():
         latent = house.vae.encode(torch.from_numpy(drawn.frames) / 255.0)

@@ -37,6 +37,7 @@ from ._scenes import (
     source_of,
 )
 from ._settings import FIRST_FRAME, ONE_SILENT, Setting
+from ._speed_clock import median
 from ._store import Programme, add_play_arguments, playing
 
 FULL = 32  # scenes below which nothing is written unless --out says so
@@ -110,30 +111,27 @@ def _margins(speaking: Mapping[str, Sequence[Record]]) -> list[Figure]:
     }
     travels = [_travel(source, [records[k] for k in moving]) for source, records in speaking.items()]
     own = margins.pop("predicted")
-    interval = bootstrap_interval(own)
-    table = [Figure("margin_predicted", float(own.mean()), interval, len(own), note=MOVING_NOTE)]
+    table = [Figure("margin_predicted", *spread(own), note=MOVING_NOTE)]
     for source, others in margins.items():
         name = "global" if source == "none" else source
-        theirs = bootstrap_interval(others)
         table.append(Figure(f"margin_{name}", *spread(others)))
-        apart = Figure(
-            f"margin_over_{name}", *spread(own - others), APART, bool(interval[0] > theirs[1]), PAIRED
-        )
-        table.append(apart)
+        table.append(_gain(f"margin_over_{name}", own, others))
     if "affinity" in margins and "none" in margins:
-        own, theirs = margins["affinity"], bootstrap_interval(margins["none"])
-        holds = bool(bootstrap_interval(own)[0] > theirs[1])
-        table.append(Figure("affinity_over_global", *spread(own - margins["none"]), APART, holds, PAIRED))
+        table.append(_gain("affinity_over_global", margins["affinity"], margins["none"]))
     return table + travels
+
+
+def _gain(name: str, own: np.ndarray, others: np.ndarray) -> Figure:
+    """Of one margin over another of the same scenes."""
+    apart = bootstrap_interval(own)[0] > bootstrap_interval(others)[1]
+    return Figure(name, *spread(own - others), APART, bool(apart), PAIRED)
 
 
 def _travel(source: str, records: Sequence[Record]) -> Figure:
     """A median: where two puppets change places, or are taken for one another, a head seems to cross the stage."""
     values = [record["travel"] for record in records]
     name = "travel_global" if source == "none" else f"travel_{source}"
-    return Figure(
-        name, float(np.median(values)), bootstrap_interval(values, np.median), len(values), note=PIXELS
-    )
+    return Figure(name, *median(values), note=PIXELS)
 
 
 FIXED_MASKS = "true segmentation of the first frame of the finished predicted run, repeated over time"

@@ -15,10 +15,15 @@ TEXT_WIDTH = 4096  # of umt5-xxl, as Wan 2.1 takes it
 FAR = 40.0  # pixels that a head goes within a clip of training's, at which it goes as far as words say
 
 
-def how_far(heads: np.ndarray) -> float:
-    """0..1 of a clip's heads, float [N, F, 3] of x, y and radius: the way of the one that goes farthest."""
+def farthest(heads: np.ndarray) -> float:
+    """Pixels that the farthest of a clip's heads goes from where it began; float [N, F, 3] of x, y and radius."""
     away = np.hypot(*(heads[..., k] - heads[:, :1, k] for k in (0, 1)))
-    return min(1.0, float(away.max(initial=0.0)) / FAR)
+    return float(away.max(initial=0.0))
+
+
+def how_far(heads: np.ndarray) -> float:
+    """The same as words can say it, 0..1."""
+    return min(1.0, farthest(heads) / FAR)
 
 
 def told(motion: Tensor) -> Tensor:
