@@ -106,15 +106,16 @@ def group_of(puppets: int, clips: int = 3) -> ClipGroup:
 
 def test_excerpt_pads_with_silence_on_both_sides() -> None:
     track, silence = torch.arange(1.0, 31.0), torch.zeros(())
-    assert excerpt(track, -5, silence).tolist() == [0] * 5 + list(range(1, 21))
-    assert excerpt(track, 20, silence).tolist() == list(range(21, 31)) + [0] * 15
+    assert excerpt(track, -5, silence).tolist() == [0] * 5 + list(range(1, 31)) + [0] * (FRAMES - 35)
+    assert excerpt(track, 20, silence).tolist() == list(range(21, 31)) + [0] * (FRAMES - 10)
+    assert excerpt(torch.arange(200.0), 20, silence).tolist() == list(range(20, 20 + FRAMES))
 
 
 def test_token_grid_pools_the_frames_of_each_latent_frame() -> None:
     masks = np.zeros((1, FRAMES, 128, 192), np.float32)
     masks[0, 3:5, 16:32, 32:48] = 1  # half of latent frame 1 (frames 1..4), cell (1, 2)
     grid = to_token_grid(masks)
-    assert grid.shape == (1, 7, 8, 12)
+    assert grid.shape == (1, (FRAMES - 1) // 4 + 1, 8, 12)
     assert grid[0, 1, 1, 2] == 128 and int(grid.sum()) == 128
 
 

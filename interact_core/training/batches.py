@@ -24,7 +24,9 @@ class BatchRecipe:
     no_text: float = 0.3  # of the clips with references; nothing is said of those without
     all_mute: float = 0.05  # mute everywhere: the middle branch of audio guidance
     no_masks_early: float = 0.5  # in stage one's noise: no masks yet, mute or all voices everywhere
-    stage_one_above: float = 0.9  # noise level t from which that may happen
+    stage_one_above: float = 0.8  # noise level t from which that may happen; the shipped graph's boundary is 0.82
+    held: float = 0.35  # masks of one moment of the clip at all its moments, in noise above held_above
+    held_above: float = 0.6
     blurred: float = 0.3  # masks as a model predicts them while the video forms
     dilated: float = 0.15
 
@@ -36,10 +38,11 @@ class Batch:
     clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N +
     1, T*h*w]; audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8]
     weights of the velocity loss; t [B], noise level in 0..1; shown [B], false where references are blank; text
-    [B, 1, 4096].
+    [B, 1, 4096]; noise like clean, so that all that is drawn follows from a batch's generator.
     """
 
     clean: Tensor
+    noise: Tensor
     references: Tensor
     masks: Tensor
     weights: Tensor
@@ -51,20 +54,27 @@ class Batch:
     text: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+        """Flags stay on the processor, where the hooks read them: a GPU would be halted for them."""
+        moved = [f.name for f in fields(self) if f.name != "flag"]
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in moved})
+
+    def pin_memory(self) -> Batch:
+        """For torch's DataLoader: what lies in pinned memory is copied to a GPU while it computes."""
+        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
 
     def beginning(self, latent_frames: int) -> Batch:
         """The same clips, cut to their first latent frames: exact, for the VAE is causal."""
         tokens = self.masks.shape[-1] // self.clean.shape[2] * latent_frames
         frames = 4 * (latent_frames - 1) + 1
-        return replace(
-            self,
-            clean=self.clean[:, :, :latent_frames],
-            masks=self.masks[..., :tokens],
-            weights=self.weights[..., :tokens],
-            audio=self.audio[:, :, : frames + 1],
-            emphasis=self.emphasis[:, :, :latent_frames],
-        )
+        cut = {
+            "clean": self.clean[:, :, :latent_frames],
+            "noise": self.noise[:, :, :latent_frames],
+            "masks": self.masks[..., :tokens],
+            "weights": self.weights[..., :tokens],
+            "audio": self.audio[:, :, : frames + 1],
+            "emphasis": self.emphasis[:, :, :latent_frames],
+        }
+        return replace(self, **{name: value.contiguous() for name, value in cut.items()})
 
 
 def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
@@ -93,9 +103,12 @@ def make_batch(
     said = torch.from_numpy(rng.random(size) >= recipe.no_text)
     references = group.references[rows[:, None], order, views].float().transpose(1, 2)
     mouths = group.mouths[rows].float() / 255
+    clean = group.latents[rows].float()
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
     emphasis = 1 + 2 * masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
     return Batch(
-        clean=group.latents[rows].float(),
+        clean=clean,
+        noise=torch.randn(clean.shape, generator=generator),
         references=references * shown.view(-1, 1, 1, 1, 1),
         masks=masks.flatten(2),
         weights=torch.stack(
@@ -113,11 +126,18 @@ def make_batch(
 def guided_weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRecipe) -> Tensor:
     """[N + 1, T*h*w] from the true masks [N, T, h, w] of one clip, as sampling would have them at this
     noise level.
+
+    While the layout forms, masks show where somebody stood in an earlier guess, or, if drawn, at the start. A model
+    that has only ever seen true ones takes a mask for an order to stand there: it pins its people. Hence `held`, in
+    noise so high that mouths are not yet drawn; below it the voice's place is the true one.
     """
     speaking, tokens = (True,) * len(masks), masks[0].numel()
     if t > recipe.stage_one_above and rng.random() < recipe.no_masks_early:
         stage_one = GuidanceSettings(stage_one_audio="all" if rng.random() < 0.3 else "mute")
         return blend_weights(None, speaking, stage_one, tokens)
+    if t > recipe.held_above and rng.random() < recipe.held:
+        moment = int(rng.integers(masks.shape[1]))
+        masks = masks[:, moment : moment + 1].expand_as(masks)
     if rng.random() < recipe.blurred:
         masks = F.avg_pool3d(masks[None], 3, 1, 1, count_include_pad=False)[0]
     elif rng.random() < recipe.dilated:

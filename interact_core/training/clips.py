@@ -1,7 +1,8 @@
 """Training clips of the theatre, encoded once: latents, reference latents, masks on the token grid, and
 speech.
 
-A clip is 25 frames of one scene. Each puppet speaks an excerpt of one recording, or nothing. Clips are
+A clip is 73 frames of one scene, in which puppets go to one side and back; a step may take less of it. Each puppet
+speaks an excerpt of one recording, or nothing. Clips are
 kept in groups by the number of puppets, so that a batch is a plain stack.
 """
 
@@ -30,7 +31,7 @@ from ..theatre.words import how_far
 from .wan_vae import encode
 
 log = logging.getLogger(__name__)
-WIDTH, HEIGHT, FRAMES, FPS = 192, 128, 25, 25.0
+WIDTH, HEIGHT, FRAMES, FPS = 192, 128, 73, 25.0
 REFERENCE_VIEWS = 3
 SILENT = -1  # recording number of a puppet without speech
 

@@ -155,5 +155,5 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
                 z.std().item(),
             )
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
-            save_checkpoint(folder / "vae.pt", parts, rng, step + 1)
+            save_checkpoint(folder / "vae.pt", parts, step + 1, rng)
     return average.module
