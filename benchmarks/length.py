@@ -230,7 +230,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=FULL, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="(default: %(default)s)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
-    parser.add_argument("--length", type=int, default=25, help="frames of a part (default: %(default)s)")
+    parser.add_argument("--length", type=int, default=73, help="frames of a part (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=9, help="frames (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="(default: the shipped graph's)")
     add_house_arguments(parser)

@@ -6,7 +6,7 @@ scenes one of them is silent. Where everybody speaks a scene is played three tim
 predicted, masks fixed, and every voice everywhere. Fixed masks are what a person would draw before anything
 moves: the true segmentation of the first frame of the finished predicted run, repeated over time.
 
-Clips are as long as three of training's, sampled through context windows, and somebody who speaks does so to the end:
+Clips are as long as those of training, and somebody who speaks does so to the end:
 over a single second, or where both fall silent, a mouth correlates with anybody's voice at the best of five lags
 (crosstalk_of_perfect_mouths is what the recordings themselves score).
 
