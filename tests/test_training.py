@@ -10,7 +10,12 @@ import pytest
 import torch
 from interacthuman.interact_core.theatre.words import FAR, how_far, told
 from interacthuman.interact_core.training import train_dit as dit_room
-from interacthuman.interact_core.training.batches import BatchRecipe, make_batch, noise_levels
+from interacthuman.interact_core.training.batches import (
+    BatchRecipe,
+    guided_weights,
+    make_batch,
+    noise_levels,
+)
 from interacthuman.interact_core.training.clips import (
     FRAMES,
     SILENT,
@@ -24,7 +29,7 @@ from interacthuman.interact_core.training.clips import (
 )
 from interacthuman.interact_core.training.losses import focal_mask_loss, velocity_loss
 from interacthuman.interact_core.training.optimisers import optimisers, rate_at
-from interacthuman.interact_core.training.train_dit import DiTRecipe, train_dit
+from interacthuman.interact_core.training.train_dit import Batches, DiTRecipe, ahead, train_dit
 from interacthuman.interact_core.training.wan_vae import build_wan_vae, decode, encode, fold_latent_format
 
 
@@ -147,6 +152,37 @@ def test_the_beginning_of_a_batch_is_what_a_shorter_clip_would_be() -> None:
     assert torch.equal(short.weights.unflatten(-1, (3, -1)), batch.weights.unflatten(-1, (7, -1))[:, :, :3])
     assert torch.equal(short.audio[:, :, :9], batch.audio[:, :, :9])
     assert short.references is batch.references and short.flag is batch.flag
+
+
+def test_masks_of_one_moment_are_held_in_high_noise_only() -> None:
+    recipe = BatchRecipe(held=1.0, held_above=0.6, no_masks_early=0.0, blurred=0.0, dilated=0.0)
+    masks = (group_of(2).masks[0] > 127).float()  # others at every moment; hard, so that no gain changes them
+
+    def shares(level: float) -> torch.Tensor:
+        rng = np.random.default_rng(0)
+        return guided_weights(rng, masks, level, recipe).view(3, 7, 8, 12)
+
+    held, true = shares(0.7), shares(0.5)
+    assert (held == held[:, :1]).all() and not (true == true[:, :1]).all()
+    moments = [(true[:, t] == held[:, 0]).all() for t in range(7)]
+    assert sum(moments) == 1  # one of the clip's own
+
+
+def test_a_batch_follows_from_the_seed_and_the_step_alone() -> None:
+    clips, bank = {n: group_of(n) for n in (1, 2)}, bank_of(np.random.default_rng(3))
+    recipe = DiTRecipe(steps=8, batch=1, short=0.5, readers=1)
+    batches = Batches(recipe, clips, bank)
+    read = list(ahead(batches, first=3))  # by another process, from the middle on
+    assert len(read) == 5
+    for step, batch in enumerate(read, 3):
+        for name, value in vars(batches[step]).items():
+            assert torch.equal(value, getattr(batch, name)), (step, name)
+    assert {(len(batch.clean), batch.clean.shape[2]) for batch in map(batches.__getitem__, range(8))} == {
+        (1, 7),
+        (4, 3),
+    }
+    other = Batches(DiTRecipe(steps=8, batch=1, short=0.5, seed=1), clips, bank)[3]
+    assert not torch.equal(other.t, read[0].t)
 
 
 def test_only_clips_without_audio_lose_their_references() -> None:
