@@ -24,7 +24,7 @@ class BatchRecipe:
     no_text: float = 0.3  # of the clips with references; nothing is said of those without
     all_mute: float = 0.05  # mute everywhere: the middle branch of audio guidance
     no_masks_early: float = 0.5  # in stage one's noise: no masks yet, mute or all voices everywhere
-    stage_one_above: float = 0.8  # noise level t from which that may happen; the shipped graph's boundary is 0.82
+    stage_one_above: float = 0.8  # noise level t from which that may happen (the shipped graph: until 0.92)
     held: float = 0.35  # masks of one moment of the clip at all its moments, in noise above held_above
     held_above: float = 0.6
     blurred: float = 0.3  # masks as a model predicts them while the video forms
