@@ -107,6 +107,10 @@ class MixKeys:
     all_mute: float = key(0.05, "silence everywhere: the middle branch of audio guidance")
     no_masks_early: float = key(0.5, "above stage_one_above: no masks yet, silence or all voices everywhere")
     stage_one_above: float = key(0.9, "noise level from which that happens")
+    held: float = key(
+        0.0, "above held_above: masks of one moment at all moments, so that a mask is no order to stand there"
+    )
+    held_above: float = key(0.6, "noise level from which that happens")
     blurred: float = key(0.3, "masks as a model predicts them while the video forms")
     dilated: float = key(0.15, "masks that are a token too wide")
 
