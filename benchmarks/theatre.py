@@ -6,9 +6,9 @@ scenes one of them is silent. Where everybody speaks a scene is played three tim
 predicted, masks fixed, and every voice everywhere. Fixed masks are what a person would draw before anything
 moves: the true segmentation of the first frame of the finished predicted run, repeated over time.
 
-Clips are as long as those of training, and somebody who speaks does so to the end:
-over a single second, or where both fall silent, a mouth correlates with anybody's voice at the best of five lags
-(crosstalk_of_perfect_mouths is what the recordings themselves score).
+Clips are as long as those of training, and somebody who speaks does so to the end: over a single second, or where both
+fall silent, a mouth correlates with anybody's voice at the best of five lags (crosstalk_of_perfect_mouths is what the
+recordings themselves score).
 
 Whatever is played is kept in .cache/plays, by weights, settings and code: a run that was killed goes on, and what another
 bench has played of the same scenes is not played again.

@@ -43,7 +43,7 @@ def test_the_project_brings_four_different_voices():
         assert rate == voices.RATE and 2.0 < len(sound) / rate < 4.5
         assert line.voice in voices.HELD_OUT_VOICES
         openings.append(voices.mouth_opening(sound, rate, FPS, 25))
-        assert openings[-1].std() > 0.2  # the first second, which the demo plays, is not a pause
+        assert openings[-1].std() > 0.2  # the first second of what the demo plays is not a pause
     pairs = [measure.sync(a, b) for i, a in enumerate(openings) for b in openings[:i]]
     assert max(pairs) < 0.5
 

@@ -2,8 +2,8 @@
 speech.
 
 A clip is 73 frames of one scene, in which puppets go to one side and back; a step may take less of it. Each puppet
-speaks an excerpt of one recording, or nothing. Clips are
-kept in groups by the number of puppets, so that a batch is a plain stack.
+speaks an excerpt of one recording, or nothing. Clips are kept in groups by the number of puppets, so that a batch is a
+plain stack.
 """
 
 from __future__ import annotations
