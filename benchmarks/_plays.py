@@ -243,7 +243,7 @@ def _drawn_moments(house: Theatre, case: Case, direction: Direction) -> Moments:
     rng = np.random.default_rng(case.seed + 2)
     mouths = np.stack([e.openings(direction.fps, direction.frames) for e in case.excerpts])
     for _ in range(50):
-        scene = random_scene(rng, len(case.looks), direction.width, direction.height)
+        scene = random_scene(rng, len(case.looks), direction.width, direction.height, direction.motion)
         drawn = render(replace(scene, looks=case.looks), mouths)
         if farthest(drawn.heads) >= TRAVEL:
             break

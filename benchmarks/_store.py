@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from ._plays import House, Record, Task, perform
-from ._scenes import Case, Direction, Excerpt, add_house_arguments, draw_case
+from ._scenes import MOVING, Case, Direction, Excerpt, add_house_arguments, draw_case, shipped_direction
 from ._settings import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,8 +108,20 @@ def add_play_arguments(parser: argparse.ArgumentParser) -> None:
     """What `playing` is told."""
     add_house_arguments(parser)
     parser.add_argument(
+        "--motion",
+        type=float,
+        default=MOVING,
+        help="how far puppets are told to go, 0 to 1; below 0 they are told nothing, as in the shipped graphs "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--pictures", type=Path, help="write six frames of every clip into this folder (that is played now)"
     )
+
+
+def directed(chosen: argparse.Namespace) -> Direction:
+    """The shipped direction at so many frames, told how far its puppets go; chosen: of add_play_arguments, and frames."""
+    return replace(shipped_direction(chosen.frames), motion=chosen.motion if chosen.motion >= 0 else None)
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from . import _ablation_words as words
 from . import _result
 from ._ablation_settings import ARGUMENT, TUNING, Row, groups
 from ._plays import trained_weights
-from ._scenes import TRAVEL, Direction, recordings, shipped_direction
+from ._scenes import TRAVEL, Direction, recordings
 from ._settings import Setting
-from ._store import CACHE, ROOT, Programme, Run, Store, add_play_arguments, playing
+from ._store import CACHE, ROOT, Programme, Run, Store, add_play_arguments, directed, playing
 
 FULL = 64  # scenes below which nothing is written into the repository unless --out says so
 TUNING_FIRST = 500_000  # numbers of the scenes on which sharpness is chosen: never those it is judged on
@@ -131,7 +131,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=known, metavar="GROUP", help=f"any of {', '.join(known)}"
     )
-    parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--frames", type=int, default=49)
     parser.add_argument(
         "--steps", type=int, help="of the schedule, for a quick look (default: the shipped number)"
     )
@@ -167,7 +167,7 @@ def main() -> None:
     from comfyui_version import __version__ as comfyui
 
     chosen, began = arguments(), time.perf_counter()
-    direction = shipped_direction(chosen.frames)
+    direction = directed(chosen)
     direction = replace(direction, steps=chosen.steps or direction.steps)
     programme = Programme(direction, recordings(chosen.recordings))
     with playing(programme, chosen, chosen.trained, chosen.minutes) as (store, run):

@@ -16,9 +16,9 @@ from pathlib import Path
 from . import _result
 from ._plays import Record
 from ._result import Figure
-from ._scenes import Direction, Excerpt, keep, recordings, shipped_direction
+from ._scenes import Direction, Excerpt, keep, recordings
 from ._settings import Setting
-from ._store import Programme, add_play_arguments, playing
+from ._store import Programme, add_play_arguments, directed, playing
 from .theatre import FULL, mean_of, spread
 
 FEWER = (8, 4)
@@ -59,7 +59,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, nargs="+", default=FEWER, help="(default: %(default)s)")
     parser.add_argument("--sampler", help="for the fewer steps, such as lcm (default: the shipped one)")
     parser.add_argument("--shift", type=float, help="for the fewer steps (default: the shipped one)")
-    parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--frames", type=int, default=49)
     add_play_arguments(parser)
     parser.add_argument("--out", type=Path, help="JSON (default: few_steps.json in benchmarks/results)")
     return parser.parse_args(words)
@@ -83,7 +83,7 @@ def play(direction: Direction, spoken: Sequence[Excerpt], chosen: argparse.Names
 
 def main() -> None:
     chosen, began = arguments(), time.perf_counter()
-    direction, spoken = shipped_direction(chosen.frames), recordings(chosen.recordings)
+    direction, spoken = directed(chosen), recordings(chosen.recordings)
     counts = (direction.steps, *(steps for steps in chosen.steps if steps != direction.steps))
     played = {steps: play(in_steps(steps, direction, chosen), spoken, chosen) for steps in counts}
     figures = figures_of(played, direction.steps)

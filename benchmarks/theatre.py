@@ -33,12 +33,11 @@ from ._scenes import (
     Direction,
     keep,
     recordings,
-    shipped_direction,
     source_of,
 )
 from ._settings import FIRST_FRAME, ONE_SILENT, Setting
 from ._speed_clock import median
-from ._store import Programme, add_play_arguments, playing
+from ._store import Programme, add_play_arguments, directed, playing
 
 FULL = 32  # scenes below which nothing is written unless --out says so
 BOUNDS = {False: (0.70, 0.15), True: (0.5, 0.2)}  # sync and crosstalk; by whether there are more than two
@@ -141,9 +140,9 @@ APART = "> 0, intervals of both margins apart"
 PAIRED = "The interval is that of the paired difference; 'holds' compares the margins' own intervals."
 
 
-def directed(chosen: argparse.Namespace) -> Direction:
+def direction_of(chosen: argparse.Namespace) -> Direction:
     """The shipped graph's settings with what the command line changes."""
-    direction = shipped_direction(chosen.frames)
+    direction = directed(chosen)
     guidance = {
         "mask_gain": chosen.gain,
         "boundary": chosen.boundary,
@@ -154,7 +153,6 @@ def directed(chosen: argparse.Namespace) -> Direction:
         "cfg": chosen.cfg,
         "audio_cfg": chosen.audio_cfg,
         "shift": chosen.shift,
-        "motion": chosen.motion,
     }
     return replace(
         direction,
@@ -181,11 +179,6 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cfg", type=float)
     parser.add_argument("--audio-cfg", type=float)
     parser.add_argument("--shift", type=float)
-    parser.add_argument(
-        "--motion",
-        type=float,
-        help="how far puppets are told to go, 0 to 1 (default: no text); weights from before the words do not listen",
-    )
     parser.add_argument("--gain", type=float)
     parser.add_argument("--boundary", type=float)
     parser.add_argument("--stage-one-audio", choices=("none", "mute", "all"))
@@ -198,7 +191,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     chosen, began = arguments(), time.perf_counter()
-    programme = Programme(directed(chosen), recordings(chosen.recordings))
+    programme = Programme(direction_of(chosen), recordings(chosen.recordings))
     asked = settings_of(chosen.puppets, ("predicted", *(() if chosen.alone else chosen.sources)))
     mute = replace(asked["predicted"], speech=ONE_SILENT)
     speaking = range(chosen.scenes)

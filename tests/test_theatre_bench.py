@@ -149,9 +149,11 @@ def test_table_and_json(tmp_path):
 
 def test_the_command_line_changes_the_shipped_settings():
     shipped = shipped_direction(73)
-    assert theatre.directed(theatre.arguments([])) == shipped
+    moving = theatre.direction_of(theatre.arguments([]))
+    assert moving == replace(shipped, motion=1.0)  # masks are compared where puppets leave their places
+    assert theatre.direction_of(theatre.arguments(["--motion", "-1"])) == shipped  # which is told nothing
     words = ["--steps", "8", "--gain", "3", "--audio-cfg", "4", "--stage-one-audio", "all", "--scenes", "4"]
     chosen = theatre.arguments(words)
-    told = theatre.directed(chosen)
+    told = theatre.direction_of(chosen)
     assert (told.steps, told.guidance.mask_gain, told.audio_cfg, told.cfg) == (8, 3.0, 4.0, shipped.cfg)
     assert told.guidance.stage_one_audio == "all" and chosen.silent == 2

@@ -11,6 +11,7 @@ import torch
 from interacthuman.interact_core.theatre.words import FAR, how_far, told
 from interacthuman.interact_core.training import train_dit as dit_room
 from interacthuman.interact_core.training.batches import (
+    Batch,
     BatchRecipe,
     guided_weights,
     make_batch,
@@ -140,18 +141,24 @@ def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) ->
             recording, offset = int(group.recordings[clip, slot]), int(group.offsets[clip, slot])
             spoken = bank.features[recording] if recording != SILENT else bank.mute[None]
             expected = excerpt(spoken.float(), offset if recording != SILENT else 100, bank.mute.float())
-            torch.testing.assert_close(batch.audio[b, n, :FRAMES], expected)
+            torch.testing.assert_close(batch.audio[b, n, : group.frames], expected[: group.frames])
 
 
-def test_the_beginning_of_a_batch_is_what_a_shorter_clip_would_be() -> None:
-    rng = np.random.default_rng(0)
-    batch = make_batch(rng, group_of(2), bank_of(rng), 3, BatchRecipe())
-    short = batch.beginning(3)
-    assert short.clean.shape[2] == short.emphasis.shape[2] == 3 and short.audio.shape[2] == 9 + 1
-    assert torch.equal(short.masks.unflatten(-1, (3, 8, 12)), batch.masks.unflatten(-1, (7, 8, 12))[:, :, :3])
-    assert torch.equal(short.weights.unflatten(-1, (3, -1)), batch.weights.unflatten(-1, (7, -1))[:, :, :3])
-    assert torch.equal(short.audio[:, :, :9], batch.audio[:, :, :9])
-    assert short.references is batch.references and short.flag is batch.flag
+def test_a_batch_of_beginnings_is_of_the_same_clips_and_voices() -> None:
+    def batch_of(group: ClipGroup) -> Batch:
+        still = BatchRecipe(held=0.0, no_masks_early=0.0, blurred=0.0, dilated=0.0)
+        return make_batch(np.random.default_rng(0), group, bank_of(np.random.default_rng(1)), 3, still)
+
+    group = group_of(2)
+    whole, short = batch_of(group), batch_of(group.beginning(3))
+    assert short.clean.shape[2] == short.noise.shape[2] == 3 and short.audio.shape[2] == 9 + 1
+    assert torch.equal(short.clean, whole.clean[:, :, :3])
+    assert torch.equal(short.emphasis, whole.emphasis[:, :, :3])
+    for name in ("masks", "weights"):
+        cut, kept = (getattr(batch, name).unflatten(-1, (-1, 8, 12)) for batch in (short, whole))
+        assert torch.equal(cut, kept[:, :, :3])
+    assert torch.equal(short.audio[:, :, :9], whole.audio[:, :, :9])
+    assert torch.equal(short.references, whole.references) and torch.equal(short.t, whole.t)
 
 
 def test_masks_of_one_moment_are_held_in_high_noise_only() -> None:
@@ -218,7 +225,8 @@ def test_words_are_learned() -> None:
     puppeteer, rng = dit_room.Puppeteer(0), np.random.default_rng(0)
     with torch.no_grad():
         puppeteer.dit.head.head.weight.normal_(std=0.02)  # it starts at zero, behind which nothing learns
-    batch = make_batch(rng, group_of(1), bank_of(rng), 1, BatchRecipe(no_audio=0.0, no_text=0.0)).beginning(1)
+    group = group_of(1).beginning(1)
+    batch = make_batch(rng, group, bank_of(rng), 1, BatchRecipe(no_audio=0.0, no_text=0.0))
     velocity, _ = puppeteer(batch.clean, batch)
     velocity.square().mean().backward()
     assert puppeteer.dit.text_embedding[0].weight.grad.abs().max() > 0

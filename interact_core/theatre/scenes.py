@@ -17,24 +17,40 @@ from .puppets import SUPERSAMPLE, Canvas, Look, Pose, draw_puppet, random_looks
 
 
 @dataclass(frozen=True)
+class Walk:
+    """How far a whole company goes across the stage and back: pixels to each side, radians per frame, and where on
+    that way it begins.
+    """
+
+    reach: float = 0.0
+    rate: float = 0.0
+    phase: float = 0.0
+
+    def aside(self, frame: int) -> float:
+        return self.reach * math.sin(self.rate * frame + self.phase)
+
+
+@dataclass(frozen=True)
 class Path:
-    """A smooth way: start (x, y) in pixels, drift to the side in pixels per frame, a sway of given pixels, and a nod
-    in degrees.
+    """A smooth way: where the head rests (x, y) in pixels, a sway of given pixels around it, a nod in degrees, and the
+    walk that the puppet takes with its company.
+
+    There and back, not away: a film of any length keeps its cast on the stage.
     """
 
     x: float
     y: float
     radius: float
-    drift: float
     sway: float
     sway_rate: float  # radians per frame
     phase: float
     nod: float
+    walk: Walk = Walk()
 
     def pose(self, frame: int, mouth: float) -> Pose:
         swing = math.sin(self.sway_rate * frame + self.phase)
         return Pose(
-            self.x + self.drift * frame + self.sway * swing,
+            self.x + self.sway * swing + self.walk.aside(frame),
             self.y + 0.25 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
             self.radius,
             self.nod * swing,
@@ -98,25 +114,39 @@ def random_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdr
     return Backdrop(_pastel(rng), _pastel(rng), hills)
 
 
-def random_path(
-    rng: np.random.Generator, width: int, height: int, slot: float, count: int, motion: float
-) -> Path:
-    """A path around `slot` (0..1 across the stage) and back. motion 0..1 scales how far: at 1 a head leaves where
-    it stood, and can go in front of a neighbour's.
+SHRUNK = (1.0, 1.0, 0.84, 0.68)  # heads of a company of one to four
+WALKS = 0.75  # share of the companies that cross the stage; the others stay, each around a place of its own
 
-    Back and forth, not away: a film of any length keeps its cast on the stage.
+
+def random_paths(
+    rng: np.random.Generator, width: int, height: int, count: int, motion: float
+) -> tuple[Path, ...]:
+    """Paths of a company in random order from left to right. motion 0..1 scales how far they go.
+
+    At 1 a company that stays sways so far that a head can go in front of a neighbour's; one that walks stands close
+    together and crosses the stage, so that everybody comes to where somebody else stood.
     """
-    radius = height * rng.uniform(0.175, 0.215) * (1.0, 1.0, 0.84, 0.68)[count - 1]
-    reach = width / count
-    return Path(
-        x=width * slot + rng.uniform(-0.1, 0.1) * reach,
-        y=height * rng.uniform(0.38, 0.5),
-        radius=radius,
-        drift=rng.uniform(-1, 1) * motion * 0.3,
-        sway=3.0 + motion * rng.uniform(0.4, 1.0) * 28 * (1.0, 1.0, 0.6, 0.35)[count - 1],
-        sway_rate=rng.uniform(0.09, 0.16),
-        phase=rng.uniform(0, 2 * math.pi),
-        nod=rng.uniform(-7, 7),
+    radii = height * rng.uniform(0.175, 0.215, count) * SHRUNK[count - 1]
+    walks = rng.random() < WALKS
+    apart = width / count
+    if walks:
+        apart += motion * (2.6 * radii.mean() - apart)  # a body is 1.3 radii wide to each side
+    room = (width - (count - 1) * apart) / 2 - 0.9 * radii.max()
+    begun = rng.choice([-0.5, 0.5]) * math.pi + rng.normal(0, 0.7)  # mostly from one side
+    walk = Walk(min(50.0, motion * room), rng.uniform(0.05, 0.1), begun) if walks else Walk()
+    sway = 8.0 if walks else 28.0 * (1.0, 1.0, 0.6, 0.35)[count - 1]
+    return tuple(
+        Path(
+            x=width / 2 + (place - (count - 1) / 2) * apart + rng.uniform(-0.1, 0.1) * apart,
+            y=height * rng.uniform(0.38, 0.5),
+            radius=float(radius),
+            sway=3.0 + motion * rng.uniform(0.4, 1.0) * sway,
+            sway_rate=rng.uniform(0.09, 0.16),
+            phase=rng.uniform(0, 2 * math.pi),
+            nod=rng.uniform(-7, 7),
+            walk=walk,
+        )
+        for place, radius in zip(rng.permutation(count), radii)
     )
 
 
@@ -127,14 +157,9 @@ def random_scene(
     if not 1 <= count <= 4:
         raise ValueError(f"A scene holds 1 to 4 puppets, not {count}.")
     motion = float(rng.uniform(0, 1)) ** 0.5 if motion is None else motion
-    slots = (rng.permutation(count) + 0.5) / count
-    return Scene(
-        width,
-        height,
-        random_looks(rng, count),
-        tuple(random_path(rng, width, height, float(s), count, motion) for s in slots),
-        random_backdrop(rng, width, height),
-    )
+    looks = random_looks(rng, count)
+    paths = random_paths(rng, width, height, count, motion)
+    return Scene(width, height, looks, paths, random_backdrop(rng, width, height))
 
 
 def _paint_backdrop(backdrop: Backdrop, width: int, height: int, frame: int) -> np.ndarray:

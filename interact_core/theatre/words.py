@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 TEXT_WIDTH = 4096  # of umt5-xxl, as Wan 2.1 takes it
-FAR = 60.0  # pixels that a head goes within a clip of training's, at which it goes as far as words say
+FAR = 80.0  # pixels that a head goes within a clip of training's, at which it goes as far as words say
 
 
 def farthest(heads: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..guidance.blend import blend_weights
 from ..guidance.settings import GuidanceSettings
 from ..theatre.words import told
-from .clips import FRAMES, SILENT, ClipGroup, SpeechBank, excerpt
+from .clips import SILENT, ClipGroup, SpeechBank, excerpt
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,6 @@ class Batch:
     def pin_memory(self) -> Batch:
         """For torch's DataLoader: what lies in pinned memory is copied to a GPU while it computes."""
         return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
-
-    def beginning(self, latent_frames: int) -> Batch:
-        """The same clips, cut to their first latent frames: exact, for the VAE is causal."""
-        tokens = self.masks.shape[-1] // self.clean.shape[2] * latent_frames
-        frames = 4 * (latent_frames - 1) + 1
-        cut = {
-            "clean": self.clean[:, :, :latent_frames],
-            "noise": self.noise[:, :, :latent_frames],
-            "masks": self.masks[..., :tokens],
-            "weights": self.weights[..., :tokens],
-            "audio": self.audio[:, :, : frames + 1],
-            "emphasis": self.emphasis[:, :, :latent_frames],
-        }
-        return replace(self, **{name: value.contiguous() for name, value in cut.items()})
 
 
 def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
@@ -154,6 +140,6 @@ def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Te
     for slot in slots:
         recording, offset = int(group.recordings[row, slot]), int(group.offsets[row, slot])
         spoken = mute.new_empty(0, *mute.shape) if recording == SILENT else bank.features[recording].float()
-        tracks.append(excerpt(spoken, offset, mute))
-    tracks.append(mute.expand(FRAMES, *mute.shape))
+        tracks.append(excerpt(spoken, offset, mute, group.frames))
+    tracks.append(mute.expand(group.frames, *mute.shape))
     return F.pad(torch.stack(tracks), (0, 0, 0, 0, 0, 1))

@@ -1,8 +1,8 @@
 """Training clips of the theatre, encoded once: latents, reference latents, masks on the token grid, and
 speech.
 
-A clip is 73 frames of one scene, in which puppets go to one side and back; a step may take less of it. Each puppet
-speaks an excerpt of one recording, or nothing. Clips are kept in groups by the number of puppets, so that a batch is a
+A clip is 73 frames of one scene, long enough to cross the stage; a step may take less of it. Each puppet speaks an
+excerpt of one recording, or nothing. Clips are kept in groups by the number of puppets, so that a batch is a
 plain stack.
 """
 
@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -67,6 +67,16 @@ class ClipGroup:
     offsets: Tensor
     motion: Tensor
 
+    @property
+    def frames(self) -> int:
+        """Video frames of a clip."""
+        return 4 * (self.latents.shape[2] - 1) + 1
+
+    def beginning(self, latent_frames: int) -> ClipGroup:
+        """The same clips, cut to their first latent frames: exact, for the VAE is causal."""
+        cut = {name: getattr(self, name)[:, :, :latent_frames] for name in ("masks", "mouths")}
+        return replace(self, latents=self.latents[:, :, :latent_frames], **cut)
+
 
 def speech_bank(rng: np.random.Generator, count: int, encoder) -> SpeechBank:
     """Synthesise and encode `count` recordings."""
@@ -99,10 +109,10 @@ def read_bank(path: Path) -> SpeechBank:
         return SpeechBank(list(features), [opening.numpy() for opening in openings], file.get_tensor("mute"))
 
 
-def excerpt(values: Tensor, offset: int, fill: Tensor) -> Tensor:
-    """FRAMES rows of `values` from row `offset`; rows before or behind are `fill`."""
-    rows = fill.expand(FRAMES, *values.shape[1:]).clone()
-    first, last = max(0, offset), min(len(values), offset + FRAMES)
+def excerpt(values: Tensor, offset: int, fill: Tensor, frames: int = FRAMES) -> Tensor:
+    """`frames` rows of `values` from row `offset`; rows before or behind are `fill`."""
+    rows = fill.expand(frames, *values.shape[1:]).clone()
+    first, last = max(0, offset), min(len(values), offset + frames)
     if last > first:
         rows[first - offset : last - offset] = values[first:last]
     return rows

@@ -163,7 +163,7 @@ def fit(
     if recipe.fused and workplace().type == "cpu":
         fuse_blocks(puppeteer.dit)
     curves = Curves(run.with_name(f"{run.name}.csv"), ("velocity", "mask", "iou", "seconds"), first)
-    began = time.monotonic()
+    began, unread = time.monotonic(), []
     for step, batch in enumerate(ahead(Batches(recipe, clips, bank), first), first):
         rate = rate_at(step, recipe.steps, recipe.rate, recipe.warmup, recipe.cooldown)
         for group in (group for optimiser in turned.values() for group in optimiser.param_groups):
@@ -176,11 +176,15 @@ def fit(
             optimiser.step()
         average.update_parameters(puppeteer)
         now = time.monotonic()
-        curves.add(step, flow.item(), mask.item(), iou.item(), now - began)
+        unread.append((step, torch.stack((flow, mask, iou)).detach(), now - began))
         began = now
-        if step % 50 == 49:
+        saves = (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps
+        if step % 50 == 49 or saves:  # and not at every step, for which a GPU would be halted
+            for earlier, figures, seconds in unread:
+                curves.add(earlier, *figures.tolist(), seconds)
+            unread.clear()
             log.info("%s step %d/%d  %s", run.name, step + 1, recipe.steps, curves.recent(50))
-        if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
+        if saves:
             save_checkpoint(checkpoint, parts, step + 1)
             saved(average.module)
             curves.plot(run.with_name(f"{run.name}.png"))
@@ -206,8 +210,7 @@ class Batches(Dataset):
         whole = group.latents.shape[2]
         length = int(rng.choice(list(CUTS))) if rng.random() < self.recipe.short else whole
         length, times = (length, CUTS[length]) if length < whole else (whole, 1)
-        batch = make_batch(rng, group, self.bank, times * self.recipe.batch, self.recipe.mix)
-        return batch.beginning(length)
+        return make_batch(rng, group.beginning(length), self.bank, times * self.recipe.batch, self.recipe.mix)
 
 
 def ahead(batches: Batches, first: int) -> DataLoader:

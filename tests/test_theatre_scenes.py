@@ -1,0 +1,56 @@
+"""Companies that stay and companies that walk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from interacthuman.interact_core.theatre.scenes import Scene, random_scene
+
+FILM = 500  # twenty seconds
+BODY = 1.3  # head radii to each side (puppets.py)
+
+
+def heads(scene: Scene, frames: int = FILM) -> np.ndarray:
+    """x, y and radius, [N, F, 3]."""
+    poses = [[path.pose(frame, 0.0) for frame in range(frames)] for path in scene.paths]
+    return np.array([[(pose.x, pose.y, pose.radius) for pose in path] for path in poses])
+
+
+def companies(count: int, motion: float | None) -> list[Scene]:
+    return [random_scene(np.random.default_rng(seed), count, motion=motion) for seed in range(60)]
+
+
+@pytest.mark.parametrize("count", (1, 2, 3, 4))
+def test_a_cast_is_on_the_stage_to_the_end_of_a_long_film(count: int) -> None:
+    for scene in companies(count, 1.0):
+        x, y, radius = np.moveaxis(heads(scene), -1, 0)
+        assert (x > 0).all() and (x < scene.width).all()
+        assert (y > radius).all() and (y < scene.height - radius).all()
+
+
+@pytest.mark.parametrize("count", (2, 3, 4))
+def test_who_walks_comes_to_where_another_one_stood_and_who_stays_does_not(count: int) -> None:
+    def where_others_stood(scene: Scene) -> float:
+        x, radius = heads(scene)[..., 0], heads(scene)[:, 0, 2]
+        there = np.abs(x[:, None] - x[None, :, :1]) < BODY * radius[None, :, None]
+        return float(np.mean([there[i, j] for i in range(count) for j in range(count) if i != j]))
+
+    scenes = companies(count, 1.0)
+    walks = [scene.paths[0].walk.reach > 0 for scene in scenes]
+    assert 0.5 < np.mean(walks) < 1.0
+    shares = {
+        kind: [where_others_stood(s) for s, w in zip(scenes, walks) if w == kind] for kind in (True, False)
+    }
+    assert np.mean(shares[True]) > 2 * np.mean(shares[False]) and np.mean(shares[True]) > 0.04
+
+
+@pytest.mark.parametrize("count", (1, 2, 3, 4))
+def test_without_motion_nobody_leaves_their_place(count: int) -> None:
+    for scene in companies(count, 0.0):
+        x = heads(scene)[..., 0]
+        assert np.abs(x - x[:, :1]).max() < 16 / 2
+
+
+def test_a_company_walks_together() -> None:
+    for scene in companies(3, 1.0):
+        assert len({path.walk for path in scene.paths}) == 1
