@@ -13,7 +13,17 @@ import numpy as np
 
 from . import faces
 from .faces import Heads
-from .puppets import SUPERSAMPLE, Canvas, Colour, Look, Pose, colour_distance, draw_puppet, random_look
+from .puppets import (
+    STRIPE_PERIOD,
+    SUPERSAMPLE,
+    Canvas,
+    Colour,
+    Look,
+    Pose,
+    colour_distance,
+    draw_puppet,
+    random_look,
+)
 from .segmentation import palette, segment
 
 __all__ = [
@@ -235,19 +245,43 @@ def _colour_error(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarr
     drawings = [_draw_at(look, heads, f, frames.shape[1:3]) for f in range(len(frames))]
     errors = []
     for colour in palette(look):
-        places = [
-            (np.abs(d - np.array(colour, float)).max(-1) < 2) & ~hidden for d, hidden in zip(drawings, others)
+        rows = _stripe_shifts(heads.radius) if colour == look.shirt and look.prop == "stripes" else [0]
+        seen = [
+            _pixels_like(frame, drawing, hidden, colour, rows)
+            for frame, drawing, hidden in zip(frames, drawings, others)
         ]
-        pixels = (
-            np.concatenate([frame[place] for frame, place in zip(frames, places)])
-            if places
-            else np.zeros((0, 3))
-        )
+        pixels = np.concatenate(seen) if seen else np.zeros((0, 3))
         if len(pixels) < 20:  # behind another puppet or the frame's border: this colour cannot be judged
             continue
         measured: Colour = tuple(np.median(pixels, 0))
         errors.append(colour_distance(measured, colour))
     return max(errors, default=np.inf)
+
+
+def _stripe_shifts(radius: float) -> range:
+    """Pixels by which a striped shirt may sit lower or higher than it is drawn: half a stripe's way to the next.
+
+    A body is drawn where the head was found. A stripe is 5 pixels high, and one that is 5 pixels off is no other shirt
+    (nor, then, are stripes whose two colours have changed places).
+    """
+    half = round(STRIPE_PERIOD / 2 * radius)
+    return range(-half, half + 1)
+
+
+def _pixels_like(
+    frame: np.ndarray, drawing: np.ndarray, hidden: np.ndarray, colour: Colour, rows: Sequence[int]
+) -> np.ndarray:
+    """The frame's pixels [n, 3] where the drawing has this colour, moved down by that of `rows` which fits best."""
+    place = np.abs(drawing - np.array(colour, float)).max(-1) < 2
+    found = []
+    for down in rows:
+        moved = np.zeros_like(place)
+        moved[max(0, down) : len(place) + min(0, down)] = place[max(0, -down) : len(place) - max(0, down)]
+        found.append(frame[moved & ~hidden])
+    return min(
+        found,
+        key=lambda pixels: colour_distance(tuple(np.median(pixels, 0)), colour) if len(pixels) else np.inf,
+    )
 
 
 def _draw_at(look: Look, heads: Heads, f: int, size: tuple[int, int]) -> np.ndarray:

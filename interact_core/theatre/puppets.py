@@ -19,6 +19,7 @@ EYE_WHITE, PUPIL = (250, 250, 246), (28, 26, 34)
 HAIR_STYLES = ("mop", "spikes", "pigtails", "bun", "cap", "fringe", "bald")
 EARS = ("none", "round", "pointed", "side")
 PROPS = ("none", "bow tie", "scarf", "buttons", "stripes")
+STRIPE_PERIOD = 0.55  # head radii
 
 Colour = tuple[int, int, int]
 
@@ -147,7 +148,7 @@ def _draw_behind_head(c: Canvas, look: Look) -> None:
     w = look.head_width
     c.ellipse(0, 2.75, 1.3, 1.75, look.shirt)
     if look.prop == "stripes":
-        for y in (1.55, 2.1, 2.65):
+        for y in (1.55, 1.55 + STRIPE_PERIOD, 1.55 + 2 * STRIPE_PERIOD):
             half = 1.3 * math.sqrt(max(0.0, 1 - ((y - 2.75) / 1.75) ** 2))
             c.polygon([(-half, y), (half, y), (half, y + 0.22), (-half, y + 0.22)], look.accent)
     if look.prop == "buttons":
