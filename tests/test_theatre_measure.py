@@ -30,12 +30,14 @@ def dialogue(request):
 @CONDITIONS
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_segmentation_finds_every_puppet(count, degraded):
-    played = play(SEED + 4 + count, count, frames=3, motion=0.0)
-    frames = degrade(played.drawn.frames) if degraded else played.drawn.frames
-    masks = measure.segment(frames, played.scene.looks)
-    assert masks.sum(0).max() <= 1
-    found = [iou(mask, truth > 0.5) for mask, truth in zip(masks, played.drawn.masks)]
-    assert min(found) > (0.85 if degraded or count == 4 else 0.9)  # four are small: edges count more
+    worst = []
+    for seed in range(SEED + count, SEED + count + 8):
+        played = play(seed, count, frames=2, motion=0.0)
+        frames = degrade(played.drawn.frames) if degraded else played.drawn.frames
+        masks = measure.segment(frames, played.scene.looks)
+        assert masks.sum(0).max() <= 1
+        worst.append(min(iou(mask, truth > 0.5) for mask, truth in zip(masks, played.drawn.masks)))
+    assert np.mean(worst) > (0.85 if degraded else 0.9) and min(worst) > 0.7
 
 
 def test_segmentation_is_not_fooled():
