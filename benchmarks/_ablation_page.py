@@ -239,9 +239,8 @@ def write_readme(root: Path, found: Findings, command: str) -> None:
 
 
 README_MORE = (
-    "Everything that was compared (sharpness, warm-up, mask cache, references, overlapping speech, occlusion) is in "
-    "[benchmarks/results/ablation.md](benchmarks/results/ablation.md), and with figures in "
-    "`benchmarks/results/ablation.html`. This runs all of it again:"
+    "Everything that was compared is in [benchmarks/results/ablation.md](benchmarks/results/ablation.md), and with "
+    "figures in `benchmarks/results/ablation.html`. This runs it again:"
 )
 
 
