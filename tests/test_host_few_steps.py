@@ -89,8 +89,8 @@ def test_what_few_steps_lose_is_taken_scene_by_scene() -> None:
 
 
 def test_fewer_steps_are_played_with_the_sampler_that_is_asked_for() -> None:
-    direction = few_steps.shipped_direction(25)
     chosen = few_steps.arguments(["--sampler", "lcm", "--shift", "5"])
+    direction = few_steps.directed(chosen)
     told = [few_steps.in_steps(steps, direction, chosen) for steps in (direction.steps, *chosen.steps)]
     assert [(d.steps, d.sampler, d.shift) for d in told] == [
         (direction.steps, direction.sampler, direction.shift), (8, "lcm", 5.0), (4, "lcm", 5.0),
