@@ -17,7 +17,7 @@ def heads(scene: Scene, frames: int = FILM) -> np.ndarray:
 
 
 def companies(count: int, motion: float | None) -> list[Scene]:
-    return [random_scene(np.random.default_rng(seed), count, motion=motion) for seed in range(60)]
+    return [random_scene(np.random.default_rng(seed), count, motion=motion) for seed in range(24)]
 
 
 @pytest.mark.parametrize("count", (1, 2, 3, 4))
