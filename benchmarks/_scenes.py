@@ -36,9 +36,7 @@ from ._result import Figure  # noqa: E402
 
 FIRST_SEED = 9_000_000  # training's are below 1,000,000
 TRAVEL = 8.0  # pixels, half a token: a scene moves if some head goes this far from where it began
-MOVING = (
-    1.0  # how far puppets are told to go (theatre/words.py) where masks are compared: they leave their places
-)
+MOVING = 1.0  # how far puppets are told to go (theatre/words.py), so that they leave their places
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
 PAUSE = 0.3  # seconds between one sentence and the next
 QUIET = 0.02  # of the loudest sample: what lies below is no speech

@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..frames import TEMPORAL_STRIDE
 from ..guidance.layout import layouts_on_grid
 from ..speech.encode import encode_speech
 from ..theatre.puppets import Pose, portrait
@@ -70,7 +71,7 @@ class ClipGroup:
     @property
     def frames(self) -> int:
         """Video frames of a clip."""
-        return 4 * (self.latents.shape[2] - 1) + 1
+        return TEMPORAL_STRIDE * (self.latents.shape[2] - 1) + 1
 
     def beginning(self, latent_frames: int) -> ClipGroup:
         """The same clips, cut to their first latent frames: exact, for the VAE is causal."""
