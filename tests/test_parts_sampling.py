@@ -23,6 +23,7 @@ from interacthuman.tests.parts_support import (
 )
 from torch import Tensor
 
+import comfy.sample  # isort: skip
 import comfy.sd  # isort: skip
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip
@@ -32,6 +33,7 @@ from interacthuman.interact_core.guidance import GuidanceSettings, MaskHistory, 
 from interacthuman.interact_core.guidance.part import carried_masks
 from interacthuman.interact_core.host.call import CALL_KEY, CallState
 from interacthuman.interact_core.host.cast_encoding import EncodedCast, encode_cast, make_region_character
+from interacthuman.interact_core.host.guidance import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.motion_frames import FADE, TRACE, with_trace
 from interacthuman.interact_core.host.parts import EncodedPart, encode_part
@@ -131,6 +133,33 @@ def test_new_frames_begin_with_a_trace_of_the_last_finished_one(
     monkeypatch.setattr("interacthuman.interact_core.host.motion_frames.TRACE", 0.0)
     (plain, _), (again, _) = (sampled(adapted, one, GuidanceSettings()) for one in (part, first))
     assert torch.equal(early, again) and (late - plain).abs().max() > 1e-3
+
+
+def test_parts_of_one_seed_share_the_films_noise(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:
+    """At the first step the model sees noise alone: known frames are under what they were made from."""
+    made = film_of(vae, 33)
+    parts = [part_of(made, vae, film, None) for film in (None, pictures(13), pictures(21))]
+    assert [part.cast.part.start for part in parts] == [0, 8, 16]
+
+    def begun(part: EncodedPart, seed: int = 5, noise: Tensor | None = None) -> Tensor:
+        spy = Input(adapted)
+        guided, _ = apply_guidance(spy.model, part.cast, GuidanceSettings())
+        samples = part.latent["samples"]
+        noise = comfy.sample.prepare_noise(samples, seed) if noise is None else noise
+        comfy.sample.sample(
+            guided, noise, 2, 1.0, "euler", "simple", part.positive, part.negative, samples,
+            noise_mask=part.latent.get("noise_mask"), seed=seed,
+        )  # fmt: skip
+        return spy.first
+
+    first, second, third = map(begun, parts)
+    assert torch.equal(first[:, :, 2:], second[:, :, :2])
+    film = torch.randn(8, *first[:, :, 0].shape, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(first[0], film[:4, 0].transpose(0, 1))
+    assert torch.equal(third[0, :, :2], film[4:6, 0].transpose(0, 1))
+    assert not torch.equal(begun(parts[1], seed=6)[:, :, :2], second[:, :, :2])
+    chosen = torch.randn(second.shape, generator=torch.Generator().manual_seed(77))  # somebody's own stays
+    assert torch.equal(begun(parts[1], noise=chosen)[:, :, :2], chosen[:, :, :2])
 
 
 def test_a_first_part_that_is_the_whole_film_is_the_film(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:
@@ -302,10 +331,12 @@ class Input:
 
     def __init__(self, model: ModelPatcher) -> None:
         self.seen: list[tuple[Tensor, list[int], list[int]]] = []
+        self.first: Tensor | None = None  # of the first call
         self.model = model.clone()
         self.model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "input", self)
 
     def __call__(self, executor: Any, *args: Any, **kwargs: Any) -> Tensor:
+        self.first = args[0][:1, :16].clone() if self.first is None else self.first
         frames = args[5][CALL_KEY].geometry.frames
         places = [place for place, frame in enumerate(frames) if frame < 2]
         if places:

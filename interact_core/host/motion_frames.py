@@ -1,12 +1,16 @@
 """What a part of a film sees of its finished frames, beside the noise mask that keeps them.
 
-The mask puts what is known under the noise of every step, and at the first step that is noise alone: new frames
-then begin as if nothing went before, and few-step schedules have decided by the next who stands where. So new
-frames begin with a trace of the last finished one in their noise (ConsistI2V's FrameInit has a like idea).
+The mask puts what is known under the noise of every step. That noise is the film's, which every part has its piece
+of: known frames are then under the noise that they were made from, on the way by which they came, and not on one
+that the model would never have sent them.
 
-InfiniteTalk was trained on known frames without any noise: core's nodes write them into the model's input
-(comfy/ldm/wan/model_multitalk.py, InfiniteTalkOuterSampleWrapper), which is done here likewise, for context
-windows as well.
+At the first step it is noise alone: new frames then begin as if nothing went before, and few-step schedules have
+decided by the next who stands where. So new frames begin with a trace of the last finished one in their noise
+(ConsistI2V's FrameInit has a like idea).
+
+InfiniteTalk was trained on known frames without any noise and needs neither: core's nodes write them into the
+model's input (comfy/ldm/wan/model_multitalk.py, InfiniteTalkOuterSampleWrapper), which is done here likewise, for
+context windows as well.
 """
 
 from dataclasses import dataclass
@@ -15,9 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import comfy.sample
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
+from ..frames import TEMPORAL_STRIDE
+from ..guidance import Part
 from .geometry import frames_of_call
 
 WRAPPER_KEY = "interact_motion_frames"
@@ -26,6 +33,26 @@ WRAPPER_KEY = "interact_motion_frames"
 # where they were with it (47 and 129); the picture's change at the cut went from 15.4 to 7.0 of 255.
 TRACE = 0.1
 FADE = 0.8  # how much of that every further frame has, as people may have gone elsewhere by then
+
+
+def noise_of_film(noise: Tensor, part: Part, seed: int | None) -> Tensor:
+    """The part's piece of the noise that the whole film has from `seed`, in place of core's [B, C, T, H, W].
+
+    Parts that are sampled with one seed have the same noise where they overlap. A part that is the whole film keeps
+    core's, and so does noise that did not come of core's own prepare_noise (comfy/sample.py) with this seed.
+    """
+    if seed is None or part.frames >= part.film:
+        return noise
+    if not torch.equal(noise, comfy.sample.prepare_noise(noise, seed).to(noise)):
+        return noise
+    generator = torch.Generator().manual_seed(seed)
+
+    def next_frame() -> Tensor:
+        return torch.randn(noise[:, :, 0].shape, generator=generator)
+
+    for _ in range(part.start // TEMPORAL_STRIDE):
+        next_frame()  # of parts before this one; drawn one by one, as a film may be long
+    return torch.stack([next_frame() for _ in range(noise.shape[2])], dim=2).to(noise)
 
 
 def with_trace(noise: Tensor, known: Tensor) -> Tensor:

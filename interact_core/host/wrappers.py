@@ -13,7 +13,7 @@ from ..frames import TEMPORAL_STRIDE
 from ..guidance import Cast, GuidanceSettings, MaskHistory
 from .limits import check_memory
 from .live import DONE, STOPPED, MaskStream, OpenStream
-from .motion_frames import with_trace
+from .motion_frames import noise_of_film, with_trace
 from .run import InteractRun
 
 RUN_KEY = "interact_run"
@@ -71,7 +71,8 @@ def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, *
     guidance.handle.history = None
     options[RUN_KEY] = run
     part = guidance.cast.part
-    if part is not None and part.known and not part.clean:
+    if part is not None and not part.clean:
+        noise = noise_of_film(noise, part, kwargs["seed"] if "seed" in kwargs else args[6])
         latent_image = kwargs["latent_image"] if "latent_image" in kwargs else args[0]
         known = guider.model_patcher.model.process_latent_in(latent_image[:, :, : part.known_latents])
         noise = with_trace(noise, known)

@@ -189,7 +189,7 @@ def play_in_parts(
     """Sample the same film part by part, as InterAct Next Part and InterAct Join Parts make it.
 
     length, overlap: frames, as host.parts.encode_part takes them; encode_again: known frames from pictures
-    alone and not from the latent of the part before. Every part has noise of its own.
+    alone and not from the latent of the part before.
     """
     made = _encoded(theatre, direction, looks, excerpts, None)
     film, masks, latent, seams = None, None, None, []
@@ -198,7 +198,7 @@ def play_in_parts(
         part = encode_part(*given, length, overlap, film, masks, None if encode_again else latent)
         if film is not None:
             seams.append(film.shape[0])
-        latent, masks = _sampled(theatre, direction, part, seed + len(seams))
+        latent, masks = _sampled(theatre, direction, part, seed)
         film, _ = join_parts(_decoded(theatre, direction, latent), part.cast, film)
     return Film(_as_bytes(film), tuple(seams))
 

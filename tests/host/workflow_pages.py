@@ -235,7 +235,7 @@ first out of the whole, and the second goes on from its last frames. Everybody k
 cut, and *InterAct Join Parts* puts the frames together so that they are as long as the sound.
 
 **Longer still?** Copy the box of the next part, and give it *film*, *masks* and *latent* of the part before. The speech
-is for the whole film: nothing has to be cut by hand.
+is for the whole film: nothing has to be cut by hand. All samplers keep one *seed*, or the cuts show.
 
 {THEATRE}""",
         (
