@@ -24,17 +24,18 @@ from ..interact_core.theatre.rehearsal import (
     Clip,
     Direction,
     Excerpt,
+    StartImage,
     Theatre,
     as_the_model_sees,
     play,
 )
 from ..interact_core.theatre.report import Performance
-from ..interact_core.theatre.scenes import random_scene, render
+from ..interact_core.theatre.scenes import Rendering, random_scene, render
 from ..interact_core.theatre.words import farthest
 from ..interact_core.training.identity import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ._ablation_caches import LayerProbe, in_two_passes, within_the_step
 from ._scenes import TRAVEL, Case, Played
-from ._settings import FIRST_FRAME, IN_TURNS, ONE_SILENT, TWO_PASSES, WITHIN_STEP, Setting
+from ._settings import FIRST_FRAME, IN_TURNS, ONE_SILENT, START_IMAGE, TWO_PASSES, WITHIN_STEP, Setting
 
 PAPER_STEPS = (1, 10, 20, 30, 50)  # of 50: where the paper reads its masks' IoU
 APART = 75  # of 441: an extra reference keeps this far from the speakers' colours, as random_looks does
@@ -103,8 +104,12 @@ def _played(task: Task, house: House, shipped: Direction) -> Record:
     if setting.drawn:
         layouts = read_truth(house.truth, setting.source, task.number)
         layouts = layouts[:, :1] if setting.masks == FIRST_FRAME else layouts
+    start = None
+    if setting.masks == START_IMAGE:
+        drawn = _drawn_scene(case, direction)
+        start = StartImage(drawn.frames[0], drawn.masks[:, 0])
     began = time.process_time()  # and not the clock's: other work on the machine is none of its price
-    clip = play(stage, direction, case.looks, case.excerpts, case.seed, layouts)
+    clip = play(stage, direction, case.looks, case.excerpts, case.seed, layouts, start)
     seconds = time.process_time() - began
     played, reading = _scenes.judge(case, clip, direction)
     if house.pictures is not None:
@@ -239,6 +244,12 @@ def _iou_by_layer(probe: LayerProbe | None, steps: int, truth: np.ndarray) -> di
 
 
 def _drawn_moments(house: Theatre, case: Case, direction: Direction) -> Moments:
+    with torch.no_grad():
+        latent = house.vae.encode(torch.from_numpy(_drawn_scene(case, direction).frames) / 255.0)
+    return Moments.of(token_features(as_the_model_sees(house, latent)))
+
+
+def _drawn_scene(case: Case, direction: Direction) -> Rendering:
     """The case's looks and voices as they are drawn, in a scene that moves as those that are compared."""
     rng = np.random.default_rng(case.seed + 2)
     mouths = np.stack([e.openings(direction.fps, direction.frames) for e in case.excerpts])
@@ -247,9 +258,7 @@ def _drawn_moments(house: Theatre, case: Case, direction: Direction) -> Moments:
         drawn = render(replace(scene, looks=case.looks), mouths)
         if farthest(drawn.heads) >= TRAVEL:
             break
-    with torch.no_grad():
-        latent = house.vae.encode(torch.from_numpy(drawn.frames) / 255.0)
-    return Moments.of(token_features(as_the_model_sees(house, latent)))
+    return drawn
 
 
 def write_truth(folder: Path, setting: Setting, number: int, masks: np.ndarray) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FIRST_FRAME, EVERY_FRAME = "first frame", "every frame"  # drawn masks: the truth of the source's video
 TWO_PASSES, WITHIN_STEP = "two passes", "within the step"
+START_IMAGE = "start image"  # likeness to the people of a drawn first frame, which is where the video begins
 IN_TURNS, ONE_SILENT = "in turns", "one silent"
 
 
@@ -17,8 +18,8 @@ IN_TURNS, ONE_SILENT = "in turns", "one silent"
 class Setting:
     """How a scene is played; None is as shipped. Equal settings are played once, whatever rows want them.
 
-    masks: predicted | affinity | none (every voice everywhere) | FIRST_FRAME | EVERY_FRAME (the segmentation
-    of the finished predicted run's first frame, repeated, or of each of its frames). cache: which masks
+    masks: predicted | affinity | START_IMAGE | none (every voice everywhere) | FIRST_FRAME | EVERY_FRAME (the
+    segmentation of the finished predicted run's first frame, repeated, or of each of its frames). cache: which masks
     steer a step: the previous one's, those of a first pass of the same step, or, within one pass, those of
     the heads that came before. references: pictures shown; the first two speak, the others are silent.
     trained: name of other weights, "" for the shipped ones.
@@ -73,7 +74,7 @@ class Setting:
 
     def directed(self, shipped: Direction) -> Direction:
         """The shipped direction with what is changed of it; the rest is _plays'."""
-        source = "fixed" if self.drawn else self.masks
+        source = "fixed" if self.drawn else "affinity" if self.masks == START_IMAGE else self.masks
         told = {
             field: getattr(self, name) for name, field in GUIDANCE.items() if getattr(self, name) is not None
         }

@@ -28,6 +28,7 @@ CODE = sorted(
     [file for room in ROOMS for file in (ROOT / "interact_core" / room).rglob("*.py")]
     + [ROOT / "benchmarks" / f"_{name}.py" for name in ("plays", "scenes", "settings", "ablation_caches")]
 )
+FILE = "records.jsonl"
 FORMAT = 3  # to be raised when a record's meaning changes
 
 Run = Callable[[Sequence[Task]], None]
@@ -53,20 +54,18 @@ def fingerprint(models: Sequence[Path], direction: Direction, spoken: Sequence[E
 
 
 class Store:
-    """Records by setting and case, as lines of JSON; each is on disk before the next is waited for."""
+    """Records by setting and case, as lines of JSON; each is on disk before the next is waited for.
 
-    def __init__(self, folder: Path) -> None:
+    What other weights played (Setting.trained) lies in a folder of its own: new ones leave the shipped ones' records.
+    """
+
+    def __init__(self, folder: Path, trained: Path | None = None) -> None:
         self.folder = folder
-        self._file = folder / "records.jsonl"
+        self._trained = trained or folder
         self._records: dict[tuple[str, int], Record] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._file.exists():
-            whole = self._file.read_text(encoding="utf-8").rpartition("\n")[0]
-            for line in whole.splitlines():
-                self._keep(json.loads(line))
-            self._file.write_text(
-                whole + "\n" if whole else "", encoding="utf-8"
-            )  # without a half-written last line
+        for place in {self.folder, self._trained}:
+            place.mkdir(parents=True, exist_ok=True)
+            self._read(place / FILE)
 
     def __contains__(self, task: Task) -> bool:
         return self.has(task.key, [task.number])
@@ -76,13 +75,22 @@ class Store:
         return all((key, number) in self._records for number in numbers)
 
     def add(self, record: Record) -> None:
-        with open(self._file, "a", encoding="utf-8") as file:
+        place = self._trained if "trained=" in record["setting"] else self.folder
+        with open(place / FILE, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         self._keep(record)
 
     def of(self, key: str, numbers: Iterable[int]) -> list[Record]:
         """The records of a setting in the order of the cases. KeyError where one was not played."""
         return [self._records[key, number] for number in numbers]
+
+    def _read(self, path: Path) -> None:
+        if not path.exists():
+            return
+        whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+        for line in whole.splitlines():
+            self._keep(json.loads(line))
+        path.write_text(whole + "\n" if whole else "", encoding="utf-8")  # without a half-written last line
 
     def _keep(self, record: Record) -> None:
         self._records[record["setting"], record["case"]] = record
@@ -135,8 +143,9 @@ def playing(
 
     chosen: of add_play_arguments; trained: folder of other weights by name; minutes: see `players`.
     """
-    models = [chosen.models, *([trained] if trained else [])]
-    store = Store(CACHE / fingerprint(models, programme.direction, programme.spoken, chosen.bf16))
+    given = programme.direction, programme.spoken, chosen.bf16
+    own = CACHE / fingerprint([chosen.models], *given)
+    store = Store(own, CACHE / fingerprint([chosen.models, trained], *given) if trained else None)
     threads = max(1, (os.cpu_count() or 1) // chosen.workers)
     house = House(chosen.models, threads, chosen.bf16, store.folder / "truth", trained, chosen.pictures)
     with players(store, house, programme.direction, chosen.workers, minutes) as run:

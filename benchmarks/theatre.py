@@ -4,7 +4,9 @@ intervals.
 Scenes are drawn from seeds that training never saw. Two puppets speak, or as many as `--puppets` says; in other
 scenes one of them is silent. Where everybody speaks a scene is played three times from the same noise: masks
 predicted, masks fixed, and every voice everywhere. Fixed masks are what a person would draw before anything
-moves: the true segmentation of the first frame of the finished predicted run, repeated over time.
+moves: the true segmentation of the first frame of the finished predicted run, repeated over time. Two more ways need
+no trained head, `--sources affinity` by likeness to the portraits, and `start_image`: the video begins with a drawn
+picture, and everybody is followed from there by likeness.
 
 Clips are as long as those of training, and somebody who speaks does so to the end: over a single second, or where both
 fall silent, a mouth correlates with anybody's voice at the best of five lags (crosstalk_of_perfect_mouths is what the
@@ -35,13 +37,20 @@ from ._scenes import (
     recordings,
     source_of,
 )
-from ._settings import FIRST_FRAME, ONE_SILENT, Setting
+from ._settings import FIRST_FRAME, ONE_SILENT, START_IMAGE, Setting
 from ._speed_clock import median
 from ._store import Programme, add_play_arguments, directed, playing
 
 FULL = 32  # scenes below which nothing is written unless --out says so
 BOUNDS = {False: (0.70, 0.15), True: (0.5, 0.2)}  # sync and crosstalk; by whether there are more than two
-MASKS = {"predicted": "predicted", "fixed": FIRST_FRAME, "none": "none", "affinity": "affinity"}
+MASKS = {
+    "predicted": "predicted",
+    "fixed": FIRST_FRAME,
+    "none": "none",
+    "affinity": "affinity",
+    "start_image": START_IMAGE,
+}
+LIKENESS = {"affinity": 0.50, "start_image": 0.65}  # masks without a trained head, and the last step's IoU
 
 
 def settings_of(puppets: int, sources: Sequence[str]) -> dict[str, Setting]:
@@ -82,10 +91,11 @@ def figures_of(
     for origin in sorted(set(origins)):
         of = [record for record, theirs in zip(own, origins) if theirs == origin]
         table += [Figure(f"{figure}_{origin}", *mean(of, figure)) for figure in ("sync", "crosstalk")]
-    if "affinity" in speaking:
-        told = speaking["affinity"]
-        names = {"mask_iou": "mask_iou_last", "sync": "sync", "crosstalk": "crosstalk"}
-        table += [Figure(f"affinity_{name}", *mean(told, figure)) for figure, name in names.items()]
+    for source, bound in LIKENESS.items():
+        if source in speaking:
+            told = speaking[source]
+            table.append(at_least(f"{source}_mask_iou_last", *mean(told, "mask_iou"), bound))
+            table += [Figure(f"{source}_{name}", *mean(told, name)) for name in ("sync", "crosstalk")]
     return table + _margins(speaking)
 
 
@@ -115,8 +125,9 @@ def _margins(speaking: Mapping[str, Sequence[Record]]) -> list[Figure]:
         name = "global" if source == "none" else source
         table.append(Figure(f"margin_{name}", *spread(others)))
         table.append(_gain(f"margin_over_{name}", own, others))
-    if "affinity" in margins and "none" in margins:
-        table.append(_gain("affinity_over_global", margins["affinity"], margins["none"]))
+    for source in LIKENESS:
+        if source in margins and "none" in margins:
+            table.append(_gain(f"{source}_over_global", margins[source], margins["none"]))
     return table + travels
 
 
@@ -170,7 +181,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--silent", type=int, help="with a silent puppet beside the speakers (default: half as many)"
     )
     parser.add_argument(
-        "--sources", nargs="+", choices=("fixed", "none", "affinity"), default=("fixed", "none")
+        "--sources",
+        nargs="+",
+        choices=[source for source in MASKS if source != "predicted"],
+        default=("fixed", "none"),
     )
     parser.add_argument("--alone", action="store_true", help="predicted masks only, for sweeps")
     parser.add_argument("--puppets", type=int, default=2, choices=(2, 3, 4), help="in every scene")

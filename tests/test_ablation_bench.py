@@ -194,6 +194,15 @@ def test_a_killed_run_goes_on(tmp_path) -> None:
     assert [r["margin"] for r in Store(tmp_path).of("shipped", (3, 1, 2))] == [0.9, 0.5, 0.7]
 
 
+def test_records_of_other_weights_lie_beside_the_shipped_ones(tmp_path) -> None:
+    store = Store(tmp_path / "own", tmp_path / "older")
+    store.add(record("shipped", 1, 0.5))
+    store.add(record(Setting(trained="masks").key, 1, 0.4))
+    newer = Store(tmp_path / "own", tmp_path / "newer")
+    assert newer.has("shipped", [1]) and not newer.has("trained=masks", [1])
+    assert Store(tmp_path / "own", tmp_path / "older").of("trained=masks", [1])[0]["margin"] == 0.4
+
+
 def test_other_weights_or_recordings_are_other_records(tmp_path) -> None:
     (tmp_path / "vae").mkdir()
     weights = tmp_path / "vae" / "weights.safetensors"

@@ -82,6 +82,7 @@ def test_figures_from_known_records():
         "fixed": [played(0.6, 0.3)] * 7,
         "none": [played(0.3, 0.3)] * 7,
         "affinity": [played(0.5, 0.2)] * 7,
+        "start_image": [played(0.7, 0.2)] * 7,
     }
     silent = [played(0.8, 0.0, mute=True)]
     found = theatre.figures_of(speaking, silent, ["given"] * 6 + ["espeak"])
@@ -100,8 +101,11 @@ def test_figures_from_known_records():
     assert (
         figures["affinity_over_global"].value == pytest.approx(0.3) and figures["affinity_over_global"].holds
     )
+    assert figures["start_image_over_global"].value == pytest.approx(0.5)
     assert figures["travel_predicted"].value == 20.0 and figures["travel_predicted"].count == 6
-    assert figures["affinity_mask_iou_last"].value == pytest.approx(0.9)
+    likeness = [figures[f"{source}_mask_iou_last"] for source in ("affinity", "start_image")]
+    assert [figure.value for figure in likeness] == pytest.approx([0.9, 0.9])
+    assert [figure.bound for figure in likeness] == [">= 0.5", ">= 0.65"]
     low, high = figures["sync"].interval
     assert low < figures["sync"].value < high
 

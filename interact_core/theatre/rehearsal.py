@@ -7,7 +7,7 @@ host.standalone.prepare_comfy() first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import comfy.sd
 import comfy.utils
 from comfy.model_patcher import ModelPatcher
 
-from ..guidance import GuidanceSettings, MaskHistory
+from ..guidance import GuidanceSettings, MaskHistory, layouts_on_grid
 from ..host.audio_encoder import InterActAudioEncoder, load_audio_encoder
 from ..host.cast_encoding import EncodedCast, encode_cast, make_character
 from ..host.loading import apply_adapter, load_adapter, load_dit
@@ -87,6 +87,14 @@ class Clip:
     frames: np.ndarray
     history: MaskHistory
     latent: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class StartImage:
+    """What a video begins with: a picture, uint8 RGB [H, W, 3], and where everybody is in it, [N, H, W] in 0..1."""
+
+    picture: np.ndarray
+    regions: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,12 +172,16 @@ def play(
     excerpts: Sequence[Excerpt | None],
     seed: int,
     layouts: np.ndarray | None = None,
+    start: StartImage | None = None,
 ) -> Clip:
     """Sample one clip: looks as reference portraits, an excerpt or None (silent) for each.
 
-    layouts: [N, F or 1, H, W] for direction.guidance.mask_source "fixed".
+    layouts: [N, F or 1, H, W] for direction.guidance.mask_source "fixed"; start: for "affinity", which then follows
+    its regions from the first frame on and does not look at the portraits.
     """
     made = _encoded(theatre, direction, looks, excerpts, layouts)
+    if start is not None:
+        made = _beginning_with(theatre, made, start)
     latent, history = _sampled(theatre, direction, made, seed)
     frames = _as_bytes(_decoded(theatre, direction, latent))
     return Clip(frames, history, as_the_model_sees(theatre, latent["samples"]))
@@ -219,6 +231,19 @@ def _encoded(
     size = direction.width, direction.height, direction.frames, direction.fps
     text = None if direction.motion is None else [[told(torch.tensor([direction.motion])), {}]]
     return encode_cast(characters, theatre.vae, *size, positive=text, blank_negative=direction.blank_negative)
+
+
+def _beginning_with(theatre: Theatre, made: EncodedCast, start: StartImage) -> EncodedPart:
+    """The first frame is known, as that of a part is: the theatre's base has no other room for a start image."""
+    picture = torch.from_numpy(start.picture)[None] / 255.0
+    part = encode_part(made.positive, made.negative, made.cast, theatre.vae, made.cast.frames, 1, picture)
+    regions = [
+        layouts_on_grid(
+            torch.from_numpy(np.asarray(region, np.float32))[None], 1, made.cast.width, made.cast.height
+        )
+        for region in start.regions
+    ]
+    return replace(part, cast=replace(part.cast, regions=torch.cat(regions)))
 
 
 def _sampled(

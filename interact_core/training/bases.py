@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,7 @@ def derive_config(base: nn.Module, keys: AdapterKeys, mute: Tensor, fps: float, 
         audio_heads=base.num_heads,
         mask_width=keys.mask_width,
         mask_heads=keys.mask_heads_each,
-        # "The last several layers" (InterActHuman); which, it does not say.
-        mask_blocks=keys.mask_blocks or tuple(range(blocks - max(1, blocks // 4), blocks)),
+        mask_blocks=_mask_blocks(keys, blocks),
         fps=fps,
         base=name,
     )
@@ -106,9 +106,25 @@ def make_adapter(base: nn.Module, config: TrainingConfig, mute: Tensor) -> Adapt
             f"{keys.start} (adapter.start) is for a base {found[0]} wide with {found[1]} blocks and audio of "
             f"{found[2]} layers of {found[3]}, but here these are {wanted[0]}, {wanted[1]}, {wanted[2]} and {wanted[3]}."
         )
-    adapter = Adapter(AdapterConfig(**{**sizes.__dict__, "base": name}))
-    adapter.load_state_dict(weights)
+    sizes = replace(sizes, base=name)
+    if keys.new_heads:
+        blocks = _mask_blocks(keys, sizes.model_blocks)
+        sizes = replace(
+            sizes, mask_width=keys.mask_width, mask_heads=keys.mask_heads_each, mask_blocks=blocks
+        )
+    adapter = init_adapter(Adapter(sizes), torch.Generator().manual_seed(config.run.seed))
+    kept = {
+        part: value
+        for part, value in weights.items()
+        if not (keys.new_heads and part.startswith("mask_heads."))
+    }
+    adapter.load_state_dict({**adapter.state_dict(), **kept})
     return adapter.float()
+
+
+def _mask_blocks(keys: AdapterKeys, blocks: int) -> tuple[int, ...]:
+    """ "The last several layers" (InterActHuman); which, it does not say."""
+    return keys.mask_blocks or tuple(range(blocks - max(1, blocks // 4), blocks))
 
 
 class Actor(nn.Module):

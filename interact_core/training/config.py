@@ -53,6 +53,9 @@ class AdapterKeys:
     """The adapter: width and depth come from the base, audio layers and channels from the audio encoder."""
 
     start: str = key("", "adapter file to go on from (its sizes count then); empty: a new one")
+    new_heads: bool = key(
+        False, "with start: mask heads of the sizes below begin anew; of the file only what hears stays"
+    )
     audio_projector: bool = key(True, "train the audio projector; false: frozen")
     audio_blocks: bool = key(True, "train the audio cross-attentions; false: frozen")
     mask_heads: bool = key(True, "train the mask heads; false: frozen")
