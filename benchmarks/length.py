@@ -38,6 +38,7 @@ from ..interact_core.theatre.rehearsal import (  # noqa: E402
     play_in_parts,
     shipped_direction,
 )
+from ..interact_core.training.clips import FRAMES  # noqa: E402
 from . import _result  # noqa: E402
 from ._result import Figure, at_most  # noqa: E402
 from ._scenes import (  # noqa: E402
@@ -230,7 +231,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=FULL, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="(default: %(default)s)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
-    parser.add_argument("--length", type=int, default=73, help="frames of a part (default: %(default)s)")
+    parser.add_argument("--length", type=int, default=FRAMES, help="frames of a part (default: %(default)s)")
     parser.add_argument("--overlap", type=int, default=9, help="frames (default: %(default)s)")
     parser.add_argument("--steps", type=int, help="(default: the shipped graph's)")
     add_house_arguments(parser)

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from ..interact_core.theatre.measure import bootstrap_interval
+from ..interact_core.training.clips import FRAMES
 from . import _result
 from ._plays import Record
 from ._result import Figure, at_least, at_most
@@ -188,7 +189,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--alone", action="store_true", help="predicted masks only, for sweeps")
     parser.add_argument("--puppets", type=int, default=2, choices=(2, 3, 4), help="in every scene")
-    parser.add_argument("--frames", type=int, default=73, help="of every clip (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of every clip (default: %(default)s)")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--cfg", type=float)
     parser.add_argument("--audio-cfg", type=float)

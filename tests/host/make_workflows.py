@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from interacthuman.interact_core.training.clips import FRAMES
+
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 
 # What every graph plays with: the theatre's models are at their best with these.
 WIDTH, HEIGHT, FPS = 192, 128, 25.0
 LENGTH = 0  # frames; 0 is as long as the speech
 SHIFT = 3.0  # Wan's own of 8 was made for 480p; a small video loses its shape at less noise
-WINDOW, OVERLAP = 73, 24  # frames; the models learned 73 at once, longer videos are made of such windows
+WINDOW, OVERLAP = FRAMES, 24  # what the models learned at once: longer videos are made of such windows
 PART, PART_OVERLAP = 49, 9  # frames of a part of a film, and of what it repeats of the part before
 STEPS = 20
 CFG, AUDIO_CFG = 3.0, 0.0
