@@ -240,7 +240,8 @@ def write_readme(root: Path, found: Findings, command: str) -> None:
 
 README_MORE = (
     "Everything that was compared is in [benchmarks/results/ablation.md](benchmarks/results/ablation.md), and with "
-    "figures in `benchmarks/results/ablation.html`. This runs it again:"
+    "figures in `benchmarks/results/ablation.html`. This runs it again; `--recordings` is any folder with recordings of "
+    "people who talk, and without it only espeak-ng's voices are heard:"
 )
 
 
