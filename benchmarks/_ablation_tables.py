@@ -16,6 +16,7 @@ from ._result import Figure, at_least
 from ._settings import EVERY_FRAME, FIRST_FRAME, Setting
 from ._store import Store
 
+SAME = 0.005  # of margin: what gains less is the shipped way but for rounding, as an audio scale that equals cfg is
 ANALYSES = ("best", "steps", "occlusion")  # groups of `--only` that are read from what other groups played
 OVERLAP = 1.3  # closeness below which bodies overlap, see _plays.closeness
 DRAWS = 400  # of the bootstrap of Frechet distances
@@ -130,7 +131,7 @@ def _with_frechet(one: Line, store: Store, numbers: Sequence[int], drawn: Sequen
 def best_rows(played: dict[str, list[Row]], store: Store, tuning: Sequence[int]) -> list[Row]:
     """Predicted, fixed, true and global, each at the best of what was tried for it on the tuning scenes.
 
-    A way other than the shipped one is taken only if its paired gain there is clear of 0; among those, the one
+    A way other than the shipped one is taken only if its paired gain there is clear of SAME; among those, the one
     that gains most. The ceiling is played as the predicted masks are, and so is global, as far as it can be.
     Nothing where nothing was tried.
     """
@@ -158,7 +159,7 @@ def _clearly_best(shipped: Setting, tried: Sequence[Setting], store: Store, tuni
     best, most = shipped, 0.0
     for setting in tried:
         gain, low, _ = spread(gains(store.of(setting.key, tuning), store.of(shipped.key, tuning)))
-        if low > 0 and gain > most:
+        if low > SAME and gain > most:
             best, most = setting, gain
     return best
 

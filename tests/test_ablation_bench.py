@@ -351,6 +351,9 @@ def test_a_way_has_to_be_clearly_better_to_be_taken(tmp_path) -> None:
     tried = [Setting(gain=3.0)]
     assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting()
     for number in range(5):
+        store.add(record(Setting(gain=3.0).key, number, 0.501))  # ahead by rounding alone
+    assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting()
+    for number in range(5):
         store.add(record(Setting(gain=3.0).key, number, 0.6))
     assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting(gain=3.0)
 
