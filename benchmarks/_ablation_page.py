@@ -228,13 +228,12 @@ def _step_figures(found: Findings) -> list[tuple[str, str]]:
 
 def write_readme(root: Path, found: Findings, command: str) -> None:
     """Put the section into README.md, in place of the one that is there, and its figure beside the pictures."""
-    group = "best" if "best" in found.groups else "injection"
     (root / README_FIGURE).write_text(
-        margins("audio injection", found.groups[group], alone=True), encoding="utf-8"
+        margins("audio injection", found.groups["injection"], alone=True), encoding="utf-8"
     )
     readme = root / "README.md"
     readme.write_text(
-        with_section(readme.read_text(encoding="utf-8"), section(found, group, command)), encoding="utf-8"
+        with_section(readme.read_text(encoding="utf-8"), section(found, command)), encoding="utf-8"
     )
 
 
@@ -245,19 +244,20 @@ README_MORE = (
 )
 
 
-def section(found: Findings, group: str, command: str) -> str:
-    """ "Does it work?": what it comes to, figure, table, and the command that reruns it."""
-    return "\n\n".join(
-        [
-            "## Does it work?",
-            summary(found),
-            f"![Margin by audio injection, with intervals]({README_FIGURE})",
-            words.table(group, found.groups[group]).markdown(),
-            words.bounds_table(found),
-            README_MORE,
-            f"    {command}",
-        ]
-    )
+def section(found: Findings, command: str) -> str:
+    """ "Does it work?": what it comes to, figure, tables, and the command that reruns it."""
+    parts = [
+        "## Does it work?",
+        summary(found),
+        f"![Margin by audio injection, with intervals]({README_FIGURE})",
+        words.table("injection", found.groups["injection"]).markdown(),
+    ]
+    as_shipped = {line.setting for line in found.groups["injection"]}
+    if any(line.setting not in as_shipped for line in found.groups.get("best", ())):
+        parts += [words.EXPLAINED["best"], words.table("best", found.groups["best"]).markdown()]
+    if "trained" in found.groups:
+        parts += [words.EXPLAINED["trained"], words.table("trained", found.groups["trained"]).markdown()]
+    return "\n\n".join([*parts, words.bounds_table(found), README_MORE, f"    {command}"])
 
 
 def with_section(readme: str, said: str) -> str:

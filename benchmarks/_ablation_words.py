@@ -94,15 +94,14 @@ COLUMNS: dict[str, Cell] = {
 }
 FRECHET: dict[str, Cell] = {"Frechet distance": lambda line: shown(line.frechet, 3)}
 PRICE: dict[str, Cell] = {"price": lambda line: "1" if line.cost is None else f"{line.cost:.2f}"}
+PAPER: dict[str, Cell] = {
+    "paper: Sync-D": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[0],
+    "paper: FVD": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[1],
+}
 MORE: dict[str, dict[str, Cell]] = {
-    "injection": {
-        "travel": lambda line: short(line.metrics.get("travel")),
-        **FRECHET,
-        "paper: Sync-D": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[0],
-        "paper: FVD": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[1],
-    },
+    "injection": {"travel": lambda line: short(line.metrics.get("travel")), **FRECHET, **PAPER},
     "best": FRECHET,
-    "trained": FRECHET,
+    "trained": {**FRECHET, **PAPER},
     "cache": {**PRICE, "paper: Sync-D": lambda line: PAPER_CACHE.get(line.label, "")},
     "references": {
         "all on screen": lambda line: short(line.metrics.get("on_screen")),

@@ -427,6 +427,7 @@ def test_the_readmes_section_is_put_in_its_place_and_replaced(found, tmp_path) -
             "## Limits\n\n- some\n"
         )
     assert "--workers 2" not in text and "predicted_over_fixed" in text
+    assert "| likeness of features, no trained head |" in text and "paper: Sync-D" in text
     ElementTree.fromstring((tmp_path / page.README_FIGURE).read_text(encoding="utf-8"))
 
 
