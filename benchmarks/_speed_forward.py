@@ -14,7 +14,6 @@ from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio
 from ._speed_models import Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
 
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
-HALF = 0.5  # reference_size of the cheapest references that are measured
 OVER_CORE = {True: 0.80, False: 0.85}  # by whether the video is short
 SPEAKING = {1: "one_speaker", 2: "two_speakers"}
 SHORT = 20_000  # tokens: 9,360 is below and 32,760 above
@@ -137,29 +136,23 @@ def memory(bench: Bench) -> list[Figure]:
 
 
 def reference(bench: Bench) -> list[Figure]:
-    """What a third reference picture costs: whole, without its ground, and so at half its size. Nobody speaks."""
+    """What a third reference picture costs: whole, and without its ground. Nobody speaks."""
     stage = bench.stage()
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
     cut = GuidanceSettings(mask_source="fixed", boundary=0.0, reference_tokens="person")
     acts: dict[str, Callable[[], object]] = {}
     for count in (2, 3):
-        cast, half = cast_of(bench.grid, 0, count), cast_of(bench.grid, 0, count, size=HALF)
+        cast = cast_of(bench.grid, 0, count)
         acts[f"whole_{count}"] = stage.guided(adapter, cast)
         acts[f"person_{count}"] = stage.guided(adapter, cast, cut)
-        acts[f"half_{count}"] = stage.guided(adapter, half, cut)
     _, steps = bench.passes(stage, acts)
-
-    def one_more(way: str) -> tuple[float, tuple[float, float], int]:
-        return _percent_more(ratio(steps[f"{way}_3"], steps[f"{way}_2"]))
-
-    def note(size: float) -> str:
-        kept = person_tokens(cast_of(bench.grid, 0, 3, size=size)).each / bench.grid.frame_tokens
-        return f"percent of a step; {100 * kept:.0f} % of the tokens of a picture stay"
-
+    kept = person_tokens(cast_of(bench.grid, 0, 3)).each / bench.grid.frame_tokens
+    note = f"percent of a step; {100 * kept:.0f} % of the tokens of a picture stay"
     return [
-        Figure("one_more_reference_whole", *one_more("whole"), note="percent of a step"),
-        Figure("one_more_reference_person", *one_more("person"), note=note(1.0)),
-        at_most("one_more_reference", *one_more("half"), ONE_MORE, f"half as large, {note(HALF)}"),
+        Figure("one_more_reference_whole", *_percent_more(ratio(steps["whole_3"], steps["whole_2"]))),
+        at_most(
+            "one_more_reference", *_percent_more(ratio(steps["person_3"], steps["person_2"])), ONE_MORE, note
+        ),
         Figure(
             "person_over_whole", *ratio(steps["person_2"], steps["whole_2"]), note="a step, two references"
         ),

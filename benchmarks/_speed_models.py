@@ -23,7 +23,6 @@ from ..interact_core.host.call import AudioRole
 from ..interact_core.host.guidance import apply_guidance
 from ..interact_core.host.live import MaskStream
 from ..interact_core.host.loading import apply_adapter
-from ..interact_core.host.pictures import fit_on_white
 from ..interact_core.host.run import InteractRun
 from ..interact_core.host.wrappers import ADAPTER_KEY, GUIDANCE_KEY, RUN_KEY
 
@@ -147,11 +146,11 @@ def build_adapter(
     return in_patcher(fill(adapter), device)
 
 
-def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False, size: float = 1.0) -> Cast:
+def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False) -> Cast:
     """People side by side, each half as wide as their share and three quarters as high as the video.
 
     Each picture shows an ellipse into which a standing person fits: as high as the frame and three eighths of
-    that wide, or `size` of that.
+    that wide.
     """
     count = speaking + silent
     people, layouts = [], torch.zeros(count, *grid.latent[2:3], grid.height // 16, grid.width // 16)
@@ -166,7 +165,6 @@ def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False,
         image[:, down[:, None] ** 2 + across**2 < 1] = 0.5
         region = torch.nn.functional.interpolate(layouts[number, :1][None], (grid.height, grid.width))[0]
         speech = {"spoken": number} if number < speaking else None
-        image = fit_on_white(image, grid.width, grid.height, size)
         picture, place = (None, region) if by_region else (image, None)
         people.append(Character(f"person {number + 1}", picture, speech, None, place))
     regions = layouts[:, 0] if by_region else None

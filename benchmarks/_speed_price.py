@@ -1,5 +1,4 @@
-"""What cheaper references cost in quality: the theatre's scenes, each played with whole ones, without their ground, and
-so at half their size."""
+"""What dropping the references' ground costs in quality: the theatre's scenes, each played both ways."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from ..interact_core.theatre.rehearsal import MODELS, open_theatre, play, shippe
 from . import _scenes
 from ._result import Figure
 from ._scenes import Played
-from ._speed_forward import HALF, Bench
+from ._speed_forward import Bench
 
 FRAMES = 25
 SCENES = 10  # a CPU's three repeats are too few to tell anything
@@ -26,31 +25,24 @@ FIGURES: dict[str, Callable[[Played], float]] = {
 }
 
 
-WAYS = {"whole": ("all", 1.0), "person": ("person", 1.0), "half": ("person", HALF)}
-"""Each way's reference_tokens and reference_size."""
-
-
 def price(bench: Bench) -> list[Figure]:
-    """Figures of bench theatre with whole references, and what every other way changes, pairwise."""
+    """Figures of bench theatre with whole references, and what reference_tokens "person" changes, pairwise."""
     direction = shipped_direction(FRAMES)
     house, spoken = open_theatre(MODELS), _scenes.recordings(None)
-    played: dict[str, list[Played]] = {way: [] for way in WAYS}
+    played: dict[str, list[Played]] = {"all": [], "person": []}
     for number in range(max(SCENES, bench.repeats)):
         case = _scenes.draw_case(number, direction, spoken)
-        for way, (tokens, size) in WAYS.items():
-            guidance = replace(direction.guidance, reference_tokens=tokens)
-            told = replace(direction, guidance=guidance, reference_size=size)
+        for tokens, runs in played.items():
+            told = replace(direction, guidance=replace(direction.guidance, reference_tokens=tokens))
             clip = play(house, told, case.looks, case.excerpts, case.seed)
-            played[way].append(_scenes.judge(case, clip, direction)[0])
-            print(f"scene {number}, {way}: sync {FIGURES['sync'](played[way][-1]):.2f}", flush=True)
+            runs.append(_scenes.judge(case, clip, direction)[0])
+            print(f"scene {number}, {tokens}: sync {FIGURES['sync'](runs[-1]):.2f}", flush=True)
     figures = []
     for name, figure in FIGURES.items():
-        found = {way: np.array([figure(run) for run in runs]) for way, runs in played.items()}
-        whole = found.pop("whole")
-        figures.append(Figure(name, *_mean(whole)))
+        whole, cut = (np.array([figure(run) for run in runs]) for runs in played.values())
         figures += [
-            Figure(f"{name}_{way}_minus_whole", *_mean(cut - whole), note="of the same scenes and seeds")
-            for way, cut in found.items()
+            Figure(name, float(whole.mean()), bootstrap_interval(whole), len(whole)),
+            Figure(f"{name}_person_minus_whole", *_mean(cut - whole), note="of the same scenes and seeds"),
         ]
     return figures
 

@@ -276,19 +276,6 @@ class InterActEncodeCharacters(io.ComfyNode):
                     "voices only.",
                 ),
                 *scene_inputs(),
-                io.Float.Input(
-                    "reference_size",
-                    default=1.0,
-                    min=0.25,
-                    max=1.0,
-                    step=0.05,
-                    round=0.001,
-                    optional=True,
-                    advanced=True,
-                    tooltip="How much of its frame each picture fills. Smaller pictures make every further "
-                    "character cheaper, if reference_tokens of the sampler is on person, and less like "
-                    "its picture. 1: as large as it fits.",
-                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -327,12 +314,10 @@ class InterActEncodeCharacters(io.ComfyNode):
         scene_gain: float = 1.0,
         feed_scene: bool = False,
         audio_encoder: io.AudioEncoder.Type | None = None,
-        reference_size: float = 1.0,
     ) -> io.NodeOutput:
         cast = list(characters.values())
         blank = negative_references == "blank"
         scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
-        texts = positive, negative
-        made = encode_cast(cast, vae, width, height, length, fps, *texts, blank, scene, reference_size)
+        made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank, scene)
         PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)

@@ -14,7 +14,6 @@ from comfy.model_patcher import ModelPatcher  # isort: skip
 
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host import cropping
-from interacthuman.interact_core.host.cast_encoding import with_smaller_pictures
 from interacthuman.interact_core.host.geometry import Geometry
 from interacthuman.interact_core.host.guidance import apply_guidance, collect
 from interacthuman.interact_core.host.loading import apply_adapter
@@ -64,17 +63,6 @@ def test_ground_that_went_has_the_nearest_ground_that_stayed() -> None:
         *(6, 7, 8, 8, 8, 8),
         *(6, 7, 8, 8, 8, 8),
     ]
-
-
-def test_a_smaller_picture_keeps_fewer_tokens() -> None:
-    """Somebody as high as the frame and 8 of its 24 columns wide; one more token all around is kept."""
-    cast = world.make_cast((True,))
-    picture = torch.ones(1, 4 * HEIGHT, 4 * WIDTH, 3)
-    picture[:, :, 16 * 8 + 8 : 16 * 16 - 8] = 0.5
-    people = (replace(cast.characters[0], image=picture),)
-    whole = replace(cast, characters=people, width=4 * WIDTH, height=4 * HEIGHT)
-    half = with_smaller_pictures(whole, 0.5)
-    assert [cropping.person_tokens(one).each for one in (whole, half)] == [16 * (8 + 2), (8 + 2) * (4 + 2)]
 
 
 def test_a_picture_that_fills_its_frame_keeps_all_of_it() -> None:

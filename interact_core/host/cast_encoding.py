@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -77,14 +77,13 @@ def encode_cast(
     negative: Conditioning | None = None,
     blank_negative: bool = False,
     scene: Sound | Speech | None = None,
-    reference_size: float = 1.0,
 ) -> EncodedCast:
     """Check everything, then encode the pictures and lay the speech on the video's clock.
 
     width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for
     as long as the speech; positive, negative: None for no text; blank_negative: as attach_cast
     has it; scene: recording.scene_track, mixed into the dialogue; a Speech is also what is heard where nobody
-    speaks; reference_size: above 0 to 1, how much of its frame every picture fills, as fit_on_white takes it. Raises InteractError for whatever could not be sampled.
+    speaks. Raises InteractError for whatever could not be sampled.
     """
     speeches = [speech_of(character) for character in characters]
     spoken = [speech for speech in speeches if speech is not None]
@@ -92,8 +91,6 @@ def encode_cast(
     frames = snap_frames(length) if length else frames_for(spoken, fps) if characters else 1
     cast = assemble_cast(characters, *size, frames, fps)
     check_fits_in_memory(cast, spoken)
-    if reference_size < 1.0:
-        cast = with_smaller_pictures(cast, reference_size)
     summary = describe(cast, width, height, length)
     logger.info("InterAct Encode Characters: %s", summary)
     fed = scene if isinstance(scene, Speech) else None
@@ -113,22 +110,6 @@ def encode_cast(
     latent = {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device())}
     audio = {"waveform": waveform.unsqueeze(0), "sample_rate": rate}
     return EncodedCast(positive, negative, latent, cast, audio, summary)
-
-
-def with_smaller_pictures(cast: Cast, size: float) -> Cast:
-    """Everybody's picture in the frame that the model is shown, with more white around it; size: below 1.
-
-    A person of half the height stands on a quarter of the tokens, and the ground need not be looked at
-    (cropping.py): the price of one more character falls with it.
-    """
-    frame = cast.width, cast.height
-    smaller = [
-        character
-        if character.image is None
-        else replace(character, image=fit_on_white(character.image, *frame, size))
-        for character in cast.characters
-    ]
-    return replace(cast, characters=tuple(smaller))
 
 
 def speech_of(character: Character) -> Speech | None:

@@ -40,16 +40,16 @@ def person_on_white(image: Tensor, mask: Tensor | None, name: str) -> Tensor:
     return _over_white(picture, kept)
 
 
-def fit_on_white(image: Tensor, width: int, height: int, size: float = 1.0) -> Tensor:
+def fit_on_white(image: Tensor, width: int, height: int) -> Tensor:
     """The picture [1, H, W, 3] as large as it fits into [1, height, width, 3], centred on white, undistorted.
 
-    size: in 0..1, of that largest size. A picture that would not change passes untouched. Shrinking averages (antialiased), so that large photographs
+    A picture of that very size passes untouched. Shrinking averages (antialiased), so that large photographs
     do not come out grained; core's nodes do not, and crop.
     """
     rows, columns = image.shape[1:3]
-    scale = size * min(width / columns, height / rows)
-    if (rows, columns) == (height, width) and scale == 1.0:
+    if (rows, columns) == (height, width):
         return image
+    scale = min(width / columns, height / rows)
     fitted = (max(1, min(height, round(rows * scale))), max(1, min(width, round(columns * scale))))
     resized = F.interpolate(image.movedim(-1, 1), size=fitted, mode="bilinear", antialias=True).movedim(1, -1)
     canvas = torch.full((1, height, width, 3), WHITE, dtype=image.dtype, device=image.device)

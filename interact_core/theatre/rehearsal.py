@@ -57,9 +57,8 @@ class Direction:
     """How a scene is played; `shipped_direction` is how the shipped graph plays it.
 
     frames: 4n+1; shift: of the noise schedule; windows: inputs of core's WanContextWindowsManual, by which
-    videos longer than what the model learned are made; audio_cfg: None for one scale for text and voices;
-    reference_size: how much of its frame a portrait fills; motion: how far the puppets are told to go, 0..1
-    (words.py), None for no text.
+    videos longer than what the model learned are made; audio_cfg: None for one scale for text and voices; motion:
+    how far the puppets are told to go, 0..1 (words.py), None for no text.
     """
 
     width: int
@@ -75,7 +74,6 @@ class Direction:
     sampler: str
     scheduler: str
     guidance: GuidanceSettings
-    reference_size: float = 1.0
     motion: float | None = None
 
 
@@ -132,7 +130,6 @@ def shipped_direction(frames: int) -> Direction:
         cfg=chosen["cfg"],
         audio_cfg=chosen["audio_cfg"] or None,
         blank_negative=size.get("negative_references") == "blank",
-        reference_size=size.get("reference_size", 1.0),
         sampler=chosen["sampler_name"],
         scheduler=chosen["scheduler"],
         guidance=GuidanceSettings(
@@ -233,8 +230,7 @@ def _encoded(
         characters.append(make_character(f"puppet {i + 1}", picture, speech=speech, layout=layout))
     size = direction.width, direction.height, direction.frames, direction.fps
     text = None if direction.motion is None else [[told(torch.tensor([direction.motion])), {}]]
-    more = {"blank_negative": direction.blank_negative, "reference_size": direction.reference_size}
-    return encode_cast(characters, theatre.vae, *size, positive=text, **more)
+    return encode_cast(characters, theatre.vae, *size, positive=text, blank_negative=direction.blank_negative)
 
 
 def _beginning_with(theatre: Theatre, made: EncodedCast, start: StartImage) -> EncodedPart:

@@ -157,7 +157,6 @@ def encode(*characters: str) -> Graph:
             negative_references=NEGATIVE_REFERENCES,
             scene_gain=1.0,
             feed_scene=False,
-            reference_size=1.0,
         )
     }
 
