@@ -96,7 +96,7 @@ def guidance_inputs() -> list[io.Input]:
             advanced=True,
             tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
             "trained. 'person': without most of the white ground, which is much faster and takes less memory "
-            "with many characters, at some cost in likeness.",
+            "with many characters, at a cost in likeness and lips.",
         ),
     ]
 
