@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 FIRST_FRAME, EVERY_FRAME = "first frame", "every frame"  # drawn masks: the truth of the source's video
 TWO_PASSES, WITHIN_STEP = "two passes", "within the step"
 START_IMAGE = "start image"  # likeness to the people of a drawn first frame, which is where the video begins
+SOURCES = {
+    FIRST_FRAME: "fixed",
+    EVERY_FRAME: "fixed",
+    START_IMAGE: "affinity",
+}  # mask_source, where it is called otherwise
 IN_TURNS, ONE_SILENT = "in turns", "one silent"
 
 
@@ -74,7 +79,7 @@ class Setting:
 
     def directed(self, shipped: Direction) -> Direction:
         """The shipped direction with what is changed of it; the rest is _plays'."""
-        source = "fixed" if self.drawn else "affinity" if self.masks == START_IMAGE else self.masks
+        source = SOURCES.get(self.masks, self.masks)
         told = {
             field: getattr(self, name) for name, field in GUIDANCE.items() if getattr(self, name) is not None
         }

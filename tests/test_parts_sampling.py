@@ -35,7 +35,7 @@ from interacthuman.interact_core.host.call import CALL_KEY, CallState
 from interacthuman.interact_core.host.cast_encoding import EncodedCast, encode_cast, make_region_character
 from interacthuman.interact_core.host.guidance import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.interact_core.host.motion_frames import FADE, TRACE, with_trace
+from interacthuman.interact_core.host.motion_frames import FADE, TRACE, noise_of_film, with_trace
 from interacthuman.interact_core.host.parts import EncodedPart, encode_part
 from interacthuman.interact_core.host.sampling import sample
 
@@ -160,6 +160,9 @@ def test_parts_of_one_seed_share_the_films_noise(vae: comfy.sd.VAE, adapted: Mod
     assert not torch.equal(begun(parts[1], seed=6)[:, :, :2], second[:, :, :2])
     chosen = torch.randn(second.shape, generator=torch.Generator().manual_seed(77))  # somebody's own stays
     assert torch.equal(begun(parts[1], noise=chosen)[:, :, :2], chosen[:, :, :2])
+    before = torch.get_rng_state()
+    noise_of_film(chosen, parts[1].cast.part, 5)
+    assert torch.equal(before, torch.get_rng_state())  # torch as a whole is not seeded for it
 
 
 def test_a_first_part_that_is_the_whole_film_is_the_film(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:

@@ -26,7 +26,7 @@ def test_the_page_shows_the_description(root: Path) -> None:
     assert describe() in (root / "docs" / "training.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["stage_one", "stage_two", "heads_only", "theatre"])
+@pytest.mark.parametrize("name", ["stage_one", "stage_two", "heads_only", "theatre_heads", "theatre"])
 def test_presets_are_read(root: Path, name: str) -> None:
     config = read_config(root / "configs" / f"{name}.toml")
     assert config.run.folder and config.shards.train
@@ -34,6 +34,7 @@ def test_presets_are_read(root: Path, name: str) -> None:
         "stage_one": (False, True, "lora"),
         "stage_two": (True, True, "lora"),
         "heads_only": (True, False, "frozen"),
+        "theatre_heads": (True, False, "frozen"),
         "theatre": (True, True, "full"),
     }
     assert (config.adapter.mask_heads, config.adapter.audio_blocks, config.base.train) == wanted[name]

@@ -39,13 +39,15 @@ def noise_of_film(noise: Tensor, part: Part, seed: int | None) -> Tensor:
     """The part's piece of the noise that the whole film has from `seed`, in place of core's [B, C, T, H, W].
 
     Parts that are sampled with one seed have the same noise where they overlap. A part that is the whole film keeps
-    core's, and so does noise that did not come of core's own prepare_noise (comfy/sample.py) with this seed.
+    core's, and so does noise that did not come of core's own prepare_noise (comfy/sample.py) with this seed; it is
+    not called itself, for it seeds torch as a whole.
     """
     if seed is None or part.frames >= part.film:
         return noise
-    if not torch.equal(noise, comfy.sample.prepare_noise(noise, seed).to(noise)):
-        return noise
     generator = torch.Generator().manual_seed(seed)
+    if not torch.equal(noise, comfy.sample.prepare_noise_inner(noise, generator).to(noise)):
+        return noise
+    generator.manual_seed(seed)
 
     def next_frame() -> Tensor:
         return torch.randn(noise[:, :, 0].shape, generator=generator)

@@ -43,21 +43,32 @@ class Guidance:
     open_stream: OpenStream = MaskStream
 
 
-def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def outer_sample_wrapper(
+    executor: WrapperExecutor,
+    noise: Tensor,
+    latent_image: Tensor,
+    sampler: Any,
+    sigmas: Tensor,
+    denoise_mask: Tensor | None = None,
+    callback: Callable[..., Any] | None = None,
+    disable_pbar: bool = False,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> Tensor:
     """OUTER_SAMPLE: make the run's state, and take it away whatever happens (interrupts included)."""
+    rest = latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed
     guider = executor.class_obj
     conds = [cond for part in guider.conds.values() for cond in part]
     options = guider.model_options["transformer_options"]
     guidance: Guidance | None = options.get(GUIDANCE_KEY)
     carriers = [cond for cond in conds if "interact_flag" in cond.get("model_conds", {})]
     if not carriers and guidance is None:
-        return executor(noise, *args, **kwargs)
+        return executor(noise, *rest, **kwargs)
     _check_run(noise, conds, carriers, guidance)
     check_memory(guider.model_patcher, guidance.cast, guider.model_options)
     references = next((cond["time_dim_concat"] for cond in carriers if "time_dim_concat" in cond), None)
     if references is not None:
         references = guider.model_patcher.model.process_latent_in(references)
-    sigmas = kwargs["sigmas"] if "sigmas" in kwargs else args[2]
     stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source)
     run = InteractRun(
         options[ADAPTER_KEY],
@@ -72,13 +83,12 @@ def outer_sample_wrapper(executor: WrapperExecutor, noise: Tensor, *args: Any, *
     options[RUN_KEY] = run
     part = guidance.cast.part
     if part is not None and not part.clean:
-        noise = noise_of_film(noise, part, kwargs["seed"] if "seed" in kwargs else args[6])
-        latent_image = kwargs["latent_image"] if "latent_image" in kwargs else args[0]
+        noise = noise_of_film(noise, part, seed)
         known = guider.model_patcher.model.process_latent_in(latent_image[:, :, : part.known_latents])
         noise = with_trace(noise, known)
     how = STOPPED
     try:
-        output = executor(noise, *args, **kwargs)
+        output = executor(noise, *rest, **kwargs)
         guidance.handle.history = run.finish()
         how = DONE
         return output

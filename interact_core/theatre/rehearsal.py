@@ -91,7 +91,9 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class StartImage:
-    """What a video begins with: a picture, uint8 RGB [H, W, 3], and where everybody is in it, [N, H, W] in 0..1."""
+    """What a video begins with: a picture, uint8 RGB [H, W, 3], and where everybody is in it,
+    float32 [N, H, W] in 0..1.
+    """
 
     picture: np.ndarray
     regions: np.ndarray
@@ -237,12 +239,8 @@ def _beginning_with(theatre: Theatre, made: EncodedCast, start: StartImage) -> E
     """The first frame is known, as that of a part is: the theatre's base has no other room for a start image."""
     picture = torch.from_numpy(start.picture)[None] / 255.0
     part = encode_part(made.positive, made.negative, made.cast, theatre.vae, made.cast.frames, 1, picture)
-    regions = [
-        layouts_on_grid(
-            torch.from_numpy(np.asarray(region, np.float32))[None], 1, made.cast.width, made.cast.height
-        )
-        for region in start.regions
-    ]
+    size = made.cast.width, made.cast.height
+    regions = [layouts_on_grid(region[None], 1, *size) for region in torch.from_numpy(start.regions)]
     return replace(part, cast=replace(part.cast, regions=torch.cat(regions)))
 
 

@@ -109,16 +109,13 @@ def make_adapter(base: nn.Module, config: TrainingConfig, mute: Tensor) -> Adapt
     sizes = replace(sizes, base=name)
     if keys.new_heads:
         blocks = _mask_blocks(keys, sizes.model_blocks)
-        sizes = replace(
-            sizes, mask_width=keys.mask_width, mask_heads=keys.mask_heads_each, mask_blocks=blocks
-        )
-    adapter = init_adapter(Adapter(sizes), torch.Generator().manual_seed(config.run.seed))
-    kept = {
-        part: value
-        for part, value in weights.items()
-        if not (keys.new_heads and part.startswith("mask_heads."))
-    }
-    adapter.load_state_dict({**adapter.state_dict(), **kept})
+        heads = {"mask_width": keys.mask_width, "mask_heads": keys.mask_heads_each, "mask_blocks": blocks}
+        sizes = replace(sizes, **heads)
+        fresh = init_adapter(Adapter(sizes), torch.Generator().manual_seed(config.run.seed))
+        hearing = {name: value for name, value in weights.items() if not name.startswith("mask_heads.")}
+        weights = {**hearing, **fresh.mask_heads.state_dict(prefix="mask_heads.")}
+    adapter = Adapter(sizes)
+    adapter.load_state_dict(weights)
     return adapter.float()
 
 
