@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..interact_core.guidance import GuidanceSettings
-from ..interact_core.host.cropping import person_tokens
+from ..interact_core.host.cropping import recalled_tokens, seen_tokens
 from ._result import Figure, at_most
 from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio
 from ._speed_models import Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
@@ -16,6 +16,8 @@ from ._speed_models import Grid, InfiniteTalk, Shape, Stage, build_adapter, buil
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
 OVER_CORE = {True: 0.80, False: 0.85}  # by whether the video is short
 SPEAKING = {1: "one_speaker", 2: "two_speakers"}
+FIXED = GuidanceSettings(mask_source="fixed", boundary=0.0)
+RECALLED = {"all": 4, "person": 10}  # reference_interval by reference_tokens
 SHORT = 20_000  # tokens: 9,360 is below and 32,760 above
 
 
@@ -136,25 +138,47 @@ def memory(bench: Bench) -> list[Figure]:
 
 
 def reference(bench: Bench) -> list[Figure]:
-    """What a third reference picture costs: whole, and without its ground. Nobody speaks."""
+    """What a third reference picture costs a step: whole, without its ground, and recalled. Nobody speaks."""
     stage = bench.stage()
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-    cut = GuidanceSettings(mask_source="fixed", boundary=0.0, reference_tokens="person")
     acts: dict[str, Callable[[], object]] = {}
     for count in (2, 3):
         cast = cast_of(bench.grid, 0, count)
-        acts[f"whole_{count}"] = stage.guided(adapter, cast)
-        acts[f"person_{count}"] = stage.guided(adapter, cast, cut)
+        for tokens in RECALLED:
+            shown = replace(FIXED, reference_tokens=tokens)
+            acts[f"{tokens}_{count}"] = stage.guided(adapter, cast, shown)
+            # Of this run every second evaluation looks at the references, so that it is timed both ways in turn.
+            act = stage.guided(adapter, cast, replace(shown, reference_interval=2))
+            acts |= {f"look_{tokens}_{count}": act, f"recall_{tokens}_{count}": act}
     _, steps = bench.passes(stage, acts)
-    kept = person_tokens(cast_of(bench.grid, 0, 3)).each / bench.grid.frame_tokens
-    note = f"percent of a step; {100 * kept:.0f} % of the tokens of a picture stay"
+    for tokens, interval in RECALLED.items():
+        for count in (2, 3):
+            looks, recalls = (steps[f"{act}_{tokens}_{count}"] for act in ("look", "recall"))
+            steps[f"{tokens}_now_and_then_{count}"] = [
+                (look + (interval - 1) * recall) / interval for look, recall in zip(looks, recalls)
+            ]
+
+    def one_more(way: str) -> tuple[float, tuple[float, float], int]:
+        return _percent_more(ratio(steps[f"{way}_3"], steps[f"{way}_2"]))
+
+    cast = cast_of(bench.grid, 0, 3)
+    seen, recalled = (
+        f"{100 * kept.each / bench.grid.frame_tokens:.0f} % of a picture's tokens stay"
+        for kept in (seen_tokens(cast), recalled_tokens(cast))
+    )
+    every = {tokens: f"looked at in every {interval}th step" for tokens, interval in RECALLED.items()}
+    whole = steps["all_2"]
     return [
-        Figure("one_more_reference_whole", *_percent_more(ratio(steps["whole_3"], steps["whole_2"]))),
+        Figure("one_more_reference_whole", *one_more("all"), note="percent of a step, as all of these"),
+        Figure("one_more_reference_person", *one_more("person"), note=seen),
+        Figure("one_more_reference_now_and_then", *one_more("all_now_and_then"), note=every["all"]),
         at_most(
-            "one_more_reference", *_percent_more(ratio(steps["person_3"], steps["person_2"])), ONE_MORE, note
+            "one_more_reference", *one_more("person_now_and_then"), ONE_MORE, f"{every['person']}; {recalled}"
         ),
+        Figure("person_over_whole", *ratio(steps["person_2"], whole), note="a step, two references"),
+        Figure("now_and_then_over_whole", *ratio(steps["all_now_and_then_2"], whole), note=every["all"]),
         Figure(
-            "person_over_whole", *ratio(steps["person_2"], steps["whole_2"]), note="a step, two references"
+            "person_now_and_then_over_whole", *ratio(steps["person_now_and_then_2"], whole), note=every["person"]
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""What dropping the references' ground costs in quality: the theatre's scenes, each played both ways."""
+"""What seeing less of the references costs in quality: the theatre's scenes, each played in every way."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from ..interact_core.theatre.rehearsal import MODELS, open_theatre, play, shippe
 from . import _scenes
 from ._result import Figure
 from ._scenes import Played
-from ._speed_forward import Bench
+from ._speed_forward import RECALLED, Bench
 
 FRAMES = 25
 SCENES = 10  # a CPU's three repeats are too few to tell anything
+WAYS = {
+    "whole": ("all", 1),
+    "person": ("person", 1),
+    **{f"{tokens}_now_and_then": (tokens, interval) for tokens, interval in RECALLED.items()},
+}
+"""reference_tokens and reference_interval."""
+NOTES = {way: f"looked at in every {interval}th of 20 steps" for way, (_, interval) in WAYS.items()}
+NOTES |= {"person": "of the same scenes and seeds"}
 FIGURES: dict[str, Callable[[Played], float]] = {
     "sync": lambda played: played.mean(lambda c: c.sync),
     "crosstalk": lambda played: played.mean(lambda c: c.crosstalk),
@@ -26,23 +34,26 @@ FIGURES: dict[str, Callable[[Played], float]] = {
 
 
 def price(bench: Bench) -> list[Figure]:
-    """Figures of bench theatre with whole references, and what reference_tokens "person" changes, pairwise."""
+    """Figures of bench theatre with whole references in every step, and what each of WAYS changes, pairwise."""
     direction = shipped_direction(FRAMES)
     house, spoken = open_theatre(MODELS), _scenes.recordings(None)
-    played: dict[str, list[Played]] = {"all": [], "person": []}
+    played: dict[str, list[Played]] = {way: [] for way in WAYS}
     for number in range(max(SCENES, bench.repeats)):
         case = _scenes.draw_case(number, direction, spoken)
-        for tokens, runs in played.items():
-            told = replace(direction, guidance=replace(direction.guidance, reference_tokens=tokens))
+        for way, (tokens, interval) in WAYS.items():
+            shown = {"reference_tokens": tokens, "reference_interval": interval}
+            told = replace(direction, guidance=replace(direction.guidance, **shown))
             clip = play(house, told, case.looks, case.excerpts, case.seed)
-            runs.append(_scenes.judge(case, clip, direction)[0])
-            print(f"scene {number}, {tokens}: sync {FIGURES['sync'](runs[-1]):.2f}", flush=True)
+            played[way].append(_scenes.judge(case, clip, direction)[0])
+            print(f"scene {number}, {way}: sync {FIGURES['sync'](played[way][-1]):.2f}", flush=True)
     figures = []
     for name, figure in FIGURES.items():
-        whole, cut = (np.array([figure(run) for run in runs]) for runs in played.values())
+        found = {way: np.array([figure(run) for run in runs]) for way, runs in played.items()}
+        whole = found.pop("whole")
+        figures.append(Figure(name, float(whole.mean()), bootstrap_interval(whole), len(whole)))
         figures += [
-            Figure(name, float(whole.mean()), bootstrap_interval(whole), len(whole)),
-            Figure(f"{name}_person_minus_whole", *_mean(cut - whole), note="of the same scenes and seeds"),
+            Figure(f"{name}_{way}_minus_whole", *_mean(cut - whole), note=NOTES[way])
+            for way, cut in found.items()
         ]
     return figures
 

@@ -96,7 +96,18 @@ def guidance_inputs() -> list[io.Input]:
             advanced=True,
             tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
             "trained. 'person': without most of the white ground, which is much faster and takes less memory "
-            "with many characters, at a cost in likeness and lips.",
+            "with many characters, at a cost in likeness and lips that is small only with a reference_interval.",
+        ),
+        io.Int.Input(
+            "reference_interval",
+            default=DEFAULTS.reference_interval,
+            min=1,
+            max=100,
+            optional=True,
+            advanced=True,
+            tooltip="In every how many steps the model looks at the reference pictures; in between it recalls "
+            "what it saw of them. 1 is every step, as it was trained; 4 is faster with every character, hardly "
+            "another video, and takes memory for what is recalled.",
         ),
     ]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from comfy.model_patcher import ModelPatcher  # isort: skip
 
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
-from interacthuman.interact_core.host import cropping
+from interacthuman.interact_core.host import cropping, sequence
 from interacthuman.interact_core.host.geometry import Geometry
 from interacthuman.interact_core.host.guidance import apply_guidance, collect
 from interacthuman.interact_core.host.loading import apply_adapter
@@ -49,14 +49,14 @@ def sampled(
 
 
 def test_the_person_and_what_is_next_to_it_stay() -> None:
-    kept = cropping.person_tokens(drawn((0, 16, 0, 16), (0, 16, 16, 32)))
+    kept = cropping.seen_tokens(drawn((0, 16, 0, 16), (0, 16, 16, 32)))
     assert kept.each == 6  # the second has neighbours on three sides, and the first gets as many tokens
     assert kept.index[1].tolist() == [0, 1, 2, 6, 7, 8]
     assert {0, 1, 6, 7} <= set(kept.index[0].tolist())
 
 
 def test_ground_that_went_has_the_nearest_ground_that_stayed() -> None:
-    kept = cropping.person_tokens(drawn((0, 16, 16, 32)))  # tokens 0, 1, 2, 6, 7, 8 stay; 1 is the person
+    kept = cropping.seen_tokens(drawn((0, 16, 16, 32)))  # tokens 0, 1, 2, 6, 7, 8 stay; 1 is the person
     assert kept.index[0, kept.stand_in[0]].tolist() == [
         *(0, 1, 2, 2, 2, 2),
         *(6, 7, 8, 8, 8, 8),
@@ -66,27 +66,27 @@ def test_ground_that_went_has_the_nearest_ground_that_stayed() -> None:
 
 
 def test_a_picture_that_fills_its_frame_keeps_all_of_it() -> None:
-    assert cropping.person_tokens(drawn((0, HEIGHT, 0, WIDTH))) is None
+    assert cropping.seen_tokens(drawn((0, HEIGHT, 0, WIDTH))) is None
 
 
 def test_a_cut_sequence_is_read_as_the_whole_one() -> None:
-    kept = cropping.person_tokens(drawn((0, 16, 16, 32), (32, 64, 48, 64)))
+    kept = cropping.seen_tokens(drawn((0, 16, 16, 32), (32, 64, 48, 64)))
     whole = Geometry((0, 1), 0, 2, world.ROWS, world.COLUMNS, 3, 2)
     cut = replace(whole, kept=kept)
     tokens = torch.arange(3 + 4 * 24).view(1, -1, 1)
-    seen = tokens[:, cropping.kept_rows(cut)]
+    seen = tokens[:, sequence.kept_rows(cut, torch.device("cpu"))]
     assert torch.equal(cut.video(seen), whole.video(tokens))
     shown = whole.reference_tokens(tokens)[0, :, :, 0]
     expected = torch.stack([row[kept.index[n]][kept.stand_in[n]] for n, row in enumerate(shown)])
     assert torch.equal(cut.reference_tokens(seen)[0, :, :, 0], expected)
-    assert torch.equal(cropping.restore(seen, cut)[:, : seen.shape[1]], seen)
-    assert cropping.restore(seen, cut).shape == tokens.shape
+    assert torch.equal(sequence.restore(seen, cut)[:, : seen.shape[1]], seen)
+    assert sequence.restore(seen, cut).shape == tokens.shape
 
 
 def test_cropping_equals_stand_ins_in_attention(adapted: ModelPatcher) -> None:
     """The same run with every token there, but with the ground seen by attention as its stand-in is."""
     cast = drawn((16, 48, 16, 32), (16, 48, 48, 64))
-    kept = cropping.person_tokens(cast)
+    kept = cropping.seen_tokens(cast)
     frame, start = world.ROWS * world.COLUMNS, world.FRAMES * world.ROWS * world.COLUMNS
     places = torch.arange(start + 2 * frame)
     for number in range(2):
@@ -128,9 +128,9 @@ def test_the_normaliser_is_the_same_without_a_flash_kernel() -> None:
     q, k, v = (torch.randn(1, 2, 9, 16, generator=generator) for _ in range(3))
     expected = (q @ k.transpose(-1, -2) / 4).logsumexp(-1)
     for device in ("cpu", "meta"):  # meta takes the way of devices without such a kernel
-        attended, log_z = cropping.flash_attention(*(x.to(device) for x in (q, k, v)))
+        attended, log_z = sequence.flash_attention(*(x.to(device) for x in (q, k, v)))
         assert attended.shape == q.shape and log_z.shape == expected.shape and log_z.dtype == torch.float32
-    torch.testing.assert_close(cropping.flash_attention(q, k, v)[1], expected)
+    torch.testing.assert_close(sequence.flash_attention(q, k, v)[1], expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -138,9 +138,9 @@ def test_a_key_that_stands_for_several_counts_as_often(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cast = drawn((16, 48, 16, 32), (16, 48, 48, 64))
-    kept = cropping.person_tokens(cast)
-    cut = cropping.Cropping(Geometry((0, 1), 0, 2, world.ROWS, world.COLUMNS, 0, 2, kept))
-    monkeypatch.setattr(cropping, "CHUNK", 7)
+    kept = cropping.seen_tokens(cast)
+    cut = sequence.Sequence(Geometry((0, 1), 0, 2, world.ROWS, world.COLUMNS, 0, 2, kept), None)
+    monkeypatch.setattr(sequence, "CHUNK", 7)
     generator = torch.Generator().manual_seed(0)
     length = 2 * 24 + 2 * kept.each
     q, k, v = (torch.randn(2, 3, length, 16, generator=generator).to(dtype) for _ in range(3))
@@ -166,7 +166,7 @@ def test_every_block_sees_fewer_tokens_and_others_replacements_stay(adapted: Mod
     for block in (0, 1):
         model.set_model_patch_replace(other, "dit", "double_block", block)
     cut, _ = sampled(model, cast, CROPPED, steps=1, cfg=1.0)
-    length = world.FRAMES * world.ROWS * world.COLUMNS + 2 * cropping.person_tokens(cast).each
+    length = world.FRAMES * world.ROWS * world.COLUMNS + 2 * cropping.seen_tokens(cast).each
     # In block 0 ours comes first as well: what others see is the sequence that the block will get.
     assert seen == [(0, length, length), (1, length, length)]
     alone, _ = sampled(adapted, cast, CROPPED, steps=1, cfg=1.0)

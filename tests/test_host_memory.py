@@ -12,8 +12,9 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Cast, Character, GuidanceSettings
 from interacthuman.interact_core.host.conditioning import attach_cast
 from interacthuman.interact_core.host.guidance import apply_guidance
-from interacthuman.interact_core.host.limits import check_memory, prepare_sampling_wrapper
+from interacthuman.interact_core.host.limits import check_memory, shape_with_recall
 from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.interact_core.host.wrappers import prepare_sampling_wrapper
 from interacthuman.tests import host_support as world
 
 import comfy.conds  # isort: skip
@@ -88,6 +89,19 @@ def test_two_references_are_asked_for_as_two_frames_more(adapted: ModelPatcher) 
     for found, expected, bare in zip(with_pictures, without, uncounted):
         assert expected <= found <= 1.1 * expected
         assert bare < 0.95 * expected  # what core makes of them by itself
+
+
+def test_what_is_recalled_of_pictures_is_asked_for(adapted: ModelPatcher) -> None:
+    """Keys and values of 40 blocks at 14B: 1.2 GiB for each picture and cond, 2 x 1560 x 5120 x 40 x 2 bytes."""
+    conds = conds_of(two_people())
+    shape = [1, CHANNELS, FRAMES, HEIGHT, WIDTH]
+    wan = adapted.get_model_object("diffusion_model")
+    each = HEIGHT * WIDTH // 4
+    kept = 4 * 2 * each * wan.dim * len(wan.blocks) * 2  # two pictures in both conds, bfloat16
+    plain = adapted.model.memory_required(shape)
+    more = adapted.model.memory_required(shape_with_recall(adapted, shape, conds, each)) - plain
+    row = plain / HEIGHT
+    assert kept <= more <= kept + row
 
 
 def test_the_batch_that_core_chooses_counts_them_too(adapted: ModelPatcher) -> None:

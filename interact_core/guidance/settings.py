@@ -37,6 +37,9 @@ class GuidanceSettings:
     )
     # all | person: only what of each reference picture is not white ground (host/cropping.py)
     reference_tokens: str = "all"
+    # >= 1; the model looks at the references in every so many-th evaluation, and recalls them in between
+    # (host/recall.py)
+    reference_interval: int = 1
 
     def __post_init__(self) -> None:
         _require(self.mask_source in MASK_SOURCES, "mask_source", self.mask_source, f"one of {MASK_SOURCES}")
@@ -49,6 +52,12 @@ class GuidanceSettings:
         expected = f"one of {REFERENCE_TOKENS}"
         _require(
             self.reference_tokens in REFERENCE_TOKENS, "reference_tokens", self.reference_tokens, expected
+        )
+        _require(
+            self.reference_interval >= 1,
+            "reference_interval",
+            self.reference_interval,
+            "a number of steps, 1 or more",
         )
         _require(self.affinity_block >= -1, "affinity_block", self.affinity_block, "a block's number, or -1")
         _require(

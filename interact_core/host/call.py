@@ -11,6 +11,7 @@ from torch import Tensor
 from ..adapter import SpeechAdapter
 from ..adapter.model import Attention
 from .geometry import Geometry
+from .recall import SeenReferences
 
 if TYPE_CHECKING:
     from .finite import FiniteProbe
@@ -74,6 +75,7 @@ class CallState:
     voices: Voices | None
     mask_heads: Mapping[str, MaskHead]  # by block number; empty where no masks are wanted
     mask_rows: Tensor | None = None
+    seen: SeenReferences | None = None  # what the call recalls of its references, or where it notes it
     probe: "FiniteProbe | None" = None
     mask_logits: list[Tensor] = field(default_factory=list)
     injected: set[int] = field(default_factory=set)

@@ -42,6 +42,12 @@ class KeptTokens:
         moved = (self.index.to(device), self.stand_in.to(device))
         return KeptTokens(*moved, (several.to(device), counts.to(device)))
 
+    def among(self, tokens: Tensor) -> Tensor:
+        """tokens [B, N*h*w, D] of whole references -> those that are kept, [B, N*K, D]."""
+        number, each = self.stand_in.shape
+        frames = torch.arange(number, device=self.index.device)[:, None] * each
+        return tokens[:, (frames + self.index).flatten()]
+
     def whole(self, shown: Tensor) -> Tensor:
         """[B, N, K, D] -> [B, N, h*w, D] with stand-ins for what was left out."""
         rows = torch.arange(len(self.index), device=self.index.device)[:, None]
@@ -60,6 +66,8 @@ class Geometry:
     offset: tokens in front of the video (`img_offset` of core's double_block patches: ref_conv bases only).
     references: reference pictures behind the video, one frame each (core's `time_dim_concat`).
     kept: which tokens of the references the blocks see; None for all of them.
+    recalled: the references are not in the sequence, as the call recalls what an earlier one saw of them
+        (recall.py); `kept` is then which of their tokens it recalls.
     """
 
     frames: tuple[int, ...]
@@ -70,6 +78,7 @@ class Geometry:
     offset: int
     references: int
     kept: KeptTokens | None = None
+    recalled: bool = False
 
     @property
     def frame_tokens(self) -> int:
@@ -78,6 +87,18 @@ class Geometry:
     @property
     def video_tokens(self) -> int:
         return len(self.frames) * self.frame_tokens
+
+    @property
+    def reference_each(self) -> int:
+        """Tokens of each reference in the sequence."""
+        if self.recalled:
+            return 0
+        return self.frame_tokens if self.kept is None else self.kept.each
+
+    @property
+    def shortened(self) -> bool:
+        """Whether the blocks see fewer tokens than core has laid out."""
+        return self.references * self.reference_each < self.references * self.frame_tokens
 
     @property
     def whole_video(self) -> bool:
@@ -94,8 +115,7 @@ class Geometry:
 
     def reference_tokens(self, tokens: Tensor) -> Tensor:
         """tokens [B, L, D] -> the references' tokens [B, N, h*w, D], a view unless some were left out."""
-        start = self.offset + self.video_tokens
-        each = self.frame_tokens if self.kept is None else self.kept.each
+        start, each = self.offset + self.video_tokens, self.reference_each
         shown = tokens[:, start : start + self.references * each].unflatten(1, (self.references, each))
         return shown if self.kept is None else self.kept.whole(shown)
 

@@ -15,16 +15,17 @@ from ..adapter.model import Attention
 from .attention import attention_override, matmul_attention
 from .binding import BaseBinding, Binding
 from .call import BASE_KEY, CALL_KEY, AudioRole, CallState, Voices, mute_weights, project_tracks, row_index
-from .cropping import can_crop, with_cropping
 from .geometry import Geometry, geometry_of_call
 from .humo import patch_audio_layers, placeholder_audio, references_of_width
-from .limits import prepare_sampling_wrapper
 from .patches import AdapterPatch, AudioPatch, MaskPatch
+from .recall import SeenReferences
+from .sequence import can_shorten, with_sequence
 from .wrappers import (
     ADAPTER_KEY,
     RUN_KEY,
     outer_sample_wrapper,
     predict_noise_wrapper,
+    prepare_sampling_wrapper,
     sampler_sample_wrapper,
 )
 
@@ -54,20 +55,20 @@ def diffusion_model_wrapper(
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     time_dim_concat = run.references_for(time_dim_concat, transformer_options)
     geometry = geometry_of_call(executor.class_obj, x, time_dim_concat, transformer_options, kwargs)
-    if can_crop(executor.class_obj, timestep, transformer_options):
-        geometry = run.cropped(geometry, x.device)
+    seen = None
+    if can_shorten(executor.class_obj, timestep):
+        geometry, seen = run.view(geometry, transformer_options, x.device)
     if geometry.references and "vace_context" in kwargs:
         # VACE adds its control to the whole sequence and has none for the references: say nothing there.
         kwargs["vace_context"] = F.pad(kwargs["vace_context"], (0, 0, 0, 0, 0, geometry.references))
     if isinstance(executor.class_obj, HumoWanModel):
         time_dim_concat = references_of_width(time_dim_concat, executor.class_obj.in_dim)
         kwargs["audio_embed"] = placeholder_audio(executor.class_obj, x)
-    call = run.open_call(geometry, x, audio, flag, transformer_options)
+    call = run.open_call(geometry, x, audio, flag, transformer_options, seen)
     transformer_options[CALL_KEY] = call
-    if call.geometry.kept is not None:
-        transformer_options.update(
-            with_cropping(transformer_options, call.geometry, len(executor.class_obj.blocks))
-        )
+    if geometry.shortened or seen is not None:
+        blocks = len(executor.class_obj.blocks)
+        transformer_options.update(with_sequence(transformer_options, geometry, seen, blocks))
     output = executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     run.close_call(call)
     return output
@@ -112,11 +113,19 @@ class TrainingRun:
     def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
         return time_dim_concat
 
-    def cropped(self, geometry: Geometry, device: torch.device) -> Geometry:
-        return geometry
+    def view(
+        self, geometry: Geometry, options: dict[str, Any], device: torch.device
+    ) -> tuple[Geometry, SeenReferences | None]:
+        return geometry, None
 
     def open_call(
-        self, geometry: Geometry, x: Tensor, audio: Tensor, flag: Tensor, options: dict[str, Any]
+        self,
+        geometry: Geometry,
+        x: Tensor,
+        audio: Tensor,
+        flag: Tensor,
+        options: dict[str, Any],
+        seen: SeenReferences | None,
     ) -> CallState:
         roles = [AudioRole.of(value) for value in flag.flatten().tolist()]
         hearing = [row for row, role in enumerate(roles) if role is not AudioRole.NONE]

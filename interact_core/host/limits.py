@@ -1,10 +1,11 @@
 """What a run needs of memory: ComfyUI's estimate with the references in it, and a limit that refuses."""
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.model_management
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrapperExecutor
 
 from ..errors import InteractError
 from ..guidance import Cast
@@ -14,25 +15,36 @@ WIDE_STATES = 8
 v, the attention's output and two of the modulation (comfy/ldm/wan/model.py, WanAttentionBlock)."""
 
 
-def prepare_sampling_wrapper(
-    executor: WrapperExecutor,
-    model: ModelPatcher,
-    noise_shape: list[int],
-    conds: dict[str, list[dict]],
-    **kwargs: Any,
-) -> Any:
-    """PREPARE_SAMPLING: let ComfyUI's estimate of the memory count the references.
+def shape_to_estimate(
+    noise_shape: Sequence[int], conds: Mapping[str, list[dict]], model_options: dict[str, Any]
+) -> list[int]:
+    """The noise's shape [B, C, T, H, W] with the references in it, for WAN21 estimates memory from it alone (host.md).
 
-    WAN21 estimates from the noise alone (host.md). The references are added to the noise's HEIGHT in
-    proportion, not to its frames: core's wrapper for context windows cuts the frames to one window, before or
-    after this one.
+    The references are added to its HEIGHT in proportion, not to its frames: core's wrapper for context windows cuts
+    the frames to one window, before or after this one.
     """
     references = max((reference_count(cond) for part in conds.values() for cond in part), default=0)
     shape = list(noise_shape)
     if references and len(shape) == 5:
-        frames = frames_at_once(shape[2], kwargs.get("model_options"))
+        frames = frames_at_once(shape[2], model_options)
         shape[3] = -(-shape[3] * (frames + references) // frames)
-    return executor(model, shape, conds, **kwargs)
+    return shape
+
+
+def shape_with_recall(
+    model: ModelPatcher, shape: Sequence[int], conds: Mapping[str, list[dict]], each: int
+) -> list[int]:
+    """The same with what recall.py keeps through the run, in proportion again: keys and values of every block.
+
+    each: tokens of a reference that are recalled. Core asks for the least that it needs, one cond at a time, and for
+    what two take; the first is right then, and the second a little more than it need be.
+    """
+    wan, dtype = model.get_model_object("diffusion_model"), model.model.get_dtype_inference()
+    pictures = sum(reference_count(cond) for part in conds.values() for cond in part)
+    tokens = shape[0] * pictures * each
+    kept = 2 * tokens * wan.dim * len(wan.blocks) * comfy.model_management.dtype_size(dtype)
+    share = kept / model.model.memory_required(list(shape))
+    return [*shape[:3], math.ceil(shape[3] * (1 + share)), *shape[4:]]
 
 
 def reference_count(cond: dict[str, Any]) -> int:
@@ -42,9 +54,9 @@ def reference_count(cond: dict[str, Any]) -> int:
     return references.shape[2] if carries_cast and references is not None else 0
 
 
-def frames_at_once(frames: int, model_options: dict[str, Any] | None) -> int:
+def frames_at_once(frames: int, model_options: dict[str, Any]) -> int:
     """Latent frames that one call of the model sees: all of them, or one context window."""
-    handler = (model_options or {}).get("context_handler")
+    handler = model_options.get("context_handler")
     length = getattr(handler, "context_length", None)
     return frames if length is None else min(frames, length)
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from comfy.model_patcher import ModelPatcher
 
-from .call import CALL_KEY, CallState, MaskHead, Voices
-from .cropping import restore
+from .call import CALL_KEY, CallState, Voices
+from .sequence import restore
 
 
 class AdapterPatch:
@@ -67,8 +67,8 @@ class MaskPatch(AdapterPatch):
             call.probe.note(args["block_index"], args["img"])
         head = str(args["block_index"])
         if head in call.mask_heads:
-            call.mask_logits.append(mask_logits(call, call.mask_heads[head], args["img"]))
-        if call.geometry.kept is not None and args["block_index"] == options["total_blocks"] - 1:
+            call.mask_logits.append(mask_logits(call, head, args["img"]))
+        if call.geometry.shortened and args["block_index"] == options["total_blocks"] - 1:
             return {**args, "img": restore(args["img"], call.geometry)}
         return args
 
@@ -81,14 +81,26 @@ def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Ten
     return (added if voices.strength == 1.0 else added * voices.strength).to(video.dtype)
 
 
-def mask_logits(call: CallState, head: MaskHead, tokens: Tensor) -> Tensor:
-    """Logits [R, N, T*h*w] float32 of one mask head, from a block's output [B, L, D]."""
+def mask_logits(call: CallState, head: str, tokens: Tensor) -> Tensor:
+    """Logits [R, N, T*h*w] float32 of the mask head `head`, from its block's output [B, L, D]."""
     if call.mask_rows is not None:
         tokens = tokens[call.mask_rows]
-    logits = head(
+    logits = call.mask_heads[head](
         call.geometry.video(tokens),
-        call.geometry.reference_tokens(tokens),
+        shown_references(call, head, tokens),
         *call.positions,
         call.attention,
     )
     return logits.to(torch.float32)
+
+
+def shown_references(call: CallState, head: str, tokens: Tensor) -> Tensor:
+    """[R, N, h*w, D] of a block's output [R, L, D], or what the call recalls of an earlier one's."""
+    if call.geometry.recalled:
+        # Not there where the window that saw them has no head (InteractRun._mask_heads): heads for regions do not
+        # look at references.
+        return call.seen.shown.get(head, tokens[:, None, :0])
+    shown = call.geometry.reference_tokens(tokens)
+    if call.seen is not None:
+        call.seen.shown[head] = shown.clone()  # the rest of the sequence can go
+    return shown

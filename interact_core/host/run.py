@@ -38,12 +38,13 @@ from .call import (
     project_tracks,
     row_index,
 )
-from .cropping import person_tokens
 from .finite import FiniteProbe, describe_breakdown
 from .geometry import Geometry
 from .latent_colours import LatentColours
 from .live import MaskStream
 from .null_audio import NullTrack
+from .recall import ReferenceView, SeenReferences
+from .sequence import can_weigh
 
 logger = logging.getLogger(__name__)
 
@@ -102,13 +103,14 @@ class InteractRun:
         self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
         self._positions: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}  # by frames in a call
         self._affinity: AffinityHead | RegionHead | None = None
-        cropped = settings.reference_tokens == "person" and cast.references > 0
-        self._kept = person_tokens(cast) if cropped else None
+        self._view = ReferenceView(cast, settings)
+        self._evaluation = 0
         self._lock = threading.Lock()
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
         """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: fix what it is guided by."""
         self._sigma, self._latent = sigma, latent
+        self._evaluation += 1
         self._probes = []
         stage_two = self._clock.observe(sigma, self._step)
         cast = self._cast
@@ -164,20 +166,32 @@ class InteractRun:
             return time_dim_concat
         return self._references.to(time_dim_concat).expand(time_dim_concat.shape[0], -1, -1, -1, -1)
 
-    def cropped(self, geometry: Geometry, device: torch.device) -> Geometry:
-        """The same with those tokens of the references that the blocks are to see, if not all."""
-        if self._kept is None or not geometry.references:
-            return geometry
-        kept = self._kept = self._kept.to(device)
-        return replace(geometry, kept=kept)
+    def view(
+        self, geometry: Geometry, options: dict[str, Any], device: torch.device
+    ) -> tuple[Geometry, SeenReferences | None]:
+        """What a call whose blocks can do with fewer tokens sees of the references: ReferenceView.of_call."""
+        return self._view.of_call(
+            geometry, options.get("uuids"), device, self._evaluation, weigh=can_weigh(options)
+        )
+
+    @property
+    def recalled_each(self) -> int:
+        """Tokens of each reference whose keys and values stay in memory through the run."""
+        return self._view.recalled_each(self._cast.grid[1] * self._cast.grid[2])
 
     @torch.compiler.disable  # see patches.py
     def open_call(
-        self, geometry: Geometry, x: Tensor, audio: Tensor | None, flag: Tensor, options: dict[str, Any]
+        self,
+        geometry: Geometry,
+        x: Tensor,
+        audio: Tensor | None,
+        flag: Tensor,
+        options: dict[str, Any],
+        seen: SeenReferences | None = None,
     ) -> CallState:
         """State for one call on x [B, C, T, H, W], whose rows are the conds of options["uuids"], b rows each.
 
-        audio: [B, S + 1, F + 1, L, C] or None (nobody speaks); flag: [B, 1], an AudioRole value per row.
+        audio: [B, S + 1, F + 1, L, C] or None (nobody speaks); flag: [B, 1], an AudioRole value per row; seen: of `view`.
         """
         self._check_call(geometry, audio)
         uuids = options.get("uuids") or [None] * x.shape[0]
@@ -197,6 +211,7 @@ class InteractRun:
             voices=voices,
             mask_heads=self._mask_heads(geometry) if listening else {},
             mask_rows=row_index(listening, x.shape[0], x.device),
+            seen=seen,
             probe=probe,
         )
 
@@ -217,6 +232,7 @@ class InteractRun:
         """Let go of every tensor, for the case that something keeps the run."""
         self._tokens.clear()
         self._positions.clear()
+        self._view.release()
         self._probes = []
         self._weights = self._latent = self._references = self._affinity = None
 

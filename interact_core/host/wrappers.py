@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor
 
 from ..errors import InteractError
 from ..frames import TEMPORAL_STRIDE
 from ..guidance import Cast, GuidanceSettings, MaskHistory
-from .limits import check_memory
+from .limits import check_memory, shape_to_estimate, shape_with_recall
 from .live import DONE, STOPPED, MaskStream, OpenStream
 from .motion_frames import noise_of_film, with_trace
 from .run import InteractRun
@@ -96,6 +97,22 @@ def outer_sample_wrapper(
         options.pop(RUN_KEY, None)
         run.release()
         stream.end(how)
+
+
+def prepare_sampling_wrapper(
+    executor: WrapperExecutor,
+    model: ModelPatcher,
+    noise_shape: list[int],
+    conds: dict[str, list[dict[str, Any]]],
+    model_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """PREPARE_SAMPLING: let ComfyUI's estimate of the memory count the references, and what is recalled of them."""
+    shape = shape_to_estimate(noise_shape, conds, model_options or {})
+    run: InteractRun | None = (model_options or {}).get("transformer_options", {}).get(RUN_KEY)
+    if run is not None and run.recalled_each:
+        shape = shape_with_recall(model, shape, conds, run.recalled_each)
+    return executor(model, shape, conds, model_options=model_options, **kwargs)
 
 
 def sampler_sample_wrapper(

@@ -168,9 +168,10 @@ def guidance(mask_source: str = "predicted") -> dict[str, Any]:
         "stage_one_audio": STAGE_ONE_AUDIO,
         "mask_smoothing": MASK_SMOOTHING,
         "mask_gain": MASK_GAIN,
-        "affinity_block": -1,  # the nodes' own defaults, these three: nothing here goes by affinity
+        "affinity_block": -1,  # the nodes' own defaults, these four: nothing here goes by affinity
         "affinity_temperature": 0.02,
         "reference_tokens": "all",
+        "reference_interval": 1,
     }
 
 

@@ -1,0 +1,179 @@
+"""References that are looked at now and then: what is recalled in between, and that nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from interacthuman.tests import host_support as world
+from torch import Tensor
+
+from comfy.model_patcher import ModelPatcher  # isort: skip
+
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.guidance import Cast, GuidanceSettings
+from interacthuman.interact_core.host import cropping
+from interacthuman.interact_core.host.guidance import apply_guidance, collect
+from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.tests.test_cropping import drawn
+
+WHOLE = GuidanceSettings(boundary=0.0)
+PERSON = replace(WHOLE, reference_tokens="person")
+FRAME = world.ROWS * world.COLUMNS
+VIDEO = world.FRAMES * FRAME
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
+    folder = tmp_path_factory.mktemp("models")
+    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+
+
+def two_people() -> Cast:
+    return drawn((16, 48, 16, 32), (16, 48, 48, 64))
+
+
+def sampled(
+    model: ModelPatcher, cast: Cast, settings: GuidanceSettings, **options: Any
+) -> tuple[Tensor, Tensor]:
+    guided, handle = apply_guidance(model, cast, settings)
+    samples = world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), **options)
+    return samples, collect(handle).masks
+
+
+def every(interval: int, settings: GuidanceSettings = WHOLE) -> GuidanceSettings:
+    return replace(settings, reference_interval=interval)
+
+
+class Watched:
+    """Another node's attention: notes the lengths of self-attention's queries and keys by evaluation and block."""
+
+    def __init__(self) -> None:
+        self.lengths: list[tuple[int, int]] = []
+
+    def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
+        if q.shape[1] == k.shape[1] or k.shape[1] > VIDEO:
+            self.lengths.append((q.shape[1], k.shape[1]))
+        return chosen(q, k, v, heads, **options)
+
+    def on(self, model: ModelPatcher) -> ModelPatcher:
+        model = model.clone()
+        model.model_options["transformer_options"]["optimized_attention_override"] = self
+        return model
+
+
+class Frozen:
+    """References that stay in the sequence, with the keys and values that they had in the last `interval`-th step."""
+
+    def __init__(self, interval: int) -> None:
+        self._interval, self._calls = interval, 0
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
+        if k.shape[1] == VIDEO + 2 * FRAME:
+            step, block = divmod(self._calls, world.BLOCKS)
+            self._calls += 1
+            if step % self._interval == 0:
+                self._kept[block] = k[:, VIDEO:], v[:, VIDEO:]
+            k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
+        return chosen(q, k, v, heads, **options)
+
+
+def test_in_between_attention_has_the_references_of_the_step_that_saw_them(adapted: ModelPatcher) -> None:
+    """Against the whole sequence in every step, with the references' keys and values put in by hand."""
+    cast, how = two_people(), {"steps": 4, "cfg": 1.0}
+    held = adapted.clone()
+    held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(3)
+    # Masks do not steer: heads see recalled features in one run and present ones in the other.
+    unsteered = replace(WHOLE, mask_source="none")
+    expected, _ = sampled(held, cast, unsteered, **how)
+    found, _ = sampled(adapted, cast, every(3, unsteered), **how)
+    plain, _ = sampled(adapted, cast, unsteered, **how)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found, plain, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
+def test_the_step_that_looks_is_the_plain_one(adapted: ModelPatcher, settings: GuidanceSettings) -> None:
+    """Whole pictures, whatever is recalled of them later; both halves of classifier-free guidance, and the masks."""
+    cast = two_people()
+    samples, masks = sampled(adapted, cast, every(5, settings), steps=1)
+    plain, predicted = sampled(adapted, cast, WHOLE, steps=1)
+    assert torch.equal(samples, plain) and torch.equal(masks, predicted)
+    again, _ = sampled(adapted, cast, every(1), steps=3)
+    whole, _ = sampled(adapted, cast, WHOLE, steps=3)
+    assert torch.equal(again, whole)
+
+
+def test_blocks_see_the_video_alone_in_between(adapted: ModelPatcher) -> None:
+    cast, watched = two_people(), Watched()
+    sampled(watched.on(adapted), cast, every(3), steps=5, cfg=1.0)
+    whole, alone = (VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)
+    seen = watched.lengths[:: world.BLOCKS]
+    assert watched.lengths == [length for length in seen for _ in range(world.BLOCKS)]
+    assert seen == [whole, alone, alone, whole, alone]
+
+
+def test_another_nodes_attention_stays_and_then_all_is_recalled(adapted: ModelPatcher) -> None:
+    """It could not be told that a token stands for several."""
+    cast = two_people()
+    samples, _ = sampled(Watched().on(adapted), cast, every(3, PERSON), steps=3, cfg=1.0)
+    whole, _ = sampled(adapted, cast, every(3), steps=3, cfg=1.0)
+    assert torch.equal(samples, whole)
+
+
+def test_of_the_ground_every_second_token_is_recalled() -> None:
+    kept = cropping.recalled_tokens(drawn((16, 32, 16, 32)))  # token 7 of 6 x 4, and its neighbours
+    assert kept.index[0].tolist() == [0, 1, 2, 4, 6, 7, 8, 12, 13, 14, 16]
+    stands = kept.index[0, kept.stand_in[0]]
+    assert stands[7] == 7 and (stands == 7).sum() == 1  # nothing of the ground is the person
+    assert stands[[3, 5, 9, 11, 17]].tolist() == [2, 4, 8, 4, 16]
+
+
+def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: ModelPatcher) -> None:
+    """Against the whole sequence in every step, where attention has the stand-ins' keys and values by hand."""
+    cast = two_people()
+    kept = cropping.recalled_tokens(cast)
+    places = torch.cat([VIDEO + n * FRAME + kept.index[n][kept.stand_in[n]] for n in range(2)]) - VIDEO
+
+    class StoodIn(Frozen):
+        def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
+            if k.shape[1] == VIDEO + 2 * FRAME:
+                step, block = divmod(self._calls, world.BLOCKS)
+                self._calls += 1
+                if step == 0:
+                    self._kept[block] = k[:, VIDEO:][:, places], v[:, VIDEO:][:, places]
+                else:
+                    k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
+            return chosen(q, k, v, heads, **options)
+
+    held = adapted.clone()
+    held.model_options["transformer_options"]["optimized_attention_override"] = StoodIn(0)
+    unsteered = replace(WHOLE, mask_source="none")
+    expected, _ = sampled(held, cast, unsteered, steps=3, cfg=1.0)
+    found, _ = sampled(adapted, cast, every(9, replace(unsteered, reference_tokens="person")), steps=3, cfg=1.0)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_share_what_the_first_of_them_saw(adapted: ModelPatcher) -> None:
+    cast, watched = two_people(), Watched()
+    model = world.with_windows(watched.on(adapted), 5)  # windows of two latent frames
+    samples, masks = sampled(model, cast, every(2), steps=2, cfg=1.0)
+    assert samples.isfinite().all() and masks.isfinite().all()
+    seen = [queries for queries, _ in watched.lengths[:: world.BLOCKS]]
+    assert seen.count(max(seen)) == 1 and len(seen) == 4
+
+
+def test_a_run_that_is_over_keeps_nothing(adapted: ModelPatcher) -> None:
+    """Two runs of one guided MODEL are the same: the second looks anew."""
+    cast = two_people()
+    guided, _ = apply_guidance(adapted, cast, every(9))
+    given = *world.conds(cast), world.empty_latent(cast)
+    assert torch.equal(world.core_sample(guided, *given, steps=2), world.core_sample(guided, *given, steps=2))
+
+
+def test_an_interval_of_nothing_is_refused() -> None:
+    with pytest.raises(InteractError, match="reference_interval is 0"):
+        every(0)
