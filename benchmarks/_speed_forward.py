@@ -178,7 +178,9 @@ def reference(bench: Bench) -> list[Figure]:
         Figure("person_over_whole", *ratio(steps["person_2"], whole), note="a step, two references"),
         Figure("now_and_then_over_whole", *ratio(steps["all_now_and_then_2"], whole), note=every["all"]),
         Figure(
-            "person_now_and_then_over_whole", *ratio(steps["person_now_and_then_2"], whole), note=every["person"]
+            "person_now_and_then_over_whole",
+            *ratio(steps["person_now_and_then_2"], whole),
+            note=every["person"],
         ),
     ]
 

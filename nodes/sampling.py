@@ -96,7 +96,8 @@ def guidance_inputs() -> list[io.Input]:
             advanced=True,
             tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
             "trained. 'person': without most of the white ground, which is much faster and takes less memory "
-            "with many characters, at a cost in likeness and lips that is small only with a reference_interval.",
+            "with many characters, at a cost in likeness and lips. With a reference_interval the ground is looked "
+            "at and only not recalled, which costs little.",
         ),
         io.Int.Input(
             "reference_interval",
@@ -105,9 +106,9 @@ def guidance_inputs() -> list[io.Input]:
             max=100,
             optional=True,
             advanced=True,
-            tooltip="In every how many steps the model looks at the reference pictures; in between it recalls "
-            "what it saw of them. 1 is every step, as it was trained; 4 is faster with every character, hardly "
-            "another video, and takes memory for what is recalled.",
+            tooltip="Every how many steps the model looks at the reference pictures; in between it recalls what it "
+            "saw of them. 1 is every step, as it was trained. 4 is faster, the more so the more characters, costs "
+            "hardly anything in quality, and takes memory for what is recalled.",
         ),
     ]
 

@@ -95,6 +95,19 @@ def test_in_between_attention_has_the_references_of_the_step_that_saw_them(adapt
     assert not torch.allclose(found, plain, rtol=1e-2, atol=1e-3)
 
 
+def test_recalling_where_nothing_has_changed_is_looking_again(adapted: ModelPatcher) -> None:
+    """Euler's step from a sigma to the same one leaves the latent alone: the next evaluation is the same once more."""
+    generator = torch.Generator().manual_seed(0)
+    layouts = torch.rand(2, world.FRAMES, world.ROWS, world.COLUMNS, generator=generator)
+    cast = replace(two_people(), layouts=layouts)
+    fixed = replace(WHOLE, mask_source="fixed")
+    sigmas = torch.tensor([0.9, 0.9, 0.9, 0.0])
+    expected = sampled(adapted, cast, fixed, sigmas=sigmas)
+    found = sampled(adapted, cast, every(9, fixed), sigmas=sigmas)
+    for ours, plain in zip(found, expected):  # the video, and what the mask heads saw in every step
+        torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
 def test_the_step_that_looks_is_the_plain_one(adapted: ModelPatcher, settings: GuidanceSettings) -> None:
     """Whole pictures, whatever is recalled of them later; both halves of classifier-free guidance, and the masks."""
@@ -139,7 +152,9 @@ def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: Model
     places = torch.cat([VIDEO + n * FRAME + kept.index[n][kept.stand_in[n]] for n in range(2)]) - VIDEO
 
     class StoodIn(Frozen):
-        def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
+        def __call__(
+            self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any
+        ) -> Tensor:
             if k.shape[1] == VIDEO + 2 * FRAME:
                 step, block = divmod(self._calls, world.BLOCKS)
                 self._calls += 1
@@ -153,7 +168,9 @@ def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: Model
     held.model_options["transformer_options"]["optimized_attention_override"] = StoodIn(0)
     unsteered = replace(WHOLE, mask_source="none")
     expected, _ = sampled(held, cast, unsteered, steps=3, cfg=1.0)
-    found, _ = sampled(adapted, cast, every(9, replace(unsteered, reference_tokens="person")), steps=3, cfg=1.0)
+    found, _ = sampled(
+        adapted, cast, every(9, replace(unsteered, reference_tokens="person")), steps=3, cfg=1.0
+    )
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -65,7 +65,12 @@ class ReferenceView:
         self._lock = threading.Lock()
 
     def of_call(
-        self, geometry: Geometry, uuids: Sequence[object] | None, device: torch.device, evaluation: int, weigh: bool
+        self,
+        geometry: Geometry,
+        uuids: Sequence[object] | None,
+        device: torch.device,
+        evaluation: int,
+        weigh: bool,
     ) -> tuple[Geometry, SeenReferences | None]:
         """The call's geometry, and what it recalls (if `recalled` is set in it) or has to note for later calls.
 

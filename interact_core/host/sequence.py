@@ -88,7 +88,9 @@ class Sequence:
         self._several: Tensor | None = None
         if geometry.kept is not None:
             several, counts = geometry.kept.several
-            self._several = self._before + several  # [G], where those stand that stand for more than themselves
+            self._several = (
+                self._before + several
+            )  # [G], where those stand that stand for more than themselves
             self._more = (counts - 1).log()  # [G]
 
     def of_block(self, number: int, inner: Replace | None) -> Replace:
