@@ -139,7 +139,7 @@ def test_a_key_that_stands_for_several_counts_as_often(
 ) -> None:
     cast = drawn((16, 48, 16, 32), (16, 48, 48, 64))
     kept = cropping.seen_tokens(cast)
-    cut = sequence.Sequence(Geometry((0, 1), 0, 2, world.ROWS, world.COLUMNS, 0, 2, kept), None)
+    cut = sequence.BlockSequence(Geometry((0, 1), 0, 2, world.ROWS, world.COLUMNS, 0, 2, kept), None)
     monkeypatch.setattr(sequence, "CHUNK", 7)
     generator = torch.Generator().manual_seed(0)
     length = 2 * 24 + 2 * kept.each

@@ -174,6 +174,23 @@ def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: Model
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
+def test_a_block_that_was_left_out_while_they_were_seen_has_none_to_recall(
+    adapted: ModelPatcher, settings: GuidanceSettings
+) -> None:
+    """As nodes do that skip a block in some of the steps."""
+    calls: list[int] = []
+
+    def skips_at_first(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+        calls.append(args["img"].shape[1])
+        return {"img": args["img"]} if len(calls) == 1 else extra["original_block"](args)
+
+    model = adapted.clone()
+    model.set_model_patch_replace(skips_at_first, "dit", "double_block", 1)
+    samples, _ = sampled(model, two_people(), every(3, settings), steps=3, cfg=1.0)
+    assert samples.isfinite().all() and calls == [VIDEO + 2 * FRAME, VIDEO, VIDEO]
+
+
 def test_windows_share_what_the_first_of_them_saw(adapted: ModelPatcher) -> None:
     cast, watched = two_people(), Watched()
     model = world.with_windows(watched.on(adapted), 5)  # windows of two latent frames

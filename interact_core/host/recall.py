@@ -46,8 +46,6 @@ class SeenReferences:
 
     def beside(self, block: int, *keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
         """Those of the rest of the sequence, both [B, L, D], with the references' behind them."""
-        if block not in self.keys_and_values:  # another node left this block out when they were seen
-            return keys_and_values
         k, v = (torch.cat(both, dim=1) for both in zip(keys_and_values, self.keys_and_values[block]))
         return k, v
 

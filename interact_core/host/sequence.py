@@ -48,7 +48,7 @@ def with_sequence(
     """
     replaced = options.get("patches_replace", {})
     inner = replaced.get("dit", {})
-    sequence = Sequence(geometry, seen, options.get(OVERRIDE))
+    sequence = BlockSequence(geometry, seen, options.get(OVERRIDE))
     ours = {("double_block", n): sequence.of_block(n, inner.get(("double_block", n))) for n in range(blocks)}
     return {"patches_replace": {**replaced, "dit": {**inner, **ours}}, OVERRIDE: sequence.attention}
 
@@ -70,7 +70,7 @@ def restore(tokens: Tensor, geometry: Geometry) -> Tensor:
     return F.pad(tokens, (0, 0, 0, missing))
 
 
-class Sequence:
+class BlockSequence:
     """For one call of the model; holds its rotary table once it is cut, and which block runs."""
 
     def __init__(
@@ -88,10 +88,8 @@ class Sequence:
         self._several: Tensor | None = None
         if geometry.kept is not None:
             several, counts = geometry.kept.several
-            self._several = (
-                self._before + several
-            )  # [G], where those stand that stand for more than themselves
-            self._more = (counts - 1).log()  # [G]
+            # Both [G]: where those stand that stand for more than themselves, and for how many more.
+            self._several, self._more = self._before + several, (counts - 1).log()
 
     def of_block(self, number: int, inner: Replace | None) -> Replace:
         @torch.compiler.disable(recursive=False)  # see patches.py
@@ -120,10 +118,13 @@ class Sequence:
         """As transformer_options["optimized_attention_override"]: self-attention hears recalled references too, and
         every kept token weighs as many as it stands for; text and all else as core had chosen."""
         own = q.shape[1] == k.shape[1] == self._length and not options.get("skip_reshape")
-        if own and self._geometry.recalled:
-            k, v = self._seen.beside(self._block, k, v)
-        elif own and self._seen is not None:
-            self._seen.note(self._block, k[:, self._before :], v[:, self._before :])
+        if own and self._seen is not None:
+            if not self._geometry.recalled:
+                self._seen.note(self._block, k[:, self._before :], v[:, self._before :])
+            elif self._block in self._seen.keys_and_values:
+                k, v = self._seen.beside(self._block, k, v)
+            else:  # another node left this block out when the references were seen
+                own = False
         if own and self._several is not None:
             q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
             return self.weighted(q, k, v).transpose(1, 2).flatten(2)
