@@ -254,9 +254,12 @@ def section(found: Findings, command: str) -> str:
     ]
     as_shipped = {line.setting for line in found.groups["injection"]}
     if any(line.setting not in as_shipped for line in found.groups.get("best", ())):
-        parts += [words.EXPLAINED["best"], words.table("best", found.groups["best"]).markdown()]
+        parts += [words.explained("best", found), words.table("best", found.groups["best"]).markdown()]
     if "trained" in found.groups:
-        parts += [words.EXPLAINED["trained"], words.table("trained", found.groups["trained"]).markdown()]
+        parts += [
+            words.explained("trained", found),
+            words.table("trained", found.groups["trained"]).markdown(),
+        ]
     return "\n\n".join([*parts, words.bounds_table(found), README_MORE, f"    {command}"])
 
 

@@ -54,12 +54,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that is said. steps, occlusion: None where they were not asked for."""
+    """All that is said. steps, occlusion: None where they were not asked for; trained: how long other weights were
+    trained, in words.
+    """
 
     figures: list[Figure]
     groups: dict[str, list[Line]]
     steps: dict[str, Any] | None = None
     occlusion: dict[str, list[Line]] | None = None
+    trained: str = ""
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -150,11 +150,15 @@ OCCLUSION_WORDS = (
 )
 
 
+def explained(group: str, found: Findings) -> str:
+    return f"{EXPLAINED[group]} {found.trained}".strip() if group == "trained" else EXPLAINED[group]
+
+
 def sections(found: Findings) -> list[tuple[str, str, str, Table]]:
     """(group, title, words, table) of everything, in the order of the page."""
     made = []
     for group, lines in found.groups.items():
-        made.append((group, TITLES[group], EXPLAINED[group], table(group, lines)))
+        made.append((group, TITLES[group], explained(group, found), table(group, lines)))
     if found.steps:
         made.append(("steps", "Masks by step and block", steps_words(found), steps_table(found)))
     for name, lines in (found.occlusion or {}).items():

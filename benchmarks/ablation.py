@@ -163,6 +163,16 @@ def with_needs(only: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for asked in only for name in (*needs.get(asked, ()), asked)))
 
 
+def how_long_trained(folder: Path | None) -> str:
+    """What `train identity` says of the weights that it left in a folder."""
+    from ..interact_core.training.identity import (
+        DOCUMENT,
+    )  # brings comfy, which _plays has prepared only by now
+
+    documents = [folder / name / DOCUMENT for name in trained_weights(folder)]
+    return next((path.read_text(encoding="utf-8").strip() for path in documents if path.exists()), "")
+
+
 def main() -> None:
     from comfyui_version import __version__ as comfyui
 
@@ -174,6 +184,7 @@ def main() -> None:
         scenes = Scenes(programme, store, run, chosen.scenes, chosen.sweep_scenes)
         played = play_groups(chosen, scenes)
     found = tables.findings(played, scenes.store, scenes.of, scenes.drawn, chosen.only)
+    found = replace(found, trained=how_long_trained(chosen.trained))
     about = {
         "command": _result.command("ablation"),
         "machine": report.machine(),

@@ -97,7 +97,7 @@ def guidance_inputs() -> list[io.Input]:
             tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
             "trained. 'person': without most of the white ground, which is much faster and takes less memory "
             "with many characters, at a cost in likeness and lips. With a reference_interval the ground is looked "
-            "at and only not recalled, which costs little.",
+            "at and only not recalled, which costs far less.",
         ),
         io.Int.Input(
             "reference_interval",

@@ -17,6 +17,7 @@ from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.training import identity as room
 from interacthuman.interact_core.training import train_dit as dit_room
 from interacthuman.interact_core.training.identity import (
+    DOCUMENT,
     EMBEDDING_FILE,
     IdentityEmbedding,
     IdentityRecipe,
@@ -125,3 +126,4 @@ def test_the_control_has_no_embedding(tmp_path: Path) -> None:
     clips, bank, models = {1: group_of(1)}, bank_of(np.random.default_rng(4)), shipped(tmp_path / "shipped")
     folder = train_identity(recipe, "masks", tmp_path, clips, bank, models)
     assert folder == tmp_path / "models" / "masks" and not (folder / EMBEDDING_FILE).exists()
+    assert (folder / DOCUMENT).read_text().startswith("Both had 1 steps of 1 whole clips")

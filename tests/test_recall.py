@@ -206,9 +206,7 @@ def test_windows_of_one_length_share_what_the_first_of_them_saw(adapted: ModelPa
     assert windows[half:] == [recalls[0]] + [recalls[1]] * (half - 1)
 
 
-def test_each_cond_recalls_what_it_saw_itself(
-    adapted: ModelPatcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_cond_recalls_what_it_saw_itself(adapted: ModelPatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory is short, core hands the model one cond at a time (comfy/samplers.py, calc_cond_batch)."""
     cast = two_people()
     together, _ = sampled(adapted, cast, every(2), steps=3)

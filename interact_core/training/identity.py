@@ -33,6 +33,8 @@ KEY = "interact_identity"
 SLOTS = 4  # as many puppets as the theatre trains on
 VARIANTS = ("id", "masks")
 EMBEDDING_FILE = "identity.safetensors"
+DOCUMENT = "TRAINED.md"
+"""Beside a variant's weights: how long they were trained, for the bench's tables to say so."""
 
 
 class IdentityEmbedding(nn.Module):
@@ -140,16 +142,25 @@ def train_identity(
     puppeteer = IdentityPuppeteer(recipe.seed, variant).train()
     puppeteer.begin_with(models)
     average = fit(puppeteer, recipe, folder / variant, clips, bank, lambda average: None)
-    return export_folder(average, folder / "models" / variant, models)
+    return export_folder(average, folder / "models" / variant, models, in_words(recipe, clips))
 
 
-def export_folder(puppeteer: IdentityPuppeteer, folder: Path, models: Path) -> Path:
-    """A models folder with everything in it; it appears whole."""
+def in_words(recipe: IdentityRecipe, clips: dict[int, ClipGroup]) -> str:
+    count = sum(len(group.latents) for group in clips.values())
+    return (
+        f"Both had {recipe.steps} steps of {recipe.batch} whole clips, or of more that are cut short, out of {count} "
+        "clips.\n"
+    )
+
+
+def export_folder(puppeteer: IdentityPuppeteer, folder: Path, models: Path, document: str) -> Path:
+    """A models folder with everything in it, and what `document` says of it; it appears whole."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(models, partial)
     export(puppeteer, partial)
     if puppeteer.identity is not None:
         puppeteer.identity.save(partial / EMBEDDING_FILE)
+    (partial / DOCUMENT).write_text(document, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return partial.rename(folder)
