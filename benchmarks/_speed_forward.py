@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..interact_core.guidance import GuidanceSettings
 from ..interact_core.host.cropping import recalled_tokens, seen_tokens
 from ._result import Figure, at_most
 from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio
-from ._speed_models import Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
+from ._speed_models import FIXED, Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
 
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
 OVER_CORE = {True: 0.80, False: 0.85}  # by whether the video is short
 SPEAKING = {1: "one_speaker", 2: "two_speakers"}
-FIXED = GuidanceSettings(mask_source="fixed", boundary=0.0)
 RECALLED = {"all": 4, "person": 10}  # reference_interval by reference_tokens
 SHORT = 20_000  # tokens: 9,360 is below and 32,760 above
 

@@ -26,6 +26,7 @@ from ..interact_core.host.loading import apply_adapter
 from ..interact_core.host.run import InteractRun
 from ..interact_core.host.wrappers import ADAPTER_KEY, GUIDANCE_KEY, RUN_KEY
 
+FIXED = GuidanceSettings(mask_source="fixed", boundary=0.0)
 TEXT = 512  # tokens of a prompt: core hands on as many as there are, Wan was trained on padding to this
 SIGMA = 0.8
 FEATURES = (13, 768)  # wav2vec2-base: hidden states and channels
@@ -218,14 +219,13 @@ class Stage:
         return lambda: self.evaluate({}, **more)
 
     def guided(
-        self, adapter: ModelPatcher, cast: Cast, settings: GuidanceSettings | None = None, heads: bool = True
+        self, adapter: ModelPatcher, cast: Cast, settings: GuidanceSettings = FIXED, heads: bool = True
     ) -> Callable[[], Tensor]:
         """An evaluation of a run in stage two, as the sampling wrappers make it.
 
         Masks are fixed, so that the first evaluation is like every other one; mask heads run all the same and
         predict. heads: False leaves them out, to see what audio alone costs.
         """
-        settings = settings or GuidanceSettings(mask_source="fixed", boundary=0.0)
         guided, _ = apply_guidance(apply_adapter(self.model, adapter), cast, settings)
         options = dict(guided.model_options["transformer_options"])
         options["wrappers"] = {kind: dict(keyed) for kind, keyed in guided.wrappers.items()}

@@ -16,9 +16,9 @@ from comfy.model_patcher import ModelPatcher  # isort: skip
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host import cropping
-from interacthuman.interact_core.host.guidance import apply_guidance, collect
+from interacthuman.interact_core.host.guidance import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.tests.test_cropping import drawn
+from interacthuman.tests.test_cropping import drawn, sampled
 
 WHOLE = GuidanceSettings(boundary=0.0)
 PERSON = replace(WHOLE, reference_tokens="person")
@@ -34,14 +34,6 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
 
 def two_people() -> Cast:
     return drawn((16, 48, 16, 32), (16, 48, 48, 64))
-
-
-def sampled(
-    model: ModelPatcher, cast: Cast, settings: GuidanceSettings, **options: Any
-) -> tuple[Tensor, Tensor]:
-    guided, handle = apply_guidance(model, cast, settings)
-    samples = world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), **options)
-    return samples, collect(handle).masks
 
 
 def every(interval: int, settings: GuidanceSettings = WHOLE) -> GuidanceSettings:
@@ -66,10 +58,13 @@ class Watched:
 
 
 class Frozen:
-    """References that stay in the sequence, with the keys and values that they had in the last `interval`-th step."""
+    """References that stay in the sequence, with the keys and values that they had in the last `interval`-th step.
 
-    def __init__(self, interval: int) -> None:
-        self._interval, self._calls = interval, 0
+    places: which of their tokens each of them has those of.
+    """
+
+    def __init__(self, interval: int, places: Tensor | slice = slice(None)) -> None:
+        self._interval, self._places, self._calls = interval, places, 0
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
@@ -77,8 +72,9 @@ class Frozen:
             step, block = divmod(self._calls, world.BLOCKS)
             self._calls += 1
             if step % self._interval == 0:
-                self._kept[block] = k[:, VIDEO:], v[:, VIDEO:]
-            k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
+                self._kept[block] = k[:, VIDEO:][:, self._places], v[:, VIDEO:][:, self._places]
+            else:
+                k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
         return chosen(q, k, v, heads, **options)
 
 
@@ -152,21 +148,8 @@ def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: Model
     kept = cropping.recalled_tokens(cast)
     places = torch.cat([VIDEO + n * FRAME + kept.index[n][kept.stand_in[n]] for n in range(2)]) - VIDEO
 
-    class StoodIn(Frozen):
-        def __call__(
-            self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any
-        ) -> Tensor:
-            if k.shape[1] == VIDEO + 2 * FRAME:
-                step, block = divmod(self._calls, world.BLOCKS)
-                self._calls += 1
-                if step == 0:
-                    self._kept[block] = k[:, VIDEO:][:, places], v[:, VIDEO:][:, places]
-                else:
-                    k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
-            return chosen(q, k, v, heads, **options)
-
     held = adapted.clone()
-    held.model_options["transformer_options"]["optimized_attention_override"] = StoodIn(0)
+    held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(9, places)
     unsteered = replace(WHOLE, mask_source="none")
     expected, _ = sampled(held, cast, unsteered, steps=3, cfg=1.0)
     found, _ = sampled(

@@ -77,7 +77,9 @@ class ReferenceView:
         """
         if not geometry.references:
             return geometry, None
-        kept = self._kept.to(device) if weigh and self._kept is not None else None
+        if self._kept is not None:
+            self._kept = self._kept.to(device)  # once, and not in every call
+        kept = self._kept if weigh else None
         if self._interval == 1:
             return replace(geometry, kept=kept), None
         if uuids is None:
