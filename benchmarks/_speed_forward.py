@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..interact_core.host.cropping import recalled_tokens, seen_tokens
+from ..interact_core.guidance.settings import REFERENCE_TOKENS
+from ..interact_core.host.cropping import kept_tokens
 from ._result import Figure, at_most
 from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio
 from ._speed_models import FIXED, Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
@@ -15,7 +16,7 @@ from ._speed_models import FIXED, Grid, InfiniteTalk, Shape, Stage, build_adapte
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
 OVER_CORE = {True: 0.80, False: 0.85}  # by whether the video is short
 SPEAKING = {1: "one_speaker", 2: "two_speakers"}
-RECALLED = {"all": 4, "person": 10}  # reference_interval by reference_tokens
+INTERVAL = 4  # reference_interval, where references are recalled
 SHORT = 20_000  # tokens: 9,360 is below and 32,760 above
 
 
@@ -140,46 +141,36 @@ def reference(bench: Bench) -> list[Figure]:
     stage = bench.stage()
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
     acts: dict[str, Callable[[], object]] = {}
-    for count in (2, 3):
-        cast = cast_of(bench.grid, 0, count)
-        for tokens in RECALLED:
-            shown = replace(FIXED, reference_tokens=tokens)
-            acts[f"{tokens}_{count}"] = stage.guided(adapter, cast, shown)
-            # Of this run every second evaluation looks at the references, so that it is timed both ways in turn.
-            act = stage.guided(adapter, cast, replace(shown, reference_interval=2))
-            acts |= {f"look_{tokens}_{count}": act, f"recall_{tokens}_{count}": act}
+    for tokens in REFERENCE_TOKENS:
+        # Of these runs every second evaluation looks at the references, so that both are timed in turn.
+        shown = replace(FIXED, reference_tokens=tokens, reference_interval=2)
+        two, three = (stage.guided(adapter, cast_of(bench.grid, 0, count), shown) for count in (2, 3))
+        acts |= {f"{tokens}_2": two, f"{tokens}_3": three}
+        acts |= {f"recall_{tokens}_2": two, f"recall_{tokens}_3": three}
     _, steps = bench.passes(stage, acts)
-    for tokens, interval in RECALLED.items():
-        for count in (2, 3):
-            looks, recalls = (steps[f"{act}_{tokens}_{count}"] for act in ("look", "recall"))
-            steps[f"{tokens}_now_and_then_{count}"] = [
-                (look + (interval - 1) * recall) / interval for look, recall in zip(looks, recalls)
-            ]
+    for name in [f"{tokens}_{count}" for tokens in REFERENCE_TOKENS for count in (2, 3)]:
+        steps[f"now_and_then_{name}"] = [
+            (look + (INTERVAL - 1) * recall) / INTERVAL
+            for look, recall in zip(steps[name], steps[f"recall_{name}"])
+        ]
 
     def one_more(way: str) -> tuple[float, tuple[float, float], int]:
         return _percent_more(ratio(steps[f"{way}_3"], steps[f"{way}_2"]))
 
-    cast = cast_of(bench.grid, 0, 3)
-    seen, recalled = (
-        f"{100 * kept.each / bench.grid.frame_tokens:.0f} % of a picture's tokens stay"
-        for kept in (seen_tokens(cast), recalled_tokens(cast))
-    )
-    every = {tokens: f"looked at in every {interval}th step" for tokens, interval in RECALLED.items()}
-    whole = steps["all_2"]
+    def over_whole(way: str) -> tuple[float, tuple[float, float], int]:
+        return ratio(steps[f"{way}_2"], steps["all_2"])
+
+    kept = kept_tokens(cast_of(bench.grid, 0, 3))
+    stays = f"{100 * kept.each / bench.grid.frame_tokens:.0f} % of a picture's tokens stay"
+    every = f"looked at in every {INTERVAL}th step"
     return [
         Figure("one_more_reference_whole", *one_more("all"), note="percent of a step, as all of these"),
-        Figure("one_more_reference_person", *one_more("person"), note=seen),
-        Figure("one_more_reference_now_and_then", *one_more("all_now_and_then"), note=every["all"]),
-        at_most(
-            "one_more_reference", *one_more("person_now_and_then"), ONE_MORE, f"{every['person']}; {recalled}"
-        ),
-        Figure("person_over_whole", *ratio(steps["person_2"], whole), note="a step, two references"),
-        Figure("now_and_then_over_whole", *ratio(steps["all_now_and_then_2"], whole), note=every["all"]),
-        Figure(
-            "person_now_and_then_over_whole",
-            *ratio(steps["person_now_and_then_2"], whole),
-            note=every["person"],
-        ),
+        Figure("one_more_reference_person", *one_more("person"), note=stays),
+        Figure("one_more_reference_now_and_then", *one_more("now_and_then_all"), note=every),
+        at_most("one_more_reference", *one_more("now_and_then_person"), ONE_MORE, f"{stays}, {every}"),
+        Figure("person_over_whole", *over_whole("person"), note="a step, two references"),
+        Figure("now_and_then_over_whole", *over_whole("now_and_then_all"), note=every),
+        Figure("person_now_and_then_over_whole", *over_whole("now_and_then_person"), note=every),
     ]
 
 

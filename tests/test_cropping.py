@@ -14,7 +14,7 @@ from comfy.model_patcher import ModelPatcher  # isort: skip
 
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host import cropping, sequence
-from interacthuman.interact_core.host.geometry import Geometry
+from interacthuman.interact_core.host.geometry import Geometry, KeptTokens
 from interacthuman.interact_core.host.guidance import apply_guidance, collect
 from interacthuman.interact_core.host.loading import apply_adapter
 
@@ -48,58 +48,96 @@ def sampled(
     return samples, collect(handle).masks
 
 
-def test_the_person_and_what_is_next_to_it_stay() -> None:
-    kept = cropping.seen_tokens(drawn((0, 16, 0, 16), (0, 16, 16, 32)))
-    assert kept.each == 6  # the second has neighbours on three sides, and the first gets as many tokens
-    assert kept.index[1].tolist() == [0, 1, 2, 6, 7, 8]
-    assert {0, 1, 6, 7} <= set(kept.index[0].tolist())
+def counted(kept: KeptTokens) -> Tensor:
+    """[N, h*w]: how often attention counts each token of the references."""
+    counts = torch.zeros(kept.stand_in.numel())
+    counts[kept.index] = 1.0
+    counts[kept.index[-kept.standing :]] = kept.weight
+    return counts.view_as(kept.stand_in)
 
 
-def test_ground_that_went_has_the_nearest_ground_that_stayed() -> None:
-    kept = cropping.seen_tokens(drawn((0, 16, 16, 32)))  # tokens 0, 1, 2, 6, 7, 8 stay; 1 is the person
-    assert kept.index[0, kept.stand_in[0]].tolist() == [
-        *(0, 1, 2, 2, 2, 2),
-        *(6, 7, 8, 8, 8, 8),
-        *(6, 7, 8, 8, 8, 8),
-        *(6, 7, 8, 8, 8, 8),
+class Counting:
+    """Attention over a whole sequence in which the references' tokens count so often, for the override of core's."""
+
+    def __init__(self, counts: Tensor, video: int) -> None:
+        self._bias = torch.cat((torch.ones(video), counts.flatten())).log()
+
+    def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
+        if k.shape[1] != len(self._bias):
+            return chosen(q, k, v, heads, **options)
+        q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+        attended = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=self._bias[None].to(q))
+        return attended.transpose(1, 2).flatten(2)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 6 x 4 tokens two stand for the ground."""
+    monkeypatch.setattr(cropping, "SHARE", 12)
+
+
+def test_the_person_and_what_is_next_to_it_stay_and_some_ground(few: None) -> None:
+    """Which is the first that is there, and the farthest from it."""
+    kept = cropping.kept_tokens(drawn((0, 16, 0, 16), (0, 16, 16, 32)))
+    assert kept.each == 8  # the second has neighbours on three sides, and the first gets as many tokens
+    first, second, ground = kept.index.split((6, 6, 4))
+    assert second.tolist() == [24 + n for n in (0, 1, 2, 6, 7, 8)]
+    assert {0, 1, 6, 7} < set(first.tolist()) and first.max() < 24
+    assert ground.tolist() == [2, 23, 24 + 3, 24 + 18] and kept.standing == 4
+
+
+def test_what_stays_of_the_ground_counts_as_all_of_it(few: None) -> None:
+    """The same for every picture, however large its person is: as many tokens went of each."""
+    kept = cropping.kept_tokens(drawn((0, 16, 0, 16), (16, 48, 32, 64)))
+    counts = counted(kept)
+    assert counts.sum(1).tolist() == pytest.approx([24.0, 24.0])
+    assert sorted(counts.unique().tolist()) == [0.0, 1.0, 1.0 + (24 - kept.each) / 2]
+
+
+def test_ground_that_went_has_the_nearest_that_stands_for_it(few: None) -> None:
+    kept = cropping.kept_tokens(
+        drawn((0, 16, 16, 32))
+    )  # tokens 0, 1, 2, 6, 7, 8 stay; 3 and 18 stand for the rest
+    assert kept.index[kept.stand_in[0]].tolist() == [
+        *(0, 1, 2, 3, 3, 3),
+        *(6, 7, 8, 3, 3, 3),
+        *(18, 18, 3, 3, 3, 3),
+        *(18, 18, 18, 3, 3, 3),
     ]
 
 
-def test_a_picture_that_fills_its_frame_keeps_all_of_it() -> None:
-    assert cropping.seen_tokens(drawn((0, HEIGHT, 0, WIDTH))) is None
+def test_a_picture_that_fills_its_frame_keeps_all_of_it(few: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cropping.kept_tokens(drawn((0, HEIGHT, 0, WIDTH))) is None
+    boxes = (
+        (16, 48, 16, 32),
+        (0, HEIGHT, 0, 64),
+    )  # next to the second and its neighbours are four tokens of ground
+    assert cropping.kept_tokens(drawn(*boxes)).each == 22
+    monkeypatch.setattr(cropping, "SHARE", 3)
+    assert cropping.kept_tokens(drawn(*boxes)) is None
 
 
 def test_a_cut_sequence_is_read_as_the_whole_one() -> None:
-    kept = cropping.seen_tokens(drawn((0, 16, 16, 32), (32, 64, 48, 64)))
+    kept = cropping.kept_tokens(drawn((0, 16, 16, 32), (32, 64, 48, 64)))
     whole = Geometry((0, 1), 0, 2, world.ROWS, world.COLUMNS, 3, 2)
     cut = replace(whole, kept=kept)
     tokens = torch.arange(3 + 4 * 24).view(1, -1, 1)
     seen = tokens[:, sequence.kept_rows(cut, torch.device("cpu"))]
     assert torch.equal(cut.video(seen), whole.video(tokens))
     shown = whole.reference_tokens(tokens)[0, :, :, 0]
-    expected = torch.stack([row[kept.index[n]][kept.stand_in[n]] for n, row in enumerate(shown)])
+    expected = shown.flatten()[kept.index][kept.stand_in]
     assert torch.equal(cut.reference_tokens(seen)[0, :, :, 0], expected)
     assert torch.equal(sequence.restore(seen, cut)[:, : seen.shape[1]], seen)
     assert sequence.restore(seen, cut).shape == tokens.shape
 
 
-def test_cropping_equals_stand_ins_in_attention(adapted: ModelPatcher) -> None:
-    """The same run with every token there, but with the ground seen by attention as its stand-in is."""
+def test_cropping_equals_counting_in_attention(adapted: ModelPatcher) -> None:
+    """The same run with every token there, of which attention counts some as several and some not at all."""
     cast = drawn((16, 48, 16, 32), (16, 48, 48, 64))
-    kept = cropping.seen_tokens(cast)
-    frame, start = world.ROWS * world.COLUMNS, world.FRAMES * world.ROWS * world.COLUMNS
-    places = torch.arange(start + 2 * frame)
-    for number in range(2):
-        shown = kept.index[number][kept.stand_in[number]]
-        places[start + number * frame : start + (number + 1) * frame] = start + number * frame + shown
-
-    def stood_in(chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
-        if k.shape[1] == len(places):
-            k, v = k[:, places], v[:, places]
-        return chosen(q, k, v, heads, **options)
-
+    counts = counted(cropping.kept_tokens(cast))
     whole = adapted.clone()
-    whole.model_options["transformer_options"]["optimized_attention_override"] = stood_in
+    video = world.FRAMES * world.ROWS * world.COLUMNS
+    whole.model_options["transformer_options"]["optimized_attention_override"] = Counting(counts, video)
     # Nothing follows the masks here: heads see stand-ins for the ground in one run and the ground in the other.
     expected, _ = sampled(whole, cast, replace(WHOLE, mask_source="none"), steps=2, cfg=1.0)
     found, _ = sampled(adapted, cast, replace(CROPPED, mask_source="none"), steps=2, cfg=1.0)
@@ -134,21 +172,16 @@ def test_the_normaliser_is_the_same_without_a_flash_kernel() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_key_that_stands_for_several_counts_as_often(
-    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_stands_for_several_counts_as_often(dtype: torch.dtype) -> None:
     cast = drawn((16, 48, 16, 32), (16, 48, 48, 64))
-    kept = cropping.seen_tokens(cast)
+    kept = cropping.kept_tokens(cast)
     cut = sequence.BlockSequence(Geometry((0, 1), 0, 2, world.ROWS, world.COLUMNS, 0, 2, kept), None)
-    monkeypatch.setattr(sequence, "CHUNK", 7)
     generator = torch.Generator().manual_seed(0)
-    length = 2 * 24 + 2 * kept.each
-    q, k, v = (torch.randn(2, 3, length, 16, generator=generator).to(dtype) for _ in range(3))
-    stood = [row.bincount(minlength=kept.each) for row in kept.stand_in]
-    times = torch.cat((torch.ones(48, dtype=torch.long), *stood))
-    assert times.sum() == 4 * 24
-    repeated = (x.double().repeat_interleave(times, dim=2) for x in (k, v))
-    expected = torch.nn.functional.scaled_dot_product_attention(q.double(), *repeated)
+    q, k, v = (torch.randn(2, 3, 48 + 2 * kept.each, 16, generator=generator).to(dtype) for _ in range(3))
+    times = torch.cat((torch.ones(48), counted(kept).flatten()[kept.index])).double()
+    assert times.sum().item() == pytest.approx(4 * 24)
+    wide = (x.double() for x in (q, k, v))
+    expected = torch.nn.functional.scaled_dot_product_attention(*wide, attn_mask=times.log()[None])
     tolerance = 1e-5 if dtype == torch.float32 else 0.02
     torch.testing.assert_close(cut.weighted(q, k, v).double(), expected, rtol=0, atol=tolerance)
 
@@ -166,7 +199,7 @@ def test_every_block_sees_fewer_tokens_and_others_replacements_stay(adapted: Mod
     for block in (0, 1):
         model.set_model_patch_replace(other, "dit", "double_block", block)
     cut, _ = sampled(model, cast, CROPPED, steps=1, cfg=1.0)
-    length = world.FRAMES * world.ROWS * world.COLUMNS + 2 * cropping.seen_tokens(cast).each
+    length = world.FRAMES * world.ROWS * world.COLUMNS + 2 * cropping.kept_tokens(cast).each
     # In block 0 ours comes first as well: what others see is the sequence that the block will get.
     assert seen == [(0, length, length), (1, length, length)]
     alone, _ = sampled(adapted, cast, CROPPED, steps=1, cfg=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host import cropping
 from interacthuman.interact_core.host.guidance import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.tests.test_cropping import drawn, sampled
+from interacthuman.tests.test_cropping import Counting, counted, drawn, sampled
 
 WHOLE = GuidanceSettings(boundary=0.0)
 PERSON = replace(WHOLE, reference_tokens="person")
@@ -60,22 +61,23 @@ class Watched:
 class Frozen:
     """References that stay in the sequence, with the keys and values that they had in the last `interval`-th step.
 
-    places: which of their tokens each of them has those of.
+    counting: how attention counts them.
     """
 
-    def __init__(self, interval: int, places: Tensor | slice = slice(None)) -> None:
-        self._interval, self._places, self._calls = interval, places, 0
+    def __init__(self, interval: int, counting: Counting | None = None) -> None:
+        self._interval, self._counting, self._calls = interval, counting, 0
         self._kept: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
-        if k.shape[1] == VIDEO + 2 * FRAME:
-            step, block = divmod(self._calls, world.BLOCKS)
-            self._calls += 1
-            if step % self._interval == 0:
-                self._kept[block] = k[:, VIDEO:][:, self._places], v[:, VIDEO:][:, self._places]
-            else:
-                k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
-        return chosen(q, k, v, heads, **options)
+        if k.shape[1] != VIDEO + 2 * FRAME:
+            return chosen(q, k, v, heads, **options)
+        step, block = divmod(self._calls, world.BLOCKS)
+        self._calls += 1
+        if step % self._interval == 0:
+            self._kept[block] = k[:, VIDEO:], v[:, VIDEO:]
+        k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
+        attend = chosen if self._counting is None else partial(self._counting, chosen)
+        return attend(q, k, v, heads, **options)
 
 
 def test_in_between_attention_has_the_references_of_the_step_that_saw_them(adapted: ModelPatcher) -> None:
@@ -107,13 +109,13 @@ def test_recalling_where_nothing_has_changed_is_looking_again(adapted: ModelPatc
 
 @pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
 def test_the_step_that_looks_is_the_plain_one(adapted: ModelPatcher, settings: GuidanceSettings) -> None:
-    """Whole pictures, whatever is recalled of them later; both halves of classifier-free guidance, and the masks."""
+    """Both halves of classifier-free guidance, and the masks."""
     cast = two_people()
     samples, masks = sampled(adapted, cast, every(5, settings), steps=1)
-    plain, predicted = sampled(adapted, cast, WHOLE, steps=1)
+    plain, predicted = sampled(adapted, cast, settings, steps=1)
     assert torch.equal(samples, plain) and torch.equal(masks, predicted)
-    again, _ = sampled(adapted, cast, every(1), steps=3)
-    whole, _ = sampled(adapted, cast, WHOLE, steps=3)
+    again, _ = sampled(adapted, cast, every(1, settings), steps=3)
+    whole, _ = sampled(adapted, cast, settings, steps=3)
     assert torch.equal(again, whole)
 
 
@@ -134,28 +136,35 @@ def test_another_nodes_attention_stays_and_then_all_is_recalled(adapted: ModelPa
     assert torch.equal(samples, whole)
 
 
-def test_of_the_ground_every_second_token_is_recalled() -> None:
-    kept = cropping.recalled_tokens(drawn((16, 32, 16, 32)))  # token 7 of 6 x 4, and its neighbours
-    assert kept.index[0].tolist() == [0, 1, 2, 4, 6, 7, 8, 12, 13, 14, 16]
-    stands = kept.index[0, kept.stand_in[0]]
-    assert stands[7] == 7 and (stands == 7).sum() == 1  # nothing of the ground is the person
-    assert stands[[3, 5, 9, 11, 17]].tolist() == [2, 4, 8, 4, 16]
-
-
 def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: ModelPatcher) -> None:
-    """Against the whole sequence in every step, where attention has the stand-ins' keys and values by hand."""
+    """Against the whole sequence in every step, with keys and values put in and counted by hand."""
     cast = two_people()
-    kept = cropping.recalled_tokens(cast)
-    places = torch.cat([VIDEO + n * FRAME + kept.index[n][kept.stand_in[n]] for n in range(2)]) - VIDEO
-
+    counting = Counting(counted(cropping.kept_tokens(cast)), VIDEO)
     held = adapted.clone()
-    held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(9, places)
+    held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(9, counting)
     unsteered = replace(WHOLE, mask_source="none")
     expected, _ = sampled(held, cast, unsteered, steps=3, cfg=1.0)
     found, _ = sampled(
         adapted, cast, every(9, replace(unsteered, reference_tokens="person")), steps=3, cfg=1.0
     )
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_attention_that_comes_in_between_sees_the_whole_pictures_first(adapted: ModelPatcher) -> None:
+    """As nodes do that put a faster attention into the later steps."""
+    watched, calls = Watched(), []
+
+    def later(apply_model: Any, args: dict[str, Any]) -> Tensor:
+        calls.append(args["timestep"])
+        options = args["c"]["transformer_options"]
+        if len(calls) > 1:
+            options["optimized_attention_override"] = watched
+        return apply_model(args["input"], args["timestep"], **args["c"])
+
+    model = adapted.clone()
+    model.set_model_unet_function_wrapper(later)
+    sampled(model, two_people(), every(9, PERSON), steps=3, cfg=1.0)
+    assert watched.lengths[:: world.BLOCKS] == [(VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)]
 
 
 @pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
@@ -172,7 +181,8 @@ def test_a_block_that_was_left_out_while_they_were_seen_has_none_to_recall(
     model = adapted.clone()
     model.set_model_patch_replace(skips_at_first, "dit", "double_block", 1)
     samples, _ = sampled(model, two_people(), every(3, settings), steps=3, cfg=1.0)
-    assert samples.isfinite().all() and calls == [VIDEO + 2 * FRAME, VIDEO, VIDEO]
+    seen = FRAME if settings is WHOLE else cropping.kept_tokens(two_people()).each
+    assert samples.isfinite().all() and calls == [VIDEO + 2 * seen, VIDEO, VIDEO]
 
 
 def test_windows_of_one_length_share_what_the_first_of_them_saw(adapted: ModelPatcher) -> None:

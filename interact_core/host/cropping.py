@@ -4,8 +4,8 @@ A reference stands in the sequence as a whole frame (core's `time_dim_concat`), 
 ground on which the person was fitted. sequence.py takes it out of the blocks' sight.
 
 The model was trained with the ground there, and its attention feels how much of it there is: without any of it
-the theatre lost its voices altogether (sync 0.68 to 0.21 over 5 scenes). So some of the ground stays and weighs as
-much as all that it stands for.
+the theatre lost its voices altogether (sync 0.68 to 0.21 over 5 scenes). So some tokens of the ground stay, far apart
+from each other, and together weigh as much as all of it.
 """
 
 import torch
@@ -21,69 +21,53 @@ from .pictures import WHITE, fit_on_white
 BLANK = 2 / 255
 """How far from white a pixel may be and still show nothing: JPEG's grain."""
 
-STAND_INS = 8
-"""Tokens of a reference's seen ground, at most, that stand for what went of it."""
-
-STRIDE = 2
-"""Of the ground every so many-th token is recalled, down and across."""
+SHARE = 6
+"""Of so many tokens of a frame one stays to stand for the ground."""
 
 
-def seen_tokens(cast: Cast) -> KeptTokens | None:
-    """What the blocks see of the pictures where they never see all: the person and one token more all around.
+def kept_tokens(cast: Cast) -> KeptTokens | None:
+    """The persons with one token more all around, and some of the ground.
 
-    As many of each picture as the largest person takes: of the others some ground is kept too. None where nothing
+    As many of each picture as the largest person takes: of the others more of the ground is kept. None where nothing
     can go.
     """
-    persons = _persons(cast)
-    return _kept(persons, _with_neighbours(persons), STAND_INS)
+    near = _near_persons(cast)
+    number, height, width = near.shape
+    near, places = near.flatten(1), grid_positions(1, height, width)[:, 1:]
+    grounds = [torch.where(row == 0)[0] for row in near]
+    stand_ins = height * width // SHARE
+    if min(len(ground) for ground in grounds) <= stand_ins:
+        return None
+    standing = torch.stack([ground[_far_apart(places[ground], stand_ins)] for ground in grounds])
+    ranks = near.scatter(
+        1, standing, -1.0
+    )  # the standing come last, whatever is taken between them and the persons
+    count = int(near.sum(1).max())
+    others = ranks.argsort(dim=1, descending=True, stable=True)[:, :count].sort(dim=1).values
+    frames = torch.arange(number)[:, None] * height * width
+    index = torch.cat([(frames + rows).flatten() for rows in (others, standing)])
+    first = number * count + stand_ins * torch.arange(number)[:, None]
+    nearest = torch.cdist(places, places[standing]).argmin(dim=-1)
+    stand_in = (first + nearest).flatten()
+    stand_in[index] = torch.arange(len(index))
+    return KeptTokens(index, standing.numel(), stand_in.view(number, -1))
 
 
-def recalled_tokens(cast: Cast) -> KeptTokens | None:
-    """What is recalled of the pictures after the blocks have seen all of them: of the ground more than `seen_tokens`.
+def _near_persons(cast: Cast) -> Tensor:
+    """[N, h, w], 1 for the tokens of each picture that something is on and for those next to them, 0 for ground.
 
-    Recalling is cheaper than seeing, and what it keeps are the keys and values that the whole picture has. Eight
-    tokens beside the person took 0.10 of the theatre's sync where eight all over the ground took 0.05 (8 scenes).
+    The latter because the VAE's convolutions carry a little of the person there.
     """
-    persons = _persons(cast)
-    grid = torch.zeros_like(persons)
-    grid[:, ::STRIDE, ::STRIDE] = 1.0
-    return _kept(persons, torch.maximum(_with_neighbours(persons), grid), None)
-
-
-def _persons(cast: Cast) -> Tensor:
-    """[N, h, w], 1 for the tokens of each picture that something is on."""
     pictures = [fit_on_white(character.image, cast.width, cast.height) for character in cast.characters]
     marked = torch.cat([((WHITE - picture).abs() > BLANK).any(-1) for picture in pictures])
-    return F.max_pool2d(marked.float(), TOKEN_PIXELS)
+    return F.max_pool2d(F.max_pool2d(marked.float(), TOKEN_PIXELS), 3, stride=1, padding=1)
 
 
-def _with_neighbours(persons: Tensor) -> Tensor:
-    """The neighbours stay, because the VAE's convolutions carry a little of the person there."""
-    return F.max_pool2d(persons, 3, stride=1, padding=1)
-
-
-def _kept(persons: Tensor, wanted: Tensor, stand_ins: int | None) -> KeptTokens | None:
-    """persons, wanted: [N, h, w]; stand_ins: how many of each picture's kept ground, None for all of it."""
-    _, height, width = persons.shape
-    wanted = wanted.flatten(1)
-    count = int(wanted.sum(1).max())
-    if count == height * width:
-        return None
-    index = wanted.argsort(dim=1, descending=True, stable=True)[:, :count].sort(dim=1).values
-    places = grid_positions(1, height, width)[:, 1:]
-    stands = [
-        _stand_in(rows, person.flatten() > 0, places, stand_ins) for rows, person in zip(index, persons)
-    ]
-    return KeptTokens.of(index, torch.stack(stands))
-
-
-def _stand_in(index: Tensor, person: Tensor, places: Tensor, limit: int | None) -> Tensor:
-    """KeptTokens.stand_in of one reference; person: bool [h * w], places [h * w, 2]."""
-    (ground,) = torch.where(~person[index])
-    if len(ground) == 0:
-        ground = torch.arange(len(index))
-    count = len(ground) if limit is None else min(len(ground), limit)
-    chosen = ground[torch.linspace(0, len(ground) - 1, count).round().long()]
-    nearest = chosen[torch.cdist(places, places[index[chosen]]).argmin(dim=1)]
-    nearest[index] = torch.arange(len(index))
-    return nearest
+def _far_apart(places: Tensor, count: int) -> Tensor:
+    """[count] int64: of places [P, 2] those of which each is the farthest from all before it."""
+    chosen = [0]
+    distance = torch.full((len(places),), torch.inf)
+    while len(chosen) < count:
+        distance = torch.minimum(distance, (places - places[chosen[-1]]).square().sum(1))
+        chosen.append(int(distance.argmax()))
+    return torch.tensor(chosen)

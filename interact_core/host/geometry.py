@@ -12,46 +12,31 @@ from ..errors import InteractError
 
 @dataclass(frozen=True, eq=False)
 class KeptTokens:
-    """Tokens of N references that the blocks see, K of each (cropping.py).
+    """Tokens of N references that the blocks see, in the order in which they see them (cropping.py).
 
-    index: [N, K] int64 within the reference's frame, rising. stand_in: [N, h*w] int64 into those K: a kept token
-    is its own, one that was left out has the nearest of what was kept of the ground. several: both [G], which of
-    the N * K stand for more than themselves, and for how many, themselves among them; kept, as finding them would
-    halt the device.
+    index: [N*K] int64 into the N * h*w that there are, K of each reference. standing: how many of them, the last,
+    stand for all that were left out. stand_in: [N, h*w] int64 into the N*K: a kept token is its own, one that was
+    left out has the nearest of those that stand for it.
     """
 
     index: Tensor
+    standing: int
     stand_in: Tensor
-    several: tuple[Tensor, Tensor]
-
-    @classmethod
-    def of(cls, index: Tensor, stand_in: Tensor) -> "KeptTokens":
-        counts = torch.zeros_like(index).scatter_add_(1, stand_in, torch.ones_like(stand_in)).flatten()
-        (several,) = torch.where(counts > 1)
-        return cls(index, stand_in, (several, counts[several]))
 
     @property
     def each(self) -> int:
-        return self.index.shape[1]
+        return len(self.index) // len(self.stand_in)
+
+    @property
+    def weight(self) -> float:
+        """How many tokens one of the standing counts as, itself among them."""
+        return 1.0 + (self.stand_in.numel() - len(self.index)) / self.standing
 
     def to(self, device: torch.device) -> "KeptTokens":
         """On that device; itself if it is there already."""
         if self.index.device == device:
             return self
-        several, counts = self.several
-        moved = (self.index.to(device), self.stand_in.to(device))
-        return KeptTokens(*moved, (several.to(device), counts.to(device)))
-
-    def among(self, tokens: Tensor) -> Tensor:
-        """tokens [B, N*h*w, D] of whole references -> those that are kept, [B, N*K, D]."""
-        number, each = self.stand_in.shape
-        frames = torch.arange(number, device=self.index.device)[:, None] * each
-        return tokens[:, (frames + self.index).flatten()]
-
-    def whole(self, shown: Tensor) -> Tensor:
-        """[B, N, K, D] -> [B, N, h*w, D] with stand-ins for what was left out."""
-        rows = torch.arange(len(self.index), device=self.index.device)[:, None]
-        return shown[:, rows, self.stand_in]
+        return KeptTokens(self.index.to(device), self.standing, self.stand_in.to(device))
 
 
 @dataclass(frozen=True)
@@ -65,9 +50,9 @@ class Geometry:
     height, width: token grid of one frame (latent size / 2).
     offset: tokens in front of the video (`img_offset` of core's double_block patches: ref_conv bases only).
     references: reference pictures behind the video, one frame each (core's `time_dim_concat`).
-    kept: which tokens of the references the blocks see; None for all of them.
+    kept: which tokens of the references the blocks see, or recall; None for all of them.
     recalled: the references are not in the sequence, as the call recalls what an earlier one saw of them
-        (recall.py); `kept` is then which of their tokens it recalls.
+        (recall.py).
     """
 
     frames: tuple[int, ...]
@@ -115,9 +100,11 @@ class Geometry:
 
     def reference_tokens(self, tokens: Tensor) -> Tensor:
         """tokens [B, L, D] -> the references' tokens [B, N, h*w, D], a view unless some were left out."""
-        start, each = self.offset + self.video_tokens, self.reference_each
-        shown = tokens[:, start : start + self.references * each].unflatten(1, (self.references, each))
-        return shown if self.kept is None else self.kept.whole(shown)
+        start = self.offset + self.video_tokens
+        shown = tokens[:, start : start + self.references * self.reference_each]
+        if self.kept is not None:
+            return shown[:, self.kept.stand_in]
+        return shown.unflatten(1, (self.references, self.frame_tokens))
 
     def positions(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w, 3].

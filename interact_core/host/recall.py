@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..guidance import Cast, GuidanceSettings
-from .cropping import recalled_tokens, seen_tokens
+from .cropping import kept_tokens
 from .geometry import Geometry, KeptTokens
 
-Key = tuple[tuple[object, ...], int, torch.device]
-"""Conds by uuid, latent frames in the call, and device. All windows of one length share what the first of them saw:
+Key = tuple[tuple[object, ...], int, torch.device, bool]
+"""Conds by uuid, latent frames in the call, device, and whether tokens stand for several. All windows of one length share what the first of them saw:
 the references stand behind the last frame of each (Geometry.positions)."""
 
 
@@ -26,23 +26,18 @@ the references stand behind the last frame of each (Geometry.positions)."""
 class SeenReferences:
     """What the blocks of one call made of its references, for the calls of later evaluations.
 
-    evaluation: in which they were seen; kept: which of their tokens are noted, None for all; keys_and_values: by
-    block, both [B, N*K, D], as attention had them; shown: by mask block, [R, N, h*w, D] as
-    Geometry.reference_tokens has it.
+    evaluation: in which they were seen; keys_and_values: by block, both [B, N*K, D], as attention had them; shown: by
+    mask block, [R, N, h*w, D] as Geometry.reference_tokens has it.
     """
 
     evaluation: int
-    kept: KeptTokens | None
     keys_and_values: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     shown: dict[str, Tensor] = field(default_factory=dict)
 
     def note(self, block: int, *keys_and_values: Tensor) -> None:
-        """Both [B, N*h*w, D]: copied, so that the rest of the sequence can go."""
-        if self.kept is None:
-            noted = [x.clone() for x in keys_and_values]
-        else:
-            noted = [self.kept.among(x) for x in keys_and_values]
-        self.keys_and_values[block] = noted[0], noted[1]
+        """Both [B, N*K, D]: copied, so that the rest of the sequence can go."""
+        k, v = (x.clone() for x in keys_and_values)
+        self.keys_and_values[block] = k, v
 
     def beside(self, block: int, *keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
         """Those of the rest of the sequence, both [B, L, D], with the references' behind them."""
@@ -56,9 +51,7 @@ class ReferenceView:
     def __init__(self, cast: Cast, settings: GuidanceSettings) -> None:
         self._interval = settings.reference_interval
         cut = settings.reference_tokens == "person" and cast.references > 0
-        self._kept: KeptTokens | None = None
-        if cut:
-            self._kept = seen_tokens(cast) if self._interval == 1 else recalled_tokens(cast)
+        self._kept = kept_tokens(cast) if cut else None
         self._seen: dict[Key, SeenReferences] = {}
         self._lock = threading.Lock()
 
@@ -79,17 +72,15 @@ class ReferenceView:
             return geometry, None
         if self._kept is not None:
             self._kept = self._kept.to(device)  # once, and not in every call
-        kept = self._kept if weigh else None
-        if self._interval == 1:
-            return replace(geometry, kept=kept), None
-        if uuids is None:
+        geometry = replace(geometry, kept=self._kept if weigh else None)
+        if self._interval == 1 or uuids is None:
             return geometry, None
-        key = (tuple(uuids), len(geometry.frames), device)
+        key = (tuple(uuids), len(geometry.frames), device, weigh)
         with self._lock:
             seen = self._seen.get(key)
             if seen is not None and evaluation < seen.evaluation + self._interval:
-                return replace(geometry, kept=seen.kept, recalled=True), seen
-            seen = self._seen[key] = SeenReferences(evaluation, kept)
+                return replace(geometry, recalled=True), seen
+            seen = self._seen[key] = SeenReferences(evaluation)
         return geometry, seen
 
     def recalled_each(self, frame_tokens: int) -> int:

@@ -4,6 +4,7 @@ Tokens are taken out before the first block, so that no block spends anything on
 the last one, where core cuts the references' output away.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from .geometry import Geometry
 from .recall import SeenReferences
 
 CHUNK = 4096
-"""Tokens whose weights are corrected at a time."""
+"""Tokens whose scores are there at a time."""
 
 OVERRIDE = "optimized_attention_override"
 
@@ -57,11 +58,7 @@ def kept_rows(geometry: Geometry, device: torch.device) -> Tensor:
     """[L'] int64: where the tokens that the blocks see stand in the whole sequence."""
     start = geometry.offset + geometry.video_tokens
     before = torch.arange(start, device=device)
-    if geometry.recalled:
-        return before
-    index = geometry.kept.index
-    frames = torch.arange(geometry.references, device=device)[:, None] * geometry.frame_tokens
-    return torch.cat((before, (start + frames + index).flatten()))
+    return before if geometry.recalled else torch.cat((before, start + geometry.kept.index))
 
 
 def restore(tokens: Tensor, geometry: Geometry) -> Tensor:
@@ -85,11 +82,6 @@ class BlockSequence:
         self._rows: Tensor | None = None
         self._freqs: Tensor | None = None
         self._block = 0
-        self._several: Tensor | None = None
-        if geometry.kept is not None:
-            several, counts = geometry.kept.several
-            # Both [G]: where those stand that stand for more than themselves, and for how many more.
-            self._several, self._more = self._before + several, (counts - 1).log()
 
     def of_block(self, number: int, inner: Replace | None) -> Replace:
         @torch.compiler.disable(recursive=False)  # see patches.py
@@ -125,7 +117,7 @@ class BlockSequence:
                 k, v = self._seen.beside(self._block, k, v)
             else:  # another node left this block out when the references were seen
                 own = False
-        if own and self._several is not None:
+        if own and self._geometry.kept is not None:
             q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
             return self.weighted(q, k, v).transpose(1, 2).flatten(2)
         if self._other is not None:
@@ -135,19 +127,16 @@ class BlockSequence:
     def weighted(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention over [B, H, L, d] with every key counted as often as it stands for a token.
 
-        The kernel's own answer is (sum e^s v) / Z; what stands for c tokens is added c - 1 times more, with Z
-        from its logarithm, which flash kernels give. A bias on the scores would say the same and take the
-        fast kernels away.
+        To the standing and to all others apart, each with its normaliser, which flash kernels give: a bias on the
+        scores would say the same and take the fast kernels away.
         """
-        attended, log_z = flash_attention(q, k, v)
-        several = k[:, :, self._several].transpose(-1, -2) * q.shape[-1] ** -0.5, v[:, :, self._several]
-        parts = []
-        for part, own, norm in zip(*(x.split(CHUNK, dim=2) for x in (q, attended, log_z))):
-            scores = (part @ several[0]).float()  # [B, H, l, G]
-            share = scores.add_(self._more).sub_(norm.unsqueeze(-1)).exp_()
-            whole = (1.0 + share.sum(-1, keepdim=True)).to(own)
-            parts.append((own + share.to(own) @ several[1]) / whole)
-        return torch.cat(parts, dim=2)
+        kept = self._geometry.kept
+        (attended, log_z), (ground, log_ground) = (
+            flash_attention(q, k[:, :, part], v[:, :, part])
+            for part in (slice(-kept.standing), slice(-kept.standing, None))
+        )
+        share = (log_ground + math.log(kept.weight) - log_z).sigmoid()
+        return attended.lerp_(ground, share.unsqueeze(-1).to(attended))
 
 
 def flash_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
