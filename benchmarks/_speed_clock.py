@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,20 +51,25 @@ def finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds(act: Act, device: torch.device) -> float:
+def seconds(act: Act, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> float:
     finish(device)
-    began = time.perf_counter()
+    began = clock()
     act()
     finish(device)
-    return time.perf_counter() - began
+    return clock() - began
 
 
 class Stopwatch:
-    """Marks the sections of passes of a WanModel from outside: hooks on its blocks and its head."""
+    """Marks the sections of passes of a WanModel from outside: hooks on its blocks and its head.
 
-    def __init__(self, wan: nn.Module, device: torch.device) -> None:
-        self._device = device
-        self._marks: list[float] = []
+    Passes may run in several threads at once; clock is then the time that the thread itself has computed.
+    """
+
+    def __init__(
+        self, wan: nn.Module, device: torch.device, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._device, self._clock = device, clock
+        self._of_thread = threading.local()
         mark = self._mark
         for part in (*wan.blocks, wan.head):
             part.register_forward_pre_hook(lambda *_: mark())
@@ -71,12 +78,12 @@ class Stopwatch:
 
     def _mark(self) -> None:
         finish(self._device)
-        self._marks.append(time.perf_counter())
+        self._of_thread.marks.append(self._clock())
 
     def time(self, evaluate: Act) -> Pass:
-        self._marks.clear()
-        total = seconds(evaluate, self._device)
-        marks = self._marks  # begin and end of every block, then the head's begin
+        marks: list[float] = []  # begin and end of every block, then the head's begin
+        self._of_thread.marks = marks
+        total = seconds(evaluate, self._device, self._clock)
         blocks = tuple(end - begin for begin, end in zip(marks[:-1:2], marks[1::2]))
         behind = tuple(begin - end for end, begin in zip(marks[1::2], marks[2::2]))
         return Pass(blocks, behind, total - sum(blocks) - sum(behind))
@@ -93,6 +100,31 @@ def alternate(
     for _ in range(repeats):
         for name, act in acts.items():
             found[name].append(act())
+    return found
+
+
+def side_by_side(acts: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[object]]:
+    """Results of every act, `repeats` of each, all of them at once: each in a thread that computes alone.
+
+    For processors on which others work too: what disturbs them for seconds then disturbs all acts alike, where a
+    median of neighbours in time would want hundreds of passes. Who is done goes on until all are, so that the last
+    one has no quieter machine.
+    """
+    found: dict[str, list[object]] = {name: [] for name in acts}
+    done: set[str] = set()
+
+    def play(name: str) -> None:
+        torch.set_num_threads(1)
+        try:
+            for _ in range(repeats):
+                found[name].append(acts[name]())
+        finally:
+            done.add(name)
+        while len(done) < len(acts):
+            acts[name]()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        list(pool.map(play, acts))
     return found
 
 

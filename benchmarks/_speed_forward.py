@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import torch
 from ..interact_core.guidance.settings import REFERENCE_TOKENS
 from ..interact_core.host.cropping import kept_tokens
 from ._result import Figure, at_most
-from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio
+from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio, side_by_side
 from ._speed_models import FIXED, Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
 
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
@@ -44,14 +45,33 @@ class Bench:
         watch = Stopwatch(stage.base.diffusion_model, self.device)
         warm = self.device.type != "cpu"  # a GPU's first kernels; on a processor a pass takes too long
         found = alternate({name: _timed(watch, act) for name, act in acts.items()}, self.repeats, warm)
-        heads = {name: 1 if name.startswith("region") else self.shape.mask_blocks for name in acts}
-        return found, {
+        return found, self._whole(found)
+
+    def pairs(self, stage: Stage, acts: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
+        """As many pairs of passes of every act, one behind the other, at the full number of blocks.
+
+        On a processor all acts at once, in seconds that they computed.
+        """
+        cpu = self.device.type == "cpu"
+        clock = time.thread_time if cpu else time.perf_counter
+        watch = Stopwatch(stage.base.diffusion_model, self.device, clock)
+        timed = {name: _pair(_timed(watch, act)) for name, act in acts.items()}
+        found = (side_by_side if cpu else alternate)(timed, self.repeats)
+        return self._whole({name: [run for both in pairs for run in both] for name, pairs in found.items()})
+
+    def _whole(self, found: dict[str, list[Pass]]) -> dict[str, list[float]]:
+        heads = {name: 1 if name.startswith("region") else self.shape.mask_blocks for name in found}
+        return {
             name: [run.whole(self.shape.blocks, heads[name]) for run in runs] for name, runs in found.items()
         }
 
 
 def _timed(watch: Stopwatch, act: Callable[[], object]) -> Callable[[], Pass]:
     return lambda: watch.time(act)
+
+
+def _pair(act: Callable[[], Pass]) -> Callable[[], tuple[Pass, Pass]]:
+    return lambda: (act(), act())
 
 
 def forward(bench: Bench) -> list[Figure]:
@@ -144,14 +164,15 @@ def reference(bench: Bench) -> list[Figure]:
     for tokens in REFERENCE_TOKENS:
         # Of these runs every second evaluation looks at the references, so that both are timed in turn.
         shown = replace(FIXED, reference_tokens=tokens, reference_interval=2)
-        two, three = (stage.guided(adapter, cast_of(bench.grid, 0, count), shown) for count in (2, 3))
-        acts |= {f"{tokens}_2": two, f"{tokens}_3": three}
-        acts |= {f"recall_{tokens}_2": two, f"recall_{tokens}_3": three}
-    _, steps = bench.passes(stage, acts)
-    for name in [f"{tokens}_{count}" for tokens in REFERENCE_TOKENS for count in (2, 3)]:
+        acts |= {
+            f"{tokens}_{count}": stage.guided(adapter, cast_of(bench.grid, 0, count), shown)
+            for count in (2, 3)
+        }
+    steps: dict[str, list[float]] = {}
+    for name, both in bench.pairs(stage, acts).items():
+        steps[name] = both[::2]
         steps[f"now_and_then_{name}"] = [
-            (look + (INTERVAL - 1) * recall) / INTERVAL
-            for look, recall in zip(steps[name], steps[f"recall_{name}"])
+            (look + (INTERVAL - 1) * recall) / INTERVAL for look, recall in zip(both[::2], both[1::2])
         ]
 
     def one_more(way: str) -> tuple[float, tuple[float, float], int]:

@@ -95,9 +95,8 @@ def guidance_inputs() -> list[io.Input]:
             optional=True,
             advanced=True,
             tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
-            "trained. 'person': without most of the white ground, which is much faster and takes less memory "
-            "with many characters, at a cost in likeness and lips. With a reference_interval the ground is looked "
-            "at and only not recalled, which costs far less.",
+            "trained. 'person': the person and a sixth of the white ground, which is faster and takes less memory, "
+            "the more so the more characters, and makes lips and masks a little worse.",
         ),
         io.Int.Input(
             "reference_interval",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import torch
 from interacthuman.tests import host_support  # noqa: F401  (before anything of comfy)
 
 from interacthuman.benchmarks import _result, _speed_forward, _speed_parts, _speed_rest, speed
-from interacthuman.benchmarks._speed_clock import Pass, alternate, ratio
+from interacthuman.benchmarks._speed_clock import Pass, alternate, ratio, side_by_side
 from interacthuman.benchmarks._speed_forward import Bench
 from interacthuman.benchmarks._speed_models import (
     Grid,
@@ -49,6 +51,31 @@ def test_neighbours_are_compared_with_neighbours() -> None:
     # The machine slows down tenfold in between: the ratio does not feel it.
     value, interval, count = ratio([2.0, 20.0, 2.0], [1.0, 10.0, 1.0])
     assert (value, interval, count) == (2.0, (2.0, 2.0), 3)
+
+
+def test_side_by_side_the_short_act_goes_on_until_the_long_one_is_done() -> None:
+    threads, again = torch.get_num_threads(), threading.Event()
+    calls = {"short": 0, "long": 0}
+
+    def act(name: str) -> tuple[int, int]:
+        calls[name] += 1
+        if calls["short"] > 2:
+            again.set()
+        if name == "long":
+            assert again.wait(60)
+        return calls[name], torch.get_num_threads()
+
+    found = side_by_side({name: partial(act, name) for name in calls}, 2)
+    assert found == {name: [(1, 1), (2, 1)] for name in calls}  # the further ones are not counted
+    assert torch.get_num_threads() == threads
+
+
+def test_an_act_that_fails_ends_all_of_them() -> None:
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        side_by_side({"fails": fails, "goes on": lambda: None}, 2)
 
 
 def test_peaks_are_those_of_the_act_alone() -> None:
