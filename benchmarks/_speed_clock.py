@@ -11,19 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from ..interact_core.theatre.measure import bootstrap_interval
 
 Act = Callable[[], object]
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """Seconds of one evaluation of a model cut to a few blocks.
+    """Seconds, or what else a clock tells, of one evaluation of a model cut to a few blocks.
 
     blocks: of each block, with whatever patches do inside it; behind: of each block, from its end to the next
     one's begin, where `double_block` patches run: the mask heads; once: all else, as often as there are steps.
@@ -51,7 +55,7 @@ def finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds(act: Act, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> float:
+def seconds(act: Act, device: torch.device, clock: Clock = time.perf_counter) -> float:
     finish(device)
     began = clock()
     act()
@@ -62,13 +66,11 @@ def seconds(act: Act, device: torch.device, clock: Callable[[], float] = time.pe
 class Stopwatch:
     """Marks the sections of passes of a WanModel from outside: hooks on its blocks and its head.
 
-    Passes may run in several threads at once; clock is then the time that the thread itself has computed.
+    Passes may run in several threads at once, each by a clock of its own.
     """
 
-    def __init__(
-        self, wan: nn.Module, device: torch.device, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._device, self._clock = device, clock
+    def __init__(self, wan: nn.Module, device: torch.device) -> None:
+        self._device = device
         self._of_thread = threading.local()
         mark = self._mark
         for part in (*wan.blocks, wan.head):
@@ -78,12 +80,12 @@ class Stopwatch:
 
     def _mark(self) -> None:
         finish(self._device)
-        self._of_thread.marks.append(self._clock())
+        self._of_thread.marks.append(self._of_thread.clock())
 
-    def time(self, evaluate: Act) -> Pass:
+    def time(self, evaluate: Act, clock: Clock = time.perf_counter) -> Pass:
         marks: list[float] = []  # begin and end of every block, then the head's begin
-        self._of_thread.marks = marks
-        total = seconds(evaluate, self._device, self._clock)
+        self._of_thread.marks, self._of_thread.clock = marks, clock
+        total = seconds(evaluate, self._device, clock)
         blocks = tuple(end - begin for begin, end in zip(marks[:-1:2], marks[1::2]))
         behind = tuple(begin - end for end, begin in zip(marks[1::2], marks[2::2]))
         return Pass(blocks, behind, total - sum(blocks) - sum(behind))
@@ -126,6 +128,43 @@ def side_by_side(acts: Mapping[str, Callable[[], object]], repeats: int) -> dict
     with ThreadPoolExecutor(len(acts)) as pool:
         list(pool.map(play, acts))
     return found
+
+
+class FlopClock(TorchDispatchMode):
+    """While entered, counts the FLOPs of the products that this thread makes, by torch's own registry.
+
+    torch's FlopCounterMode hooks the modules of all threads.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._flops = 0.0
+
+    def __call__(self) -> float:
+        return self._flops
+
+    def __torch_dispatch__(
+        self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        count = PRODUCTS.get(op._overloadpacket)
+        if count is None:  # it may be made of others that are counted
+            with self:
+                result = op.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = op(*args, **kwargs)
+        if count is not None:
+            self._flops += count(*args, **kwargs, out_val=result)
+        return result
+
+
+def _attention_flops(q: Tensor, k: Tensor, v: Tensor, *_: object, **__: object) -> int:
+    return sdpa_flop_count(q.shape, k.shape, v.shape)
+
+
+PRODUCTS = {**flop_registry, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+"""A processor's attention is missing in torch's."""
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> tuple[float, tuple[float, float], int]:

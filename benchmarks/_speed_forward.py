@@ -5,13 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from ..interact_core.guidance.settings import REFERENCE_TOKENS
 from ..interact_core.host.cropping import kept_tokens
 from ._result import Figure, at_most
-from ._speed_clock import Pass, Stopwatch, alternate, median, peak_memory, ratio, side_by_side
+from ._speed_clock import (
+    Act,
+    FlopClock,
+    Pass,
+    Stopwatch,
+    alternate,
+    median,
+    peak_memory,
+    ratio,
+    side_by_side,
+)
 from ._speed_models import FIXED, Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
 
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
@@ -39,7 +50,7 @@ class Bench:
         return Stage(model, self.grid, self.device, image_to_video)
 
     def passes(
-        self, stage: Stage, acts: dict[str, Callable[[], object]]
+        self, stage: Stage, acts: dict[str, Act]
     ) -> tuple[dict[str, list[Pass]], dict[str, list[float]]]:
         """Passes of every act in turn, and what they come to at the full number of blocks, in seconds."""
         watch = Stopwatch(stage.base.diffusion_model, self.device)
@@ -47,17 +58,34 @@ class Bench:
         found = alternate({name: _timed(watch, act) for name, act in acts.items()}, self.repeats, warm)
         return found, self._whole(found)
 
-    def pairs(self, stage: Stage, acts: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-        """As many pairs of passes of every act, one behind the other, at the full number of blocks.
+    def pairs(
+        self, stage: Stage, acts: dict[str, Act]
+    ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+        """As many pairs of passes of every act, one behind the other: at the full number of blocks their seconds, and
+        the FLOPs of their products.
 
         On a processor all acts at once, in seconds that they computed.
         """
         cpu = self.device.type == "cpu"
         clock = time.thread_time if cpu else time.perf_counter
-        watch = Stopwatch(stage.base.diffusion_model, self.device, clock)
-        timed = {name: _pair(_timed(watch, act)) for name, act in acts.items()}
-        found = (side_by_side if cpu else alternate)(timed, self.repeats)
-        return self._whole({name: [run for both in pairs for run in both] for name, pairs in found.items()})
+        timing, counting = (Stopwatch(stage.base.diffusion_model, self.device) for _ in range(2))
+
+        def twice(act: Act) -> list[tuple[Pass, Pass]]:
+            runs: list[Pass] = []
+            with FlopClock() as flops:
+                products = [
+                    counting.time(lambda: runs.append(timing.time(act, clock)), flops) for _ in range(2)
+                ]
+            return list(zip(runs, products))
+
+        found = (side_by_side if cpu else alternate)(
+            {name: partial(twice, act) for name, act in acts.items()}, self.repeats
+        )
+        passes = {name: [both for pair in pairs for both in pair] for name, pairs in found.items()}
+        seconds, flops = (
+            self._whole({name: [both[n] for both in runs] for name, runs in passes.items()}) for n in (0, 1)
+        )
+        return seconds, flops
 
     def _whole(self, found: dict[str, list[Pass]]) -> dict[str, list[float]]:
         heads = {name: 1 if name.startswith("region") else self.shape.mask_blocks for name in found}
@@ -66,12 +94,8 @@ class Bench:
         }
 
 
-def _timed(watch: Stopwatch, act: Callable[[], object]) -> Callable[[], Pass]:
+def _timed(watch: Stopwatch, act: Act) -> Callable[[], Pass]:
     return lambda: watch.time(act)
-
-
-def _pair(act: Callable[[], Pass]) -> Callable[[], tuple[Pass, Pass]]:
-    return lambda: (act(), act())
 
 
 def forward(bench: Bench) -> list[Figure]:
@@ -79,7 +103,7 @@ def forward(bench: Bench) -> list[Figure]:
     count = bench.characters
     stage, cast = bench.stage(), cast_of(bench.grid, count)
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts: dict[str, Callable[[], object]] = {
+    acts: dict[str, Act] = {
         "bare": stage.bare(),
         "references": stage.bare(count),
         "audio": stage.guided(adapter, cast, heads=False),
@@ -115,7 +139,7 @@ def core(bench: Bench) -> list[Figure]:
     """Core's InfiniteTalk and ours on one image-to-video base, with the same weights and the same sound."""
     stage = bench.stage(image_to_video=True)
     infinite = InfiniteTalk.build(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts: dict[str, Callable[[], object]] = {"bare": stage.bare()}
+    acts: dict[str, Act] = {"bare": stage.bare()}
     for count in bench.speakers:
         cast = cast_of(bench.grid, count, by_region=True)
         acts[f"core_{count}"] = infinite.core(stage, cast)
@@ -160,22 +184,16 @@ def reference(bench: Bench) -> list[Figure]:
     """What a third reference picture costs a step: whole, without its ground, and recalled. Nobody speaks."""
     stage = bench.stage()
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts: dict[str, Callable[[], object]] = {}
-    for tokens in REFERENCE_TOKENS:
-        # Of these runs every second evaluation looks at the references, so that both are timed in turn.
-        shown = replace(FIXED, reference_tokens=tokens, reference_interval=2)
-        acts |= {
-            f"{tokens}_{count}": stage.guided(adapter, cast_of(bench.grid, 0, count), shown)
-            for count in (2, 3)
-        }
-    steps: dict[str, list[float]] = {}
-    for name, both in bench.pairs(stage, acts).items():
-        steps[name] = both[::2]
-        steps[f"now_and_then_{name}"] = [
-            (look + (INTERVAL - 1) * recall) / INTERVAL for look, recall in zip(both[::2], both[1::2])
-        ]
 
-    def one_more(way: str) -> tuple[float, tuple[float, float], int]:
+    acts: dict[str, Act] = {}
+    for tokens in REFERENCE_TOKENS:
+        # Of these runs every second evaluation looks at the references, so that a pair of passes has both.
+        shown = replace(FIXED, reference_tokens=tokens, reference_interval=2)
+        for count in (2, 3):
+            acts[f"{tokens}_{count}"] = stage.guided(adapter, cast_of(bench.grid, 0, count), shown)
+    steps, flops = (_now_and_then(pairs) for pairs in bench.pairs(stage, acts))
+
+    def one_more(way: str, steps: dict[str, list[float]] = steps) -> tuple[float, tuple[float, float], int]:
         return _percent_more(ratio(steps[f"{way}_3"], steps[f"{way}_2"]))
 
     def over_whole(way: str) -> tuple[float, tuple[float, float], int]:
@@ -189,10 +207,26 @@ def reference(bench: Bench) -> list[Figure]:
         Figure("one_more_reference_person", *one_more("person"), note=stays),
         Figure("one_more_reference_now_and_then", *one_more("now_and_then_all"), note=every),
         at_most("one_more_reference", *one_more("now_and_then_person"), ONE_MORE, f"{stays}, {every}"),
+        Figure(
+            "one_more_reference_whole_flops", *one_more("all", flops), note="percent of a step's products"
+        ),
+        Figure("one_more_reference_flops", *one_more("now_and_then_person", flops), note=f"{stays}, {every}"),
         Figure("person_over_whole", *over_whole("person"), note="a step, two references"),
         Figure("now_and_then_over_whole", *over_whole("now_and_then_all"), note=every),
         Figure("person_now_and_then_over_whole", *over_whole("now_and_then_person"), note=every),
     ]
+
+
+def _now_and_then(pairs: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Of pairs of passes that look and recall the former, and the mean of INTERVAL steps of which one looks."""
+    looks = {name: both[::2] for name, both in pairs.items()}
+    means = {
+        f"now_and_then_{name}": [
+            (look + (INTERVAL - 1) * recall) / INTERVAL for look, recall in zip(both[::2], both[1::2])
+        ]
+        for name, both in pairs.items()
+    }
+    return looks | means
 
 
 def _percent_more(

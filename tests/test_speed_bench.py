@@ -165,6 +165,18 @@ def test_floors_count_what_the_parts_multiply() -> None:
             part.act()
 
 
+def test_the_flops_of_passes_are_counted() -> None:
+    """Against the products of the blocks by hand, of which attention is a part that torch alone does not count."""
+    stage = BENCH.stage()
+    acts = {str(count): stage.bare(count) for count in (1, 2)}
+    _, flops = replace(BENCH, repeats=1).pairs(stage, acts)
+    one, two = (first for first, _ in flops.values())
+    tokens, d, text = 72 + torch.tensor([24, 48]), SMALL.width, 512
+    block = tokens * (6 * d * d + 2 * d * SMALL.ffn + 2 * tokens * d + 2 * text * d)
+    by_hand = SMALL.blocks * 2 * (block[1] - block[0]).item()
+    assert by_hand < two - one < 1.02 * by_hand  # the rest: patch embedding and output head
+
+
 def test_the_servers_graphs_differ_in_model_and_sampler_alone() -> None:
     ours, core = _speed_rest._graph(BENCH, ours=True), _speed_rest._graph(BENCH, ours=False)
     kinds = [{node["class_type"] for node in graph.values()} for graph in (ours, core)]
