@@ -96,7 +96,7 @@ def guidance_inputs() -> list[io.Input]:
             advanced=True,
             tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
             "trained. 'person': the person and a sixth of the white ground, which is faster and takes less memory, "
-            "the more so the more characters, and makes lips and masks a little worse.",
+            "the more so the more characters, and makes the masks of early steps a little worse.",
         ),
         io.Int.Input(
             "reference_interval",
