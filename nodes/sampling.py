@@ -95,7 +95,7 @@ def guidance_inputs() -> list[io.Input]:
             optional=True,
             advanced=True,
             tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
-            "trained. 'person': the person and a sixth of the white ground, which is faster and takes less memory, "
+            "trained. 'person': the person and some of the white ground, which is faster and takes less memory, "
             "the more so the more characters, and makes the masks of early steps a little worse.",
         ),
         io.Int.Input(
