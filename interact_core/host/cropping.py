@@ -22,7 +22,10 @@ BLANK = 2 / 255
 """How far from white a pixel may be and still show nothing: JPEG's grain."""
 
 SHARE = 6
-"""Of so many tokens of a frame one stays to stand for the ground."""
+"""Of so many tokens of a frame one stays to stand for the ground.
+
+With 4, 6, 8 and 12 the theatre's masks lost 0.06, 0.08, 0.15 and 0.22 of their IoU at the stage boundary (16 scenes).
+"""
 
 
 def kept_tokens(cast: Cast) -> KeptTokens | None:
