@@ -148,15 +148,13 @@ class FlopClock(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         count = PRODUCTS.get(op._overloadpacket)
-        if count is None:  # it may be made of others that are counted
-            with self:
-                result = op.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-        result = op(*args, **kwargs)
         if count is not None:
+            result = op(*args, **kwargs)
             self._flops += count(*args, **kwargs, out_val=result)
-        return result
+            return result
+        with self:  # it may be made of others that are counted
+            result = op.decompose(*args, **kwargs)
+        return op(*args, **kwargs) if result is NotImplemented else result
 
 
 def _attention_flops(q: Tensor, k: Tensor, v: Tensor, *_: object, **__: object) -> int:

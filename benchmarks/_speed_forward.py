@@ -184,7 +184,6 @@ def reference(bench: Bench) -> list[Figure]:
     """What a third reference picture costs a step: whole, without its ground, and recalled. Nobody speaks."""
     stage = bench.stage()
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-
     acts: dict[str, Act] = {}
     for tokens in REFERENCE_TOKENS:
         # Of these runs every second evaluation looks at the references, so that a pair of passes has both.

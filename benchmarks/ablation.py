@@ -165,9 +165,8 @@ def with_needs(only: Sequence[str]) -> list[str]:
 
 def how_long_trained(folder: Path | None) -> str:
     """What `train identity` says of the weights that it left in a folder."""
-    from ..interact_core.training.identity import (
-        DOCUMENT,
-    )  # brings comfy, which _plays has prepared only by now
+    # Only here: it brings comfy, which _plays has prepared by now.
+    from ..interact_core.training.identity import DOCUMENT
 
     documents = [folder / name / DOCUMENT for name in trained_weights(folder)]
     return next((path.read_text(encoding="utf-8").strip() for path in documents if path.exists()), "")
