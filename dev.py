@@ -33,11 +33,11 @@ COMFY_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 # playwright drives the Chromium of the system in tests/browser; without one those tests say how to get it.
 TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48", "webdataset>=0.2")
-# The extra `train` of pyproject.toml (tests/test_packaging.py compares them): no user of the nodes needs these.
+# The extra `train` of pyproject.toml (tests/project/test_packaging.py compares them): no user of the nodes needs these.
 TRAIN_TOOLS = ("accelerate>=1.10", "peft>=0.17", "tensorboard>=2.14", "matplotlib>=3.7")
 
 # The lower bound of requirements.txt, with the oldest companions that this transformers admits: what
-# tests/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.
+# tests/speech/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.
 OLDEST_TRANSFORMERS = ("transformers==4.50.3", "tokenizers==0.21.0", "huggingface_hub==0.26.0")
 
 # ComfyUI pins one frontend and users update it alone: the browser tests open the pack in the newest, too.
@@ -48,9 +48,9 @@ STAMP = ".interact-stamp"  # lies in every folder that a stage has finished
 COMMANDS = {
     "demo": (f"{PACK}.interact_core.theatre.demo", "two characters talk: a video, its masks and a report"),
     "test": ("pytest", "every test; further words go to pytest"),
-    "serve": (f"{PACK}.interact_core.theatre.server", "ComfyUI with this pack; --port N, ComfyUI's options"),
+    "serve": (f"{PACK}.interact_core.comfy_server", "ComfyUI with this pack; --port N, ComfyUI's options"),
     "train": (
-        f"{PACK}.interact_core.training",
+        f"{PACK}.interact_core.theatre.training",
         "the theatre's models; train adapter: any Wan base, docs/training.md",
     ),
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
@@ -328,8 +328,16 @@ def child_environment(paths: Paths, inherited: dict[str, str]) -> dict[str, str]
 def child_command(paths: Paths, command: str, words: list[str]) -> list[str]:
     """The command line behind `dev.py command words...`. Raises SetupError for a bench that there is not."""
     module = COMMANDS[command][0]
+    if command == "train" and (
+        words[:1] == ["adapter"] or words[:1] == ["shards"] and words[1:2] != ["theatre"]
+    ):
+        module = f"{PACK}.interact_core.training"  # the trainer for any base and any clips
     if command == "bench":
-        known = sorted(file.stem for file in (paths.root / "benchmarks").glob("[!_]*.py"))
+        folder = paths.root / "benchmarks"
+        known = sorted(
+            [file.stem for file in folder.glob("[!_]*.py")]
+            + [file.parent.name for file in folder.glob("*/__main__.py")]
+        )
         if not words or words[0] not in known:
             raise SetupError(f"bench needs the name of one of these: {', '.join(known) or '(none yet)'}.")
         module, words = f"{module}.{words[0]}", words[1:]

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import _result
-from ._plays import Record
-from ._result import Figure
-from ._scenes import Direction, Excerpt, keep, recordings
-from ._settings import Setting
-from ._store import Programme, add_play_arguments, directed, playing
+from .scenes import result as _result
+from .scenes.held_out import Direction, Excerpt, keep, recordings
+from .scenes.result import Figure
+from .scenes.runs import Record
+from .scenes.settings import Setting
+from .scenes.store import Programme, add_play_arguments, directed, playing
 from .theatre import FULL, mean_of, spread
 
 FEWER = (8, 4)

@@ -29,19 +29,11 @@ prepare_comfy()
 from ..interact_core.frames import TEMPORAL_STRIDE, snap_frames  # noqa: E402  (comfy has to be told first)
 from ..interact_core.theatre import measure  # noqa: E402
 from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
+from ..interact_core.theatre.pipeline import Direction, Excerpt, Film, play, play_in_parts, shipped_direction
 from ..interact_core.theatre.puppets import random_looks  # noqa: E402
-from ..interact_core.theatre.rehearsal import (  # noqa: E402
-    Direction,
-    Excerpt,
-    Film,
-    play,
-    play_in_parts,
-    shipped_direction,
-)
-from ..interact_core.training.clips import FRAMES  # noqa: E402
-from . import _result  # noqa: E402
-from ._result import Figure, at_most  # noqa: E402
-from ._scenes import (  # noqa: E402
+from ..interact_core.theatre.training.clips import FRAMES  # noqa: E402
+from .scenes import result as _result  # noqa: E402
+from .scenes.held_out import (
     FIRST_SEED,
     PAUSE,
     Case,
@@ -50,6 +42,7 @@ from ._scenes import (  # noqa: E402
     recordings,
     theatre_of_this_process,
 )
+from .scenes.result import Figure, at_most  # noqa: E402
 
 WAYS = ("windows", "parts", "encoded_again")
 SECONDS = 20.0

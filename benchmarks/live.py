@@ -33,12 +33,12 @@ import comfy.ops  # noqa: E402
 
 from ..interact_core.frames import snap_frames  # noqa: E402
 from ..interact_core.guidance import Cast, Character, GuidanceSettings, MaskMemory  # noqa: E402
-from ..interact_core.host.latent_colours import LatentColours  # noqa: E402
-from ..interact_core.host.live import MaskStream  # noqa: E402
+from ..interact_core.host.run.latent_preview import LatentColours  # noqa: E402
+from ..interact_core.host.run.live import MaskStream  # noqa: E402
 from ..interact_core.theatre import report  # noqa: E402
 from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
-from . import _result  # noqa: E402
-from ._result import Figure, at_most  # noqa: E402
+from .scenes import result as _result  # noqa: E402
+from .scenes.result import Figure, at_most  # noqa: E402
 
 STEPS, TIMED = 50, 20  # steps of the run; the last so many are timed, when every path has been walked
 SHARE = 2.0  # percent of a step (issue 3)

@@ -27,20 +27,14 @@ from pathlib import Path
 import numpy as np
 
 from ..interact_core.theatre.measure import bootstrap_interval
-from ..interact_core.training.clips import FRAMES
-from . import _result
-from ._plays import Record
-from ._result import Figure, at_least, at_most
-from ._scenes import (
-    TRAVEL,
-    Direction,
-    keep,
-    recordings,
-    source_of,
-)
-from ._settings import FIRST_FRAME, ONE_SILENT, START_IMAGE, Setting
-from ._speed_clock import median
-from ._store import Programme, add_play_arguments, directed, playing
+from ..interact_core.theatre.training.clips import FRAMES
+from .scenes import result as _result
+from .scenes.held_out import TRAVEL, Direction, keep, recordings, source_of
+from .scenes.result import Figure, at_least, at_most
+from .scenes.runs import Record
+from .scenes.settings import FIRST_FRAME, ONE_SILENT, START_IMAGE, Setting
+from .scenes.store import Programme, add_play_arguments, directed, playing
+from .speed.clock import median
 
 FULL = 32  # scenes below which nothing is written unless --out says so
 BOUNDS = {False: (0.70, 0.15), True: (0.5, 0.2)}  # sync and crosstalk; by whether there are more than two

@@ -1,8 +1,7 @@
 """What an artist sees: thin V3 nodes, one topic a file. What they do lies in interact_core/host."""
 
-from typing_extensions import override
-
 from comfy_api.latest import ComfyExtension, io
+from typing_extensions import override
 
 from ..interact_core.host.folders import register_folders
 from .characters import InterActCharacter, InterActEncodeCharacters, InterActRegion

@@ -3,14 +3,14 @@
 from comfy_api.latest import io
 from server import PromptServer
 
-from ..interact_core.host.cast_encoding import (
+from ..interact_core.host.encode.cast_encoding import (
     MAX_FRAMES,
     MAX_SIDE,
     encode_cast,
     make_character,
     make_region_character,
 )
-from ..interact_core.host.recording import scene_track
+from ..interact_core.host.encode.recording import scene_track
 from .wires import CATEGORY, CastWire, CharacterWire
 
 MAX_CHARACTERS = 32

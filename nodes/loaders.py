@@ -5,7 +5,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from server import PromptServer
 
-from ..interact_core.host.audio_encoder import load_audio_encoder
+from ..interact_core.host.encode.audio_encoder import load_audio_encoder
 from ..interact_core.host.folders import ADAPTER_FOLDER, audio_encoder_names, audio_encoder_path
 from ..interact_core.host.loading import (
     WEIGHT_DTYPES,

@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 from server import PromptServer
 
-from ..interact_core.host.cast_encoding import MAX_FRAMES
-from ..interact_core.host.parts import encode_part, join_parts
+from ..interact_core.host.encode.cast_encoding import MAX_FRAMES
+from ..interact_core.host.encode.parts import encode_part, join_parts
 from .wires import CATEGORY, CastWire, MasksWire
 
 

@@ -5,8 +5,8 @@ from comfy_api.latest import io
 
 from ..interact_core.guidance import GuidanceSettings
 from ..interact_core.guidance.settings import MASK_SOURCES, REFERENCE_TOKENS, STAGE_ONE_AUDIO
-from ..interact_core.host.guidance import apply_guidance, collect
-from ..interact_core.host.live import Origin, workflow_id
+from ..interact_core.host.apply import apply_guidance, collect
+from ..interact_core.host.run.live import Origin, workflow_id
 from ..interact_core.host.sampling import sample
 from .wires import CATEGORY, CastWire, MaskHandleWire, MasksWire
 

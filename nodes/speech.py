@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..interact_core.host.recording import encode_recording
+from ..interact_core.host.encode.recording import encode_recording
 from .wires import CATEGORY
 
 

@@ -50,8 +50,8 @@ _import_from_comfy()
 _run_comfy_on_the_cpu()
 
 import torch  # noqa: E402  (only now: the path has to be right first)
-from interacthuman.interact_core.theatre.server import ComfyServer  # noqa: E402
-from interacthuman.tests.server_support import tiny_server  # noqa: E402
+from interacthuman.interact_core.comfy_server import ComfyServer  # noqa: E402
+from interacthuman.tests.support.server import tiny_server  # noqa: E402
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 # The pack loads from local files alone: a call to the hub has to fail here, not to succeed quietly.

@@ -35,10 +35,10 @@ class GuidanceSettings:
     mask_threshold: float = (
         0.0  # 0..1; masks are 1 from here on and 0 below, before the gain; 0 keeps them soft
     )
-    # all | person: only what of each reference picture is not white ground (host/cropping.py)
+    # all | person: only what of each reference picture is not white ground (host/tokens/reference_pruning.py)
     reference_tokens: str = "all"
     # >= 1; the model looks at the references in every so many-th evaluation, and recalls them in between
-    # (host/recall.py)
+    # (host/tokens/reference_cache.py)
     reference_interval: int = 1
 
     def __post_init__(self) -> None:

@@ -4,22 +4,21 @@ import logging
 import math
 import os
 
-import torch
-
 import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
 import comfy.sd
+import torch
 from comfy.ldm.wan.model import CameraWanModel, HumoWanModel, VaceWanModel, WanModel
 from comfy.model_patcher import ModelPatcher
 
 from ..adapter import load_any_adapter
 from ..adapter.humo import HumoConfig
 from ..errors import InteractError
-from .binding import AdapterBinding, BaseBinding, Binding, describe
-from .hooks import install
-from .humo import is_humo
-from .wrappers import ADAPTER_KEY
+from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
+from .forward.hooks import install
+from .forward.humo import is_humo
+from .run.wrappers import ADAPTER_KEY
 
 logger = logging.getLogger(__name__)
 

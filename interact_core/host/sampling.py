@@ -3,20 +3,19 @@
 import math
 from typing import Any
 
-from torch import Tensor
-
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
 import comfy.utils
 import latent_preview
 from comfy.model_patcher import ModelPatcher
+from torch import Tensor
 
 from ..guidance import Cast, GuidanceSettings, MaskHistory, MaskMemory
-from .call import AudioRole
-from .conditioning import Conditioning, with_role
-from .guidance import apply_guidance
-from .live import MaskStream, OpenStream
+from .apply import apply_guidance
+from .encode.conditioning import Conditioning, with_role
+from .forward.call import AudioRole
+from .run.live import MaskStream, OpenStream
 
 
 class VoiceGuider(comfy.samplers.CFGGuider):

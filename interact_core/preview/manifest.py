@@ -1,6 +1,6 @@
 """What a viewer in the browser is told of a run: where its pictures are, and all that is said about them.
 
-The sampler tells it step by step while it runs (host/live.py), InterAct Preview Masks once more as a whole.
+The sampler tells it step by step while it runs (host/run/live.py), InterAct Preview Masks once more as a whole.
 """
 
 import os

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
+from ..comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
 from ..guidance import MaskHistory, snap_frames
+from ..media import read_frames, read_sound
 from . import report, voices
 from .company import Player, assemble, write_inputs
-from .film import read_frames, read_sound
 from .graphs import Graph, cast_players, id_of, inputs_of, shipped_graph
 from .measure import read_clip
 from .sample_speech import SEED, sample_files
-from .server import ComfyServer, PromptFailed, PromptRejected, ServerDied
 
 SECONDS = 1.96  # of video: 49 frames; the models learned 73 at once, which take half as long again
 LIMIT = 3600.0  # seconds that a graph may take

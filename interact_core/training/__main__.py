@@ -1,159 +1,120 @@
-"""`python dev.py train`: trains the theatre from nothing, stage by stage; every stage goes on where it was
-killed.
-"""
+"""`python dev.py train adapter` and `python dev.py train shards`: the trainer and its shards on the command line."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
+from ..errors import InteractError
+from .config import describe, read_config
 
-from ..host.standalone import prepare_comfy
-
-STAGES = ("speech", "vae", "clips", "dit")
-APART = ("identity",)  # run only where it is named: what the ablation compares masks with (identity.py)
-PACK = Path(__file__).resolve().parents[2]
 log = logging.getLogger(__name__)
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dev.py train", description=__doc__)
-    parser.add_argument(
-        "stages",
-        nargs="*",
-        metavar="STAGE",
-        help=f"any of {', '.join(STAGES)}; none means all, in this order; apart from them {', '.join(APART)}",
+def adapter_words() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dev.py train adapter", description="Train an InterAct adapter on a Wan base: docs/training.md."
     )
-    parser.add_argument(
-        "--runs", type=Path, default=PACK / "runs" / "theatre", help="checkpoints, clips and curves"
-    )
-    parser.add_argument("--models", type=Path, default=PACK / "models", help="where finished weights go")
-    parser.add_argument("--clips", type=int, default=3000, help="clips to draw and encode, in hundreds")
-    parser.add_argument("--recordings", type=int, default=400, help="recordings to synthesise for the clips")
+    parser.add_argument("--config", type=Path, help="the run's TOML file; configs/ has some to begin with")
     parser.add_argument(
         "--set",
         nargs="*",
         default=[],
-        metavar="NAME=VALUE",
-        help="fields of the stage's recipe, such as steps=200",
+        metavar="TABLE.KEY=VALUE",
+        help="keys to change, such as run.steps=200",
     )
+    parser.add_argument("--explain", action="store_true", help="print a whole file with every key explained")
     parser.add_argument(
-        "--warm", action="store_true", help="dit without a checkpoint begins with the weights in --models"
+        "--launch", nargs=argparse.REMAINDER, help="run on many processes: torchrun's own options"
     )
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    chosen = parser.parse_args()
-    known = (*STAGES, *APART)
-    unknown = set(chosen.stages) - set(known)
-    if unknown:
-        parser.error(f"no stage is called {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
-    return chosen
+    return parser
 
 
-def with_settings(recipe: Any, settings: list[str]) -> Any:
-    """Replace fields of a recipe by NAME=VALUE texts; names it does not have are another stage's."""
-    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
-    kinds = {
-        name: (lambda text: text.lower() in ("1", "true", "yes")) if kind is bool else kind
-        for name, kind in kinds.items()
-    }
-    given = dict(setting.split("=", 1) for setting in settings)
-    return replace(recipe, **{name: kinds[name](value) for name, value in given.items() if name in kinds})
-
-
-def run_speech(chosen: argparse.Namespace) -> None:
-    from .train_speech import SpeechRecipe, train_speech
-
-    train_speech(with_settings(SpeechRecipe(), chosen.set), speech_folder(chosen))
-
-
-def speech_folder(chosen: argparse.Namespace) -> Path:
-    return chosen.models / "audio_encoders" / "theatre_wav2vec2"
-
-
-def run_vae(chosen: argparse.Namespace) -> None:
-    from .clips import latent_statistics
-    from .models import export_vae
-    from .train_vae import VAERecipe, train_vae
-    from .wan_vae import fold_latent_format
-
-    vae = train_vae(with_settings(VAERecipe(), chosen.set), chosen.runs).eval()
-    statistics = latent_statistics(vae)
-    fold_latent_format(vae.cpu(), *statistics)
-    export_vae(vae, chosen.models / "vae" / "theatre_wan_vae.safetensors")
-
-
-def bank_file(chosen: argparse.Namespace) -> Path:
-    from ..speech.wav2vec2 import load_wav2vec2
-    from .clips import speech_bank, write_bank
-
-    path = chosen.runs / "speech_bank.safetensors"
-    if not path.exists():
-        log.info("speaking and encoding %d recordings", chosen.recordings)
-        encoder = load_wav2vec2(speech_folder(chosen))
-        write_bank(path, speech_bank(np.random.default_rng(1), chosen.recordings, encoder))
-    return path
-
-
-def run_clips(chosen: argparse.Namespace) -> None:
-    from .clips import write_clips
-
-    vae_file = chosen.models / "vae" / "theatre_wan_vae.safetensors"
-    write_clips(chosen.runs / "clips", chosen.clips, bank_file(chosen), vae_file, chosen.threads)
-
-
-def run_dit(chosen: argparse.Namespace) -> None:
-    from .clips import read_bank, read_clips
-    from .train_dit import DiTRecipe, train_dit
-
-    recipe = with_settings(DiTRecipe(), chosen.set)
-    train_dit(
-        recipe,
-        chosen.runs,
-        read_clips(chosen.runs / "clips"),
-        read_bank(bank_file(chosen)),
-        chosen.models,
-        chosen.warm,
+def shards_words() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dev.py train shards", description="Write, check or encode shards.")
+    jobs = parser.add_subparsers(dest="job", required=True)
+    check = jobs.add_parser("check", help="decode every sample and say what is broken")
+    check.add_argument("shards", type=Path, nargs="+")
+    encode = jobs.add_parser("encode", help="encode a run's shards before it starts")
+    encode.add_argument("--config", type=Path, required=True)
+    encode.add_argument("--set", nargs="*", default=[], metavar="TABLE.KEY=VALUE")
+    encode.add_argument(
+        "--part", default="0/1", help="2/8: every eighth shard from the third on, one of 8 machines"
     )
+    return parser
 
 
-def run_identity(chosen: argparse.Namespace) -> None:
-    from .clips import read_bank, read_clips
-    from .identity import VARIANTS, IdentityRecipe, train_identity
-
-    recipe, clips = with_settings(IdentityRecipe(), chosen.set), read_clips(chosen.runs / "clips")
-    for variant in VARIANTS:
-        bank = read_bank(bank_file(chosen))
-        log.info("%s", train_identity(recipe, variant, chosen.runs / "identity", clips, bank, chosen.models))
+def launch_command(chosen: argparse.Namespace) -> list[str]:
+    """The same training under torchrun; accelerate takes ranks and devices from what torchrun sets."""
+    launched = Path(__file__).with_name("launched.py")
+    package = __spec__.parent  # __name__ is "__main__" here
+    words = ["adapter", "--config", str(chosen.config), *(["--set", *chosen.set] if chosen.set else [])]
+    return [sys.executable, "-m", "torch.distributed.run", *chosen.launch, str(launched), package, *words]
 
 
-def main() -> None:
-    if sys.argv[1:2] in (["adapter"], ["shards"]):  # the trainer for any base and any clips: docs/training.md
-        from . import command
+def train_adapter(words: list[str]) -> None:
+    chosen = adapter_words().parse_args(words)
+    if chosen.explain:
+        sys.stdout.write(describe())
+        return
+    if chosen.config is None:
+        raise InteractError("Give a training configuration by --config; --explain prints one.")
+    config = read_config(chosen.config, chosen.set)
+    if chosen.launch:
+        command = launch_command(chosen)
+        os.execv(command[0], command)
+    from ..host.standalone import prepare_comfy
 
-        sys.exit(command.main(sys.argv[1:]))
-    chosen = arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(chosen.threads)
     prepare_comfy()
-    for stage in chosen.stages or STAGES:
-        log.info("stage %s", stage)
-        RUN[stage](chosen)
+    from .trainer import train
+
+    log.info("finished: %s", train(config))
 
 
-RUN = {
-    "speech": run_speech,
-    "vae": run_vae,
-    "clips": run_clips,
-    "dit": run_dit,
-    "identity": run_identity,
-}
+def work_on_shards(words: list[str]) -> int:
+    """The exit code: 1 where something is broken."""
+    chosen = shards_words().parse_args(words)
+    if chosen.job == "check":
+        from .data.shards import check_shards
+
+        found = check_shards(chosen.shards)
+        for sentence in found.broken:
+            log.warning("%s", sentence)
+        log.info(
+            "%d samples are good, %d of them with masks, %d with speech; %d broken",
+            *(found.good, found.masked, found.speaking, len(found.broken)),
+        )
+        return int(bool(found.broken))
+    from ..host.standalone import prepare_comfy
+
+    prepare_comfy()
+    from .data.cache import encode_shards, find_shards
+
+    keys = read_config(chosen.config, chosen.set).shards
+    part, parts = (int(number) for number in chosen.part.split("/"))
+    for name in ("train", "validation"):
+        if getattr(keys, name):
+            encode_shards(keys, find_shards(getattr(keys, name), f"shards.{name}"), part, parts)
+    return 0
+
+
+def main(words: list[str]) -> int:
+    """words: "adapter" or "shards" and what follows. An error of the user's is one sentence."""
+    rank = os.environ.get("RANK", "0")
+    level = logging.INFO if rank == "0" else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    try:
+        if words[0] == "adapter":
+            train_adapter(words[1:])
+            return 0
+        return work_on_shards(words[1:])
+    except InteractError as error:
+        log.error("%s", error)
+        return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

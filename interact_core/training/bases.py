@@ -18,11 +18,11 @@ from torch.utils.checkpoint import checkpoint
 
 from ..adapter import Adapter, AdapterConfig, init_adapter, read_adapter, sdpa_attention
 from ..errors import InteractError
-from ..host.call import CALL_KEY
-from ..host.hooks import training_options
+from ..host.forward.call import CALL_KEY
+from ..host.forward.hooks import training_options
 from ..host.loading import check_base, check_references
 from .config import AdapterKeys, BaseKeys, TrainingConfig
-from .mixing import Shown
+from .data.mixing import Shown
 
 log = logging.getLogger(__name__)
 TIMESTEPS = 1000  # Wan's timestep of noise level 1

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..adapter import AdapterConfig
 from .config import TrainingConfig
-from .mixing import Shown
+from .data.mixing import Shown
 
 PEAK_SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices whose product is timed
 PEAK_SECONDS = {"cpu": 0.3, "cuda": 1.0}

@@ -18,16 +18,16 @@ from torch import Tensor, nn
 
 from ..adapter import save_adapter
 from ..errors import InteractError
-from ..host.differentiable import differentiable_host
+from ..host.forward.differentiable import differentiable_host
 from .bases import Actor, load_base, lora_weights, make_adapter
-from .cache import encode_shards, find_shards, read_cache
 from .checkpoints import Average, checkpoint_steps, gathered, resume_run, save_run
 from .config import TrainingConfig
 from .curves import Curves
-from .feeding import Feed, places_of_process
+from .data.cache import encode_shards, find_shards, read_cache
+from .data.feeding import Feed, places_of_process
+from .data.mixing import Library, Shown
 from .losses import gated_mask_loss, velocity_loss
 from .metering import Meter, forward_work, matrix_rate, training_work
-from .mixing import Library, Shown
 from .optimisers import BETAS, WEIGHT_DECAY, optimisers, rate_at
 from .validation import Cutter, held_out, overlap, sample_clip, validate, write_clip
 

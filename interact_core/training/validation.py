@@ -17,14 +17,14 @@ from torch import Tensor
 
 from ..guidance.blend import blend_weights
 from ..guidance.settings import GuidanceSettings
-from ..host.call import AudioRole
-from ..host.differentiable import differentiable_host
+from ..host.forward.call import AudioRole
+from ..host.forward.differentiable import differentiable_host
 from ..preview.masks import enlarge
 from ..preview.overlay import tint
 from .config import MixKeys, TrainingConfig
+from .data.mixing import Library, Shown, shown_clip
+from .data.shards import write_video
 from .losses import velocity_loss
-from .mixing import Library, Shown, shown_clip
-from .shards import write_video
 
 log = logging.getLogger(__name__)
 NOISE_LEVELS = (0.25, 0.5, 0.75, 0.95)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from interacthuman.tests.browser.window import PATIENCE, Window
-from interacthuman.tests.nodes_support import ADAPTER, SPEECH, VAE, WAN
+from interacthuman.tests.support.models import ADAPTER, SPEECH, VAE, WAN
 
 SETTINGS = {
     "Comfy.TutorialCompleted": True,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.interact_core.theatre.server import ComfyServer
+from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser import comfy_page
 from interacthuman.tests.browser.window import Window, open_window
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.window import Window
 from interacthuman.tests.browser.synthetic import Play, copy_of, events_of, write_run
+from interacthuman.tests.browser.window import Window
 from PIL import Image
 
 PLAY = Play(grid=(3, 12, 20), steps=3, boundary=1)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.window import Window
 from interacthuman.tests.browser.synthetic import Play, write_run
+from interacthuman.tests.browser.window import Window
 
 LARGE = Play(steps=50, boundary=10, run="large")  # 21 x 60 x 104, three characters
 MB = 1024 * 1024

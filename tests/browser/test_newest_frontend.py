@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.interact_core.theatre.server import ComfyServer
+from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser.comfy_page import (
     complaints,
     load,
@@ -24,7 +24,7 @@ from interacthuman.tests.browser.test_comfy import (  # noqa: F401  (once more; 
     test_a_stopped_run_keeps_its_masks,
 )
 from interacthuman.tests.browser.window import Window
-from interacthuman.tests.server_support import tiny_server
+from interacthuman.tests.support.server import tiny_server
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,15 @@ from interacthuman.tests.browser.comfy_page import (
     wait_for_status,
 )
 from interacthuman.tests.browser.window import Window
-from interacthuman.tests.host.make_public_workflows import PUBLIC
-from interacthuman.tests.host.make_workflows import GRAPHS
+from interacthuman.tools.make_public_workflows import PUBLIC
+from interacthuman.tools.make_workflows import GRAPHS
 
 STEPS = 2
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_template_opens_and_runs(comfy: Window, shots: Path, name: str) -> None:
-    """On the tiny models; that it runs on those that it names, tests/host/test_workflows.py sees to."""
+    """On the tiny models; that it runs on those that it names, tests/server/test_workflows.py sees to."""
     open_template(comfy, name)
     titles = in_page(comfy, "return all.map((node) => [node.type, node.title, node.has_errors ?? false]);")
     assert {kind for kind, *_ in titles} >= {"InterActCharacter", "InterActPreviewMasks", "SaveVideo"}
@@ -50,7 +50,7 @@ def test_a_template_opens_and_runs(comfy: Window, shots: Path, name: str) -> Non
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_template_that_needs_public_weights_opens(comfy: Window, shots: Path, name: str) -> None:
-    """Every node is known; that it runs, tests/host/test_public_workflows.py sees to."""
+    """Every node is known; that it runs, tests/server/test_public_workflows.py sees to."""
     open_template(comfy, name)
     known = in_page(
         comfy, "return all.map((node) => [node.type, node.type in LiteGraph.registered_node_types]);"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.preview.palette import OKABE_ITO, PAPER
-from interacthuman.tests.browser.window import Window
 from interacthuman.tests.browser.synthetic import Play, copy_of, events_of, write_run
+from interacthuman.tests.browser.window import Window
 from PIL import Image
 
 PLAY = Play(grid=(6, 24, 40), steps=6, boundary=2)

@@ -1,0 +1,90 @@
+"""Mask guidance on a MODEL, for InterAct's own sampler and for core's."""
+
+from comfy.model_patcher import ModelPatcher
+
+from ..errors import InteractError
+from ..guidance import Cast, GuidanceSettings, MaskHistory, guiding_masks
+from ..speech.from_core import heard_as
+from ..speech.whisper import WHISPER_GROUPS
+from .forward.binding import Binding
+from .loading import check_references, check_start_image
+from .run.live import MaskStream, OpenStream
+from .run.motion_frames import show_clean
+from .run.wrappers import ADAPTER_KEY, GUIDANCE_KEY, Guidance, MaskHandle
+
+
+def apply_guidance(
+    model: ModelPatcher,
+    cast: Cast,
+    settings: GuidanceSettings,
+    open_stream: OpenStream = MaskStream,
+) -> tuple[ModelPatcher, MaskHandle]:
+    """A clone of `model` whose runs are guided for `cast`, and the handle that leads to their masks.
+
+    open_stream: makes each run's live view, by default a silent one (see live.Origin). Raises InteractError
+    if the model carries no adapter, cannot take references, if masks are to be predicted by an adapter that
+    has no mask head, or if fixed masks are asked for and none were drawn.
+    """
+    binding = model.model_options["transformer_options"].get(ADAPTER_KEY)
+    if binding is None:
+        raise InteractError(
+            "The MODEL carries no InterAct adapter: load it by InterAct Load DiT, or put InterAct Apply "
+            "Adapter behind your own loader."
+        )
+    if cast.references:
+        check_references(model)
+    else:
+        check_start_image(model)
+        if settings.mask_source == "predicted":
+            raise InteractError(
+                "The characters are regions of the start image, which mask heads were not trained on: choose "
+                '"affinity" for mask_source, which follows them from there, or "fixed" where nobody moves.'
+            )
+    if settings.mask_source == "predicted" and not binding.mask_heads:
+        raise InteractError(
+            "This adapter has no mask head (MultiTalk, InfiniteTalk and HuMo have none), so it cannot predict "
+            'where anybody is: choose "affinity", which goes by the likeness to the pictures, or "fixed" with a '
+            "layout MASK for each character."
+        )
+    blocks = binding.config.model_blocks
+    if settings.affinity_block >= blocks:
+        raise InteractError(
+            f"affinity_block is {settings.affinity_block} but the model has {blocks} blocks, 0 to {blocks - 1}: "
+            "choose one of them, or -1."
+        )
+    _check_speech(cast, binding)
+    guiding_masks(False, settings, None, cast.layouts)  # raises for "fixed" without layouts
+    handle = MaskHandle()
+    clone = model.clone()
+    clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(cast, settings, handle, open_stream)
+    if cast.part is not None and cast.part.clean and cast.part.known:
+        show_clean(clone, cast.part.known_latents)
+    return clone, handle
+
+
+def _check_speech(cast: Cast, binding: Binding) -> None:
+    """Raise InteractError for a voice that was encoded by another kind of audio encoder than is listened through.
+
+    The shapes tell; what core's nodes encoded is not converted for it.
+    """
+    config = binding.config
+    expected = (config.audio_layers, config.audio_width)
+    for character in cast.characters:
+        found = None if character.speech is None else heard_as(character.speech)
+        if found is not None and found != expected:
+            heard = "whisper" if found[0] == WHISPER_GROUPS else "wav2vec2"
+            raise InteractError(
+                f"The speech of {character.name!r} was encoded by a {heard} ({found[0]} layers of {found[1]} "
+                f"channels) but the MODEL ({config.kind}) listens to {expected[0]} of {expected[1]}: load {config.encoder}, "
+                "and encode every voice with it."
+            )
+
+
+def collect(handle: MaskHandle) -> MaskHistory:
+    """The masks of the guided MODEL's last finished run. Raises InteractError if there was none."""
+    if handle.history is None:
+        raise InteractError(
+            "No run has finished with this mask guidance yet: connect the LATENT of the sampler that uses "
+            "the guided MODEL, so that the masks are collected after it."
+        )
+    return handle.history

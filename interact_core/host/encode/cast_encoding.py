@@ -1,0 +1,194 @@
+"""From characters to all that a sampler needs: conditioning, latent, cast, and the mixed dialogue."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ...errors import InteractError
+from ...guidance import Cast, Character, assemble_cast, snap_frames
+from ...guidance.layout import TOKEN_PIXELS
+from ...speech.from_core import SPEECH_KEY, from_encoder_output
+from ...speech.timeline import features_on_timeline, frames_for, mix_dialogue
+from ...speech.types import Sound, Speech
+from ..tokens.reference_images import fit_on_white, person_on_white
+from .conditioning import Conditioning, attach_cast, null_text
+
+logger = logging.getLogger(__name__)
+
+LATENT_CHANNELS = 16
+LATENT_PIXELS = 8  # pixels per latent cell along height and width
+MAX_SIDE = 16384  # pixels, ComfyUI's own limit (nodes.py, MAX_RESOLUTION)
+MAX_FRAMES = 90001  # an hour at 25 fps
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedCast:
+    """The outputs of InterAct Encode Characters.
+
+    latent: a LATENT dict of zeros [1, 16, T, height / 8, width / 8]; audio: an AUDIO dict, exactly as long
+    as the video; summary: what came of size and length, in words.
+    """
+
+    positive: Conditioning
+    negative: Conditioning
+    latent: dict[str, Tensor]
+    cast: Cast
+    audio: dict[str, Any]
+    summary: str
+
+
+def make_character(
+    name: str,
+    image: Tensor,
+    mask: Tensor | None = None,
+    speech: dict[str, Any] | None = None,
+    layout: Tensor | None = None,
+    strength: float = 1.0,
+) -> Character:
+    """A Character from what an artist connects; its name loses surrounding blanks."""
+    name = name.strip()
+    if layout is not None and layout.ndim == 2:
+        layout = layout.unsqueeze(0)
+    return Character(name, person_on_white(image, mask, name), speech, layout, strength=strength)
+
+
+def make_region_character(
+    name: str, region: Tensor, speech: dict[str, Any] | None = None, strength: float = 1.0
+) -> Character:
+    """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]."""
+    region = region.unsqueeze(0) if region.ndim == 2 else region
+    return Character(name.strip(), None, speech, None, region, strength)
+
+
+def encode_cast(
+    characters: Sequence[Character],
+    vae: Any,
+    width: int,
+    height: int,
+    length: int,
+    fps: float,
+    positive: Conditioning | None = None,
+    negative: Conditioning | None = None,
+    blank_negative: bool = False,
+    scene: Sound | Speech | None = None,
+) -> EncodedCast:
+    """Check everything, then encode the pictures and lay the speech on the video's clock.
+
+    width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for
+    as long as the speech; positive, negative: None for no text; blank_negative: as attach_cast
+    has it; scene: recording.scene_track, mixed into the dialogue; a Speech is also what is heard where nobody
+    speaks. Raises InteractError for whatever could not be sampled.
+    """
+    speeches = [speech_of(character) for character in characters]
+    spoken = [speech for speech in speeches if speech is not None]
+    size = nearest_size(width), nearest_size(height)
+    frames = snap_frames(length) if length else frames_for(spoken, fps) if characters else 1
+    cast = assemble_cast(characters, *size, frames, fps)
+    check_fits_in_memory(cast, spoken)
+    summary = describe(cast, width, height, length)
+    logger.info("InterAct Encode Characters: %s", summary)
+    fed = scene if isinstance(scene, Speech) else None
+    tracks = voice_tracks(characters, speeches, frames, fps, fed)
+    waveform, rate = mix_dialogue(spoken if scene is None else [*spoken, scene], frames, fps)
+    references = encode_references(vae, cast) if cast.references else None
+    positive, negative = attach_cast(
+        positive or null_text(), negative or null_text(), cast, references, tracks, blank_negative
+    )
+    shape = (
+        1,
+        LATENT_CHANNELS,
+        cast.latent_frames,
+        cast.height // LATENT_PIXELS,
+        cast.width // LATENT_PIXELS,
+    )
+    latent = {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device())}
+    audio = {"waveform": waveform.unsqueeze(0), "sample_rate": rate}
+    return EncodedCast(positive, negative, latent, cast, audio, summary)
+
+
+def speech_of(character: Character) -> Speech | None:
+    """The character's Speech, whoever encoded it; an InteractError names the character."""
+    if character.speech is None:
+        return None
+    try:
+        return from_encoder_output(character.speech)
+    except InteractError as error:
+        raise InteractError(f"The speech of {character.name!r}: {error}") from error
+
+
+def voice_tracks(
+    characters: Sequence[Character],
+    speeches: Sequence[Speech | None],
+    frames: int,
+    fps: float,
+    scene: Speech | None = None,
+) -> Tensor | None:
+    """[S + 1, frames, L, C] of the S speaking characters in order, mute last; None if nothing is heard.
+
+    scene: takes the place of mute where it is heard. Speakers in their pauses still hear silence.
+    """
+    spoken = [(character, speech) for character, speech in zip(characters, speeches) if speech is not None]
+    if not spoken and scene is None:
+        return None
+    # Our encoder heard real silence; core's output only lets it be guessed (from_encoder_output).
+    heard = [speech for character, speech in spoken if SPEECH_KEY in character.speech]
+    heard += [scene] if scene is not None else []
+    mute = (heard[0] if heard else spoken[0][1]).mute
+    tracks = [features_on_timeline(speech, frames, fps, mute=mute) for _, speech in spoken]
+    return torch.stack([*tracks, features_on_timeline(scene, frames, fps, mute=mute)])
+
+
+def encode_references(vae: Any, cast: Cast) -> Tensor:
+    """One latent frame for each character, [1, 16, N, height / 8, width / 8], as the VAE gives it.
+
+    One by one, as core's WanPhantomSubjectToVideo does: a Wan VAE would take a batch for a video.
+    """
+    check_vae(vae)
+    pictures = [fit_on_white(character.image, cast.width, cast.height) for character in cast.characters]
+    return torch.cat([vae.encode(picture[:, :, :, :3]) for picture in pictures], dim=2)
+
+
+def check_vae(vae: Any) -> None:
+    """Raise InteractError for another VAE than Wan 2.1's."""
+    if getattr(vae, "latent_channels", None) != LATENT_CHANNELS or getattr(vae, "latent_dim", None) != 3:
+        raise InteractError(
+            "The VAE is not that of Wan 2.1 (16 channels, video): load the VAE that belongs to the model."
+        )
+
+
+def nearest_size(pixels: int) -> int:
+    """The nearest multiple of 16 above 0."""
+    return max(1, round(pixels / TOKEN_PIXELS)) * TOKEN_PIXELS
+
+
+def describe(cast: Cast, width: int, height: int, length: int) -> str:
+    """Size and length in words, with what was asked for wherever it was changed."""
+    seconds = cast.frames / cast.fps
+    words = f"{cast.width}x{cast.height}, {cast.frames} frames ({seconds:.2f} s at {cast.fps:g} fps)"
+    if (cast.width, cast.height) != (width, height):
+        words += f"; {width}x{height} is not a multiple of {TOKEN_PIXELS}"
+    if length and length != cast.frames:
+        words += f"; {length} frames is not 4n+1"
+    return words
+
+
+def check_fits_in_memory(cast: Cast, speeches: Sequence[Speech]) -> None:
+    """Raise InteractError if the finished frames and the speech alone do not fit into the computer's memory.
+
+    What one step needs is checked by the sampler (host/run/memory_estimate.py), which knows the model.
+    """
+    layers, channels = speeches[0].mute.shape if speeches else (0, 0)
+    per_frame = 4 * (3 * cast.width * cast.height + (len(speeches) + 1) * layers * channels)  # float32
+    available = comfy.model_management.get_total_memory(torch.device("cpu"))
+    if cast.frames * per_frame > available:
+        raise InteractError(
+            f"{cast.frames} frames ({cast.frames / cast.fps:.0f} s) at {cast.width}x{cast.height} take "
+            f"{cast.frames * per_frame / 2**30:.0f} GiB once decoded but this computer has "
+            f"{available / 2**30:.0f}: cut the speech, or set the length to at most "
+            f"{snap_frames(max(1, int(available // per_frame) - 4))} frames."
+        )

@@ -1,0 +1,200 @@
+"""Putting a cast into CONDITIONING, in keys that any Wan model of ComfyUI carries to its forward pass."""
+
+from typing import Any
+
+import comfy.conds
+import comfy.latent_formats
+import torch
+from torch import Tensor
+
+from ...errors import InteractError
+from ...frames import TEMPORAL_STRIDE, latent_frame_of
+from ...guidance import Cast, Part
+from ..forward.call import AudioRole
+
+Conditioning = list[list[Any]]
+"""ComfyUI's CONDITIONING: entries [text tokens [1, L, C], dict]."""
+
+TEXT_WIDTH = 4096  # of umt5-xxl, Wan's text encoder
+
+
+def null_text() -> Conditioning:
+    """CONDITIONING that says nothing: one zero token.
+
+    How many there are makes no difference: equal tokens give equal keys, and attention over equal values is
+    the value.
+    """
+    return [[torch.zeros(1, 1, TEXT_WIDTH), {}]]
+
+
+def attach_cast(
+    positive: Conditioning,
+    negative: Conditioning,
+    cast: Cast,
+    reference_latents: Tensor | None,
+    tracks: Tensor | None,
+    blank_negative: bool = False,
+) -> tuple[Conditioning, Conditioning]:
+    """Copies of positive and negative that carry the cast's pictures and voices.
+
+    reference_latents: [1, 16, N, H / 8, W / 8], one encoded picture per character as the VAE gives it (core's
+        `time_dim_concat`, as its WanPhantomSubjectToVideo does); None for a cast of regions, whose start image
+        positive and negative carry already (core's WanImageToVideo).
+    tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, last what is
+        heard where nobody speaks (mute, or the scene); F is the cast's frames. None if nobody speaks and no
+        scene is fed: then nothing is injected.
+    blank_negative: what the negative sees in place of the pictures: empty ones, as in the "negative_img_text"
+        of core's node, so that cfg strengthens likeness as well; else the same pictures ("negative_text").
+
+    The positive hears the voices, the negative gets no injection at all: training drops audio by leaving the
+    injection out, and this is the null condition that the network knows. Raises InteractError for shapes that
+    do not fit the cast, for NaN, and for conditioning that carries a voice already.
+    """
+    _check_unheard(positive, negative)
+    if cast.references:
+        _check_references(cast, reference_latents)
+    else:
+        _check_start_image(positive, negative)
+    audio = None
+    if any(cast.speaking) or tracks is not None:
+        audio = _with_sentinel(_checked_tracks(cast, tracks))
+    shown = reference_latents
+    if blank_negative and cast.references:
+        shown = comfy.latent_formats.Wan21().process_out(torch.zeros_like(reference_latents))
+    return (
+        _attach(positive, reference_latents, audio, AudioRole.VOICES),
+        _attach(negative, shown, audio, AudioRole.NONE),
+    )
+
+
+def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
+    """A copy in which every entry that carries a cast hears `role`."""
+    return [
+        [text, _with_conds(values, {"interact_flag": _flag(role)})]
+        if "interact_flag" in values.get("model_conds", {})
+        else [text, values]
+        for text, values in conditioning
+    ]
+
+
+def cut_to_part(conditioning: Conditioning, part: Part) -> Conditioning:
+    """A copy of a film's conditioning that carries the voices of one part, and no more of a start image than it.
+
+    Wan's VAE is causal: the first latent frames of a start image with nothing behind it are those of a shorter
+    video. Raises InteractError if the voices are not of the whole film, or the start image is laid out for less
+    than a part that keeps it.
+    """
+    return [[text, _cut_values(values, part)] for text, values in conditioning]
+
+
+def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
+    audio = values.get("model_conds", {}).get("interact_audio")
+    if audio is not None:
+        cut = comfy.conds.CONDRegular(_with_sentinel(_tracks_of_part(audio.cond[0, :, :-1], part)))
+        values = _with_conds(values, {"interact_audio": cut})
+    image = values.get("concat_latent_image")
+    if image is None or (part.known and not part.clean):  # then the known frames will be the start image
+        return values
+    latents = latent_frame_of(part.frames - 1) + 1
+    if image.shape[2] < latents:
+        raise InteractError(
+            f"WanImageToVideo lays its start image out for {TEMPORAL_STRIDE * (image.shape[2] - 1) + 1} frames "
+            f"but the part has {part.frames}: set its length to {part.frames}."
+        )
+    cut = {"concat_latent_image": image[:, :, :latents]}
+    if "concat_mask" in values:
+        cut["concat_mask"] = values["concat_mask"][:, :, :latents]
+    return {**values, **cut}
+
+
+def _tracks_of_part(tracks: Tensor, part: Part) -> Tensor:
+    """[S + 1, F, L, C] of the film -> of the part; beyond the film's end everybody hears what mute heard last."""
+    if tracks.shape[1] != part.film:
+        raise InteractError(
+            f"The conditioning carries voices over {tracks.shape[1]} frames but the film has {part.film}: "
+            "connect positive, negative and cast of one and the same InterAct Encode Characters."
+        )
+    cut = tracks[:, part.start : part.start + part.frames]
+    missing = part.frames - cut.shape[1]
+    return torch.cat((cut, tracks[-1:, -1:].expand(len(tracks), missing, -1, -1)), dim=1)
+
+
+def _attach(
+    conditioning: Conditioning, references: Tensor | None, audio: Tensor | None, role: AudioRole
+) -> Conditioning:
+    conds = {"interact_flag": _flag(role)}
+    if audio is not None:
+        conds["interact_audio"] = comfy.conds.CONDRegular(audio)
+    shown = {} if references is None else {"time_dim_concat": references}
+    return [[text, {**_with_conds(values, conds), **shown}] for text, values in conditioning]
+
+
+def _with_conds(values: dict[str, Any], conds: dict[str, comfy.conds.CONDRegular]) -> dict[str, Any]:
+    # The inner dict is shared by every copy of a conditioning that core made: never written to.
+    return {**values, "model_conds": {**values.get("model_conds", {}), **conds}}
+
+
+def _flag(role: AudioRole) -> comfy.conds.CONDRegular:
+    return comfy.conds.CONDRegular(torch.tensor([[role.value]]))
+
+
+def _with_sentinel(tracks: Tensor) -> Tensor:
+    """[S + 1, F, L, C] -> [1, S + 1, F + 1, L, C].
+
+    The frame axis stands third and is one longer than the video. Context windows slice every tensor whose
+    third axis is as long as the latent video (comfy/context_windows.py); this one they leave whole, for the
+    run to index.
+    """
+    return torch.cat((tracks, torch.zeros_like(tracks[:, :1])), dim=1).unsqueeze(0)
+
+
+def _check_unheard(*conditionings: Conditioning) -> None:
+    """Core's nodes for HuMo and S2V bring one voice and one picture; ours would stand beside them."""
+    for name, conditioning in zip(("positive", "negative"), conditionings):
+        if any("audio_embed" in values for _, values in conditioning):
+            raise InteractError(
+                f"{name} carries a voice already, from WanHuMoImageToVideo or the like: connect the text "
+                "encoder's conditioning to InterAct Encode Characters, which brings pictures and voices itself."
+            )
+
+
+def _check_start_image(*conditionings: Conditioning) -> None:
+    for name, conditioning in zip(("positive", "negative"), conditionings):
+        if any("concat_latent_image" not in values for _, values in conditioning):
+            raise InteractError(
+                f"The characters are regions of a start image but {name} carries none: connect {name} of "
+                "ComfyUI's WanImageToVideo, with that start image, to InterAct Encode Characters."
+            )
+
+
+def _check_references(cast: Cast, latents: Tensor) -> None:
+    expected = (len(cast.characters), cast.height // 8, cast.width // 8)
+    found = (latents.shape[2], *latents.shape[3:]) if latents.ndim == 5 else tuple(latents.shape)
+    if found != expected:
+        raise InteractError(
+            f"The characters' encoded pictures have shape {list(latents.shape)}, expected [1, channels, "
+            f"{', '.join(map(str, expected))}]: encode one picture per character at the video's size with a "
+            "Wan VAE."
+        )
+    if not bool(latents.isfinite().all()):
+        raise InteractError(
+            "An encoded character picture holds NaN or infinity: try another VAE or VAE precision."
+        )
+
+
+def _checked_tracks(cast: Cast, tracks: Tensor | None) -> Tensor:
+    voices = sum(cast.speaking) + 1
+    if tracks is None or tracks.ndim != 4 or tuple(tracks.shape[:2]) != (voices, cast.frames):
+        found = None if tracks is None else list(tracks.shape)
+        raise InteractError(
+            f"The speech features have shape {found}, expected [{voices}, {cast.frames}, layers, channels]: "
+            "one track per speaking character and the mute track, one entry per video frame."
+        )
+    for number in range(voices):
+        if not bool(tracks[number].isfinite().all()):
+            names = [character.name for character in cast.characters if character.speech is not None]
+            whose = f"of {names[number]!r}" if number < len(names) else "of the mute track"
+            raise InteractError(
+                f"The speech features {whose} hold NaN or infinity: load the recording again."
+            )
+    return tracks

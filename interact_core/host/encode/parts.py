@@ -1,0 +1,272 @@
+"""A film longer than one run, in parts: what a sampler needs for the next part, and parts joined to a film."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ...errors import InteractError
+from ...guidance import Cast, Character, MaskHistory, Part, assemble_cast, plan_part
+from ...guidance.part import carried_masks
+from ...speech.from_core import SPEECH_KEY
+from .cast_encoding import LATENT_CHANNELS, LATENT_PIXELS, check_vae
+from .conditioning import Conditioning, cut_to_part
+
+logger = logging.getLogger(__name__)
+
+BLENDED = 9  # at most so many of the frames that film and part both have are blended into each other
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedPart:
+    """The outputs of InterAct Next Part: as those of Encode Characters, of one part of the film.
+
+    latent: a LATENT dict; where frames are known it holds them, and a noise_mask that keeps them.
+    """
+
+    positive: Conditioning
+    negative: Conditioning
+    latent: dict[str, Tensor]
+    cast: Cast
+    summary: str
+
+
+def encode_part(
+    positive: Conditioning,
+    negative: Conditioning,
+    cast: Cast,
+    vae: Any,
+    length: int,
+    overlap: int,
+    finished: Tensor | None = None,
+    masks: MaskHistory | None = None,
+    sampled: dict[str, Tensor] | None = None,
+    clean: bool = False,
+) -> EncodedPart:
+    """The part of a film that follows what is finished, or its first.
+
+    positive, negative, cast: of the whole film, as encode_cast gives them. length, overlap: frames of the part
+    and of what it repeats of the finished film, as plan_part takes them. finished: IMAGE [F, H, W, 3], the film
+    so far, or the last part alone if its masks say where it is; None for the first part. masks: of the finished
+    part's run, by which everybody is told apart from the first step on. sampled: the finished part's LATENT,
+    which saves known frames a way through the VAE. clean: the model sees known frames as they are, and an
+    image-to-video base keeps its start image, both as InfiniteTalk has it; else it sees them under each step's
+    noise, and such a base is told of them in place of its start image. Raises InteractError for what does not
+    fit together.
+    """
+    if cast.part is not None:
+        raise InteractError(
+            "This cast is itself a part of a film: connect positive, negative and cast of InterAct Encode "
+            "Characters to every part, and only pictures and masks of the part before."
+        )
+    count = 0
+    if finished is not None:
+        _check_finished(finished, cast)
+        count = _finished_frames(finished, masks, cast)
+    part = replace(plan_part(cast.frames, count, length, overlap), clean=clean)
+    known = None
+    if finished is not None:
+        if part.known > finished.shape[0]:
+            raise InteractError(
+                f"This part repeats {part.known} finished frames but only {finished.shape[0]} are connected: "
+                "connect the whole film so far, from InterAct Join Parts."
+            )
+        known = finished[finished.shape[0] - part.known :, :, :, :3]
+        if masks is not None:
+            _check_masks(masks, cast)
+            part = replace(part, masks=carried_masks(masks, part))
+    made = _cast_of_part(cast, part)
+    positive, negative = (cut_to_part(given, part) for given in (positive, negative))
+    latent = _latent_of_part(made, part, vae, known)
+    if known is not None and sampled is not None:
+        latent["samples"] = _with_sampled(latent["samples"], sampled["samples"], part)
+    if known is not None and not clean and any("concat_latent_image" in values for _, values in positive):
+        positive, negative = _with_start_frames(positive, negative, made, vae, known)
+    summary = _describe(part)
+    logger.info("InterAct Next Part: %s", summary)
+    return EncodedPart(positive, negative, latent, made, summary)
+
+
+def join_parts(
+    pictures: Tensor,
+    cast: Cast,
+    film: Tensor | None = None,
+    audio: dict[str, Any] | None = None,
+    blend: bool = True,
+) -> tuple[Tensor, dict[str, Any] | None]:
+    """The film with a decoded part behind it, [F, H, W, 3], and as much of the film's AUDIO as that is long.
+
+    pictures: the part, decoded; cast: of that part; film: the film before it, None for the first part. Frames
+    that both have are taken once: the part begins with what the VAE made of the film's last ones, which differs
+    from them by a trace, so unless `blend` is off one runs into the other. Raises InteractError for pictures
+    that are not of this part, or a film that does not end where it begins.
+    """
+    part = cast.part or Part(0, 0, cast.frames, cast.frames)
+    if pictures.shape[0] != part.frames:
+        raise InteractError(
+            f"The part is {part.frames} frames long but {pictures.shape[0]} were connected: connect the decoded "
+            "video of the sampler that was given this cast."
+        )
+    before = 0 if film is None else film.shape[0]
+    if before != part.finished:
+        raise InteractError(
+            f"The part goes on after frame {part.finished} of the film but the film connected has {before}: "
+            "connect the same film here as to its InterAct Next Part."
+        )
+    joined = pictures
+    if film is not None:
+        if film.shape[1:3] != pictures.shape[1:3]:
+            raise InteractError(
+                f"The film is {film.shape[2]}x{film.shape[1]} but its next part is {pictures.shape[2]}x"
+                f"{pictures.shape[1]}: join parts of one size."
+            )
+        joined = _joined(film[..., :3], pictures[..., :3], part.known, blend)
+    joined = joined[: part.end]
+    return joined, None if audio is None else cut_audio(audio, joined.shape[0], cast.fps)
+
+
+def cut_audio(audio: dict[str, Any], frames: int, fps: float) -> dict[str, Any]:
+    """AUDIO exactly as long as `frames` frames, cut or followed by silence."""
+    waveform, rate = audio["waveform"], audio["sample_rate"]
+    samples = round(frames / fps * rate)
+    missing = max(0, samples - waveform.shape[-1])
+    return {**audio, "waveform": torch.nn.functional.pad(waveform[..., :samples], (0, missing))}
+
+
+def _joined(film: Tensor, pictures: Tensor, known: int, blend: bool) -> Tensor:
+    pictures = pictures.to(film)
+    if not blend or known == 0:
+        return torch.cat((film, pictures[known:]))
+    both = min(known, BLENDED)
+    share = (torch.arange(1, both + 1).to(film) / (both + 1)).view(-1, 1, 1, 1)
+    blended = torch.lerp(film[-both:], pictures[known - both : known], share)
+    return torch.cat((film[:-both], blended, pictures[known:]))
+
+
+def _check_finished(finished: Tensor, cast: Cast) -> None:
+    if finished.ndim != 4 or finished.shape[1:3] != (cast.height, cast.width):
+        size = f"{finished.shape[2]}x{finished.shape[1]}" if finished.ndim == 4 else list(finished.shape)
+        raise InteractError(
+            f"The finished film is {size} but this one is {cast.width}x{cast.height}: scale it to that size, or "
+            "set width and height of InterAct Encode Characters to its own."
+        )
+
+
+def _finished_frames(finished: Tensor, masks: MaskHistory | None, cast: Cast) -> int:
+    """How much of the film is finished. Only masks know where a part that comes alone belongs."""
+    count = finished.shape[0]
+    if masks is None:
+        return count
+    end = min(masks.start + masks.frames, cast.frames)
+    if count not in (end, masks.frames):
+        raise InteractError(
+            f"{count} finished frames are connected but the masks are of a part that ends at frame {end}: "
+            "connect masks and pictures of the last finished part, or the whole film so far."
+        )
+    return end
+
+
+def _check_masks(masks: MaskHistory, cast: Cast) -> None:
+    if masks.names != cast.names or tuple(masks.masks.shape[3:]) != cast.grid[1:]:
+        raise InteractError(
+            f"The masks are of {', '.join(masks.names)} at {masks.width}x{masks.height} but the film has "
+            f"{', '.join(cast.names)} at {cast.width}x{cast.height}: connect the masks of this film's last part."
+        )
+    if not masks.steps:
+        raise InteractError(
+            "The finished part's masks are empty, because nothing was predicted there: leave masks open."
+        )
+
+
+def _cast_of_part(cast: Cast, part: Part) -> Cast:
+    """The cast on the part's own clock."""
+    made = assemble_cast(_characters_of_part(cast, part), cast.width, cast.height, part.frames, cast.fps)
+    if cast.regions is None or part.start == 0:
+        return replace(made, part=part)
+    if part.masks is None:
+        raise InteractError(
+            "The characters are regions of the start image, where they are no longer: connect masks of the "
+            "finished part's sampler, which know where they are now."
+        )
+    # They are followed from the part's first frame, in which they are where the finished part has them.
+    return replace(made, part=part, regions=part.masks[:, 0], layouts=part.masks)
+
+
+def _characters_of_part(cast: Cast, part: Part) -> Sequence[Character]:
+    """Everybody, with drawn layouts and recordings (as viewers show them) on the part's clock."""
+    frames = [min(part.start + frame, part.film - 1) for frame in range(part.frames)]
+    characters = []
+    for character in cast.characters:
+        speech, layout = character.speech, character.layout
+        own = (speech or {}).get(SPEECH_KEY)
+        if own is not None:
+            speech = {**speech, SPEECH_KEY: replace(own, start=own.start - part.start / cast.fps)}
+        if layout is not None and layout.shape[0] > 1:
+            layout = layout[frames]
+        characters.append(replace(character, speech=speech, layout=layout))
+    return characters
+
+
+def _latent_of_part(cast: Cast, part: Part, vae: Any, known: Tensor | None) -> dict[str, Tensor]:
+    """Zeros to be sampled, behind the known frames and a noise mask that has core's samplers keep those.
+
+    KSamplerX0Inpaint (comfy/samplers.py) puts them under the noise of every step, so that the model sees them
+    as it sees all other frames, and their own selves into the result.
+    """
+    shape = (
+        cast.latent_frames,
+        cast.height // LATENT_PIXELS,
+        cast.width // LATENT_PIXELS,
+    )
+    samples = torch.zeros(1, LATENT_CHANNELS, *shape, device=comfy.model_management.intermediate_device())
+    if known is None:
+        return {"samples": samples}
+    check_vae(vae)
+    samples[:, :, : part.known_latents] = vae.encode(known).to(samples)
+    noise_mask = torch.ones(1, 1, *shape)
+    noise_mask[:, :, : part.known_latents] = 0.0
+    return {"samples": samples, "noise_mask": noise_mask}
+
+
+def _with_sampled(samples: Tensor, sampled: Tensor, part: Part) -> Tensor:
+    """Known latent frames as the finished part's sampler left them, wherever they hold the same four frames.
+
+    The first known one holds a single frame and only the VAE can make it. The others end where latent frames of
+    the finished part end, so they are those, but for what each had before it: the theatre's VAE gave the last
+    frames of the overlap back to 2.4 of 255 this way and to 4.8 encoded anew, which over many parts adds up
+    (14 of 255 and a shift of colour after seven times there and back).
+    """
+    if sampled.ndim != 5 or sampled.shape[1] != samples.shape[1] or sampled.shape[3:] != samples.shape[3:]:
+        raise InteractError(
+            f"The finished part's latent has shape {list(sampled.shape)} but this film's are of "
+            f"{list(samples.shape)}: connect the latent of the sampler that made the part before."
+        )
+    taken = min(part.known_latents, sampled.shape[2]) - 1  # its own first one holds a single frame too
+    if taken < 1:
+        return samples
+    first = part.known_latents - taken
+    made = sampled[:1, :, sampled.shape[2] - taken :].to(samples)
+    return torch.cat((samples[:, :, :first], made, samples[:, :, part.known_latents :]), dim=2)
+
+
+def _with_start_frames(
+    positive: Conditioning, negative: Conditioning, cast: Cast, vae: Any, known: Tensor
+) -> tuple[Conditioning, Conditioning]:
+    """The known frames in place of the start image, as an image-to-video base is told of several."""
+    from comfy_extras.nodes_wan import WanImageToVideo
+
+    size = cast.width, cast.height, cast.frames
+    return WanImageToVideo.execute(positive, negative, vae, *size, 1, start_image=known).result[:2]
+
+
+def _describe(part: Part) -> str:
+    first, last = part.start + 1, part.end
+    words = f"frames {first} to {last} of {part.film}"
+    if part.known:
+        words += f", the first {part.known} of them finished"
+    left = part.film - part.end
+    return words + (f"; {left} left after it" if left else "; the last part")

@@ -1,0 +1,81 @@
+"""AUDIO and AUDIO_ENCODER, ours or core's, to the speech of one character or the sound of the scene."""
+
+from dataclasses import replace
+from math import isfinite
+from typing import Any
+
+import torch
+
+from ...errors import InteractError
+from ...speech.encode import SILENCE_SECONDS
+from ...speech.from_core import SPEECH_KEY, from_encoder_output
+from ...speech.sound import check_waveform
+from ...speech.types import Sound, Speech
+from ...speech.wav2vec2 import SAMPLE_RATE
+from .audio_encoder import InterActAudioEncoder
+from .whisper import encode_by_whisper, is_whisper_model
+
+
+def encode_recording(
+    encoder: Any, audio: dict[str, Any] | None, start: float, gain: float
+) -> dict[str, object]:
+    """AUDIO_ENCODER_OUTPUT with our Speech in it, from one speaker's AUDIO.
+
+    encoder: InterActAudioEncoder, or core's AudioEncoderModel, which is asked for the recording and for its
+    silence. start: seconds after the start of the video; gain: factor on the sound. Raises InteractError for
+    sound that cannot be heard: none at all, empty, NaN, 0 Hz, a batch.
+    """
+    waveform, rate = _samples(audio)
+    if isinstance(encoder, InterActAudioEncoder):
+        return encoder.encode_audio(waveform, rate, start=start, gain=gain)
+    sound = check_waveform(waveform, rate) * gain
+    if is_whisper_model(encoder):
+        output, mute = encode_by_whisper(encoder, sound, rate)
+    else:
+        output = encoder.encode_audio(sound[None], rate)
+        silence = encoder.encode_audio(torch.zeros(1, 1, int(SILENCE_SECONDS * SAMPLE_RATE)), SAMPLE_RATE)
+        mute = from_encoder_output(silence).features.mean(0)
+    speech = replace(
+        from_encoder_output(output),
+        mute=mute,
+        waveform=sound,
+        sample_rate=int(rate),
+        start=float(start),
+    )
+    return {**output, SPEECH_KEY: speech}
+
+
+def scene_track(
+    audio: dict[str, Any] | None, gain: float, encoder: Any | None, fed: bool
+) -> Sound | Speech | None:
+    """The sound of the whole scene from the start of the video, from AUDIO; None for None.
+
+    fed: it is also what those hear who do not speak, so `encoder` (as encode_recording takes it) has to listen
+    to it. Raises InteractError for sound that cannot be heard, a gain that is not finite, and if it is to be
+    fed and the sound or the encoder is missing.
+    """
+    if fed and (audio is None or encoder is None):
+        raise InteractError(
+            "The scene's sound is to be fed where nobody speaks but the "
+            f"{'sound' if audio is None else 'audio encoder'} is missing: connect "
+            f"{'scene_audio' if audio is None else 'audio_encoder'}, or switch feed_scene off."
+        )
+    if audio is None:
+        return None
+    if not isfinite(gain):
+        raise InteractError(f"The gain of the scene's sound is {gain}; use a finite number.")
+    try:
+        if fed:
+            return from_encoder_output(encode_recording(encoder, audio, 0.0, gain))
+        waveform, rate = _samples(audio)
+        return Sound(check_waveform(waveform, rate) * gain, int(rate))
+    except InteractError as error:
+        raise InteractError(f"The sound of the scene: {error}") from error
+
+
+def _samples(audio: dict[str, Any] | None) -> tuple[torch.Tensor, int]:
+    if not audio or audio.get("waveform") is None:
+        raise InteractError(
+            "The audio holds no sound (a video without a sound track gives such): load a recording."
+        )
+    return audio["waveform"], audio["sample_rate"]

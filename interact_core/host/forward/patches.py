@@ -1,0 +1,105 @@
+"""The two patch objects that ComfyUI calls inside the blocks.
+
+They hold no state: every clone of a MODEL shares them. torch.compile has to step around them: core's
+TorchCompileModel looks at transformer_options once, when it compiles, and what they find there changes with
+every call.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..tokens.sequence import restore
+from .call import CALL_KEY, CallState, Voices
+
+
+class AdapterPatch:
+    """Keeps the adapter loaded with the model: ComfyUI asks every patch for `.models()` (ModelPatcher)."""
+
+    def __init__(self, patchers: Sequence[ModelPatcher] = ()) -> None:
+        self._patchers = tuple(patchers)
+
+    def models(self) -> list[ModelPatcher]:
+        return list(self._patchers)
+
+
+class AudioPatch(AdapterPatch):
+    """`attn2_patch`: adds the blended voices to the video tokens, between text cross-attention and FFN."""
+
+    @torch.compiler.disable
+    def __call__(self, args: dict[str, Any]) -> Tensor:
+        """args: x [B, L, D], transformer_options; returns x, changed in place unless gradients are wanted."""
+        x, options = args["x"], args["transformer_options"]
+        call: CallState | None = options.get(CALL_KEY)
+        if call is None or call.voices is None or options["block_index"] in call.injected:
+            return x
+        call.injected.add(options["block_index"])
+        heard = call.geometry.frames_of(x, call.voices.tokens.shape[2])
+        added = injection(call, call.voices, options["block_index"], heard)
+        # In place is safe: the block made x just now. Autograd, though, has kept it for the adapter's norm.
+        x = x.clone() if added.requires_grad else x
+        heard = call.geometry.frames_of(x, call.voices.tokens.shape[2])
+        if call.voices.rows is None:
+            heard += added
+        else:
+            heard.index_add_(0, call.voices.rows, added)
+        return x
+
+
+class MaskPatch(AdapterPatch):
+    """`double_block`: reads the masks off the block's output, and notes where numbers stop being finite.
+
+    Behind the last block it also gives a cropped sequence its full length again, for core's head.
+    """
+
+    @torch.compiler.disable
+    def __call__(self, args: dict[str, Any]) -> dict[str, Any]:
+        """args: img [B, L, D], block_index, transformer_options and more; returned, img as it is or longer."""
+        options = args["transformer_options"]
+        call: CallState | None = options.get(CALL_KEY)
+        if call is None:
+            return args
+        if call.probe is not None:
+            call.probe.note(args["block_index"], args["img"])
+        head = str(args["block_index"])
+        if head in call.mask_heads:
+            call.mask_logits.append(mask_logits(call, head, args["img"]))
+        if call.geometry.shortened and args["block_index"] == options["total_blocks"] - 1:
+            return {**args, "img": restore(args["img"], call.geometry)}
+        return args
+
+
+def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Tensor:
+    """What the voices add to video [B, L, D], L = T*h*w, for their own rows: [R, L, D] in the same dtype."""
+    if voices.rows is not None:
+        video = video[voices.rows]
+    added = call.adapter.audio_blocks[str(block)](video, voices.tokens, voices.weights, call.attention)
+    return (added if voices.strength == 1.0 else added * voices.strength).to(video.dtype)
+
+
+def mask_logits(call: CallState, head: str, tokens: Tensor) -> Tensor:
+    """Logits [R, N, T*h*w] float32 of the mask head `head`, from its block's output [B, L, D]."""
+    if call.mask_rows is not None:
+        tokens = tokens[call.mask_rows]
+    logits = call.mask_heads[head](
+        call.geometry.video(tokens),
+        shown_references(call, head, tokens),
+        *call.positions,
+        call.attention,
+    )
+    return logits.to(torch.float32)
+
+
+def shown_references(call: CallState, head: str, tokens: Tensor) -> Tensor:
+    """[R, N, h*w, D] of a block's output [R, L, D], or what the call recalls of an earlier one's."""
+    if call.geometry.recalled:
+        # Not there where the window that saw them has no head (InteractRun._mask_heads): heads for regions do not
+        # look at references.
+        return call.seen.shown.get(head, tokens[:, None, :0])
+    shown = call.geometry.reference_tokens(tokens)
+    if call.seen is not None:
+        call.seen.shown[head] = shown.clone()  # the rest of the sequence can go
+    return shown

@@ -1,0 +1,139 @@
+"""The live view: while a run samples, each step's masks and frames go to the browser that queued it.
+
+Pictures lie in ComfyUI's temp folder, where /view finds them; one small event a step says which. Nothing is
+sent to anybody else, and nothing at all outside ComfyUI's server or for a prompt that no browser queued.
+"""
+
+import logging
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import folder_paths
+from comfy_execution.utils import get_executing_context
+from torch import Tensor
+
+from ...guidance import Cast
+from ...preview.manifest import FORMAT, scene_record, step_record
+
+logger = logging.getLogger(__name__)
+
+STEP_EVENT = "interact.step"
+END_EVENT = "interact.end"
+DONE, STOPPED = "done", "stopped"
+
+Send = Callable[[str, dict[str, Any], str], None]
+
+
+class MaskStream:
+    """Tells one browser of one run. However telling fails, the run goes on and the log says it once."""
+
+    def __init__(
+        self,
+        cast: Cast,
+        total_steps: int,
+        mask_source: str = "predicted",
+        *,
+        origin: dict[str, str] | None = None,
+        folder: str = "",
+        send: Send | None = None,
+        client: str | None = None,
+    ) -> None:
+        """origin: workflow, source and prompt, as events carry them. folder: where pictures are written.
+
+        send: as PromptServer.send_sync, called with event, JSON and `client`; without either it is silent.
+        """
+        self.run = uuid.uuid4().hex
+        self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
+        self._scene = scene_record(cast, cast.grid, total_steps, mask_source)
+        self._folder = folder
+        self._send = send if client is not None else None
+        self._client = client
+        self._failed = False
+
+    def step(
+        self, index: int, sigma: float, steered: bool, masks: Tensor | None, pictures: Tensor | None
+    ) -> None:
+        """A sampler step is done: masks [N, T, h, w], pictures uint8 [T, h', w', 3], both on the CPU."""
+        if self._send is None or self._failed:
+            return
+        try:
+            step = step_record(self._folder, index, sigma, steered, masks, pictures)
+            self._send(STEP_EVENT, {**self._origin, "scene": self._scene, "step": step}, self._client)
+        except Exception:  # whatever it is: nobody loses a run for a picture of it. Interrupts pass.
+            self._fail()
+
+    def end(self, how: str) -> None:
+        """The run has ended: DONE, or STOPPED by an interrupt or an error."""
+        if self._send is None:
+            return
+        try:
+            self._send(END_EVENT, {**self._origin, "how": how}, self._client)
+        except Exception:
+            self._fail()
+
+    def _fail(self) -> None:
+        if not self._failed:
+            logger.warning("The live view of the masks has stopped; the run goes on.", exc_info=True)
+        self._failed = True
+
+
+OpenStream = Callable[[Cast, int, str], MaskStream]
+"""From cast, number of steps and mask source to the stream of a run. MaskStream itself is the one that is silent."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The node and the workflow whose viewers a run belongs to.
+
+    source: execution id of the node, such as "5:1"; workflow: its id, or "" if it is unknown.
+    """
+
+    source: str
+    workflow: str
+
+    def open_stream(self, cast: Cast, total_steps: int, mask_source: str = "predicted") -> MaskStream:
+        """To the browser that queued the prompt which is executed now."""
+        # Not imported: outside ComfyUI's server there is none, and importing its module would build half of it.
+        server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+        if server is None or server.client_id is None:
+            return MaskStream(cast, total_steps, mask_source)
+        context = get_executing_context()
+        prompt = context.prompt_id if context is not None else ""
+        origin = {
+            "workflow": running_workflow(server, prompt) or self.workflow,
+            "source": self.source,
+            "prompt": prompt,
+        }
+        return MaskStream(
+            cast,
+            total_steps,
+            mask_source,
+            origin=origin,
+            folder=folder_paths.get_temp_directory(),
+            send=server.send_sync,
+            client=server.client_id,
+        )
+
+
+def running_workflow(server: Any, prompt: str) -> str:
+    """The id of the workflow whose prompt is executed, "" if it has none.
+
+    A guided MODEL may come from ComfyUI's cache, made when another workflow with the same nodes ran (a copy of
+    it, say): what its node was told of the workflow is old then.
+    """
+    try:
+        running, _ = server.prompt_queue.get_current_queue_volatile()
+        extra = next(item[3] for item in running if item[1] == prompt)
+    except (AttributeError, IndexError, StopIteration):  # another ComfyUI's queue
+        return ""
+    return workflow_id(extra.get("extra_pnginfo"))
+
+
+def workflow_id(extra_pnginfo: Any) -> str:
+    """The id in what a browser sends along with a prompt, "" if there is none."""
+    workflow = extra_pnginfo.get("workflow") if isinstance(extra_pnginfo, dict) else None
+    found = workflow.get("id") if isinstance(workflow, dict) else None
+    return str(found) if found else ""

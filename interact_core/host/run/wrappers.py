@@ -1,0 +1,196 @@
+"""The sampling wrappers: a run begins, takes its steps and ends, whatever sampler drives it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrapperExecutor
+from torch import Tensor
+
+from ...errors import InteractError
+from ...frames import TEMPORAL_STRIDE
+from ...guidance import Cast, GuidanceSettings, MaskHistory
+from .live import DONE, STOPPED, MaskStream, OpenStream
+from .memory_estimate import check_memory, shape_to_estimate, shape_with_recall
+from .motion_frames import noise_of_film, with_trace
+from .sampling_run import InteractRun
+
+RUN_KEY = "interact_run"
+"""Where the per-run object stands in transformer_options: an object, as core copies dicts and lists."""
+GUIDANCE_KEY = "interact_guidance"
+ADAPTER_KEY = "interact_adapter"
+"""Where a MODEL keeps its AdapterBinding, likewise in transformer_options."""
+
+
+class MaskHandle:
+    """Leads from a guided MODEL to the masks of its last finished run: the value beside MODEL on the wire.
+
+    It is None from the start of a run to its end, so that an interrupted run leaves no masks behind.
+    """
+
+    def __init__(self) -> None:
+        self.history: MaskHistory | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """What `apply_guidance` leaves on a MODEL for its runs."""
+
+    cast: Cast
+    settings: GuidanceSettings
+    handle: MaskHandle
+    open_stream: OpenStream = MaskStream
+
+
+def outer_sample_wrapper(
+    executor: WrapperExecutor,
+    noise: Tensor,
+    latent_image: Tensor,
+    sampler: Any,
+    sigmas: Tensor,
+    denoise_mask: Tensor | None = None,
+    callback: Callable[..., Any] | None = None,
+    disable_pbar: bool = False,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """OUTER_SAMPLE: make the run's state, and take it away whatever happens (interrupts included)."""
+    rest = latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed
+    guider = executor.class_obj
+    conds = [cond for part in guider.conds.values() for cond in part]
+    options = guider.model_options["transformer_options"]
+    guidance: Guidance | None = options.get(GUIDANCE_KEY)
+    carriers = [cond for cond in conds if "interact_flag" in cond.get("model_conds", {})]
+    if not carriers and guidance is None:
+        return executor(noise, *rest, **kwargs)
+    _check_run(noise, conds, carriers, guidance)
+    check_memory(guider.model_patcher, guidance.cast, guider.model_options)
+    references = next((cond["time_dim_concat"] for cond in carriers if "time_dim_concat" in cond), None)
+    if references is not None:
+        references = guider.model_patcher.model.process_latent_in(references)
+    stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source)
+    run = InteractRun(
+        options[ADAPTER_KEY],
+        guidance.cast,
+        guidance.settings,
+        guider.model_patcher,
+        sigmas,
+        references,
+        stream,
+    )
+    guidance.handle.history = None
+    options[RUN_KEY] = run
+    part = guidance.cast.part
+    if part is not None and not part.clean:
+        noise = noise_of_film(noise, part, seed)
+        known = guider.model_patcher.model.process_latent_in(latent_image[:, :, : part.known_latents])
+        noise = with_trace(noise, known)
+    how = STOPPED
+    try:
+        output = executor(noise, *rest, **kwargs)
+        guidance.handle.history = run.finish()
+        how = DONE
+        return output
+    finally:
+        options.pop(RUN_KEY, None)
+        run.release()
+        stream.end(how)
+
+
+def prepare_sampling_wrapper(
+    executor: WrapperExecutor,
+    model: ModelPatcher,
+    noise_shape: list[int],
+    conds: dict[str, list[dict[str, Any]]],
+    model_options: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """PREPARE_SAMPLING: let ComfyUI's estimate of the memory count the references, and what is recalled of them."""
+    shape = shape_to_estimate(noise_shape, conds, model_options or {})
+    run: InteractRun | None = (model_options or {}).get("transformer_options", {}).get(RUN_KEY)
+    if run is not None and run.recalled_each:
+        shape = shape_with_recall(model, shape, conds, run.recalled_each)
+    return executor(model, shape, conds, model_options=model_options, **kwargs)
+
+
+def sampler_sample_wrapper(
+    executor: WrapperExecutor,
+    guider: Any,
+    sigmas: Tensor,
+    extra_args: dict[str, Any],
+    callback: Callable[..., Any] | None,
+    *args: Any,
+    **kwargs: Any,
+) -> Tensor:
+    """SAMPLER_SAMPLE: count steps by callbacks, the one thing that every sampler does once a step.
+
+    A sampler reports (step, clean latent as predicted, latent, total steps) (comfy/samplers.py, KSAMPLER).
+    """
+    run: InteractRun | None = extra_args["model_options"]["transformer_options"].get(RUN_KEY)
+    if run is None:
+        return executor(guider, sigmas, extra_args, callback, *args, **kwargs)
+
+    def counted(*reported: Any) -> Any:
+        run.end_step(reported[1] if len(reported) > 1 else None)
+        return callback(*reported) if callback is not None else None
+
+    return executor(guider, sigmas, extra_args, counted, *args, **kwargs)
+
+
+def predict_noise_wrapper(
+    executor: WrapperExecutor,
+    x: Tensor,
+    timestep: Tensor,
+    model_options: dict[str, Any] = {},  # noqa: B006 - core's own signature
+    seed: int | None = None,
+) -> Tensor:
+    """PREDICT_NOISE: one model evaluation, however many conds, windows and devices it is made of."""
+    run: InteractRun | None = model_options.get("transformer_options", {}).get(RUN_KEY)
+    if run is None:
+        return executor(x, timestep, model_options, seed)
+    run.begin_evaluation(float(timestep.max()), x)
+    output = executor(x, timestep, model_options, seed)
+    run.end_evaluation(output)
+    return output
+
+
+def _check_run(
+    noise: Tensor, conds: list[dict[str, Any]], carriers: list[dict[str, Any]], guidance: Guidance | None
+) -> None:
+    """Refuse, before anything is loaded, what could only go wrong later."""
+    if guidance is None:
+        raise InteractError(
+            "The conditioning has characters but nothing guides the MODEL: use the InterAct Sampler, or put "
+            "InterAct Mask Guidance between MODEL and sampler."
+        )
+    if not carriers:
+        raise InteractError(
+            "The MODEL is guided for characters but the conditioning has none: connect positive and negative "
+            "of InterAct Encode Characters to the sampler."
+        )
+    if any("area" in cond or cond.get("set_area_to_bounds") for cond in conds):
+        raise InteractError(
+            "Characters cannot be used with conditioning that is limited to an area: references fill the "
+            "whole picture; remove the area, or use a mask with 'set cond area' on 'default'."
+        )
+    grid = (noise.shape[2], -(-noise.shape[3] // 2), -(-noise.shape[4] // 2)) if noise.ndim == 5 else None
+    if grid != guidance.cast.grid:
+        cast = guidance.cast
+        raise InteractError(
+            f"The latent has shape {list(noise.shape)} but the cast is for {cast.width}x{cast.height} and "
+            f"{cast.frames} frames: sample the LATENT of InterAct Encode Characters."
+        )
+    _check_start_images(noise.shape[2], conds)
+
+
+def _check_start_images(frames: int, conds: list[dict[str, Any]]) -> None:
+    """Raise InteractError where a start image is laid out for another length, which core would crash on."""
+    for cond in conds:
+        image = cond.get("concat_latent_image")
+        if image is not None and image.shape[2] != frames:
+            found, wanted = (TEMPORAL_STRIDE * (count - 1) + 1 for count in (image.shape[2], frames))
+            raise InteractError(
+                f"WanImageToVideo lays its start image out for {found} frames but the video has {wanted}: set its "
+                f"length to {wanted}, as on InterAct Encode Characters."
+            )

@@ -1,0 +1,160 @@
+"""The blocks' token sequence where they do not see all of the references: some tokens left out, or all of them.
+
+Tokens are taken out before the first block, so that no block spends anything on them, and put back as zeros behind
+the last one, where core cuts the references' output away.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from comfy.ldm.wan.model import WanModel
+from torch import Tensor
+
+from .layout import Geometry
+from .reference_cache import SeenReferences
+
+CHUNK = 4096
+"""Tokens whose scores are there at a time."""
+
+OVERRIDE = "optimized_attention_override"
+
+Replace = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
+"""An entry of transformer_options["patches_replace"]["dit"]."""
+
+
+def can_shorten(model: torch.nn.Module, timestep: Tensor) -> bool:
+    """Whether the blocks take a shorter sequence.
+
+    VACE adds control to the whole sequence, and a timestep for every frame (core's [B, T]) is laid on it.
+    """
+    return type(model).forward_orig is WanModel.forward_orig and timestep.ndim == 1
+
+
+def can_weigh(options: dict[str, Any]) -> bool:
+    """Whether tokens may stand for several: another node's attention could not be told of the weights."""
+    return OVERRIDE not in options
+
+
+def with_sequence(
+    options: dict[str, Any], geometry: Geometry, seen: SeenReferences | None, blocks: int
+) -> dict[str, Any]:
+    """Entries of the call's transformer_options by which every block sees the sequence of `geometry`.
+
+    seen: what the call recalls, or where it notes what it sees. Replacements that other nodes have put there stay,
+    within ours. `restore` undoes it.
+    """
+    replaced = options.get("patches_replace", {})
+    inner = replaced.get("dit", {})
+    sequence = BlockSequence(geometry, seen, options.get(OVERRIDE))
+    ours = {("double_block", n): sequence.of_block(n, inner.get(("double_block", n))) for n in range(blocks)}
+    return {"patches_replace": {**replaced, "dit": {**inner, **ours}}, OVERRIDE: sequence.attention}
+
+
+def kept_rows(geometry: Geometry, device: torch.device) -> Tensor:
+    """[L'] int64: where the tokens that the blocks see stand in the whole sequence."""
+    start = geometry.offset + geometry.video_tokens
+    before = torch.arange(start, device=device)
+    return before if geometry.recalled else torch.cat((before, start + geometry.kept.index))
+
+
+def restore(tokens: Tensor, geometry: Geometry) -> Tensor:
+    """tokens [B, L', D] behind the last block -> [B, L, D], with zeros for what was left out."""
+    missing = geometry.references * (geometry.frame_tokens - geometry.reference_each)
+    return F.pad(tokens, (0, 0, 0, missing))
+
+
+class BlockSequence:
+    """For one call of the model; holds its rotary table once it is cut, and which block runs."""
+
+    def __init__(
+        self, geometry: Geometry, seen: SeenReferences | None, attention: Callable[..., Tensor] | None = None
+    ) -> None:
+        """attention: another node's override, which has been asked for by can_weigh if tokens are weighed."""
+        self._geometry = geometry
+        self._seen = seen
+        self._other = attention
+        self._before = geometry.offset + geometry.video_tokens
+        self._length = self._before + geometry.references * geometry.reference_each
+        self._rows: Tensor | None = None
+        self._freqs: Tensor | None = None
+        self._block = 0
+
+    def of_block(self, number: int, inner: Replace | None) -> Replace:
+        @torch.compiler.disable(recursive=False)  # see patches.py
+        def replace(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+            self._block = number
+            if self._geometry.shortened:
+                args = self._shortened(args)
+            return extra["original_block"](args) if inner is None else inner(args, extra)
+
+        return replace
+
+    def _shortened(self, args: dict[str, Any]) -> dict[str, Any]:
+        """The block's arguments; what is left of the first block's tokens is what all later ones get."""
+        if self._freqs is None:
+            self._rows = kept_rows(self._geometry, args["img"].device)
+            self._freqs = args["pe"][:, self._rows]
+        args = {**args, "pe": self._freqs}
+        if self._block == 0:
+            args["img"] = args["img"][:, self._rows]
+        return args
+
+    @torch.compiler.disable
+    def attention(
+        self, chosen: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any
+    ) -> Tensor:
+        """As transformer_options["optimized_attention_override"]: self-attention hears recalled references too, and
+        every kept token weighs as many as it stands for; text and all else as core had chosen."""
+        own = q.shape[1] == k.shape[1] == self._length and not options.get("skip_reshape")
+        if own and self._seen is not None:
+            if not self._geometry.recalled:
+                self._seen.note(self._block, k[:, self._before :], v[:, self._before :])
+            elif self._block in self._seen.keys_and_values:
+                k, v = self._seen.beside(self._block, k, v)
+            else:  # another node left this block out when the references were seen
+                own = False
+        if own and self._geometry.kept is not None:
+            q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+            return self.weighted(q, k, v).transpose(1, 2).flatten(2)
+        if self._other is not None:
+            return self._other(chosen, q, k, v, heads, **options)
+        return chosen(q, k, v, heads, **options)
+
+    def weighted(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attention over [B, H, L, d] with every key counted as often as it stands for a token.
+
+        To the standing and to all others apart, each with its normaliser, which flash kernels give: a bias on the
+        scores would say the same and take the fast kernels away.
+        """
+        kept = self._geometry.kept
+        (attended, log_z), (ground, log_ground) = (
+            flash_attention(q, k[:, :, part], v[:, :, part])
+            for part in (slice(-kept.standing), slice(-kept.standing, None))
+        )
+        share = (log_ground + math.log(kept.weight) - log_z).sigmoid()
+        return attended.lerp_(ground, share.unsqueeze(-1).to(attended))
+
+
+def flash_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention of [B, H, L, d] and the logarithm of its normaliser, [B, H, L] float32.
+
+    By torch's own kernels, whose public face (scaled_dot_product_attention) keeps the latter to itself; where they
+    do not run it takes a second product with the keys.
+    """
+    if q.device.type == "cpu":
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[:2]
+    if _has_flash(q):
+        return torch.ops.aten._scaled_dot_product_flash_attention(q, k, v)[:2]
+    keys = k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    log_z = torch.cat([(part @ keys).float().logsumexp(-1) for part in q.split(CHUNK, dim=2)], dim=2)
+    return F.scaled_dot_product_attention(q, k, v), log_z
+
+
+def _has_flash(q: Tensor) -> bool:
+    """Half precision on an Nvidia GPU from Ampere on, which is what torch's flash kernel wants."""
+    if q.device.type != "cuda" or torch.version.hip is not None or q.dtype is torch.float32:
+        return False
+    return torch.cuda.get_device_capability(q.device) >= (8, 0)

@@ -1,0 +1,177 @@
+"""`python dev.py train`: trains the theatre from nothing, stage by stage; every stage goes on where it was
+killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...host.standalone import prepare_comfy
+
+STAGES = ("speech", "vae", "clips", "dit")
+APART = ("identity",)  # run only where it is named: what the ablation compares masks with (identity.py)
+PACK = Path(__file__).resolve().parents[3]
+log = logging.getLogger(__name__)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev.py train", description=__doc__)
+    parser.add_argument(
+        "stages",
+        nargs="*",
+        metavar="STAGE",
+        help=f"any of {', '.join(STAGES)}; none means all, in this order; apart from them {', '.join(APART)}",
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=PACK / "runs" / "theatre", help="checkpoints, clips and curves"
+    )
+    parser.add_argument("--models", type=Path, default=PACK / "models", help="where finished weights go")
+    parser.add_argument("--clips", type=int, default=3000, help="clips to draw and encode, in hundreds")
+    parser.add_argument("--recordings", type=int, default=400, help="recordings to synthesise for the clips")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="fields of the stage's recipe, such as steps=200",
+    )
+    parser.add_argument(
+        "--warm", action="store_true", help="dit without a checkpoint begins with the weights in --models"
+    )
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    chosen = parser.parse_args()
+    known = (*STAGES, *APART)
+    unknown = set(chosen.stages) - set(known)
+    if unknown:
+        parser.error(f"no stage is called {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
+    return chosen
+
+
+def with_settings(recipe: Any, settings: list[str]) -> Any:
+    """Replace fields of a recipe by NAME=VALUE texts; names it does not have are another stage's."""
+    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
+    kinds = {
+        name: (lambda text: text.lower() in ("1", "true", "yes")) if kind is bool else kind
+        for name, kind in kinds.items()
+    }
+    given = dict(setting.split("=", 1) for setting in settings)
+    return replace(recipe, **{name: kinds[name](value) for name, value in given.items() if name in kinds})
+
+
+def run_speech(chosen: argparse.Namespace) -> None:
+    from .train_speech import SpeechRecipe, train_speech
+
+    train_speech(with_settings(SpeechRecipe(), chosen.set), speech_folder(chosen))
+
+
+def speech_folder(chosen: argparse.Namespace) -> Path:
+    return chosen.models / "audio_encoders" / "theatre_wav2vec2"
+
+
+def run_vae(chosen: argparse.Namespace) -> None:
+    from .clips import latent_statistics
+    from .models import export_vae
+    from .train_vae import VAERecipe, train_vae
+    from .wan_vae import fold_latent_format
+
+    vae = train_vae(with_settings(VAERecipe(), chosen.set), chosen.runs).eval()
+    statistics = latent_statistics(vae)
+    fold_latent_format(vae.cpu(), *statistics)
+    export_vae(vae, chosen.models / "vae" / "theatre_wan_vae.safetensors")
+
+
+def bank_file(chosen: argparse.Namespace) -> Path:
+    from ...speech.wav2vec2 import load_wav2vec2
+    from .clips import speech_bank, write_bank
+
+    path = chosen.runs / "speech_bank.safetensors"
+    if not path.exists():
+        log.info("speaking and encoding %d recordings", chosen.recordings)
+        encoder = load_wav2vec2(speech_folder(chosen))
+        write_bank(path, speech_bank(np.random.default_rng(1), chosen.recordings, encoder))
+    return path
+
+
+def run_clips(chosen: argparse.Namespace) -> None:
+    from .clips import write_clips
+
+    vae_file = chosen.models / "vae" / "theatre_wan_vae.safetensors"
+    write_clips(chosen.runs / "clips", chosen.clips, bank_file(chosen), vae_file, chosen.threads)
+
+
+def run_dit(chosen: argparse.Namespace) -> None:
+    from .clips import read_bank, read_clips
+    from .train_dit import DiTRecipe, train_dit
+
+    recipe = with_settings(DiTRecipe(), chosen.set)
+    train_dit(
+        recipe,
+        chosen.runs,
+        read_clips(chosen.runs / "clips"),
+        read_bank(bank_file(chosen)),
+        chosen.models,
+        chosen.warm,
+    )
+
+
+def run_identity(chosen: argparse.Namespace) -> None:
+    from .clips import read_bank, read_clips
+    from .identity import VARIANTS, IdentityRecipe, train_identity
+
+    recipe, clips = with_settings(IdentityRecipe(), chosen.set), read_clips(chosen.runs / "clips")
+    for variant in VARIANTS:
+        bank = read_bank(bank_file(chosen))
+        log.info("%s", train_identity(recipe, variant, chosen.runs / "identity", clips, bank, chosen.models))
+
+
+def write_shards(words: list[str]) -> None:
+    """`train shards theatre`: words are what follows, "theatre" first."""
+    parser = argparse.ArgumentParser(prog="dev.py train shards", description="Draw puppet clips into shards.")
+    parser.add_argument("job", choices=("theatre",))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--clips", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--frames", type=int, default=25)
+    parser.add_argument("--puppets", type=int, nargs="+", default=[2], help="of the clips, in turn")
+    chosen = parser.parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    from .shards import write_theatre_shards
+
+    written = write_theatre_shards(
+        chosen.folder, chosen.seed, chosen.clips, puppets=tuple(chosen.puppets), frames=chosen.frames
+    )
+    log.info("wrote %d clips into %d shards in %s", chosen.clips, len(written), chosen.folder)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["shards"]:
+        write_shards(sys.argv[2:])
+        return
+    chosen = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(chosen.threads)
+    prepare_comfy()
+    for stage in chosen.stages or STAGES:
+        log.info("stage %s", stage)
+        RUN[stage](chosen)
+
+
+RUN = {
+    "speech": run_speech,
+    "vae": run_vae,
+    "clips": run_clips,
+    "dit": run_dit,
+    "identity": run_identity,
+}
+
+
+if __name__ == "__main__":
+    main()

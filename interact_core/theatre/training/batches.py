@@ -1,0 +1,101 @@
+"""Batches of the theatre's training: what the model is shown, and the shares in which it hears each track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...training.data.augmentation import BatchRecipe, guided_weights, noise_levels
+from ..prompts import told
+from .clips import SILENT, ClipGroup, SpeechBank, excerpt
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B clips of N puppets, every one with a track (a silent puppet's is mute).
+
+    clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N +
+    1, T*h*w]; audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8]
+    weights of the velocity loss; t [B], noise level in 0..1; shown [B], false where references are blank; text
+    [B, 1, 4096]; noise like clean, so that all that is drawn follows from a batch's generator.
+    """
+
+    clean: Tensor
+    noise: Tensor
+    references: Tensor
+    masks: Tensor
+    weights: Tensor
+    audio: Tensor
+    flag: Tensor
+    emphasis: Tensor
+    t: Tensor
+    shown: Tensor
+    text: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Flags stay on the processor, where the hooks read them: a GPU would be halted for them."""
+        moved = [f.name for f in fields(self) if f.name != "flag"]
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in moved})
+
+    def pin_memory(self) -> Batch:
+        """For torch's DataLoader: what lies in pinned memory is copied to a GPU while it computes."""
+        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+
+
+def make_batch(
+    rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, recipe: BatchRecipe
+) -> Batch:
+    """Draw `size` clips of one group."""
+    rows = torch.from_numpy(rng.integers(0, len(group.latents), size))
+    puppets = group.masks.shape[1]
+    order = torch.from_numpy(np.stack([rng.permutation(puppets) for _ in range(size)]))
+    views = torch.from_numpy(rng.integers(0, group.references.shape[2], (size, puppets)))
+    masks = group.masks[rows[:, None], order].float() / 255  # [B, N, T, h, w]
+    t = noise_levels(rng, size)
+    flag = torch.from_numpy(
+        rng.choice(
+            [0.0, 0.5, 1.0],
+            (size, 1),
+            p=[recipe.no_audio, recipe.all_mute, 1 - recipe.no_audio - recipe.all_mute],
+        )
+    ).float()
+    shown = (flag[:, 0] > 0) | torch.from_numpy(rng.random(size) >= recipe.no_references)
+    said = torch.from_numpy(rng.random(size) >= recipe.no_text)
+    references = group.references[rows[:, None], order, views].float().transpose(1, 2)
+    mouths = group.mouths[rows].float() / 255
+    clean = group.latents[rows].float()
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    emphasis = 1 + 2 * masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
+    return Batch(
+        clean=clean,
+        noise=torch.randn(clean.shape, generator=generator),
+        references=references * shown.view(-1, 1, 1, 1, 1),
+        masks=masks.flatten(2),
+        weights=torch.stack(
+            [guided_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]
+        ),
+        audio=torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())]),
+        flag=flag,
+        emphasis=F.interpolate(emphasis, scale_factor=(1, 2, 2), mode="nearest"),
+        t=t,
+        shown=shown,
+        text=told(group.motion[rows]) * (shown & said).view(-1, 1, 1),
+    )
+
+
+def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Tensor:
+    """[N + 1, F + 1, L, C]: each puppet's excerpt, mute last, and the sentinel frame that the hooks never
+    read.
+    """
+    mute = bank.mute.float()
+    tracks = []
+    for slot in slots:
+        recording, offset = int(group.recordings[row, slot]), int(group.offsets[row, slot])
+        spoken = mute.new_empty(0, *mute.shape) if recording == SILENT else bank.features[recording].float()
+        tracks.append(excerpt(spoken, offset, mute, group.frames))
+    tracks.append(mute.expand(group.frames, *mute.shape))
+    return F.pad(torch.stack(tracks), (0, 0, 0, 0, 0, 1))

@@ -1,0 +1,111 @@
+"""The theatre's diffusion model and adapter: their sizes, how they begin, and the files that stock loaders
+read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ...adapter import Adapter, AdapterConfig, init_adapter, save_adapter
+from .wan_vae import build_wan_vae, channels_last
+
+DIT = {"dim": 256, "ffn_dim": 1024, "num_heads": 4, "num_layers": 4, "freq_dim": 256, "text_dim": 4096}
+"""Fields of the Wan architecture; they travel in the file's metadata, from which ComfyUI's detection takes
+them.
+"""
+
+ADAPTER = AdapterConfig(
+    model_width=256,
+    model_blocks=4,
+    audio_layers=4,
+    audio_width=96,
+    audio_frame_width=64,
+    audio_window=2,
+    audio_hidden=384,
+    audio_tokens=4,
+    audio_context_width=128,
+    audio_heads=4,
+    mask_width=96,
+    mask_heads=2,
+    mask_blocks=(1, 2, 3),
+    base="InterActHuman theatre, 256 wide, 4 blocks",
+)
+
+
+@torch.no_grad()
+def build_dit(seed: int) -> nn.Module:
+    """A stock WanModel in float32 with plain torch layers, ready to train."""
+    from comfy.ldm.wan.model import WanModel
+
+    torch.manual_seed(seed)
+    model = WanModel(
+        model_type="t2v",
+        in_dim=16,
+        out_dim=16,
+        cross_attn_norm=True,
+        operations=nn,
+        dtype=torch.float32,
+        **DIT,
+    )
+    for name, parameter in model.named_parameters():
+        if name.endswith("modulation"):
+            parameter.normal_(std=0.02)
+    model.head.head.weight.zero_()
+    model.head.head.bias.zero_()
+    model.text_embedding[
+        0
+    ].weight.zero_()  # words say nothing until they have been learned (theatre/prompts.py)
+    return model
+
+
+def build_adapter(seed: int) -> Adapter:
+    return init_adapter(Adapter(ADAPTER), torch.Generator().manual_seed(seed))
+
+
+def _bfloat16(module: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: value.detach().to(torch.bfloat16).contiguous() for name, value in module.state_dict().items()
+    }
+
+
+def export_dit(model: nn.Module, path: Path) -> None:
+    """Write bfloat16 weights under the keys that ComfyUI detects as Wan 2.1 T2V, with the sizes in the
+    metadata.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = _bfloat16(model)
+    save_file(weights, path, metadata={"config": json.dumps({"transformer": DIT})})
+
+
+def export_adapter(adapter: Adapter, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = _bfloat16(adapter)
+    save_adapter(path, weights, adapter.config)
+
+
+def export_vae(vae: nn.Module, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(
+        _bfloat16(vae),
+        path,
+    )
+
+
+def workplace() -> torch.device:
+    """Where the theatre is trained: a GPU if there is one. Noise is drawn on the processor all the same, so that a
+    run's draws are one and the same everywhere.
+    """
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_vae(path: Path) -> nn.Module:
+    """A VAE written by `export_vae`, in float32 for the one-pass functions of wan_vae.py."""
+    weights = {name: value.float() for name, value in load_file(path).items()}
+    vae = build_wan_vae(weights["decoder.head.0.gamma"].shape[0])
+    vae.load_state_dict(weights)
+    return channels_last(vae).eval()

@@ -1,0 +1,288 @@
+"""Encoding shards once: latents, reference latents, masks on the token grid, audio features, captions.
+
+What was encoded lies in tar files again, one safetensors file a clip, beside an index that tells where in them each
+clip begins. Settings and encoders that matter are in the folder's name, so nothing stale is ever read; a shard that
+was encoded is never encoded again, one that was interrupted or broken is tried anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save, save_file
+from torch import Tensor
+
+from ...errors import InteractError
+from ...guidance.layout import layouts_on_grid
+from ...speech.from_core import SPEECH_KEY
+from ...speech.timeline import features_on_timeline
+from ..config import ShardKeys
+from .framing import confidence_per_latent, frame_numbers, framed, reference_views
+from .shards import Sample, decode_sample, raw_samples, writing_shards
+
+log = logging.getLogger(__name__)
+FORMAT = "1"  # part of every cache's mark: raised where what is encoded changes
+ENCODING_KEYS = ("width", "height", "frames", "fps", "views", "crops")
+
+
+class Encoders:
+    """The frozen models that turn clips into what is trained on; loaded when the first clip asks for them."""
+
+    def __init__(self, keys: ShardKeys) -> None:
+        import comfy.sd
+        import comfy.utils
+
+        from ...host.encode.audio_encoder import load_audio_encoder
+
+        self._keys = keys
+        weights, metadata = comfy.utils.load_torch_file(
+            str(_existing(keys.vae, "shards.vae")), return_metadata=True
+        )
+        self.vae = comfy.sd.VAE(sd=weights, metadata=metadata)
+        if getattr(self.vae, "latent_channels", None) != 16 or getattr(self.vae, "latent_dim", None) != 3:
+            raise InteractError(f"{keys.vae} is not the VAE of Wan 2.1: set shards.vae to that.")
+        self.audio = load_audio_encoder(_existing(keys.audio_encoder, "shards.audio_encoder"))
+        self._text: Any = None
+
+    @torch.no_grad()
+    def latents(self, pixels: Tensor) -> Tensor:
+        """[F, H, W, 3] in 0..1 -> [16, T, H/8, W/8] float16 as the diffusion model sees them."""
+        from comfy.latent_formats import Wan21
+
+        return Wan21().process_in(self.vae.encode(pixels).float().cpu())[0].half()
+
+    @torch.no_grad()
+    def speech(self, waveform: np.ndarray, rate: int, start: float) -> Tensor:
+        """[F, L, C] float16 on the clip's clock."""
+        sound = torch.from_numpy(waveform)[None, None]
+        speech = self.audio.encode_audio(sound, rate, fps=self._keys.fps, start=start)[SPEECH_KEY]
+        return features_on_timeline(speech, self._keys.frames, self._keys.fps).half()
+
+    @cached_property
+    def mute(self) -> Tensor:
+        """[L, C] float16, the encoding of silence."""
+        with torch.no_grad():
+            return self.audio.encode_audio(torch.zeros(1, 1, 16000), 16000)[SPEECH_KEY].mute.half()
+
+    @torch.no_grad()
+    def text(self, caption: str) -> Tensor:
+        """[tokens, 4096] bfloat16; one zero token where there is no text encoder."""
+        if not self._keys.text_encoder:
+            return torch.zeros(1, 4096, dtype=torch.bfloat16)
+        if self._text is None:
+            import comfy.sd
+
+            path = _existing(self._keys.text_encoder, "shards.text_encoder")
+            self._text = comfy.sd.load_clip(ckpt_paths=[str(path)], clip_type=comfy.sd.CLIPType.WAN)
+        return self._text.encode_from_tokens(self._text.tokenize(caption))[0].to("cpu", torch.bfloat16)
+
+
+def _existing(path: str, name: str) -> Path:
+    found = Path(path).expanduser()
+    if not path or not found.exists():
+        raise InteractError(
+            f"{name} is {path!r}, which is not there: name the file in the training configuration."
+        )
+    return found
+
+
+def encode_sample(sample: Sample, keys: ShardKeys, encoders: Encoders) -> dict[str, Tensor]:
+    """What is trained on, for one clip of N concepts.
+
+    latents [16, T, h8, w8] and references [N, views, 16, h8, w8], float16, deviation about 1; audio [N, F, L, C]
+    float16, mute for the silent; text [tokens, 4096]; and, where the sample has masks: masks uint8 [N, T, h, w]
+    (255 = 1, the visible share of each token), confidence float16 [N, T], focus uint8 [1, T, h, w].
+    Raises InteractError for a clip that is too short, or without pictures.
+    """
+    numbers, field = frame_numbers(sample, keys), sample.frames.shape[1:3]
+    rng = np.random.default_rng(list(hashlib.sha256(sample.key.encode()).digest()[:8]))
+    views = reference_views(sample, keys, rng)
+    starts, speech = sample.starts or {}, sample.speech or {}
+    mute = encoders.mute
+    silence = mute.expand(keys.frames, *mute.shape)
+    tracks = [
+        encoders.speech(*speech[number], starts.get(number, 0.0)) if number in speech else silence
+        for number in range(sample.concepts)
+    ]
+    clip = {
+        "latents": encoders.latents(framed(sample.frames, numbers, field, keys).movedim(1, -1)),
+        "references": torch.stack(
+            [torch.stack([encoders.latents(view[None])[:, 0] for view in concept]) for concept in views]
+        ),
+        "audio": torch.stack(tracks),
+        "text": encoders.text(sample.caption),
+    }
+    if sample.masks is not None:
+        clip["masks"] = torch.stack([_on_grid(mask, numbers, field, keys) for mask in sample.masks])
+        clip["confidence"] = confidence_per_latent(sample.confidence[:, numbers]).half()
+        if sample.focus is not None:
+            clip["focus"] = _on_grid(sample.focus, numbers, field, keys)[None]
+    return {name: value.contiguous() for name, value in clip.items()}
+
+
+def _on_grid(mask: np.ndarray, numbers: np.ndarray, field: tuple[int, int], keys: ShardKeys) -> Tensor:
+    whole = framed(mask, numbers, field, keys).squeeze(1)
+    return (layouts_on_grid(whole, keys.frames, keys.width, keys.height) * 255).round().to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class CachedClip:
+    """Where one encoded clip lies, and what has to be known before it is read."""
+
+    file: Path
+    offset: int
+    size: int
+    key: str
+    concepts: int
+    grid: tuple[int, int, int]  # T, h, w
+    masked: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What clips of one batch have in common: concepts and token grid."""
+        return (self.concepts, *self.grid)
+
+
+def cache_folder(keys: ShardKeys, sources: Sequence[Path]) -> Path:
+    """The folder for these settings and encoders; its name changes with any of them."""
+    mark = hashlib.sha256(FORMAT.encode())
+    mark.update(json.dumps([getattr(keys, name) for name in ENCODING_KEYS]).encode())
+    for name in ("vae", "audio_encoder", "text_encoder"):
+        given = getattr(keys, name)
+        if given:
+            mark.update(_content_mark(_existing(given, f"shards.{name}")))
+    folder = Path(keys.cache).expanduser() if keys.cache else sources[0].parent / "encoded"
+    return folder / mark.hexdigest()[:12]
+
+
+def _content_mark(path: Path) -> bytes:
+    """Size and first and last megabyte of a file, or of all files of a folder: whole ones take minutes to read."""
+    mark = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as opened:
+                mark.update(opened.read(2**20))
+                opened.seek(-min(2**20, file.stat().st_size), os.SEEK_END)
+                mark.update(opened.read() + str(file.stat().st_size).encode())
+    return mark.digest()
+
+
+def find_shards(patterns: Sequence[str], name: str) -> list[Path]:
+    """The files that the patterns of a key mean. Raises InteractError for one that means none."""
+    found: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        matches = sorted(path.parent.glob(path.name))
+        if not matches:
+            raise InteractError(f"{name}: there is no shard {pattern}; name tar files, a path may hold *.")
+        found += [match for match in matches if match not in found]
+    return found
+
+
+def encode_shards(keys: ShardKeys, sources: Sequence[Path], part: int = 0, parts: int = 1) -> Path:
+    """Encode what is missing of the shards, of which this process does number `part` of every `parts`.
+
+    Broken samples are reported, counted and left out, a shard that is cut off is reported and left out whole.
+    Returns the cache's folder; `read_cache` then tells what is in it. Raises InteractError as Encoders does.
+    """
+    folder = cache_folder(keys, sources)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [source for source in sources[part::parts] if not _is_encoded(folder, source)]
+    constants = folder / "constants.safetensors"
+    encoders = Encoders(keys) if missing or (part == 0 and not constants.exists()) else None
+    if part == 0 and not constants.exists():
+        partial = constants.with_suffix(".partial")
+        save_file({"mute": encoders.mute, "null_text": encoders.text("")}, partial)
+        os.replace(partial, constants)
+    for number, source in enumerate(missing, 1):
+        try:
+            _encode_shard(folder, source, keys, encoders)
+        except InteractError as error:
+            log.warning("left out: %s", error)
+        else:
+            log.info("encoded %s, %d of %d", source.name, number, len(missing))
+    return folder
+
+
+def _names(folder: Path, source: Path) -> tuple[Path, Path]:
+    place = hashlib.sha256(str(source.resolve().parent).encode()).hexdigest()[:6]
+    return folder / f"{source.stem}-{place}.tar", folder / f"{source.stem}-{place}.json"
+
+
+def _source_mark(source: Path) -> list[int]:
+    status = source.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _is_encoded(folder: Path, source: Path) -> bool:
+    encoded, index = _names(folder, source)
+    if not (encoded.exists() and index.exists()):
+        return False
+    return json.loads(index.read_text(encoding="utf-8"))["source"] == _source_mark(source)
+
+
+def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoders) -> None:
+    encoded, index = _names(folder, source)
+    index.unlink(missing_ok=True)
+    clips, broken, mark = [], [], _source_mark(source)
+    with writing_shards(folder, f"{encoded.stem}.of{os.getpid()}", samples_each=2**31) as writer:
+        for number, (key, parts) in enumerate(raw_samples(source)):
+            try:
+                clip = encode_sample(decode_sample(key, parts), keys, encoders)
+            except InteractError as error:
+                broken.append(f"{source.name}: {error}")
+                log.warning("left out: %s: %s", source.name, error)
+                continue
+            writer.write_parts(f"{number:06d}", {"safetensors": save(clip)})
+            grid = [clip["latents"].shape[1], clip["latents"].shape[2] // 2, clip["latents"].shape[3] // 2]
+            clips.append(
+                {"key": key, "concepts": len(clip["references"]), "grid": grid, "masked": "masks" in clip}
+            )
+    if writer.paths:
+        os.replace(writer.paths[0], encoded)
+        with tarfile.open(encoded, "r:") as tar:
+            for clip, member in zip(clips, tar):
+                clip.update(offset=member.offset_data, size=member.size)
+    else:
+        encoded.touch()
+    written = index.with_suffix(".partial")
+    written.write_text(json.dumps({"source": mark, "clips": clips, "broken": broken}), encoding="utf-8")
+    os.replace(written, index)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """All that is encoded of some shards. mute [L, C]; null_text [tokens, 4096]; broken: a sentence each."""
+
+    clips: tuple[CachedClip, ...]
+    mute: Tensor
+    null_text: Tensor
+    broken: tuple[str, ...]
+
+
+def read_cache(keys: ShardKeys, sources: Sequence[Path]) -> Cache:
+    """The indices of shards that `encode_shards` went through; a shard that it could not read has none."""
+    folder = cache_folder(keys, sources)
+    constants = load_file(folder / "constants.safetensors")
+    clips, broken = [], []
+    for source in sources:
+        encoded, index = _names(folder, source)
+        if not index.exists():
+            broken.append(f"{source.name}: the whole shard")
+            continue
+        found = json.loads(index.read_text(encoding="utf-8"))
+        broken += found["broken"]
+        for clip in found["clips"]:
+            clips.append(CachedClip(encoded, **{**clip, "grid": tuple(clip["grid"])}))
+    return Cache(tuple(clips), constants["mute"], constants["null_text"], tuple(broken))

@@ -1,0 +1,104 @@
+"""From a shard's clip, of any size and rate, to the frames, masks and reference views that are encoded."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...errors import InteractError
+from ...host.tokens.reference_images import fit_on_white, person_on_white
+from ..config import ShardKeys
+from .shards import Sample
+
+CROPS = {"whole": (0.0, 1.0), "half body": (0.0, 0.65), "head": (0.0, 0.38), "clothing": (0.28, 0.8)}
+"""Which part of a person's height a reference view shows; InterActHuman trains on head, half-body and clothing crops
+at random. The shares are of an upright body, which is what the paper's data has.
+"""
+
+NEARLY_WHITE = 0.94  # what is lighter is the ground of a picture without opacity
+
+
+def frame_numbers(sample: Sample, keys: ShardKeys) -> np.ndarray:
+    """Frames of the sample's video [keys.frames] nearest to the training's clock.
+
+    Raises InteractError for a clip that is too short.
+    """
+    numbers = np.floor(np.arange(keys.frames) * sample.fps / keys.fps + 0.5).astype(int)
+    if numbers[-1] >= len(sample.frames):
+        raise InteractError(
+            f"Sample {sample.key}: the clip lasts {len(sample.frames) / sample.fps:.2f} s, but clips of "
+            f"{keys.frames / keys.fps:.2f} s are trained on."
+        )
+    return numbers
+
+
+def cover(pictures: Tensor, field: tuple[int, int], width: int, height: int) -> Tensor:
+    """Scale [F, C, h, w] until it covers width x height, undistorted, and crop the middle.
+
+    field: height and width of the video, of which `pictures` (masks perhaps) show the whole at a size of their own.
+    """
+    scale = max(width / field[1], height / field[0])
+    rows, columns = max(height, round(field[0] * scale)), max(width, round(field[1] * scale))
+    if pictures.shape[2:] != (rows, columns):
+        pictures = F.interpolate(pictures, size=(rows, columns), mode="bilinear", antialias=True)
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return pictures[:, :, top : top + height, left : left + width]
+
+
+def framed(values: np.ndarray, numbers: np.ndarray, field: tuple[int, int], keys: ShardKeys) -> Tensor:
+    """uint8 [F, h, w] or [F, H, W, 3] -> float [frames, 1 or 3, height, width] in 0..1."""
+    chosen = torch.from_numpy(np.ascontiguousarray(values[numbers])).float() / 255
+    chosen = chosen.unsqueeze(1) if chosen.ndim == 3 else chosen.movedim(-1, 1)
+    return cover(chosen, field, keys.width, keys.height).clamp(0, 1)
+
+
+def confidence_per_latent(confidence: np.ndarray) -> Tensor:
+    """[N, F] -> [N, T]: the least sure of the video frames that a latent frame covers (4t-3..4t; the first: 0)."""
+    sure = torch.from_numpy(np.ascontiguousarray(confidence)).float()
+    return torch.cat((sure[:, :1], sure[:, 1:].unflatten(1, (-1, 4)).amin(-1)), dim=1)
+
+
+def reference_views(sample: Sample, keys: ShardKeys, rng: np.random.Generator) -> Tensor:
+    """[N, views, height, width, 3] in 0..1: each concept on white, cropped at random where keys.crops is set.
+
+    Raises InteractError for a concept that has neither a picture nor a mask to cut it out by.
+    """
+    views = []
+    for number, pictures in enumerate(sample.references):
+        for view in range(keys.views):
+            if pictures:
+                picture = torch.from_numpy(pictures[view % len(pictures)].copy())[None].float() / 255
+            else:
+                picture = _cut_out(sample, number, rng)
+            kind = str(rng.choice(list(CROPS))) if keys.crops else "whole"
+            views.append(_crop(picture, kind, keys, f"{sample.key}, concept {number}"))
+    return torch.cat(views).unflatten(0, (len(sample.references), keys.views))
+
+
+def _cut_out(sample: Sample, number: int, rng: np.random.Generator) -> Tensor:
+    """RGBA [1, H, W, 4] of the concept in a frame where it is large and its mask is sure."""
+    if sample.masks is None:
+        raise InteractError(f"Sample {sample.key}: concept {number} has neither a picture nor a mask.")
+    area = (sample.masks[number] > 127).mean((1, 2)) * (sample.confidence[number] >= 0.5)
+    if area.max() <= 0:
+        raise InteractError(f"Sample {sample.key}: concept {number} has no picture and its masks are empty.")
+    frame = int(rng.choice(np.flatnonzero(area >= 0.5 * area.max())))
+    colour = torch.from_numpy(sample.frames[frame].copy())[None].float() / 255
+    mask = torch.from_numpy(sample.masks[number, frame].copy())[None, None].float() / 255
+    opacity = F.interpolate(mask, size=colour.shape[1:3], mode="bilinear").movedim(1, -1)
+    return torch.cat((colour, opacity), dim=-1)
+
+
+def _crop(picture: Tensor, kind: str, keys: ShardKeys, name: str) -> Tensor:
+    """[1, h, w, 3 or 4] -> [1, height, width, 3] on white, of the part of the person that `kind` names."""
+    on_white = person_on_white(picture, None, name)
+    if kind != "whole":
+        seen = on_white[0].amin(-1) < NEARLY_WHITE
+        rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
+        if len(rows):
+            top, tall = int(rows[0]), int(rows[-1]) + 1 - int(rows[0])
+            first, last = (round(top + share * tall) for share in CROPS[kind])
+            on_white = on_white[:, first : max(last, first + 1), int(columns[0]) : int(columns[-1]) + 1]
+    return fit_on_white(on_white, keys.width, keys.height)

@@ -1,0 +1,475 @@
+"""The ablation bench without the theatre's models: settings, records, tables and pages from known figures, and
+its other mask caches on a tiny random Wan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from interacthuman.tests.support import host as world
+
+from comfy.model_patcher import ModelPatcher  # isort: skip
+from interacthuman.benchmarks.ablation import __main__ as ablation
+from interacthuman.benchmarks.ablation import page, plots, tables
+from interacthuman.benchmarks.ablation import texts as words
+from interacthuman.benchmarks.ablation.caches import LayerProbe, in_two_passes, within_the_step
+from interacthuman.benchmarks.ablation.settings import ARGUMENT, SWEEP, TITLES, TUNING, groups
+from interacthuman.benchmarks.scenes import held_out
+from interacthuman.benchmarks.scenes import runs as stage
+from interacthuman.benchmarks.scenes import store as _store
+from interacthuman.benchmarks.scenes.runs import DRAWN, PAPER_STEPS, Task
+from interacthuman.benchmarks.scenes.settings import EVERY_FRAME, FIRST_FRAME, IN_TURNS, ONE_SILENT, Setting
+from interacthuman.benchmarks.scenes.store import Programme, Store, fingerprint, missing, players
+from interacthuman.interact_core.guidance import GuidanceSettings, blend_weights
+from interacthuman.interact_core.host.apply import apply_guidance, collect
+from interacthuman.interact_core.host.forward.call import CALL_KEY
+from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.interact_core.theatre import voices
+from interacthuman.interact_core.theatre.pipeline import Excerpt, shipped_direction
+from interacthuman.interact_core.theatre.puppets import random_looks
+
+SHIPPED = shipped_direction(25)
+FROM_THE_START = GuidanceSettings(boundary=0.0)
+
+
+# --------------------------------------------------------------------------------- other caches, on a tiny Wan
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
+    folder = tmp_path_factory.mktemp("models")
+    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+
+
+class Watch:
+    """Keeps, of every call that hears voices, the shares after each block and the heads' masks at the end."""
+
+    def __init__(self, model: ModelPatcher) -> None:
+        self.model = model.clone()
+        self.model.set_model_double_block_patch(self)
+        self.shares: list[list[torch.Tensor]] = []
+        self.masks: list[list[torch.Tensor]] = []
+
+    def __call__(self, args: dict) -> dict:
+        call = args["transformer_options"][CALL_KEY]
+        if call.voices is not None:
+            if args["block_index"] == 0:
+                self.shares.append([])
+                self.masks.append([])
+            self.shares[-1].append(call.voices.weights)
+            self.masks[-1] = [logits.sigmoid().unflatten(-1, world_grid()) for logits in call.mask_logits]
+        return args
+
+
+def world_grid() -> tuple[int, int, int]:
+    return world.FRAMES, world.ROWS, world.COLUMNS
+
+
+def sampled(
+    model: ModelPatcher, settings: GuidanceSettings, steps: int = 3
+) -> tuple[torch.Tensor, torch.Tensor]:
+    cast = world.make_cast()
+    guided, handle = apply_guidance(model, cast, settings)
+    samples = world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=steps)
+    return samples, collect(handle).masks
+
+
+def blended(masks: Sequence[torch.Tensor]) -> torch.Tensor:
+    return blend_weights(torch.stack(list(masks)).mean(0), (True, True), FROM_THE_START).transpose(0, 1)
+
+
+def test_in_two_passes_the_second_is_steered_by_the_firsts_masks(adapted: ModelPatcher) -> None:
+    watch = Watch(in_two_passes(adapted))
+    _, history = sampled(watch.model, FROM_THE_START)
+    assert len(watch.shares) == 6 and len(history) == 3
+    for first in (0, 2, 4):
+        torch.testing.assert_close(watch.shares[first + 1][0], blended(watch.masks[first]))
+    once = Watch(adapted)
+    sampled(once.model, FROM_THE_START)
+    assert len(once.shares) == 3 and not torch.equal(once.shares[1][0], watch.shares[3][0])
+
+
+def test_within_the_step_a_block_is_steered_by_the_heads_before_it(adapted: ModelPatcher) -> None:
+    """Heads are after blocks 1 and 2: the last block hears what head 1 says, the others silence."""
+    watch = Watch(within_the_step(adapted, (True, True), FROM_THE_START))
+    sampled(watch.model, FROM_THE_START)
+    mute = torch.tensor([0.0, 0.0, 1.0]).view(3, 1, 1)
+    for shares, masks in zip(
+        watch.shares[1:], watch.masks[1:]
+    ):  # the first evaluation has no mask in any cache
+        assert bool((shares[0] == mute).all())
+        torch.testing.assert_close(shares[1], blended(masks[:1]))
+        assert not torch.equal(shares[1], blended(masks))
+
+
+def test_the_probe_sees_each_head_and_changes_nothing(adapted: ModelPatcher) -> None:
+    model, probe = LayerProbe.put_on(adapted, (1, 2))
+    (samples, history), plain = sampled(model, FROM_THE_START), sampled(adapted, FROM_THE_START)
+    assert torch.equal(samples, plain[0])
+    assert [tuple(found.shape) for found in probe.found] == [(2, 2, *world_grid())] * 3
+    for found, averaged in zip(probe.found, history):
+        torch.testing.assert_close(found.float().mean(0), averaged.float(), rtol=0, atol=1e-3)
+
+
+# ------------------------------------------------------------------------------------- settings and what is kept
+
+
+def test_equal_plays_have_one_key_and_other_plays_another() -> None:
+    theirs = Setting(gain=SHIPPED.guidance.mask_gain, boundary=SHIPPED.guidance.boundary, threshold=0.0)
+    assert theirs.told_as(SHIPPED) == Setting() and Setting().key == "shipped"
+    assert Setting(FIRST_FRAME, speech=IN_TURNS, gain=3.0).source == Setting(speech=IN_TURNS)
+    rows = [row for group in groups(("id", "masks")).values() for row in group]
+    told = {row.setting.told_as(SHIPPED) for row in rows}
+    assert len({setting.key for setting in told}) == len(told)
+    assert {row.group for row in rows} == set(TITLES) - {"best"}
+
+
+def test_a_setting_changes_the_shipped_direction() -> None:
+    told = Setting(FIRST_FRAME, gain=3.0, threshold=0.5, audio_cfg=4.0, stage_one_audio="all").directed(
+        SHIPPED
+    )
+    assert told.guidance.mask_source == "fixed" and told.guidance.mask_gain == 3.0
+    assert (told.guidance.mask_threshold, told.guidance.stage_one_audio) == (0.5, "all")
+    assert told.audio_cfg == 4.0 and told.guidance.boundary == SHIPPED.guidance.boundary
+    assert Setting().directed(SHIPPED) == SHIPPED
+
+
+def case_of(seed: int = 3) -> held_out.Case:
+    rng = np.random.default_rng(seed)
+    parts = [Excerpt(voices.babble(rng, 2.0), voices.RATE, begin=0.4) for _ in range(2)]
+    return held_out.Case(seed, random_looks(rng, 2), tuple(parts))
+
+
+def test_in_turns_each_is_heard_in_its_half_only() -> None:
+    case = case_of()
+    turns = stage.staged(case, Setting(speech=IN_TURNS), SHIPPED)
+    first, second = (excerpt.openings(25.0, 25) for excerpt in turns.excerpts)
+    assert first[:11].max() > 0.2 and first[14:].max() == 0
+    assert second[14:].max() > 0.2 and second[:11].max() == 0
+    assert stage.staged(case, Setting(), SHIPPED).excerpts == case.excerpts
+
+
+def test_more_references_are_silent_and_fewer_leave_one_speaker() -> None:
+    case = case_of()
+    eight, one = (stage.staged(case, Setting(references=n), SHIPPED) for n in (8, 1))
+    assert eight.looks[:2] == case.looks and len(set(eight.looks)) == 8
+    assert (
+        eight.excerpts[2:] == (None,) * 6
+        and one.excerpts == case.excerpts[:1]
+        and one.looks == case.looks[:1]
+    )
+
+
+def test_one_of_the_speakers_is_silent_and_every_time_the_same() -> None:
+    cases = [case_of(seed) for seed in range(3, 11)]
+    told = [stage.staged(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
+    assert all(excerpts.count(None) == 1 for excerpts in told)
+    assert {excerpts.index(None) for excerpts in told} == {0, 1}
+    again = [stage.staged(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
+    assert [excerpts.index(None) for excerpts in again] == [excerpts.index(None) for excerpts in told]
+
+
+def test_truth_is_kept_as_it_is(tmp_path) -> None:
+    masks = np.random.default_rng(0).random((2, 3, 5, 7)) > 0.5
+    stage.write_truth(tmp_path, Setting(speech=IN_TURNS), 4, masks)
+    assert np.array_equal(stage.read_truth(tmp_path, Setting(speech=IN_TURNS), 4), masks)
+
+
+def test_a_killed_run_goes_on(tmp_path) -> None:
+    store = Store(tmp_path)
+    store.add(record("shipped", 1, 0.5))
+    store.add(record("shipped", 2, 0.7))
+    with open(tmp_path / "records.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"setting": "shipped", "case": 3, "mar')
+    again = Store(tmp_path)
+    tasks = [Task(number, None, Setting()) for number in (1, 2, 3, 3)]
+    assert [task.number for task in missing(again, tasks)] == [3]
+    again.add(record("shipped", 3, 0.9))
+    assert [r["margin"] for r in Store(tmp_path).of("shipped", (3, 1, 2))] == [0.9, 0.5, 0.7]
+
+
+def test_records_of_other_weights_lie_beside_the_shipped_ones(tmp_path) -> None:
+    store = Store(tmp_path / "own", tmp_path / "older")
+    store.add(record("shipped", 1, 0.5))
+    store.add(record(Setting(trained="masks").key, 1, 0.4))
+    newer = Store(tmp_path / "own", tmp_path / "newer")
+    assert newer.has("shipped", [1]) and not newer.has("trained=masks", [1])
+    assert Store(tmp_path / "own", tmp_path / "older").of("trained=masks", [1])[0]["margin"] == 0.4
+
+
+def test_other_weights_or_recordings_are_other_records(tmp_path) -> None:
+    (tmp_path / "vae").mkdir()
+    weights = tmp_path / "vae" / "weights.safetensors"
+    weights.write_bytes(b"one")
+    spoken = [Excerpt(np.zeros(4, np.float32), 16000)]
+    marks = {fingerprint([tmp_path], SHIPPED, spoken, False)}
+    (tmp_path / "README.md").write_text("words do not count", encoding="utf-8")
+    assert fingerprint([tmp_path], SHIPPED, spoken, False) in marks
+    weights.write_bytes(b"two")
+    marks.add(fingerprint([tmp_path], SHIPPED, spoken, False))
+    marks.add(fingerprint([tmp_path], SHIPPED, [Excerpt(np.ones(4, np.float32), 16000)], False))
+    marks.add(fingerprint([tmp_path], shipped_direction(29), spoken, False))
+    assert len(marks) == 4
+
+
+def test_what_other_code_played_is_not_taken_for_this_ones(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"model.py", "blend.py", "hooks.py", "measure.py", "held_out.py"} <= {
+        file.name for file in _store.CODE
+    }
+    file = tmp_path / "blend.py"
+    monkeypatch.setattr(_store, "CODE", [file])
+    marks = []
+    for text in ("gain = 2", "gain = 2  # why", "gain = 3"):
+        file.write_text(text, encoding="utf-8")
+        marks.append(fingerprint([], SHIPPED, [], False))
+    assert marks[0] == marks[1] != marks[2]
+
+
+# -------------------------------------------------------------------------------------- tables from known records
+
+
+def record(key: str, number: int, margin: float, **more: object) -> dict:
+    by_step = {str(step): min(1.0, 0.5 + 0.01 * step) for step in PAPER_STEPS}
+    moments = [4.0, [4.0, 0.0], [[8.0, 0.0], [0.0, 4.0]]]  # mean (1, 0), covariance the identity
+    found = {
+        "setting": key,
+        "case": number,
+        **{name: 0.5 for name in tables.METRICS},
+        "margin": margin,
+        "silent_open": None,
+        "iou_by_step": by_step,
+        "iou_by_layer": {"1": by_step, "2": by_step},
+        "travel": 10.0 + number,
+        "closeness": 1.0 if number % 2 else 1.8,
+        "seconds": 2.0,
+        "moments": moments,
+    }
+    return {**found, **more}
+
+
+MARGINS = {"none": 0.0, FIRST_FRAME: 0.4, "affinity": 0.5, "predicted": 0.8, EVERY_FRAME: 0.85}
+
+
+class Played:
+    """Stands for the theatre: a setting's margin is known, with a little of the scene in it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.order: list[tuple[str, int]] = []
+
+    def __call__(self, tasks: Sequence[Task]) -> None:
+        for task in missing(self.store, tasks):
+            self.order.append((task.key, task.number))
+            if task.key == DRAWN:
+                self.store.add(
+                    {"setting": DRAWN, "case": task.number, "moments": record("", 0, 0)["moments"]}
+                )
+                continue
+            setting = task.setting
+            margin = MARGINS[setting.masks] + 0.001 * (task.number % 10)
+            margin += 0.05 if setting.gain == 3.0 and setting.masks == FIRST_FRAME else 0.0
+            margin -= 0.1 if setting.gain == 1.0 else 0.0
+            seconds = 4.0 if setting.references == 8 else 2.0
+            travel = 3.0 if task.number % 4 == 3 else 10.0 + task.number % 50
+            self.store.add(record(task.key, task.number, margin, seconds=seconds, travel=travel))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[tables.Findings, Played, ablation.Scenes]:
+    run = Played(Store(tmp_path_factory.mktemp("records")))
+    rng = np.random.default_rng(0)
+    spoken = [Excerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
+    scenes = ablation.Scenes(Programme(SHIPPED, spoken), run.store, run, argument=9, sweep=4)
+    chosen = ablation.arguments(["--scenes", "9", "--sweep-scenes", "4"])
+    played = ablation.play_groups(chosen, scenes)
+    return tables.findings(played, run.store, scenes.of, scenes.drawn, chosen.only), run, scenes
+
+
+def test_scenes_are_those_that_move_and_sharpness_has_its_own(found) -> None:
+    _, run, scenes = found
+    assert scenes.of(ARGUMENT) == [0, 1, 2, 4, 5, 6, 8, 9, 10] and scenes.of(SWEEP) == [0, 1, 2, 4]
+    tuning = scenes.of(TUNING)
+    assert len(tuning) == 4 and min(tuning) >= ablation.TUNING_FIRST
+    tried = {number for key, number in run.order if key == Setting(gain=3.0).key}
+    assert tried == set(tuning)
+
+
+def test_whatever_masks_are_drawn_from_is_played_first(found) -> None:
+    _, run, _ = found
+    place = {one: k for k, one in enumerate(run.order)}
+    assert len(place) == len(run.order)  # nothing twice
+    for row in (row for rows in groups().values() for row in rows):
+        setting = row.setting.told_as(SHIPPED)
+        assert setting.key in {key for key, _ in run.order}
+        for key, number in run.order:
+            if setting.drawn and key == setting.key:
+                assert place[setting.source.key, number] < place[key, number]
+
+
+def test_the_headline_compares_each_strategy_at_its_best(found) -> None:
+    findings, _, _ = found
+    figures = {figure.name: figure for figure in findings.figures}
+    assert (
+        figures["predicted_over_fixed"].value == pytest.approx(0.8 - 0.45)
+        and figures["predicted_over_fixed"].holds
+    )
+    assert (
+        figures["predicted_over_global"].value == pytest.approx(0.8)
+        and figures["predicted_over_global"].holds
+    )
+    assert figures["of_ceiling"].value == pytest.approx(0.8 / 0.85, abs=0.01) and figures["of_ceiling"].holds
+    assert figures["intervals_apart"].holds and figures["margin_true"].count == 9
+    assert [line.label for line in findings.groups["best"]] == [
+        "every voice everywhere",
+        "fixed mask, gain 3",
+        "predicted mask, as shipped",
+        "true mask, as shipped",
+    ]
+
+
+def test_lines_say_gain_price_and_distance(found) -> None:
+    findings, _, _ = found
+    lines = {line.label: line for line in findings.groups["injection"]}
+    fixed = lines["fixed mask of the first frame"]
+    assert fixed.over[0] == pytest.approx(-0.4) and lines["predicted mask"].over is None
+    assert fixed.frechet == pytest.approx((0, 0, 0), abs=1e-6)
+    assert {line.label: line.cost for line in findings.groups["references"]}["8"] == 2.0
+    assert len(findings.groups["sharpness"]) == 2 * 7  # gain 2 is the shipped one, and stands once
+
+
+def test_a_way_has_to_be_clearly_better_to_be_taken(tmp_path) -> None:
+    store = Store(tmp_path)
+    for number, lucky in enumerate((0.5, -0.3, 0.2, -0.2, 0.1)):
+        store.add(record(Setting().key, number, 0.5))
+        store.add(record(Setting(gain=3.0).key, number, 0.5 + lucky))
+    tried = [Setting(gain=3.0)]
+    assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting()
+    for number in range(5):
+        store.add(record(Setting(gain=3.0).key, number, 0.501))  # ahead by rounding alone
+    assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting()
+    for number in range(5):
+        store.add(record(Setting(gain=3.0).key, number, 0.6))
+    assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting(gain=3.0)
+
+
+def test_low_and_high_motion_are_thirds_of_all_that_were_played(found) -> None:
+    findings, _, scenes = found
+    low, high = findings.steps["low"], findings.steps["high"]
+    assert low["scenes"] == high["scenes"] == len(scenes.drawn) // 3
+    assert low["travel"][0] == 3.0 and low["travel"][1] < high["travel"][0]
+    assert low["averaged"]["50"][0] == 1.0 and set(high["blocks"]) == {"1", "2"}
+    overlapping, apart = findings.occlusion["overlapping"], findings.occlusion["apart"]
+    assert overlapping[0].scenes == 3 and apart[0].scenes == 6  # odd numbers come close
+
+
+def test_the_frechet_distance_of_shifted_scenes() -> None:
+    here = [stage.moments_of(record("", k, 0.0)) for k in range(4)]
+    there = [replace(one, total=np.zeros(2), products=np.diag([4.0, 4.0])) for one in here]
+    assert tables.frechet(here, there) == pytest.approx((1.0, 1.0, 1.0))
+
+
+# ------------------------------------------------------------------------------------------------ what is written
+
+
+ABOUT = {
+    "command": "python dev.py bench ablation",
+    "machine": {"system": "a computer", "cores": 2},
+    "versions": {},
+    "seconds": 1,
+}
+
+
+def test_json_markdown_and_page(found, tmp_path) -> None:
+    findings, _, _ = found
+    paths = page.write(tmp_path, findings, ABOUT)
+    kept = json.loads(paths[0].read_text(encoding="utf-8"))
+    assert kept["figures"]["predicted_over_fixed"]["bound"] == ">= 0.1"
+    assert set(kept["groups"]) == set(TITLES) - {"trained"} and kept["steps"]["low"]["scenes"]
+    text = paths[1].read_text(encoding="utf-8")
+    assert "| predicted mask | 0.80 (0.80 to 0.81) |  | 0.50 |" in text and words.NO_ID in text
+    assert "| paper, high motion, averaged | 0.74 | 0.92 | 0.93 | 0.94 | 0.94 |" in text
+    html = paths[2].read_text(encoding="utf-8")
+    drawings = html.split("<svg ")[1:]
+    assert len(drawings) >= len(findings.groups) and "http" not in html.replace(
+        "http://www.w3.org/2000/svg", ""
+    )
+    for drawing in drawings:
+        ElementTree.fromstring("<svg " + drawing.partition("</svg>")[0] + "</svg>")
+
+
+def test_a_dot_stands_where_its_value_is() -> None:
+    drawing = ElementTree.fromstring(
+        plots.dots("t", [plots.Dot("a", (0.5, 0.0, 1.0)), plots.Dot("<b>", (1, 1, 1))], "x")
+    )
+    kind = "{http://www.w3.org/2000/svg}"
+    half, one = (float(circle.get("cx")) for circle in drawing.iter(f"{kind}circle"))
+    bar = next(line for line in drawing.iter(f"{kind}line") if line.get("stroke-width") == "7")
+    begin, end = float(bar.get("x1")), float(bar.get("x2"))
+    assert half == pytest.approx((begin + end) / 2, abs=0.2) and one == pytest.approx(end, abs=0.2)
+
+
+def test_the_readmes_section_is_put_in_its_place_and_replaced(found, tmp_path) -> None:
+    findings, _, _ = found
+    (tmp_path / "docs").mkdir()
+    readme = tmp_path / "README.md"
+    readme.write_text("# Title\n\ntext\n\n## Limits\n\n- some\n", encoding="utf-8")
+    for command in ("python dev.py bench ablation --workers 2", "python dev.py bench ablation"):
+        page.write_readme(tmp_path, findings, command)
+        text = readme.read_text(encoding="utf-8")
+        assert text.count("## Does it work?") == 1 and f"\n    {command}\n" in text
+        assert text.startswith("# Title\n\ntext\n\n" + page.README_BEGIN) and text.endswith(
+            "## Limits\n\n- some\n"
+        )
+    assert "--workers 2" not in text and "predicted_over_fixed" in text
+    assert "| likeness of features, no trained head |" in text and "paper: Sync-D" in text
+    ElementTree.fromstring((tmp_path / page.README_FIGURE).read_text(encoding="utf-8"))
+
+
+def test_the_command_line() -> None:
+    chosen = ablation.arguments(["--scenes", "2", "--only", "occlusion"])
+    assert chosen.only == ["injection", "occlusion"] and chosen.sweep_scenes == 2
+    assert chosen.out == ablation.CACHE / "ablation" and ablation.arguments([]).out == ablation._result.FOLDER
+    assert set(ablation.arguments([]).only) == set(TITLES) | {"steps", "occlusion"}
+
+
+def test_a_bench_that_is_out_of_time_says_what_is_whole(tmp_path) -> None:
+    """Time for the scenes and for one row: the others are left out, and so is what would need them."""
+    store = Store(tmp_path)
+    stands_for = Played(store)
+    rng = np.random.default_rng(0)
+    spoken = [Excerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
+
+    def run(tasks: Sequence[Task]) -> None:
+        stands_for([task for task in tasks if task.key in (Setting().key, Setting("none").key)])
+
+    scenes = ablation.Scenes(Programme(SHIPPED, spoken), store, run, argument=3, sweep=2)
+    chosen = ablation.arguments(["--scenes", "3", "--sweep-scenes", "2"])
+    played = ablation.play_groups(chosen, scenes)
+    findings = tables.findings(played, store, scenes.of, scenes.drawn, chosen.only)
+    assert [line.label for line in findings.groups["injection"]] == [
+        "every voice everywhere",
+        "predicted mask",
+    ]
+    assert "best" not in findings.groups
+    assert findings.figures == [] and findings.groups["injection"][0].frechet is None
+    assert "predicted mask" in words.markdown(findings, "") and page.html(findings, ABOUT)
+
+
+def test_records_come_from_processes_one_by_one(tmp_path) -> None:
+    """With one worker in this process: a task that fails leaves what was done before it."""
+    store = Store(tmp_path)
+    house = stage.House(tmp_path / "no models", 1, False, tmp_path / "truth")
+    store.add(record(Setting().key, 1, 0.5))
+    with players(store, house, SHIPPED, 1) as run:
+        run([Task(1, case_of(), Setting())])  # is there already: nothing is opened
+        with pytest.raises(Exception):  # noqa: B017  (whatever a missing folder of weights raises)
+            run([Task(2, case_of(), Setting())])
+    with players(store, house, SHIPPED, 1, minutes=1e-9) as run:
+        run([Task(3, case_of(), Setting())])  # no time: nothing is begun
+    assert Task(1, None, Setting()) in Store(tmp_path) and Task(3, None, Setting()) not in store

@@ -1,0 +1,164 @@
+"""The sound of the whole scene: heard in the mix, and fed where nobody speaks if asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.guidance import Character
+from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, encode_cast
+from interacthuman.interact_core.host.encode.recording import scene_track
+from interacthuman.interact_core.speech.from_core import SPEECH_KEY
+from interacthuman.interact_core.speech.types import Sound, Speech
+from interacthuman.tests.support import host as world  # before anything of comfy
+from torch import Tensor
+
+RATE, FPS, FRAMES = 8000, 25.0, 25
+SECOND = RATE
+
+
+class Encoder:
+    """Core's AudioEncoderModel in short: two layers of 50 states a second that carry the sound's own level."""
+
+    def encode_audio(self, audio: Tensor, sample_rate: int) -> dict[str, object]:
+        samples = audio.shape[-1] * 16000 // sample_rate
+        states = audio.mean(1)[:, None].abs()
+        layer = torch.nn.functional.interpolate(states, samples // 320)[0, 0].view(1, -1, 1).expand(1, -1, 4)
+        return {"encoded_audio": layer, "encoded_audio_all_layers": [layer] * 2, "audio_samples": samples}
+
+
+class Pictures:
+    """A VAE that gives every picture a latent of zeros."""
+
+    latent_channels, latent_dim = 16, 3
+
+    def encode(self, picture: Tensor) -> Tensor:
+        return torch.zeros(1, 16, 1, picture.shape[1] // 8, picture.shape[2] // 8)
+
+
+def audio(level: float | tuple[float, float], seconds: float, rate: int = RATE) -> dict[str, Any]:
+    levels = torch.tensor(level).view(1, -1, 1)
+    return {"waveform": levels.expand(1, -1, round(seconds * rate)).clone(), "sample_rate": rate}
+
+
+def voice(level: float, seconds: float, start: float = 0.0) -> dict[str, Speech]:
+    sound = torch.full((1, round(seconds * RATE)), level)
+    frames = round(seconds * FPS)
+    features = torch.full((frames, 2, 4), 10.0 + level)
+    return {SPEECH_KEY: Speech(features, torch.full((2, 4), -1.0), FPS, sound, RATE, start)}
+
+
+def people(*voices: dict[str, Speech] | None) -> list[Character]:
+    return [
+        Character(f"person {number}", torch.full((1, 32, 32, 3), 0.5), spoken, None)
+        for number, spoken in enumerate(voices)
+    ]
+
+
+def encoded(scene: Sound | Speech | None, *voices: dict[str, Speech] | None) -> EncodedCast:
+    return encode_cast(people(*voices), Pictures(), 64, 48, FRAMES, FPS, scene=scene)
+
+
+def tracks_of(made: EncodedCast) -> Tensor:
+    """[S + 1, F], one channel of one layer, without the sentinel frame."""
+    return made.positive[0][1]["model_conds"]["interact_audio"].cond[0, :, :-1, 0, 0]
+
+
+@pytest.mark.parametrize("seconds, heard", [(0.5, 0.5), (1.0, 1.0), (3.0, 1.0)])
+def test_the_mix_is_the_voices_plus_the_scene_cut_or_followed_by_silence(
+    seconds: float, heard: float
+) -> None:
+    scene = scene_track(audio(0.2, seconds), 0.5, None, False)
+    mixed = encoded(scene, voice(0.3, 0.4, start=0.2)).audio["waveform"]
+    expected = torch.zeros(SECOND)
+    expected[: round(heard * RATE)] += 0.1
+    expected[round(0.2 * RATE) : round(0.6 * RATE)] += 0.3
+    assert mixed.shape == (1, 1, SECOND)
+    torch.testing.assert_close(mixed[0, 0], expected, atol=1e-6, rtol=0)
+
+
+def test_a_stereo_scene_at_another_rate_keeps_its_sides_and_its_time() -> None:
+    made = encoded(scene_track(audio((0.4, 0.1), 0.5, 44100), 1.0, None, False), voice(0.2, 1.0))
+    assert made.audio["sample_rate"] == 44100
+    mixed = made.audio["waveform"][0]
+    assert mixed.shape == (2, 44100)
+    for place, sides in ((0.25, (0.6, 0.3)), (0.75, (0.2, 0.2))):
+        assert mixed[:, round(place * 44100)].tolist() == pytest.approx(sides, abs=5e-3)
+
+
+def test_a_scene_that_is_only_heard_changes_nothing_that_the_model_hears() -> None:
+    without, beside = (
+        encoded(scene, voice(0.3, 1.0), None)
+        for scene in (None, scene_track(audio(0.2, 1.0), 1.0, None, False))
+    )
+    assert torch.equal(tracks_of(without), tracks_of(beside))
+    assert not torch.equal(without.audio["waveform"], beside.audio["waveform"])
+
+
+def test_a_fed_scene_takes_the_mute_tracks_place_while_it_lasts() -> None:
+    """And speakers still hear silence in their pauses."""
+    scene = scene_track(audio(0.5, 0.6), 0.8, Encoder(), True)
+    made = encoded(scene, voice(0.3, 0.4, start=0.2), voice(0.1, 1.0), None)
+    first, second, nobody = tracks_of(made)
+    expected = torch.full((FRAMES,), -1.0)
+    expected[5:15] = 10.3
+    torch.testing.assert_close(first, expected)
+    torch.testing.assert_close(second, torch.full((FRAMES,), 10.1))
+    expected = torch.full((FRAMES,), -1.0)
+    expected[:15] = 0.4  # what the encoder heard, gain applied
+    torch.testing.assert_close(nobody, expected)
+    assert float(made.audio["waveform"][0, 0, RATE // 2]) == pytest.approx(0.3 + 0.1 + 0.4)
+
+
+def test_a_scene_can_be_fed_where_nobody_speaks_at_all() -> None:
+    made = encoded(scene_track(audio(0.5, 2.0), 1.0, Encoder(), True), None, None)
+    assert torch.equal(tracks_of(made), torch.full((1, FRAMES), 0.5))
+
+
+def test_a_fed_scene_is_what_the_blend_gives_to_everybody_who_does_not_speak(tmp_path: Any) -> None:
+    """Through the model: with masks that are nowhere, the voices do not matter and the scene does."""
+    from interacthuman.interact_core.guidance import GuidanceSettings
+    from interacthuman.interact_core.host.loading import apply_adapter
+    from interacthuman.interact_core.host.sampling import sample
+
+    model = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+
+    def run(level: float, scene: Sound | Speech | None) -> Tensor:
+        cast = people(voice(level, 1.0))
+        cast = [Character(c.name, c.image, c.speech, torch.zeros(1, 8, 8)) for c in cast]
+        made = encode_cast(cast, Pictures(), 64, 48, 9, FPS, scene=scene)
+        settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
+        conds = made.positive, made.negative
+        options = dict(seed=1, steps=1, cfg=1.0, audio_cfg=None, sampler="euler", scheduler="simple")
+        return sample(model, *conds, made.latent, made.cast, settings, **options)[0]["samples"]
+
+    fed = scene_track(audio(0.5, 1.0), 1.0, Encoder(), True)
+    assert torch.equal(run(0.1, None), run(0.9, None)) and torch.equal(run(0.1, fed), run(0.9, fed))
+    assert (run(0.1, fed) - run(0.1, None)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("sound", "gain", "encoder", "fed", "words"),
+    [
+        (None, 1.0, Encoder(), True, "the sound is missing: connect scene_audio"),
+        (audio(0.1, 1.0), 1.0, None, True, "the audio encoder is missing: connect audio_encoder"),
+        (audio(float("nan"), 1.0), 1.0, None, False, "sound of the scene: .*NaN"),
+        (audio(0.1, 1.0, 0), 1.0, None, False, "sound of the scene: .*empty|0 Hz"),
+        ({}, 1.0, None, False, "sound of the scene: The audio holds no sound"),
+        (audio(0.1, 1.0), float("inf"), None, False, "gain of the scene's sound is inf"),
+    ],
+)
+def test_what_is_wrong_with_the_scene_is_said(
+    sound: Any, gain: float, encoder: Any, fed: bool, words: str
+) -> None:
+    with pytest.raises(InteractError, match=words):
+        scene_track(sound, gain, encoder, fed)
+
+
+def test_a_scene_of_another_encoder_is_refused() -> None:
+    spoken = voice(0.3, 1.0)
+    other = Speech(torch.zeros(25, 3, 4), torch.zeros(3, 4), FPS, torch.zeros(1, RATE), RATE)
+    with pytest.raises(InteractError, match="same audio encoder"):
+        encoded(other, spoken)

@@ -1,0 +1,97 @@
+"""A step whose numbers break stops with the step, the block group and the likely cause."""
+
+from typing import Any
+
+import pytest
+import torch
+from interacthuman.tests.support import host as world
+
+from comfy.model_patcher import ModelPatcher  # isort: skip
+from comfy.patcher_extension import WrappersMP  # isort: skip
+
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.guidance import GuidanceSettings
+from interacthuman.interact_core.host.apply import apply_guidance, collect
+from interacthuman.interact_core.host.forward.finite import FiniteProbe
+from interacthuman.interact_core.host.loading import apply_adapter
+
+FROM_THE_START = GuidanceSettings(boundary=0.0)
+
+
+@pytest.fixture
+def adapted(tmp_path: Any) -> ModelPatcher:
+    return apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+
+
+def breakdown(model: ModelPatcher, steps: int = 3) -> str:
+    """The message of the error that sampling must end in."""
+    cast = world.make_cast()
+    guided, handle = apply_guidance(model, cast, FROM_THE_START)
+    with pytest.raises(InteractError) as caught:
+        world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=steps)
+    with pytest.raises(InteractError, match="No run has finished"):
+        collect(handle)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("block", [0, 2])
+def test_names_the_blocks(adapted: ModelPatcher, bad: float, block: int) -> None:
+    with torch.no_grad():
+        adapted.model.diffusion_model.blocks[block].ffn[2].bias[5] = bad
+    message = breakdown(adapted)
+    assert "step 1 of 3" in message and f"first in blocks {block} to {block} of 3" in message
+
+
+def test_names_the_step(adapted: ModelPatcher) -> None:
+    calls = 0
+
+    def breaking(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        output = executor(*args, **kwargs)
+        return output * float("nan") if calls == 2 else output
+
+    adapted.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "test", breaking)
+    message = breakdown(adapted)
+    assert "step 2 of 3" in message and "after the last block" in message
+
+
+def test_blames_what_is_likely(adapted: ModelPatcher) -> None:
+    with torch.no_grad():
+        adapted.model.diffusion_model.blocks[1].ffn[2].bias[5] = float("nan")
+    assert "damaged" in breakdown(adapted)
+    with_lora = adapted.clone()
+    with_lora.add_patches({"diffusion_model.head.head.bias": (torch.ones(64),)}, 0.1)
+    assert "LoRA" in breakdown(with_lora)
+
+
+def test_blames_float16(adapted: ModelPatcher) -> None:
+    with torch.no_grad():
+        adapted.model.diffusion_model.blocks[1].ffn[2].bias[5] = 65000.0
+        adapted.model.diffusion_model.blocks[1].ffn[2].weight[5] = 65000.0
+    adapted.set_model_compute_dtype(torch.float16)
+    message = breakdown(adapted)
+    assert "float16" in message and "first in blocks 1 to 1" in message
+
+
+def test_blames_the_adapters_audio(adapted: ModelPatcher) -> None:
+    binding = adapted.model_options["transformer_options"]["interact_adapter"]
+    with torch.no_grad():
+        binding.adapter.audio_projector.context_norm.bias.fill_(float("nan"))
+    assert "audio tokens" in breakdown(adapted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_probe(dtype: torch.dtype) -> None:
+    probe = FiniteProbe(30)
+    hidden = torch.full((1, 4, 8), 60000.0, dtype=dtype)
+    for block in range(30):
+        probe.note(block, hidden)
+    assert probe.broken_blocks() is None
+    broken = FiniteProbe(40)
+    for block in range(40):
+        if block == 20:
+            hidden[0, 2, 3] = float("-inf")
+        broken.note(block, hidden)
+    assert broken.broken_blocks() == (14, 26)

@@ -1,0 +1,290 @@
+"""On the machines that people have: quantised bases, caches, several devices, each against the plain run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.guidance import Cast, GuidanceSettings
+from interacthuman.interact_core.host import loading
+from interacthuman.interact_core.host.apply import apply_guidance, collect
+from interacthuman.interact_core.host.encode import conditioning
+from interacthuman.interact_core.host.loading import apply_adapter, load_dit
+from interacthuman.tests.adapter import test_multitalk as multitalk
+from interacthuman.tests.host.run.test_regions import side, with_start_image
+from interacthuman.tests.support import host as world
+from interacthuman.tests.support.packed import (
+    PackedPatcher,
+    PackedWeight,
+    is_matrix,
+    load_packed,
+    pack,
+    unpack,
+)
+from safetensors.torch import save_file
+from torch import Tensor
+
+import comfy.multigpu  # isort: skip
+import comfy.sd  # isort: skip
+from comfy.model_patcher import ModelPatcher  # isort: skip
+from comfy.patcher_extension import WrappersMP  # isort: skip
+
+STEPS, CFG = 3, 3.0
+FLOAT8 = torch.float8_e4m3fn
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What one family plays: the base's weights, the adapter, how it is guided, and whom the sampler is told of."""
+
+    weights: dict[str, Tensor]
+    adapter: ModelPatcher
+    settings: GuidanceSettings
+    cast: Cast
+    positive: list
+    negative: list
+
+    def base(self, weights: dict[str, Tensor] | None = None) -> ModelPatcher:
+        """As core's loader loads these weights (the scene's own)."""
+        return comfy.sd.load_diffusion_model_state_dict(
+            dict(weights or self.weights), metadata=dict(world.TINY_HEADER)
+        )
+
+    def play(
+        self, base: ModelPatcher, change: Callable[[ModelPatcher], ModelPatcher] | None = None
+    ) -> Played:
+        """Samples and masks of a run on `base`; change: what other nodes do to the MODEL behind the adapter."""
+        model = apply_adapter(base, self.adapter)
+        guided, handle = apply_guidance(change(model) if change else model, self.cast, self.settings)
+        latent = world.empty_latent(self.cast)
+        samples = world.core_sample(guided, self.positive, self.negative, latent, steps=STEPS, cfg=CFG)
+        return samples, collect(handle).masks.float()
+
+
+Played = tuple[Tensor, Tensor]
+
+
+def interact(folder: Path) -> Scene:
+    """Our own adapter on a text-to-video base: two pictures, predicted masks."""
+    cast = world.make_cast()
+    adapter = world.load_tiny_adapter(folder)
+    weights = world.tiny_wan().state_dict()
+    return Scene(weights, adapter, GuidanceSettings(boundary=0.0), cast, *world.conds(cast))
+
+
+def infinitetalk(folder: Path) -> Scene:
+    """An InfiniteTalk file on an image-to-video base: two regions of the start image, masks by likeness."""
+    save_file(
+        {key: value.contiguous() for key, value in multitalk.core_patch().state_dict().items()},
+        folder / "infinitetalk.safetensors",
+    )
+    regions = torch.stack([side(False)[0], side(True)[0]])
+    cast = region_cast(regions)
+    tracks = torch.randn(
+        3, cast.frames, HEARD_LAYERS + 1, multitalk.CHANNELS, generator=torch.Generator().manual_seed(5)
+    )
+    start = with_start_image()
+    return Scene(
+        world.tiny_wan(
+            in_dim=36, model_type="i2v", width=multitalk.WIDTH, blocks=multitalk.BLOCKS
+        ).state_dict(),
+        loading.load_adapter(folder / "infinitetalk.safetensors"),
+        GuidanceSettings(mask_source="affinity", boundary=0.0, affinity_block=0, affinity_temperature=0.1),
+        cast,
+        *conditioning.attach_cast(start, start, cast, None, tracks),
+    )
+
+
+def region_cast(regions: Tensor) -> Cast:
+    from interacthuman.interact_core.guidance import assemble_cast
+    from interacthuman.interact_core.host.encode.cast_encoding import make_region_character
+
+    people = [
+        make_region_character(f"person {number}", region, {"spoken": number})
+        for number, region in enumerate(regions)
+    ]
+    return assemble_cast(people, 16 * world.COLUMNS, 16 * world.ROWS, 4 * (world.FRAMES - 1) + 1, 25.0)
+
+
+SCENES = {"interact": interact, "infinitetalk": infinitetalk}
+
+
+@pytest.fixture(scope="module", params=SCENES)
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return SCENES[request.param](tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def plain(scene: Scene) -> Played:
+    return scene.play(scene.base())
+
+
+def assert_equal(found: Played, expected: Played, tolerance: float) -> None:
+    """Samples within `tolerance` of the largest of them, masks within it of 1 (they are kept as float16)."""
+    samples, masks = expected
+    torch.testing.assert_close(found[0], samples, rtol=0, atol=tolerance * float(samples.abs().max()))
+    torch.testing.assert_close(found[1], masks, rtol=0, atol=max(tolerance, 1e-3))
+
+
+def test_a_packed_base_is_its_own_unpacked_weights(scene: Scene, plain: Played) -> None:
+    """As from a GGUF loader. The rounding itself shows, so that it is really the packed weights that ran."""
+    packed = pack(scene.weights)
+    model = load_packed(packed, world.TINY_HEADER)
+    assert isinstance(model.model.diffusion_model.blocks[0].ffn[0].weight, PackedWeight)
+    assert isinstance(apply_adapter(model, scene.adapter), PackedPatcher)
+    found = scene.play(model)
+    assert_equal(found, scene.play(scene.base(unpack(packed))), 1e-5)
+    assert not torch.equal(found[0], plain[0])
+
+
+def test_a_base_kept_in_float8_is_its_own_rounded_weights(scene: Scene, tmp_path: Path) -> None:
+    """UNETLoader's and InterAct Load DiT's weight dtype fp8_e4m3fn, which rounds everything there is."""
+    path = tmp_path / "wan.safetensors"
+    tensors = {key: value.contiguous() for key, value in scene.weights.items()}
+    save_file(tensors, path, metadata=dict(world.TINY_HEADER))
+    model = load_dit(path, "fp8_e4m3fn")
+    assert model.model.diffusion_model.blocks[0].ffn[0].weight.dtype == FLOAT8
+    kept = model.model.diffusion_model.state_dict()
+    rounded = {
+        key: value.to(kept[key].dtype).to(value.dtype) for key, value in scene.weights.items()
+    }  # but for what the model itself keeps in float32
+    assert_equal(scene.play(model), scene.play(scene.base(rounded)), 1e-4)
+
+
+@pytest.mark.parametrize("layout", ["scaled_fp8", "comfy_quant"])
+def test_a_scaled_float8_base_is_its_own_dequantised_weights(scene: Scene, layout: str) -> None:
+    """The two layouts of public files, multiplied in full precision."""
+    stored, meant = scaled(scene.weights, layout)
+    model = scene.base(stored)
+    weight = model.model.diffusion_model.blocks[0].ffn[0].weight
+    assert type(weight.data).__name__ == "QuantizedTensor"
+    assert_equal(scene.play(model), scene.play(scene.base(meant)), 1e-4)
+
+
+def scaled(weights: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The blocks' weights in float8 with a scale each, as a file has them; and the numbers that they stand for."""
+    stored, meant = dict(weights), dict(weights)
+    how = json.dumps({"format": "float8_e4m3fn", "full_precision_matrix_mult": True}).encode()
+    for key, value in weights.items():
+        if not (is_matrix(key, value) and key.startswith("blocks.")):
+            continue
+        layer, scale = key.removesuffix(".weight"), value.abs().max() / torch.finfo(FLOAT8).max
+        stored[key] = (value / scale).to(FLOAT8)
+        meant[key] = stored[key].float() * scale
+        if layout == "plain":
+            stored[key] = value.to(FLOAT8)
+            meant[key] = stored[key].float()
+        elif layout == "scaled_fp8":
+            stored[f"{layer}.scale_weight"] = scale
+        else:
+            stored[f"{layer}.weight_scale"] = scale
+            stored[f"{layer}.comfy_quant"] = torch.tensor(list(how), dtype=torch.uint8)
+    if layout == "scaled_fp8":
+        stored["scaled_fp8"] = torch.zeros(2, dtype=FLOAT8)  # two: in full precision
+    return stored, meant
+
+
+@pytest.mark.parametrize("layout", ["plain", "scaled_fp8", "comfy_quant"])
+def test_an_infinitetalk_file_in_float8_is_its_own_dequantised_weights(tmp_path: Path, layout: str) -> None:
+    """Plain float8 is kept as it is, so that it stays small; a scaled one is multiplied out when it is loaded."""
+    scene, whole = infinitetalk(tmp_path), multitalk.core_patch().state_dict()
+    stored, meant = scaled(whole, layout)
+    adapters = []
+    for name, weights in (("stored", stored), ("meant", meant)):
+        path = tmp_path / f"{name}.safetensors"
+        save_file({key: value.contiguous() for key, value in weights.items()}, path)
+        adapters.append(loading.load_adapter(path))
+    kept = adapters[0].model.state_dict()
+    expected = FLOAT8 if layout == "plain" else torch.bfloat16
+    assert {kept[key].dtype for key in whole if stored[key].dtype == FLOAT8} == {expected}
+    found, reference = (replace(scene, adapter=adapter).play(scene.base()) for adapter in adapters)
+    # bfloat16 keeps 8 bits of the product of weight and scale
+    assert_equal(found, reference, 1e-4 if layout == "plain" else 2e-2)
+    assert not torch.allclose(found[0], scene.play(scene.base())[0], rtol=1e-3)
+
+
+def test_an_adapter_quantised_otherwise_is_refused(tmp_path: Path) -> None:
+    weights = {key: value.contiguous() for key, value in multitalk.core_patch().state_dict().items()}
+    key = "blocks.0.audio_cross_attn.proj.weight"
+    weights[key] = weights[key].to(torch.int8)
+    weights[f"{key.removesuffix('weight')}weight_scale"] = torch.ones(multitalk.WIDTH)
+    save_file(weights, tmp_path / "int8.safetensors")
+    with pytest.raises(InteractError, match=r"int8.safetensors is quantised in a way.*proj.weight_scale"):
+        loading.load_adapter(tmp_path / "int8.safetensors")
+
+
+def block_swap(model: ModelPatcher) -> ModelPatcher:
+    from comfy_extras.nodes_nop import wanBlockSwap
+
+    return wanBlockSwap.execute(model)[0]
+
+
+def easy_cache(model: ModelPatcher) -> ModelPatcher:
+    from comfy_extras.nodes_easycache import EasyCacheNode
+
+    return EasyCacheNode.execute(model, 0.0, 0.0, 1.0, False)[0]
+
+
+def lazy_cache(model: ModelPatcher) -> ModelPatcher:
+    from comfy_extras.nodes_easycache import LazyCacheNode
+
+    return LazyCacheNode.execute(model, 0.0, 0.0, 1.0, False)[0]
+
+
+@pytest.mark.parametrize("change", [block_swap, easy_cache, lazy_cache])
+def test_a_node_behind_the_adapter_changes_nothing(
+    scene: Scene, plain: Played, change: Callable[[ModelPatcher], ModelPatcher]
+) -> None:
+    """wanBlockSwap does nothing in core, and these caches never skip a step: what masks do if they skip,
+    test_host_company.py sees, as it does TorchCompileModel."""
+    samples, masks = scene.play(scene.base(), change)
+    assert torch.equal(samples, plain[0]) and torch.equal(masks, plain[1])
+
+
+def test_a_lora_on_the_base_is_its_own_weights(scene: Scene, plain: Played) -> None:
+    """A LoRA loader's patch, as step-distilled LoRAs are, equals weights that were changed beforehand."""
+    key, rank = "blocks.1.ffn.0.weight", 2
+    generator = torch.Generator().manual_seed(3)
+    rows, columns = scene.weights[key].shape
+    down, up = (torch.randn(*shape, generator=generator) for shape in ((rank, columns), (rows, rank)))
+    name = f"diffusion_model.{key.removesuffix('.weight')}"
+    lora = {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
+    found = scene.play(
+        scene.base(), lambda model: comfy.sd.load_lora_for_models(model, None, lora, 0.1, 0.0)[0]
+    )
+    changed = {**scene.weights, key: scene.weights[key] + 0.1 * up @ down}
+    assert_equal(found, scene.play(scene.base(changed)), 1e-4)
+    assert not torch.allclose(found[0], plain[0], rtol=1e-2)
+
+
+def test_several_devices_are_one(scene: Scene, plain: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Core's MultiGPU node, positive and negative in threads of their own. "cpu:0" passes for a second device."""
+    devices = [torch.device("cpu"), torch.device("cpu:0")]
+    monkeypatch.setattr(
+        comfy.model_management, "get_all_torch_devices", lambda exclude_current=False: devices
+    )
+    base = scene.base()
+    base.cached_patcher_init = (scene.base, ())  # as core's file loaders leave it
+    calls: list[tuple[str, int]] = []
+
+    def note(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append((str(args[5]["multigpu_thread_device"]), args[0].shape[0]))
+        return executor(*args, **kwargs)
+
+    def split(model: ModelPatcher) -> ModelPatcher:
+        from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
+
+        watched = model.clone()
+        watched.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "test", note)
+        return MultiGPUCFGSplitNode.execute(watched, 2)[0]
+
+    found = scene.play(base, split)
+    assert sorted(calls) == sorted([("cpu", 1), ("cpu:0", 1)] * STEPS)
+    assert_equal(found, plain, 1e-5)

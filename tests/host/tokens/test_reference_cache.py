@@ -1,0 +1,223 @@
+"""References that are looked at now and then: what is recalled in between, and that nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from interacthuman.tests.support import host as world
+from torch import Tensor
+
+import comfy.model_management  # isort: skip
+from comfy.model_patcher import ModelPatcher  # isort: skip
+
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.guidance import Cast, GuidanceSettings
+from interacthuman.interact_core.host.apply import apply_guidance
+from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.interact_core.host.tokens import reference_pruning as cropping
+from interacthuman.tests.host.tokens.test_reference_pruning import Counting, counted, drawn, sampled
+
+WHOLE = GuidanceSettings(boundary=0.0)
+PERSON = replace(WHOLE, reference_tokens="person")
+FRAME = world.ROWS * world.COLUMNS
+VIDEO = world.FRAMES * FRAME
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
+    folder = tmp_path_factory.mktemp("models")
+    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+
+
+def two_people() -> Cast:
+    return drawn((16, 48, 16, 32), (16, 48, 48, 64))
+
+
+def every(interval: int, settings: GuidanceSettings = WHOLE) -> GuidanceSettings:
+    return replace(settings, reference_interval=interval)
+
+
+class Watched:
+    """Another node's attention: notes the lengths of self-attention's queries and keys by evaluation and block."""
+
+    def __init__(self) -> None:
+        self.lengths: list[tuple[int, int]] = []
+
+    def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
+        if q.shape[1] == k.shape[1] or k.shape[1] > VIDEO:
+            self.lengths.append((q.shape[1], k.shape[1]))
+        return chosen(q, k, v, heads, **options)
+
+    def on(self, model: ModelPatcher) -> ModelPatcher:
+        model = model.clone()
+        model.model_options["transformer_options"]["optimized_attention_override"] = self
+        return model
+
+
+class Frozen:
+    """References that stay in the sequence, with the keys and values that they had in the last `interval`-th step.
+
+    counting: how attention counts them.
+    """
+
+    def __init__(self, interval: int, counting: Counting | None = None) -> None:
+        self._interval, self._counting, self._calls = interval, counting, 0
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
+        if k.shape[1] != VIDEO + 2 * FRAME:
+            return chosen(q, k, v, heads, **options)
+        step, block = divmod(self._calls, world.BLOCKS)
+        self._calls += 1
+        if step % self._interval == 0:
+            self._kept[block] = k[:, VIDEO:], v[:, VIDEO:]
+        k, v = (torch.cat((x[:, :VIDEO], kept), 1) for x, kept in zip((k, v), self._kept[block]))
+        attend = chosen if self._counting is None else partial(self._counting, chosen)
+        return attend(q, k, v, heads, **options)
+
+
+def test_in_between_attention_has_the_references_of_the_step_that_saw_them(adapted: ModelPatcher) -> None:
+    """Against the whole sequence in every step, with the references' keys and values put in by hand."""
+    cast, how = two_people(), {"steps": 4, "cfg": 1.0}
+    held = adapted.clone()
+    held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(3)
+    # Masks do not steer: heads see recalled features in one run and present ones in the other.
+    unsteered = replace(WHOLE, mask_source="none")
+    expected, _ = sampled(held, cast, unsteered, **how)
+    found, _ = sampled(adapted, cast, every(3, unsteered), **how)
+    plain, _ = sampled(adapted, cast, unsteered, **how)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found, plain, rtol=1e-2, atol=1e-3)
+
+
+def test_recalling_where_nothing_has_changed_is_looking_again(adapted: ModelPatcher) -> None:
+    """Euler's step from a sigma to the same one leaves the latent alone: the next evaluation is the same once more."""
+    generator = torch.Generator().manual_seed(0)
+    layouts = torch.rand(2, world.FRAMES, world.ROWS, world.COLUMNS, generator=generator)
+    cast = replace(two_people(), layouts=layouts)
+    fixed = replace(WHOLE, mask_source="fixed")
+    sigmas = torch.tensor([0.9, 0.9, 0.9, 0.0])
+    expected = sampled(adapted, cast, fixed, sigmas=sigmas)
+    found = sampled(adapted, cast, every(9, fixed), sigmas=sigmas)
+    for ours, plain in zip(found, expected):  # the video, and what the mask heads saw in every step
+        torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
+def test_the_step_that_looks_is_the_plain_one(adapted: ModelPatcher, settings: GuidanceSettings) -> None:
+    """Both halves of classifier-free guidance, and the masks."""
+    cast = two_people()
+    samples, masks = sampled(adapted, cast, every(5, settings), steps=1)
+    plain, predicted = sampled(adapted, cast, settings, steps=1)
+    assert torch.equal(samples, plain) and torch.equal(masks, predicted)
+    again, _ = sampled(adapted, cast, every(1, settings), steps=3)
+    whole, _ = sampled(adapted, cast, settings, steps=3)
+    assert torch.equal(again, whole)
+
+
+def test_blocks_see_the_video_alone_in_between(adapted: ModelPatcher) -> None:
+    cast, watched = two_people(), Watched()
+    sampled(watched.on(adapted), cast, every(3), steps=5, cfg=1.0)
+    whole, alone = (VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)
+    seen = watched.lengths[:: world.BLOCKS]
+    assert watched.lengths == [length for length in seen for _ in range(world.BLOCKS)]
+    assert seen == [whole, alone, alone, whole, alone]
+
+
+def test_another_nodes_attention_stays_and_then_all_is_recalled(adapted: ModelPatcher) -> None:
+    """It could not be told that a token stands for several."""
+    cast = two_people()
+    samples, _ = sampled(Watched().on(adapted), cast, every(3, PERSON), steps=3, cfg=1.0)
+    whole, _ = sampled(adapted, cast, every(3), steps=3, cfg=1.0)
+    assert torch.equal(samples, whole)
+
+
+def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: ModelPatcher) -> None:
+    """Against the whole sequence in every step, with keys and values put in and counted by hand."""
+    cast = two_people()
+    counting = Counting(counted(cropping.kept_tokens(cast)), VIDEO)
+    held = adapted.clone()
+    held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(9, counting)
+    unsteered = replace(WHOLE, mask_source="none")
+    expected, _ = sampled(held, cast, unsteered, steps=3, cfg=1.0)
+    found, _ = sampled(
+        adapted, cast, every(9, replace(unsteered, reference_tokens="person")), steps=3, cfg=1.0
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_attention_that_comes_in_between_sees_the_whole_pictures_first(adapted: ModelPatcher) -> None:
+    """As nodes do that put a faster attention into the later steps."""
+    watched, calls = Watched(), []
+
+    def later(apply_model: Any, args: dict[str, Any]) -> Tensor:
+        calls.append(args["timestep"])
+        options = args["c"]["transformer_options"]
+        if len(calls) > 1:
+            options["optimized_attention_override"] = watched
+        return apply_model(args["input"], args["timestep"], **args["c"])
+
+    model = adapted.clone()
+    model.set_model_unet_function_wrapper(later)
+    sampled(model, two_people(), every(9, PERSON), steps=3, cfg=1.0)
+    assert watched.lengths[:: world.BLOCKS] == [(VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)]
+
+
+@pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
+def test_a_block_that_was_left_out_while_they_were_seen_has_none_to_recall(
+    adapted: ModelPatcher, settings: GuidanceSettings
+) -> None:
+    """As nodes do that skip a block in some of the steps."""
+    calls: list[int] = []
+
+    def skips_at_first(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+        calls.append(args["img"].shape[1])
+        return {"img": args["img"]} if len(calls) == 1 else extra["original_block"](args)
+
+    model = adapted.clone()
+    model.set_model_patch_replace(skips_at_first, "dit", "double_block", 1)
+    samples, _ = sampled(model, two_people(), every(3, settings), steps=3, cfg=1.0)
+    seen = FRAME if settings is WHOLE else cropping.kept_tokens(two_people()).each
+    assert samples.isfinite().all() and calls == [VIDEO + 2 * seen, VIDEO, VIDEO]
+
+
+def test_windows_of_one_length_share_what_the_first_of_them_saw(adapted: ModelPatcher) -> None:
+    """Core's causal anchor makes the first window a frame shorter than the others, so two have to look."""
+    cast, watched = replace(two_people(), frames=25), Watched()
+    model = world.with_windows(watched.on(adapted), 9)
+    samples, masks = sampled(model, cast, every(2), steps=2, cfg=1.0)
+    assert samples.isfinite().all() and masks.isfinite().all()
+    looks, recalls = [VIDEO + 2 * FRAME, VIDEO + 3 * FRAME], [VIDEO, VIDEO + FRAME]
+    windows = [queries for queries, _ in watched.lengths[:: world.BLOCKS]]
+    half = len(windows) // 2  # of the second step
+    assert half > 2
+    assert windows[:2] == looks and set(windows[2:half]) == {recalls[1]}
+    assert windows[half:] == [recalls[0]] + [recalls[1]] * (half - 1)
+
+
+def test_each_cond_recalls_what_it_saw_itself(adapted: ModelPatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory is short, core hands the model one cond at a time (comfy/samplers.py, calc_cond_batch)."""
+    cast = two_people()
+    together, _ = sampled(adapted, cast, every(2), steps=3)
+    watched = Watched()
+    monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_, **__: 0)
+    apart, _ = sampled(watched.on(adapted), cast, every(2), steps=3)
+    assert len(watched.lengths) == 2 * 3 * world.BLOCKS
+    torch.testing.assert_close(apart, together, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_that_is_over_keeps_nothing(adapted: ModelPatcher) -> None:
+    """Two runs of one guided MODEL are the same: the second looks anew."""
+    cast = two_people()
+    guided, _ = apply_guidance(adapted, cast, every(9))
+    given = *world.conds(cast), world.empty_latent(cast)
+    assert torch.equal(world.core_sample(guided, *given, steps=2), world.core_sample(guided, *given, steps=2))
+
+
+def test_an_interval_of_nothing_is_refused() -> None:
+    with pytest.raises(InteractError, match="reference_interval is 0"):
+        every(0)

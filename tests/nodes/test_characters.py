@@ -1,0 +1,308 @@
+"""Pictures, voices and sizes on their way from character nodes to the sampler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from interacthuman.tests.support import host as world  # before anything of comfy
+from interacthuman.tests.support import models as nodes_support
+from torch import Tensor
+
+import comfy.sd  # isort: skip
+import comfy.utils  # isort: skip
+
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.guidance import Character
+from interacthuman.interact_core.host.encode import cast_encoding
+from interacthuman.interact_core.host.encode.cast_encoding import encode_cast, make_character
+from interacthuman.interact_core.host.tokens.reference_images import fit_on_white, person_on_white
+from interacthuman.interact_core.speech.from_core import SPEECH_KEY
+from interacthuman.interact_core.speech.types import Speech
+
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory: pytest.TempPathFactory) -> comfy.sd.VAE:
+    path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
+    nodes_support.write_vae(path)
+    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(path)))
+
+
+def voice(seconds: float = 0.3, start: float = 0.0, layers: int = 2, seed: int = 0) -> dict[str, object]:
+    """AUDIO_ENCODER_OUTPUT of our encoder, with random features."""
+    generator = torch.Generator().manual_seed(seed)
+    frames = math.ceil(seconds * 25)
+    speech = Speech(
+        features=torch.randn(frames, layers, 4, generator=generator),
+        mute=torch.randn(layers, 4, generator=torch.Generator().manual_seed(99)),
+        fps=25.0,
+        waveform=0.1 * torch.randn(1, round(seconds * RATE), generator=generator),
+        sample_rate=RATE,
+        start=start,
+    )
+    return {SPEECH_KEY: speech}
+
+
+def picture(height: int = 48, width: int = 64, seed: int = 5) -> Tensor:
+    return torch.rand(1, height, width, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def person(name: str = "Mira", speech: dict[str, object] | None = None, **size: int) -> Character:
+    return make_character(name, picture(**size), speech=speech)
+
+
+# --- pictures
+
+
+def test_a_picture_of_the_videos_size_passes_untouched() -> None:
+    image = picture()
+    assert fit_on_white(image, 64, 48) is image
+
+
+@pytest.mark.parametrize("size", [(200, 40), (40, 200), (33, 31), (48, 64), (7, 1000)])
+def test_a_picture_is_fitted_whole_centred_and_undistorted(size: tuple[int, int]) -> None:
+    rows, columns = size
+    fitted = fit_on_white(torch.zeros(1, rows, columns, 3), 64, 48)
+    assert fitted.shape == (1, 48, 64, 3)
+    black = fitted[0, :, :, 0] < 0.5
+    found = int(black.any(1).sum()), int(black.any(0).sum())
+    scale = min(64 / columns, 48 / rows)
+    assert found == (max(1, round(rows * scale)), max(1, round(columns * scale)))
+    assert 48 in found or 64 in found
+    down, across = black.any(1).nonzero()[:, 0], black.any(0).nonzero()[:, 0]
+    assert abs(int(down[0]) - (47 - int(down[-1]))) <= 1 and abs(int(across[0]) - (63 - int(across[-1]))) <= 1
+    assert torch.equal(fitted[:, ~black.any(1)], torch.ones_like(fitted[:, ~black.any(1)]))
+
+
+def test_shrinking_averages() -> None:
+    """A fine checkerboard becomes grey, not a moire of black and white."""
+    board = (torch.arange(480)[:, None] + torch.arange(640)[None]).remainder(2).float()
+    fitted = fit_on_white(board.view(1, 480, 640, 1).expand(-1, -1, -1, 3), 64, 48)
+    assert (fitted - 0.5).abs().max() < 0.05
+
+
+def test_transparency_becomes_white() -> None:
+    image = torch.cat((torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 32, 1)), dim=-1)
+    image[:, :16, :, 3] = 1.0
+    laid = make_character("Mira", image).image
+    assert laid.shape == (1, 32, 32, 3)
+    assert torch.equal(laid[:, :16], torch.zeros(1, 16, 32, 3)) and torch.equal(
+        laid[:, 16:], torch.ones(1, 16, 32, 3)
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (32, 32), (1, 16, 16)])
+def test_a_mask_cuts_the_person_out(shape: tuple[int, ...]) -> None:
+    mask = torch.zeros(shape)
+    mask[..., : shape[-1] // 2] = 1.0
+    laid = person_on_white(torch.zeros(1, 32, 32, 3), mask, "Mira")
+    assert torch.equal(laid[:, :, :14], torch.zeros(1, 32, 14, 3))
+    assert torch.equal(laid[:, :, 18:], torch.ones(1, 32, 14, 3))
+
+
+def test_what_is_wrong_with_a_mask_is_said() -> None:
+    image = picture()
+    for mask, words in (
+        (torch.zeros(1, 48, 64), "Invert Mask"),
+        (torch.ones(3, 48, 64), "one mask"),
+        (torch.full((1, 48, 64), float("nan")), "NaN"),
+    ):
+        with pytest.raises(InteractError, match=words) as caught:
+            make_character("Mira", image, mask)
+        assert "'Mira'" in str(caught.value)
+
+
+def test_what_is_wrong_with_a_picture_is_said() -> None:
+    for image, words in (
+        (None, "no picture"),
+        (torch.zeros(1, 1, 1, 3), "1x1"),
+        (torch.zeros(2, 32, 32, 3), "one picture"),
+        (torch.full((1, 32, 32, 3), float("nan")), "NaN"),
+    ):
+        with pytest.raises(InteractError, match=words):
+            make_character("Mira", image)
+    with pytest.raises(InteractError, match="no name"):
+        make_character("  ", picture())
+
+
+# --- references
+
+
+def test_references_and_latent_are_core_phantoms_bit_for_bit(vae: comfy.sd.VAE) -> None:
+    from comfy_extras.nodes_wan import WanPhantomSubjectToVideo
+
+    pictures = torch.cat((picture(seed=1), picture(seed=2)))
+    core = WanPhantomSubjectToVideo.execute(world.text(3), world.text(4), vae, 64, 48, 9, 1, pictures)
+    cast = [make_character(name, pictures[number : number + 1]) for number, name in enumerate("ab")]
+    ours = encode_cast(cast, vae, 64, 48, 9, 25.0, world.text(3), world.text(4))
+    for made, theirs in ((ours.positive, core[0]), (ours.negative, core[1])):
+        assert torch.equal(made[0][1]["time_dim_concat"], theirs[0][1]["time_dim_concat"])
+        assert torch.equal(made[0][0], theirs[0][0])
+    assert torch.equal(ours.latent["samples"], core[3]["samples"])
+    blank = encode_cast(cast, vae, 64, 48, 9, 25.0, world.text(3), world.text(4), blank_negative=True)
+    for made, theirs in ((blank.positive, core[0]), (blank.negative, core[2])):
+        assert torch.equal(made[0][1]["time_dim_concat"], theirs[0][1]["time_dim_concat"])
+
+
+def test_a_vae_that_is_not_wans_is_refused() -> None:
+    class Other:
+        latent_channels, latent_dim = 4, 2
+
+    with pytest.raises(InteractError, match="not that of Wan"):
+        encode_cast([person(speech=voice())], Other(), 64, 48, 0, 25.0)
+
+
+# --- sizes and timing
+
+
+def test_length_comes_from_the_speech(vae: comfy.sd.VAE) -> None:
+    characters = [person("Mira", voice(0.3)), person("Tobi", voice(0.3, start=0.2)), person("Cat")]
+    made = encode_cast(characters, vae, 64, 48, 0, 25.0)
+    assert made.cast.frames == 13  # 0.5 s are 12.5 frames
+    assert made.latent["samples"].shape == (1, 16, 4, 6, 8)
+    assert made.audio["waveform"].shape == (1, 1, round(13 / 25 * RATE)) and made.audio["sample_rate"] == RATE
+    audio = made.positive[0][1]["model_conds"]["interact_audio"].cond
+    assert audio.shape == (1, 3, 14, 2, 4)  # two speakers and mute; the cat hears mute
+
+
+def test_what_was_changed_is_said(vae: comfy.sd.VAE) -> None:
+    made = encode_cast([person(speech=voice())], vae, 71, 41, 6, 24.0)
+    assert (made.cast.width, made.cast.height, made.cast.frames) == (64, 48, 9)
+    for words in ("64x48", "71x41 is not a multiple of 16", "9 frames", "6 frames is not 4n+1", "24 fps"):
+        assert words in made.summary
+    unchanged = encode_cast([person(speech=voice())], vae, 64, 48, 9, 25.0)
+    assert "is not" not in unchanged.summary
+
+
+def test_sizes_go_to_the_nearest_multiple() -> None:
+    assert [cast_encoding.nearest_size(pixels) for pixels in (1, 16, 23, 25, 833)] == [16, 16, 16, 32, 832]
+
+
+def test_silence_is_heard_before_and_after_a_speech(vae: comfy.sd.VAE) -> None:
+    speech = voice(0.2, start=0.2)
+    made = encode_cast([person(speech=speech)], vae, 64, 48, 17, 25.0)
+    track, mute = made.positive[0][1]["model_conds"]["interact_audio"].cond[0, :, :17]
+    torch.testing.assert_close(track[:4], mute[:4])
+    torch.testing.assert_close(track[12:], mute[12:])
+    torch.testing.assert_close(track[5:10], speech[SPEECH_KEY].features)
+
+
+def test_nobody_speaks(vae: comfy.sd.VAE) -> None:
+    made = encode_cast([person()], vae, 64, 48, 5, 25.0)
+    assert "interact_audio" not in made.positive[0][1]["model_conds"]
+    assert not made.audio["waveform"].any()
+    with pytest.raises(InteractError, match="set the length"):
+        encode_cast([person()], vae, 64, 48, 0, 25.0)
+
+
+def test_cores_audio_encoder_output_is_taken(vae: comfy.sd.VAE) -> None:
+    layers = [torch.randn(1, 20, 4) for _ in range(2)]
+    core = {"encoded_audio": layers[-1], "encoded_audio_all_layers": layers, "audio_samples": 6400}
+    made = encode_cast([person("Mira", voice()), person("Tobi", core)], vae, 64, 48, 0, 25.0)
+    assert made.cast.frames == 13  # 0.4 s
+    audio = made.positive[0][1]["model_conds"]["interact_audio"].cond
+    torch.testing.assert_close(
+        audio[0, 2, 0], voice()[SPEECH_KEY].mute
+    )  # ours heard silence, core's guess is not used
+
+
+def test_what_is_wrong_with_the_cast_is_said_before_anything_is_encoded() -> None:
+    class Untouchable:
+        """A VAE that must not be asked anything."""
+
+    spoken = voice()
+    endless = {SPEECH_KEY: replace(spoken[SPEECH_KEY], start=3600.0)}
+    long_layout = make_character("Mira", picture(), None, spoken, torch.ones(3, 48, 64))
+    for characters, words in (
+        ([], "no characters"),
+        ([person("Mira", spoken), person(" Mira ")], "two characters are named 'Mira'"),
+        ([person("Mira", {"encoded_audio": torch.zeros(1)})], "speech of 'Mira'"),
+        ([long_layout], "layout mask of 'Mira' has 3 frames but the video has 9"),
+        ([person("Mira", spoken), person("Tobi", voice(layers=3))], "same audio encoder"),
+    ):
+        with pytest.raises(InteractError, match=words):
+            encode_cast(characters, Untouchable(), 64, 48, 9, 25.0)
+    with pytest.raises(InteractError, match="GiB once decoded.*cut the speech"):
+        encode_cast([person("Mira", endless)], Untouchable(), 4096, 4096, 0, 25.0)
+    with pytest.raises(InteractError, match="frame rate"):
+        encode_cast([person("Mira", spoken)], Untouchable(), 64, 48, 9, 0.0)
+
+
+def test_a_layout_may_be_one_mask_or_one_per_frame(vae: comfy.sd.VAE) -> None:
+    for layout in (torch.ones(48, 64), torch.ones(1, 20, 20), torch.ones(9, 48, 64)):
+        left = make_character("Mira", picture(), None, voice(), layout)
+        made = encode_cast([left, person("Tobi", voice())], vae, 64, 48, 9, 25.0)
+        assert torch.equal(made.cast.layouts[0], torch.ones(3, 3, 4)) and not made.cast.layouts[1].any()
+
+
+# --- recordings
+
+
+def test_cores_audio_encoder_encodes_with_its_own_silence() -> None:
+    from interacthuman.interact_core.host.encode.recording import encode_recording
+
+    class Core:
+        """Core's AudioEncoderModel in short: two layers that carry the mean loudness."""
+
+        def encode_audio(self, audio: Tensor, sample_rate: int) -> dict[str, object]:
+            samples = audio.shape[-1] * 16000 // sample_rate
+            layer = audio.abs().mean().expand(1, samples // 320, 4)
+            return {"encoded_audio": layer, "encoded_audio_all_layers": [layer] * 2, "audio_samples": samples}
+
+    audio = {"waveform": torch.full((1, 2, 8000), 0.5), "sample_rate": 16000}
+    speech = encode_recording(Core(), audio, 0.5, 0.5)[SPEECH_KEY]
+    assert speech.mute.shape == (2, 4) and not speech.mute.any() and speech.features.min() == 0.25
+    assert speech.waveform.shape == (2, 8000) and float(speech.waveform[0, 0]) == 0.25
+    assert (speech.start, speech.sample_rate) == (0.5, 16000)
+
+
+def test_what_is_wrong_with_a_recording_is_said() -> None:
+    from interacthuman.interact_core.host.encode.recording import encode_recording
+
+    silence = torch.zeros(1, 1, 800)
+    for audio, words in (
+        (None, "no sound"),
+        ({"waveform": silence, "sample_rate": 0}, "0 Hz"),
+        ({"waveform": silence[..., :0], "sample_rate": RATE}, "empty"),
+        ({"waveform": silence / 0, "sample_rate": RATE}, "NaN"),
+        ({"waveform": silence.expand(2, -1, -1), "sample_rate": RATE}, "batch of 2"),
+    ):
+        with pytest.raises(InteractError, match=words):
+            encode_recording(object(), audio, 0.0, 1.0)
+
+
+# --- folders
+
+
+def test_encoders_are_listed_as_files_and_as_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import folder_paths
+    from interacthuman.interact_core.host import folders
+
+    for name in ("base/config.json", "base/model.safetensors", "sub/one.safetensors", "notes.txt", "old.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "audio_encoders", ([str(tmp_path)], set()))
+    names = folders.audio_encoder_names()
+    assert names == ["base", str(Path("sub") / "one.safetensors")]
+    assert [folders.audio_encoder_path(name) for name in names] == [tmp_path / name for name in names]
+    with pytest.raises(InteractError, match="no audio encoder 'gone'"):
+        folders.audio_encoder_path("gone")
+
+
+def test_the_packs_own_models_are_found_behind_the_users(root: Path) -> None:
+    import folder_paths
+    from interacthuman.interact_core.host import folders
+
+    folders.register_folders()
+    folders.register_folders()  # a second extension load changes nothing
+    for name in folders.SHIPPED:
+        paths = [Path(path).resolve() for path in folder_paths.get_folder_paths(name)]
+        assert paths.count(root / "models" / name) == 1 and paths[0] != root / "models" / name
+        for file in (root / "models" / name).glob("*.safetensors"):
+            assert file.name in folder_paths.get_filename_list(name)
+    assert folder_paths.folder_names_and_paths["interact"][1] == {".safetensors"}

@@ -1,0 +1,205 @@
+"""The shipped graphs: their two forms say the same, and a ComfyUI knows every node and input of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from interacthuman.interact_core.comfy_server import ComfyServer
+from interacthuman.interact_core.media import read_frames
+from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES
+from interacthuman.tools.make_thumbnails import SIZE as THUMBNAIL
+from interacthuman.tools.make_ui_workflows import NO_ID
+from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, api_text, nodes_of
+from PIL import Image
+
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
+PAPER = {"MarkdownNote", "Note"}  # nodes of the frontend alone
+FRAMES = 9  # of a short run: decoding is what takes the time
+
+
+def ui_form(name: str) -> dict[str, Any]:
+    return json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def api_form(ui: dict[str, Any], server: ComfyServer) -> dict[str, Any]:
+    """What the frontend would send for a flat graph saved in UI form: class_type and inputs by node id.
+
+    Widget values are saved by position, in the order of the node's definition; a seed is followed by what
+    happens to it after a run, which is never sent.
+    """
+    links = {link[0]: [str(link[1]), link[2]] for link in ui["links"]}
+    graph = {}
+    for node in ui["nodes"]:
+        if node["type"] in PAPER:
+            continue
+        info = server.object_info(node["type"])
+        linked = {
+            entry["name"]: links[entry["link"]] for entry in node["inputs"] if entry["link"] is not None
+        }
+        values = dict(zip(widget_names(info), node.get("widgets_values", [])))
+        inputs = {name: value for name, value in values.items() if name is not None} | linked
+        graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    return graph
+
+
+def widget_names(info: dict[str, Any]) -> Iterator[str | None]:
+    """Names of a node's widgets in order, None for one whose value is not sent."""
+    for group in ("required", "optional"):
+        for name in info["input_order"].get(group, []):
+            kind, *options = info["input"][group][name]
+            settings = options[0] if options else {}
+            if not (isinstance(kind, list) or kind in WIDGETS) or settings.get("forceInput"):
+                continue
+            yield name
+            if settings.get("control_after_generate"):
+                yield None
+
+
+def plain(graph: dict[str, Any]) -> dict[str, Any]:
+    """Without the titles."""
+    return {name: {key: node[key] for key in ("class_type", "inputs")} for name, node in graph.items()}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_api_form_is_as_written_in_python(name: str) -> None:
+    path = WORKFLOWS / "api" / f"{name}.json"
+    assert path.read_text(encoding="utf-8") == api_text(name), "run make_workflows.py"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_ui_form_converts_to_exactly_the_api_form(server: ComfyServer, name: str) -> None:
+    assert api_form(ui_form(name), server) == plain(ALL[name]()), "run make_ui_workflows.py"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_ui_form_is_tidy(name: str) -> None:
+    """No node lies on another, each stands in a named box or is the note; no two boxes share a place."""
+    ui = ui_form(name)
+    for number, node in enumerate(ui["nodes"]):
+        for other in ui["nodes"][:number]:
+            assert not overlap(node, other), (node["type"], other["type"])
+        inside = [group for group in ui["groups"] if holds(group["bounding"], node)]
+        assert len(inside) == (0 if node["type"] in PAPER else 1), node["type"]
+    for number, group in enumerate(ui["groups"]):
+        for other in ui["groups"][:number]:
+            assert not meet(group["bounding"], other["bounding"]), (group["title"], other["title"])
+    (note,) = (node for node in ui["nodes"] if node["type"] in PAPER)
+    assert note["widgets_values"] == [ALL_PAGES[name].note], "run make_ui_workflows.py"
+    assert ui["id"] == NO_ID  # or two browsers that open it would see each other's masks
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_seeds_stay_as_they_are(server: ComfyServer, name: str) -> None:
+    """So that a template's second run is the one that its picture shows."""
+    afterwards = []
+    for node in ui_form(name)["nodes"]:
+        if node["type"] not in PAPER:
+            named = widget_names(server.object_info(node["type"]))
+            afterwards += [value for key, value in zip(named, node.get("widgets_values", [])) if key is None]
+    assert afterwards and set(afterwards) == {"fixed"}
+
+
+def test_every_workflow_is_one_of_ours_and_has_a_picture() -> None:
+    for folder in (WORKFLOWS, WORKFLOWS / "api"):
+        assert {path.stem for path in folder.glob("*.json")} == set(ALL)
+    assert set(ALL_PAGES) == set(ALL)
+    for name in GRAPHS:
+        picture = WORKFLOWS / f"{name}.jpg"  # the name that the template browser asks for
+        assert picture.is_file() and picture.stat().st_size < 60_000, "run make_thumbnails.py"
+        with Image.open(picture) as opened:
+            assert opened.format == "JPEG" and opened.width == THUMBNAIL[0]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_template_needs_nothing_but_what_the_pack_ships(name: str, root: Path) -> None:
+    graph = GRAPHS[name]()
+    kinds = {node["class_type"] for node in graph.values()}
+    assert not kinds & {"LoadImage", "LoadAudio", "LoadVideo"}
+    assert {"InterActPreviewMasks", "CreateVideo", "SaveVideo", "InterActExample"} <= kinds
+    asked = ("model_name", "unet_name", "adapter_name", "vae_name", "audio_encoder_name")
+    files = {value for node in graph.values() for key, value in node["inputs"].items() if key in asked}
+    for file in files:
+        assert list((root / "models").glob(f"*/{file}")), file
+
+
+def test_the_graphs_share_one_set_of_settings() -> None:
+    """The cast and the sampling are the same in all, so that their pictures can be compared."""
+    for kind in ("InterActSampler", "InterActMaskGuidance", "KSampler"):
+        found = [
+            node["inputs"]
+            for make in GRAPHS.values()
+            for node in make().values()
+            if node["class_type"] == kind
+        ]
+        shared = [
+            {key: value for key, value in one.items() if not isinstance(value, list) and key != "mask_source"}
+            for one in found
+        ]
+        assert shared and all(one == shared[0] for one in shared)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_template_runs_to_its_end(server: ComfyServer, name: str) -> None:
+    """With the theatre's own models at their own size, in two steps."""
+    graph = GRAPHS[name]()
+    for node in graph.values():
+        if "steps" in node["inputs"]:
+            node["inputs"]["steps"] = 2
+        if node["class_type"] == "InterActEncodeCharacters":
+            node["inputs"]["length"] = FRAMES
+        if node["class_type"] == "InterActNextPart":
+            node["inputs"].update(length=FRAMES - 4, overlap=1)
+    outputs = server.run(graph)
+    for saver in nodes_of(graph, "SaveVideo"):
+        (file,) = outputs[saver]["images"]
+        assert len(read_frames(server.path_of(file))) == FRAMES
+    expected = [
+        node["inputs"]["name"] for node in graph.values() if node["class_type"] == "InterActCharacter"
+    ]
+    for preview in nodes_of(graph, "InterActPreviewMasks"):
+        (manifest,) = outputs[preview]["interact_masks"]
+        assert manifest["scene"]["names"] == expected and len(manifest["steps"]) == 2
+        silent = [name for name, voice in zip(expected, manifest["voices"]) if voice is None]
+        assert silent == (["Elsa"] if "Elsa" in expected else [])
+
+
+def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two nodes share a place, each with its title bar of 30 above it."""
+    return all(
+        one["pos"][axis] - title < other["pos"][axis] + other["size"][axis]
+        and other["pos"][axis] - title < one["pos"][axis] + one["size"][axis]
+        for axis, title in ((0, 0), (1, 30))
+    )
+
+
+def meet(one: list[float], other: list[float]) -> bool:
+    """Whether two boxes [x, y, width, height] share a place."""
+    return all(
+        one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
+        for axis in (0, 1)
+    )
+
+
+def holds(box: list[float], node: dict[str, Any]) -> bool:
+    return all(
+        box[axis] <= node["pos"][axis] and node["pos"][axis] + node["size"][axis] <= box[axis] + box[axis + 2]
+        for axis in (0, 1)
+    )
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_choice_of_the_shipped_graph_exists(server: ComfyServer, name: str) -> None:
+    for node in GRAPHS[name]().values():
+        info = server.object_info(node["class_type"])
+        known = {**info["input"]["required"], **info["input"].get("optional", {})}
+        for key, value in node["inputs"].items():
+            kind, *options = known[key.split(".")[0]]
+            choices = kind if isinstance(kind, list) else (options[0].get("options") if options else None)
+            if not choices or isinstance(choices[0], dict):
+                continue
+            assert value in choices, (node["class_type"], key, value)

@@ -1,0 +1,129 @@
+"""The ID embedding that masks are compared with: what a token hears by it, and that it trains and goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from interacthuman.tests.support import host as world
+
+from interacthuman.interact_core.adapter.model import mix_tracks, sdpa_attention  # isort: skip
+from interacthuman.interact_core.guidance import GuidanceSettings
+from interacthuman.interact_core.host.apply import apply_guidance
+from interacthuman.interact_core.host.forward.call import Voices
+from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.interact_core.theatre.training import identity as room
+from interacthuman.interact_core.theatre.training import train_dit as dit_room
+from interacthuman.interact_core.theatre.training.identity import (
+    DOCUMENT,
+    EMBEDDING_FILE,
+    IdentityEmbedding,
+    IdentityRecipe,
+    train_identity,
+)
+from interacthuman.interact_core.theatre.training.models import (
+    build_adapter,
+    build_dit,
+    export_adapter,
+    export_dit,
+    load_file,
+)
+from interacthuman.tests.theatre.training.test_training import Killed, bank_of, group_of
+
+
+def voices(weights: torch.Tensor) -> Voices:
+    tokens = torch.randn(3, 2, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+    return Voices(tokens=tokens, weights=weights, rows=None, strength=1.0)
+
+
+def test_a_token_hears_all_voices_and_silence_in_one_softmax() -> None:
+    """Keys that only the marks tell apart: a query along one slot's mark hears that slot's voice."""
+    embedding = IdentityEmbedding(6)
+    with torch.no_grad():
+        embedding.voices.zero_()
+        embedding.voices[0, 0] = embedding.voices[1, 1] = 50.0
+    everywhere = torch.tensor([0.5, 0.5, 0.0]).view(3, 1, 1)
+    joint = embedding.all_at_once(voices(everywhere))
+    assert joint.tokens.shape == (1, 2, 1, 12, 6) and joint.weights.tolist() == [[[1.0]]]
+    value = torch.arange(12.0).view(1, 1, 1, 12, 1).expand(1, 2, 1, 12, 6)  # says which token was heard
+    for slot in (0, 1):
+        query = torch.zeros(2, 1, 6)
+        query[..., slot] = 50.0
+        heard = mix_tracks(query, joint.tokens, value, joint.weights, 1, sdpa_attention)
+        assert bool(((heard > 4 * slot - 0.1) & (heard < 4 * slot + 3.1)).all())
+
+
+def test_rows_that_hear_silence_hear_nothing_else() -> None:
+    weights = torch.tensor([[0.5, 0.0], [0.5, 0.0], [0.0, 1.0]]).unsqueeze(-1)  # the second row is muted
+    given = voices(weights)
+    joint = IdentityEmbedding(6).all_at_once(given)
+    assert torch.equal(joint.tokens[0, 1, 0], given.tokens[2, 1, 0].repeat(3, 1))
+    assert not torch.equal(joint.tokens[0, 0, 0], given.tokens[2, 0, 0].repeat(3, 1))
+
+
+def test_it_acts_on_a_model_and_leaves_its_original_alone(tmp_path: Path) -> None:
+    model = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+    cast, settings = world.make_cast(), GuidanceSettings(mask_source="none")
+
+    def samples(model) -> torch.Tensor:
+        guided, _ = apply_guidance(model, cast, settings)
+        return world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=2)
+
+    plain = samples(model)
+    torch.manual_seed(0)
+    embedding = IdentityEmbedding(world.adapter_config().audio_context_width).requires_grad_(False)
+    embedding.save(tmp_path / EMBEDDING_FILE)
+    marked = IdentityEmbedding.read(tmp_path / EMBEDDING_FILE).put_on(model)
+    assert not torch.allclose(samples(marked), plain) and torch.equal(samples(model), plain)
+    embedding.voices.zero_()
+    without_pictures = samples(embedding.put_on(model))
+    embedding.pictures.zero_()
+    assert not torch.allclose(samples(embedding.put_on(model)), without_pictures)
+
+
+def shipped(folder: Path) -> Path:
+    export_dit(build_dit(0), folder / dit_room.DIT_FILE)
+    export_adapter(build_adapter(0), folder / dit_room.ADAPTER_FILE)
+    (folder / "vae").mkdir()
+    (folder / "vae" / "weights").write_bytes(b"as they are")
+    return folder
+
+
+def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = IdentityRecipe(steps=3, batch=1, short=1.0, warmup=1, cooldown=2, save_every=2, fused=False)
+    clips, bank, models = {2: group_of(2)}, bank_of(np.random.default_rng(3)), shipped(tmp_path / "shipped")
+    whole = train_identity(recipe, "id", tmp_path / "whole", clips, bank, models)
+    made, start = load_file(whole / EMBEDDING_FILE), load_file(models / dit_room.DIT_FILE)
+    torch.manual_seed(recipe.seed)
+    begun = room.IdentityPuppeteer(recipe.seed, "id").identity.state_dict()
+    assert not torch.equal(made["pictures"][:2], begun["pictures"][:2])
+    assert not torch.equal(made["voices"][:2], begun["voices"][:2])
+    trained = load_file(whole / dit_room.DIT_FILE)
+    assert any(not torch.equal(trained[name], start[name]) for name in start)
+    assert (whole / "vae" / "weights").read_bytes() == b"as they are"
+
+    calls, draw = [], dit_room.make_batch
+
+    def dies_at_the_third(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise Killed
+        return draw(*args)
+
+    monkeypatch.setattr(dit_room, "make_batch", dies_at_the_third)
+    with pytest.raises(Killed):
+        train_identity(recipe, "id", tmp_path / "killed", clips, bank, models)
+    monkeypatch.setattr(dit_room, "make_batch", draw)
+    again = train_identity(recipe, "id", tmp_path / "killed", clips, bank, models)
+    resumed = load_file(again / EMBEDDING_FILE)
+    assert all(torch.equal(made[name], resumed[name]) for name in made)
+
+
+def test_the_control_has_no_embedding(tmp_path: Path) -> None:
+    recipe = IdentityRecipe(steps=1, batch=1, short=1.0, warmup=1, cooldown=1, fused=False)
+    clips, bank, models = {1: group_of(1)}, bank_of(np.random.default_rng(4)), shipped(tmp_path / "shipped")
+    folder = train_identity(recipe, "masks", tmp_path, clips, bank, models)
+    assert folder == tmp_path / "models" / "masks" and not (folder / EMBEDDING_FILE).exists()
+    assert (folder / DOCUMENT).read_text().startswith("Both had 1 steps of 1 whole clips")

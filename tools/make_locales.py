@@ -1,0 +1,112 @@
+"""The pack's own texts for ComfyUI's translations, taken from the nodes, so that the English never drifts.
+
+    python -m interacthuman.tools.make_locales
+
+writes locales/en/nodeDefs.json whole; in every other language only the tooltips of the numbered sockets, which
+repeat one text; and web/docs/NODE.md, the English page for languages without one (with the paths that dev.py
+sets). tests/project/test_locales.py and tests/project/test_help_pages.py see that all of it is up to date.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from interacthuman.interact_core.host.standalone import prepare_comfy
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCALES, PAGES = ROOT / "locales", ROOT / "web" / "docs"
+ENGLISH = "en"
+
+Texts = dict[str, dict[str, Any]]
+
+
+def nodes() -> dict[str, type]:
+    """Every node of the pack by its id, as ComfyUI is given them."""
+    prepare_comfy()
+    import interacthuman
+
+    extension = asyncio.run(interacthuman.comfy_entrypoint())
+    asyncio.run(extension.on_load())
+    return {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
+
+
+def english_texts() -> Texts:
+    """What locales/en/nodeDefs.json holds: by node id its name, description, inputs and outputs."""
+    return {name: texts_of(node.GET_NODE_INFO_V1()) for name, node in nodes().items()}
+
+
+def texts_of(info: dict[str, Any]) -> dict[str, Any]:
+    """One node's texts under the keys that the frontend looks up (src/i18n.ts, nodeDefs.*)."""
+    inputs: dict[str, dict[str, str]] = {}
+    for group in ("required", "optional"):
+        for name in info["input_order"].get(group, []):
+            options = info["input"][group][name][1]
+            inputs[name] = {"name": name, "tooltip": options["tooltip"]}
+            inputs |= {socket: {"tooltip": text} for socket, text in sockets(name, options)}
+    outputs = enumerate(zip(info["output_name"], info["output_tooltips"]))
+    return {
+        "display_name": info["display_name"],
+        "description": info["description"],
+        "inputs": inputs,
+        "outputs": {str(number): {"name": name, "tooltip": text} for number, (name, text) in outputs},
+    }
+
+
+def sockets(name: str, options: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and tooltip of every numbered socket of a growing input.
+
+    The frontend asks for them as `characters_character_0`, the dot of their name made a line, and shows
+    nothing where no translation has it: their definition is not in the node's.
+    """
+    template = options.get("template")
+    if template is None:
+        return
+    (entry,) = [*template["input"]["required"].values(), *template["input"].get("optional", {}).values()]
+    for number in range(template["max"]):
+        yield f"{name}_{template['prefix']}{number}", entry[1]["tooltip"]
+
+
+def with_sockets(translated: Texts, english: Texts) -> Texts:
+    """A translation in the order of the English, the text of a first socket given to all those after it."""
+    whole = {}
+    for node, texts in english.items():
+        own = translated.get(node, {"inputs": {}})
+        inputs = {}
+        for key, entry in texts["inputs"].items():
+            source = key if "name" in entry else key.rstrip("0123456789") + "0"
+            if source in own["inputs"]:  # what is missing is for the test to name
+                inputs[key] = own["inputs"][source]
+        whole[node] = {**own, "inputs": inputs}
+    return whole
+
+
+def as_text(texts: Texts) -> str:
+    return json.dumps(texts, indent=2, ensure_ascii=False) + "\n"
+
+
+def read(language: str, name: str = "nodeDefs") -> Texts:
+    return json.loads((LOCALES / language / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def languages() -> list[str]:
+    """Every language there is, English first."""
+    found = sorted(folder.name for folder in LOCALES.iterdir() if folder.is_dir())
+    return [ENGLISH, *(language for language in found if language != ENGLISH)]
+
+
+def write() -> None:
+    english = english_texts()
+    for language in languages():
+        texts = english if language == ENGLISH else with_sockets(read(language), english)
+        (LOCALES / language / "nodeDefs.json").write_text(as_text(texts), encoding="utf-8")
+    for node in english:
+        page = (PAGES / node / f"{ENGLISH}.md").read_bytes()
+        (PAGES / f"{node}.md").write_bytes(page)
+
+
+if __name__ == "__main__":
+    write()
