@@ -165,7 +165,7 @@ def with_needs(only: Sequence[str]) -> list[str]:
 def how_long_trained(folder: Path | None) -> str:
     """What `train identity` says of the weights that it left in a folder."""
     # Only here: it brings comfy, which _plays has prepared by now.
-    from ...interact_core.theatre.training.identity import DOCUMENT
+    from ...interact_core.theatre.training.id_embedding import DOCUMENT
 
     documents = [folder / name / DOCUMENT for name in trained_weights(folder)]
     return next((path.read_text(encoding="utf-8").strip() for path in documents if path.exists()), "")

@@ -39,7 +39,7 @@ STRATEGIES = (("predicted", "predicted"), ("fixed", FIRST_FRAME))
 def groups(trained: tuple[str, ...] = ()) -> dict[str, list[Row]]:
     """All rows but those of "best", which follow from the others' figures (_ablation_tables.best_rows).
 
-    trained: names of other weights that there are, see interact_core/theatre/training/identity.py.
+    trained: names of other weights that there are, see interact_core/theatre/training/id_embedding.py.
     """
     made = [*_injection(), *_sharpness(), *_audio_scale(), *_warmup(), *_cache(), *_references(), *_speech()]
     made += _trained(trained)

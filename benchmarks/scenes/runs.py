@@ -32,7 +32,7 @@ from ...interact_core.theatre.prompts import farthest
 from ...interact_core.theatre.puppets import Look, colour_distance, random_look
 from ...interact_core.theatre.report import Performance
 from ...interact_core.theatre.scenes import Rendering, random_scene, render
-from ...interact_core.theatre.training.identity import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
+from ...interact_core.theatre.training.id_embedding import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ..ablation.caches import LayerProbe, in_two_passes, within_the_step
 from .held_out import TRAVEL, Case, Played
 from .settings import FIRST_FRAME, IN_TURNS, ONE_SILENT, START_IMAGE, TWO_PASSES, WITHIN_STEP, Setting
@@ -65,7 +65,7 @@ class House:
         embedding = models / EMBEDDING_FILE
         if not embedding.exists():
             return opened
-        return replace(opened, model=IdentityEmbedding.read(embedding).put_on(opened.model))
+        return replace(opened, model=IdentityEmbedding.read(embedding).apply_to(opened.model))
 
 
 def trained_weights(folder: Path | None) -> tuple[str, ...]:
@@ -225,7 +225,7 @@ def _on_stage(
         return replace(house, model=within_the_step(house.model, speaking, direction.guidance)), None
     if setting == Setting():
         blocks = house.model.model_options["transformer_options"][ADAPTER_KEY].config.mask_blocks
-        model, probe = LayerProbe.put_on(house.model, blocks)
+        model, probe = LayerProbe.apply_to(house.model, blocks)
         return replace(house, model=model), probe
     return house, None
 

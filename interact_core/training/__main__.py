@@ -14,7 +14,7 @@ from .config import describe, read_config
 log = logging.getLogger(__name__)
 
 
-def adapter_words() -> argparse.ArgumentParser:
+def adapter_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dev.py train adapter", description="Train an InterAct adapter on a Wan base: docs/training.md."
     )
@@ -33,7 +33,7 @@ def adapter_words() -> argparse.ArgumentParser:
     return parser
 
 
-def shards_words() -> argparse.ArgumentParser:
+def shards_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.py train shards", description="Write, check or encode shards.")
     jobs = parser.add_subparsers(dest="job", required=True)
     check = jobs.add_parser("check", help="decode every sample and say what is broken")
@@ -49,14 +49,14 @@ def shards_words() -> argparse.ArgumentParser:
 
 def launch_command(chosen: argparse.Namespace) -> list[str]:
     """The same training under torchrun; accelerate takes ranks and devices from what torchrun sets."""
-    launched = Path(__file__).with_name("launched.py")
+    launcher = Path(__file__).with_name("launch.py")
     package = __spec__.parent  # __name__ is "__main__" here
     words = ["adapter", "--config", str(chosen.config), *(["--set", *chosen.set] if chosen.set else [])]
-    return [sys.executable, "-m", "torch.distributed.run", *chosen.launch, str(launched), package, *words]
+    return [sys.executable, "-m", "torch.distributed.run", *chosen.launch, str(launcher), package, *words]
 
 
 def train_adapter(words: list[str]) -> None:
-    chosen = adapter_words().parse_args(words)
+    chosen = adapter_parser().parse_args(words)
     if chosen.explain:
         sys.stdout.write(describe())
         return
@@ -76,7 +76,7 @@ def train_adapter(words: list[str]) -> None:
 
 def work_on_shards(words: list[str]) -> int:
     """The exit code: 1 where something is broken."""
-    chosen = shards_words().parse_args(words)
+    chosen = shards_parser().parse_args(words)
     if chosen.job == "check":
         from .data.shards import check_shards
 

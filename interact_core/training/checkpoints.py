@@ -1,7 +1,7 @@
 """Checkpoints of a run on any number of processes, each of which writes its own part (torch.distributed.checkpoint).
 
 A checkpoint is a folder that gets its name when it is whole. It holds what is trained, the optimisers and the running
-average; no random state, for all that is drawn follows from the step (mixing.py).
+average; no random state, for all that is drawn follows from the step (data/samples.py).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
 FAILURES = (OSError, RuntimeError, CheckpointException)
 
 
-class Average:
+class EMA:
     """Exponential moving average of what is trained; on each process, of its own part."""
 
     def __init__(self, model: nn.Module, share: float) -> None:
@@ -83,7 +83,7 @@ def _alone_is_fine() -> Iterator[None]:
         yield
 
 
-def _state(model: nn.Module, optimisers: Mapping[str, Any], average: Average) -> dict[str, Any]:
+def _state(model: nn.Module, optimisers: Mapping[str, Any], average: EMA) -> dict[str, Any]:
     state = {"model": get_model_state_dict(model, options=TRAINED), "average": average.values}
     for name, optimiser in optimisers.items():
         state[f"optimiser_{name}"] = get_optimizer_state_dict(model, optimiser, options=TRAINED)
@@ -102,7 +102,7 @@ def save_run(
     config: TrainingConfig,
     model: nn.Module,
     optimisers: Mapping[str, Any],
-    average: Average,
+    average: EMA,
     accelerator: Any,
 ) -> Path:
     """Write the checkpoint of `step`, then remove what is older than the last `config.run.keep`.
@@ -151,7 +151,7 @@ def _reason(failure: BaseException) -> str:
 
 
 def resume_run(
-    folder: Path, config: TrainingConfig, model: nn.Module, optimisers: Mapping[str, Any], average: Average
+    folder: Path, config: TrainingConfig, model: nn.Module, optimisers: Mapping[str, Any], average: EMA
 ) -> int:
     """Put everything back as the last whole checkpoint has it; returns the step to go on with, 0 without any.
 

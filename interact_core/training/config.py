@@ -94,7 +94,7 @@ class ShardKeys:
 
 
 @dataclass(frozen=True)
-class MixKeys:
+class AugmentationKeys:
     """How often what is left out or spoiled, so that the model knows it from training; shares in 0..1."""
 
     injection: str = key(
@@ -177,7 +177,7 @@ class TrainingConfig:
     base: BaseKeys = BaseKeys()
     adapter: AdapterKeys = AdapterKeys()
     shards: ShardKeys = ShardKeys()
-    mix: MixKeys = MixKeys()
+    mix: AugmentationKeys = AugmentationKeys()
     loss: LossKeys = LossKeys()
     optimiser: OptimiserKeys = OptimiserKeys()
     run: RunKeys = RunKeys()

@@ -27,7 +27,7 @@ def optimisers(model: nn.Module, rate: float) -> dict[str, torch.optim.Optimizer
     }
 
 
-def rate_at(step: int, steps: int, rate: float, warmup: int, cooldown: int) -> float:
+def learning_rate(step: int, steps: int, rate: float, warmup: int, cooldown: int) -> float:
     """Warm up linearly, hold, and fall linearly to zero over the last `cooldown` of `steps`.
 
     A run that is held can be looked at, given more steps and cooled down later; a cosine cannot.

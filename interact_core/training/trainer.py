@@ -19,17 +19,17 @@ from torch import Tensor, nn
 from ..adapter import save_adapter
 from ..errors import InteractError
 from ..host.forward.differentiable import differentiable_host
-from .bases import Actor, load_base, lora_weights, make_adapter
-from .checkpoints import Average, checkpoint_steps, gathered, resume_run, save_run
+from .models import AdaptedModel, load_base, lora_weights, make_adapter
+from .checkpoints import EMA, checkpoint_steps, gathered, resume_run, save_run
 from .config import TrainingConfig
 from .curves import Curves
 from .data.cache import encode_shards, find_shards, read_cache
-from .data.feeding import Feed, places_of_process
-from .data.mixing import Library, Shown
+from .data.prefetch import Prefetcher, process_micro_batches
+from .data.samples import Library, TrainingBatch
 from .losses import gated_mask_loss, velocity_loss
-from .metering import Meter, forward_work, matrix_rate, training_work
-from .optimisers import BETAS, WEIGHT_DECAY, optimisers, rate_at
-from .validation import Cutter, held_out, overlap, sample_clip, validate, write_clip
+from .throughput import ThroughputMeter, forward_flops, measure_matmul_rate, training_flops
+from .optimisers import BETAS, WEIGHT_DECAY, optimisers, learning_rate
+from .validation import LatentDecoder, held_out, overlap, sample_clip, validate, write_clip
 
 log = logging.getLogger(__name__)
 FIGURES = ("velocity", "mask", "iou", "rate", "tokens_per_second", "utilisation", "waiting")
@@ -91,7 +91,7 @@ def make_optimisers(model: nn.Module, config: TrainingConfig) -> dict[str, torch
 
 
 def losses_of(
-    velocity: Tensor, logits: list[Tensor], shown: Shown, config: TrainingConfig
+    velocity: Tensor, logits: list[Tensor], shown: TrainingBatch, config: TrainingConfig
 ) -> tuple[Tensor, Tensor]:
     """Velocity and mask loss, both summed over the clips of this pass (InterActHuman: 1:1).
 
@@ -112,29 +112,29 @@ class Trainer:
             raise InteractError("Set run.folder and shards.train in the training configuration.")
         self.config, self.folder = config, Path(config.run.folder).expanduser()
         self.accelerator = accelerator or make_accelerator(config)
-        places_of_process(config, self.accelerator.process_index, self.accelerator.num_processes)
+        process_micro_batches(config, self.accelerator.process_index, self.accelerator.num_processes)
         base = load_base(config.base)  # first of all: what it says comes before hours of encoding
         self.library = open_library(config, self.accelerator, "train")
         held = open_library(config, self.accelerator, "validation")
         self.held_out = held_out(held, config) if held and config.run.validate_every else []
         self.adapter_config = (adapter := make_adapter(base, config, self.library.mute)).config
         self.base_frame = base  # its sizes, for counting work
-        actor = Actor(base, adapter, config).train()
+        actor = AdaptedModel(base, adapter, config).train()
         turned = make_optimisers(actor, config)
         self.model, *prepared = self.accelerator.prepare(actor, *turned.values())
         self.optimisers = dict(zip(turned, prepared))
-        self.average = Average(self.model, config.optimiser.average)
+        self.average = EMA(self.model, config.optimiser.average)
         self.first = resume_run(self.folder, config, self.model, self.optimisers, self.average)
-        self.cutter = Cutter(config.shards.vae)
+        self.cutter = LatentDecoder(config.shards.vae)
 
     def run(self) -> Path:
         """Train to the last step; returns the finished adapter file."""
         run, accelerator = self.config.run, self.accelerator
         processes = accelerator.num_processes
-        rate = matrix_rate(accelerator.device, run.precision) if run.measure_peak else 0.0
+        rate = measure_matmul_rate(accelerator.device, run.precision) if run.measure_peak else 0.0
         self._open_curves()
-        meter = Meter(rate, processes)
-        feed = Feed(
+        meter = ThroughputMeter(rate, processes)
+        feed = Prefetcher(
             self.library, self.config, self.first, accelerator.process_index, processes, accelerator.device
         )
         with feed:
@@ -150,10 +150,10 @@ class Trainer:
                     meter.reset(feed.waited)
         return self.folder / "adapter.safetensors"
 
-    def _step(self, step: int, feed: Feed, meter: Meter) -> tuple[Tensor, ...]:
+    def _step(self, step: int, feed: Prefetcher, meter: ThroughputMeter) -> tuple[Tensor, ...]:
         """One optimiser step; velocity and mask loss, intersection and union of the masks, over this process."""
         chosen, loss = self.config.optimiser, self.config.loss
-        rate = rate_at(step, self.config.run.steps, chosen.rate, chosen.warmup, chosen.cooldown)
+        rate = learning_rate(step, self.config.run.steps, chosen.rate, chosen.warmup, chosen.cooldown)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -170,8 +170,8 @@ class Trainer:
             with torch.no_grad():
                 both, either = overlap(logits, shown)
                 totals += torch.tensor([flow.item() / own, mask.item() / own, both, either])
-            work = forward_work(self.base_frame, self.adapter_config, shown)
-            meter.add(shown.tokens, training_work(work, self.config))
+            work = forward_flops(self.base_frame, self.adapter_config, shown)
+            meter.add(shown.tokens, training_flops(work, self.config))
         self.accelerator.clip_grad_norm_(self.model.parameters(), chosen.clip)
         for optimiser in self.optimisers.values():
             optimiser.step()

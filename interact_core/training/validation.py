@@ -21,31 +21,31 @@ from ..host.forward.call import AudioRole
 from ..host.forward.differentiable import differentiable_host
 from ..preview.masks import enlarge
 from ..preview.overlay import tint
-from .config import MixKeys, TrainingConfig
-from .data.mixing import Library, Shown, shown_clip
+from .config import AugmentationKeys, TrainingConfig
+from .data.samples import Library, TrainingBatch, training_sample
 from .data.shards import write_video
 from .losses import velocity_loss
 
 log = logging.getLogger(__name__)
 NOISE_LEVELS = (0.25, 0.5, 0.75, 0.95)
-WHOLE = MixKeys(no_audio=0, no_references=0, no_text=0, all_mute=0, no_masks_early=0, blurred=0, dilated=0)
+WHOLE = AugmentationKeys(no_audio=0, no_references=0, no_text=0, all_mute=0, no_masks_early=0, blurred=0, dilated=0)
 """Nothing left out and nothing spoiled."""
 
-Model = Callable[[Tensor, Shown], tuple[Tensor, list[Tensor]]]
+Model = Callable[[Tensor, TrainingBatch], tuple[Tensor, list[Tensor]]]
 
 
-def held_out(library: Library, config: TrainingConfig) -> list[Shown]:
+def held_out(library: Library, config: TrainingConfig) -> list[TrainingBatch]:
     """The first run.validation_clips clips, each with all of its voices and references."""
     clean = replace(config, mix=replace(WHOLE, injection=config.mix.injection))
     clips = [clip for group in library.groups.values() for clip in group][: config.run.validation_clips]
     chosen = []
     for number, clip in enumerate(clips):
         rng = np.random.default_rng([config.run.seed, number])
-        chosen.append(shown_clip(library.read(clip, rng), library, clean, rng))
+        chosen.append(training_sample(library.read(clip, rng), library, clean, rng))
     return chosen
 
 
-def overlap(logits: list[Tensor], shown: Shown) -> tuple[float, float]:
+def overlap(logits: list[Tensor], shown: TrainingBatch) -> tuple[float, float]:
     """Intersection and union, in tokens, of the averaged masks above one half with the true ones, where kept."""
     found = torch.stack([logit.float().sigmoid() for logit in logits]).mean(0) > 0.5
     true, kept = shown.masks > 0.5, shown.kept > 0
@@ -53,7 +53,7 @@ def overlap(logits: list[Tensor], shown: Shown) -> tuple[float, float]:
 
 
 @torch.no_grad()
-def validate(model: Model, clips: list[Shown], device: torch.device) -> tuple[float, float]:
+def validate(model: Model, clips: list[TrainingBatch], device: torch.device) -> tuple[float, float]:
     """Mean velocity loss, unweighted, and mask IoU over all clips, at all NOISE_LEVELS."""
     losses, both, either = [], 0.0, 0.0
     for clip in clips:
@@ -76,7 +76,7 @@ def noise_schedule(steps: int, shift: float) -> list[float]:
 
 @torch.no_grad()
 def sample_clip(
-    model: Model, clip: Shown, config: TrainingConfig, null_text: Tensor, device: torch.device
+    model: Model, clip: TrainingBatch, config: TrainingConfig, null_text: Tensor, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Sample a held-out clip from its noise: latents [16, T, h8, w8] and the last step's masks [N, T, h, w].
 
@@ -124,7 +124,7 @@ def write_clip(path: Path, pixels: Tensor, masks: Tensor, fps: float) -> None:
     path.write_bytes(write_video(both.numpy(), fps, codec="libx264"))
 
 
-class Cutter:
+class LatentDecoder:
     """Latents to pictures, by the VAE that encoded the clips; loaded for the first clip."""
 
     def __init__(self, path: str) -> None:

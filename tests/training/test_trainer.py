@@ -18,13 +18,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from interacthuman.interact_core.adapter import read_adapter  # isort: skip
 from interacthuman.interact_core.host.forward.differentiable import differentiable_host
 from interacthuman.interact_core.host.loading import apply_adapter, load_adapter, load_dit
-from interacthuman.interact_core.training.bases import load_base
+from interacthuman.interact_core.training.models import load_base
 from interacthuman.interact_core.training.checkpoints import checkpoint_steps
 from interacthuman.interact_core.training.config import BaseKeys
-from interacthuman.interact_core.training.data import feeding as feeding_room
-from interacthuman.interact_core.training.data.feeding import assemble
+from interacthuman.interact_core.training.data import prefetch
+from interacthuman.interact_core.training.data.prefetch import make_micro_batch
 from interacthuman.interact_core.training.losses import focal_mask_loss, gated_mask_loss
-from interacthuman.interact_core.training.metering import forward_work
+from interacthuman.interact_core.training.throughput import forward_flops
 from interacthuman.interact_core.training.trainer import Trainer, train
 
 
@@ -113,7 +113,7 @@ def test_two_processes_equal_one(place: Path, comfy_folder: Path) -> None:
     """By the command line that docs/training.md gives; the clips' noise and losses do not know the processes."""
     import subprocess
 
-    from interacthuman.interact_core.training import launched
+    from interacthuman.interact_core.training import launch
 
     keys = {"run__micro": 1, "run__steps": 3, "mix__no_audio": 0.4}
     alone = train(run_in(place, "one_process", **keys)).parent
@@ -125,7 +125,7 @@ def test_two_processes_equal_one(place: Path, comfy_folder: Path) -> None:
     )
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29713"),
-        *(launched.__file__, "interacthuman.interact_core.training", "adapter", "--config", str(path)),
+        *(launch.__file__, "interacthuman.interact_core.training", "adapter", "--config", str(path)),
     ]
     folders = os.pathsep.join([str(comfy_folder), str(comfy_folder / "custom_nodes")])
     environment = {**os.environ, "PYTHONPATH": folders, "OMP_NUM_THREADS": "1"}
@@ -153,7 +153,7 @@ def gradients(place: Path, **keys: object) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     for parameter in trainer.model.parameters():  # off the zeros that hide what the audio does
         parameter.data += 0.05 * torch.randn_like(parameter)
-    shown = assemble(trainer.library, trainer.config, 2, [0, 1])
+    shown = make_micro_batch(trainer.library, trainer.config, 2, [0, 1])
     assert 1.0 in shown.flag.flatten().tolist()
     with differentiable_host():
         velocity, logits = trainer.model(shown.noisy, shown)
@@ -173,8 +173,8 @@ def test_checkpointing_changes_no_gradient(place: Path) -> None:
 
 def test_the_count_of_operations_is_torchs(place: Path) -> None:
     trainer = Trainer(run_in(place, "count"))
-    shown = assemble(trainer.library, trainer.config, 1, [0, 1])
-    work = forward_work(trainer.base_frame, trainer.adapter_config, shown)
+    shown = make_micro_batch(trainer.library, trainer.config, 1, [0, 1])
+    work = forward_flops(trainer.base_frame, trainer.adapter_config, shown)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad(), differentiable_host():
         trainer.model(shown.noisy, shown)
@@ -199,7 +199,7 @@ def test_unsure_frames_are_gated_where_the_clip_says_so(place: Path, tmp_path: P
     write_drawn(tmp_path, range(2), confidence=confidence)
     config = small_run(tmp_path / "run", place / "wan.safetensors", tmp_path, mix__no_audio=0.0)
     trainer = Trainer(config)
-    kept = assemble(trainer.library, config, 0, [0]).kept[0].unflatten(-1, (3, 12))
+    kept = make_micro_batch(trainer.library, config, 0, [0]).kept[0].unflatten(-1, (3, 12))
     assert sorted(kept.amin(-1).flatten().tolist()) == [0, 1, 1, 1, 1, 1]
     assert kept.amax(-1).tolist() == kept.amin(-1).tolist()
 
@@ -321,4 +321,4 @@ def test_bases_that_cannot_be_trained_are_refused(tmp_path: Path) -> None:
 
 def test_a_batch_that_does_not_divide_is_refused(place: Path) -> None:
     with pytest.raises(InteractError, match="make it a multiple of 4"):
-        feeding_room.places_of_process(run_in(place, "odd", run__batch=6, run__micro=2), 0, 2)
+        prefetch.process_micro_batches(run_in(place, "odd", run__batch=6, run__micro=2), 0, 2)

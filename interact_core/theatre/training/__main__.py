@@ -17,7 +17,7 @@ import torch
 from ...host.standalone import prepare_comfy
 
 STAGES = ("speech", "vae", "clips", "dit")
-APART = ("identity",)  # run only where it is named: what the ablation compares masks with (identity.py)
+APART = ("identity",)  # run only where it is named: what the ablation compares masks with (id_embedding.py)
 PACK = Path(__file__).resolve().parents[3]
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def run_dit(chosen: argparse.Namespace) -> None:
 
 def run_identity(chosen: argparse.Namespace) -> None:
     from .clips import read_bank, read_clips
-    from .identity import VARIANTS, IdentityRecipe, train_identity
+    from .id_embedding import VARIANTS, IdentityRecipe, train_identity
 
     recipe, clips = with_settings(IdentityRecipe(), chosen.set), read_clips(chosen.runs / "clips")
     for variant in VARIANTS:

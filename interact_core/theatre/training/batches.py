@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...training.data.augmentation import BatchRecipe, guided_weights, noise_levels
+from ...training.data.augmentation import Augmentation, track_weights, noise_levels
 from ..prompts import told
 from .clips import SILENT, ClipGroup, SpeechBank, excerpt
 
@@ -47,7 +47,7 @@ class Batch:
 
 
 def make_batch(
-    rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, recipe: BatchRecipe
+    rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, recipe: Augmentation
 ) -> Batch:
     """Draw `size` clips of one group."""
     rows = torch.from_numpy(rng.integers(0, len(group.latents), size))
@@ -76,7 +76,7 @@ def make_batch(
         references=references * shown.view(-1, 1, 1, 1, 1),
         masks=masks.flatten(2),
         weights=torch.stack(
-            [guided_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]
+            [track_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]
         ),
         audio=torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())]),
         flag=flag,

@@ -221,11 +221,11 @@ SHARD = 100
 def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path) -> Path:
     """Draw and encode one shard of clips, all of one number of puppets; runs in a process of its own."""
     from ...host.standalone import prepare_comfy
-    from .models import load_vae, workplace
+    from .models import load_vae, training_device
 
     torch.set_num_threads(1)
     prepare_comfy()
-    bank, vae = read_bank(bank_file), load_vae(vae_file).to(workplace())
+    bank, vae = read_bank(bank_file), load_vae(vae_file).to(training_device())
     puppets = PUPPETS_OF_SHARDS[index % len(PUPPETS_OF_SHARDS)]
     clips = [make_clip(seed, puppets, bank, vae) for seed in range(index * SHARD, (index + 1) * SHARD)]
     partial = path.with_suffix(".partial")

@@ -96,7 +96,7 @@ def export_vae(vae: nn.Module, path: Path) -> None:
     )
 
 
-def workplace() -> torch.device:
+def training_device() -> torch.device:
     """Where the theatre is trained: a GPU if there is one. Noise is drawn on the processor all the same, so that a
     run's draws are one and the same everywhere.
     """

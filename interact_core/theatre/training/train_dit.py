@@ -22,11 +22,11 @@ from ...host.forward.differentiable import differentiable_host
 from ...host.forward.hooks import training_options
 from ...training.curves import Curves
 from ...training.losses import focal_mask_loss, velocity_loss
-from ...training.optimisers import optimisers, rate_at
-from .batches import Batch, BatchRecipe, make_batch
-from .checkpoint import load_checkpoint, save_checkpoint
+from ...training.optimisers import optimisers, learning_rate
+from .batches import Batch, Augmentation, make_batch
+from .checkpoint_file import load_checkpoint, save_checkpoint
 from .clips import ClipGroup, SpeechBank
-from .models import build_adapter, build_dit, export_adapter, export_dit, workplace
+from .models import build_adapter, build_dit, export_adapter, export_dit, training_device
 
 log = logging.getLogger(__name__)
 DIT_FILE = Path("diffusion_models", "theatre_wan.safetensors")  # in the models folder, as is the other
@@ -52,10 +52,10 @@ class DiTRecipe:
     readers: int = 0  # processes that draw batches ahead; a GPU needs several, two cores none
     save_every: int = 250
     seed: int = 0
-    mix: BatchRecipe = field(default_factory=BatchRecipe)
+    mix: Augmentation = field(default_factory=Augmentation)
 
 
-class Puppeteer(nn.Module):
+class TheatreModel(nn.Module):
     """Base model and adapter as one module, for one optimiser and one running average."""
 
     def __init__(self, seed: int):
@@ -83,7 +83,7 @@ class Puppeteer(nn.Module):
         attention = sdpa_attention if batch.clean.is_cuda else None  # on a processor matmul-softmax is faster
         return training_options(self.adapter, batch.weights, attention)
 
-    def begin_with(self, models: Path) -> None:
+    def load_weights(self, models: Path) -> None:
         """Take the weights that a models folder has."""
         self.dit.load_state_dict(load_file(models / DIT_FILE))
         self.adapter.load_state_dict(read_adapter(models / ADAPTER_FILE)[1])
@@ -118,7 +118,7 @@ def train_dit(
     bank: SpeechBank,
     models: Path,
     warm: bool = False,
-) -> Puppeteer:
+) -> TheatreModel:
     """Train, or go on from `folder/dit.pt`; with every checkpoint the running average is exported into
     `models`.
 
@@ -126,32 +126,32 @@ def train_dit(
     schedule.
     """
     torch.manual_seed(recipe.seed)
-    puppeteer = Puppeteer(recipe.seed).train()
+    puppeteer = TheatreModel(recipe.seed).train()
     if warm:
-        puppeteer.begin_with(models)
+        puppeteer.load_weights(models)
     return fit(puppeteer, recipe, folder / "dit", clips, bank, lambda average: export(average, models))
 
 
-def export(puppeteer: Puppeteer, models: Path) -> None:
+def export(puppeteer: TheatreModel, models: Path) -> None:
     """Write both files into a models folder."""
     export_dit(puppeteer.dit, models / DIT_FILE)
     export_adapter(puppeteer.adapter, models / ADAPTER_FILE)
 
 
 def fit(
-    puppeteer: Puppeteer,
+    puppeteer: TheatreModel,
     recipe: DiTRecipe,
     run: Path,
     clips: dict[int, ClipGroup],
     bank: SpeechBank,
-    saved: Callable[[Puppeteer], None],
-) -> Puppeteer:
+    saved: Callable[[TheatreModel], None],
+) -> TheatreModel:
     """Train to the recipe's last step, or go on from `run`.pt, and return the running average.
 
     run: folder and name of checkpoint, figures (.csv) and curves (.png); saved: called with the running average
     at every checkpoint.
     """
-    puppeteer.to(workplace())
+    puppeteer.to(training_device())
     average = torch.optim.swa_utils.AveragedModel(
         puppeteer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
     )
@@ -160,12 +160,12 @@ def fit(
     parts = {"puppeteer": puppeteer, "average": average, **turned}
     checkpoint = run.with_name(f"{run.name}.pt")
     first = load_checkpoint(checkpoint, parts)
-    if recipe.fused and workplace().type == "cpu":
+    if recipe.fused and training_device().type == "cpu":
         fuse_blocks(puppeteer.dit)
     curves = Curves(run.with_name(f"{run.name}.csv"), ("velocity", "mask", "iou", "seconds"), first)
     began, unread = time.monotonic(), []
     for step, batch in enumerate(ahead(Batches(recipe, clips, bank), first), first):
-        rate = rate_at(step, recipe.steps, recipe.rate, recipe.warmup, recipe.cooldown)
+        rate = learning_rate(step, recipe.steps, recipe.rate, recipe.warmup, recipe.cooldown)
         for group in (group for optimiser in turned.values() for group in optimiser.param_groups):
             group["lr"] = rate
         flow, mask, iou = losses(puppeteer, batch)
@@ -220,11 +220,11 @@ def ahead(batches: Batches, first: int) -> DataLoader:
         batch_size=None,
         sampler=range(first, len(batches)),
         num_workers=batches.recipe.readers,
-        pin_memory=workplace().type == "cuda",
+        pin_memory=training_device().type == "cuda",
     )
 
 
-def losses(puppeteer: Puppeteer, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def losses(puppeteer: TheatreModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Of the velocity and of the masks, and the masks' IoU with the true ones."""
     device = next(puppeteer.parameters()).device
     rows = batch.shown.nonzero().flatten()  # counted on the processor: a GPU would be halted for it

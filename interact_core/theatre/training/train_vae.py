@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from ..scenes import Backdrop, Scene, random_scene, render
-from .checkpoint import load_checkpoint, save_checkpoint
-from .models import workplace
+from .checkpoint_file import load_checkpoint, save_checkpoint
+from .models import training_device
 from .wan_vae import build_wan_vae, decode, encode
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
     """Train, or go on from `folder/vae.pt`; returns the module with weights averaged over the last steps."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    device = workplace()
+    device = training_device()
     vae = build_wan_vae(recipe.dim).train().to(device)
     average = torch.optim.swa_utils.AveragedModel(
         vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)

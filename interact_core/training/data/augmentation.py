@@ -14,7 +14,7 @@ from ...guidance.settings import GuidanceSettings
 
 
 @dataclass(frozen=True)
-class BatchRecipe:
+class Augmentation:
     """How often what happens; all in 0..1."""
 
     no_audio: float = 0.12  # no injection at all: the negative branch of guidance
@@ -34,7 +34,7 @@ def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
     return torch.from_numpy(1 / (1 + np.exp(-rng.normal(0.5, 1.2, count)))).float()
 
 
-def guided_weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: BatchRecipe) -> Tensor:
+def track_weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: Augmentation) -> Tensor:
     """[N + 1, T*h*w] from the true masks [N, T, h, w] of one clip, as sampling would have them at this
     noise level.
 

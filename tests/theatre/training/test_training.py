@@ -29,9 +29,9 @@ from interacthuman.interact_core.theatre.training.wan_vae import (
     encode,
     fold_latent_format,
 )
-from interacthuman.interact_core.training.data.augmentation import BatchRecipe, guided_weights, noise_levels
+from interacthuman.interact_core.training.data.augmentation import Augmentation, track_weights, noise_levels
 from interacthuman.interact_core.training.losses import focal_mask_loss, velocity_loss
-from interacthuman.interact_core.training.optimisers import optimisers, rate_at
+from interacthuman.interact_core.training.optimisers import optimisers, learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_token_grid_pools_the_frames_of_each_latent_frame() -> None:
 def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) -> None:
     rng = np.random.default_rng(0)
     bank, group = bank_of(rng), group_of(puppets)
-    batch = make_batch(rng, group, bank, 6, BatchRecipe())
+    batch = make_batch(rng, group, bank, 6, Augmentation())
     torch.testing.assert_close(batch.weights.sum(1), torch.ones(6, 7 * 8 * 12))
     assert batch.weights.min() >= 0
     known = group.masks.float().flatten(0, 1) / 255
@@ -146,7 +146,7 @@ def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) ->
 
 def test_a_batch_of_beginnings_is_of_the_same_clips_and_voices() -> None:
     def batch_of(group: ClipGroup) -> Batch:
-        still = BatchRecipe(held=0.0, no_masks_early=0.0, blurred=0.0, dilated=0.0)
+        still = Augmentation(held=0.0, no_masks_early=0.0, blurred=0.0, dilated=0.0)
         return make_batch(np.random.default_rng(0), group, bank_of(np.random.default_rng(1)), 3, still)
 
     group = group_of(2)
@@ -162,12 +162,12 @@ def test_a_batch_of_beginnings_is_of_the_same_clips_and_voices() -> None:
 
 
 def test_masks_of_one_moment_are_held_in_high_noise_only() -> None:
-    recipe = BatchRecipe(held=1.0, held_above=0.6, no_masks_early=0.0, blurred=0.0, dilated=0.0)
+    recipe = Augmentation(held=1.0, held_above=0.6, no_masks_early=0.0, blurred=0.0, dilated=0.0)
     masks = (group_of(2).masks[0] > 127).float()  # others at every moment; hard, so that no gain changes them
 
     def shares(level: float) -> torch.Tensor:
         rng = np.random.default_rng(0)
-        return guided_weights(rng, masks, level, recipe).view(3, 7, 8, 12)
+        return track_weights(rng, masks, level, recipe).view(3, 7, 8, 12)
 
     held, true = shares(0.7), shares(0.5)
     assert (held == held[:, :1]).all() and not (true == true[:, :1]).all()
@@ -194,7 +194,7 @@ def test_a_batch_follows_from_the_seed_and_the_step_alone() -> None:
 
 def test_only_clips_without_audio_lose_their_references() -> None:
     rng = np.random.default_rng(0)
-    batch = make_batch(rng, group_of(2), bank_of(rng), 400, BatchRecipe(no_audio=0.5, no_references=0.8))
+    batch = make_batch(rng, group_of(2), bank_of(rng), 400, Augmentation(no_audio=0.5, no_references=0.8))
     blank = batch.references.flatten(1).abs().amax(1) == 0
     assert torch.equal(blank, ~batch.shown)
     unheard = batch.flag[:, 0] == 0
@@ -204,7 +204,7 @@ def test_only_clips_without_audio_lose_their_references() -> None:
 
 def test_words_say_how_far_puppets_go_and_nothing_where_nobody_is_shown() -> None:
     rng, group = np.random.default_rng(0), group_of(2)
-    recipe = BatchRecipe(no_audio=0.5, no_references=0.8, no_text=0.3)
+    recipe = Augmentation(no_audio=0.5, no_references=0.8, no_text=0.3)
     batch = make_batch(rng, group, bank_of(rng), 400, recipe)
     said = batch.text.flatten(1).abs().amax(1) > 0
     assert not (said & ~batch.shown).any() and 0.6 < said[batch.shown].float().mean() < 0.8
@@ -222,11 +222,11 @@ def test_between_standing_still_and_going_far() -> None:
 
 
 def test_words_are_learned() -> None:
-    puppeteer, rng = dit_room.Puppeteer(0), np.random.default_rng(0)
+    puppeteer, rng = dit_room.TheatreModel(0), np.random.default_rng(0)
     with torch.no_grad():
         puppeteer.dit.head.head.weight.normal_(std=0.02)  # it starts at zero, behind which nothing learns
     group = group_of(1).beginning(1)
-    batch = make_batch(rng, group, bank_of(rng), 1, BatchRecipe(no_audio=0.0, no_text=0.0))
+    batch = make_batch(rng, group, bank_of(rng), 1, Augmentation(no_audio=0.0, no_text=0.0))
     velocity, _ = puppeteer(batch.clean, batch)
     velocity.square().mean().backward()
     assert puppeteer.dit.text_embedding[0].weight.grad.abs().max() > 0
@@ -280,13 +280,13 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> 
 
 
 def test_the_rate_rises_holds_and_falls() -> None:
-    rates = [rate_at(step, 100, 2.0, warmup=10, cooldown=20) for step in range(100)]
+    rates = [learning_rate(step, 100, 2.0, warmup=10, cooldown=20) for step in range(100)]
     assert rates[0] == 0.2 and set(rates[9:81]) == {2.0}
     assert rates[81:] == sorted(rates[81:], reverse=True) and 0 < rates[-1] == pytest.approx(0.1)
 
 
 def test_muon_has_the_matrices_inside_blocks_and_adamw_the_rest() -> None:
-    puppeteer = dit_room.Puppeteer(0)
+    puppeteer = dit_room.TheatreModel(0)
     turned = optimisers(puppeteer, 1e-3)
     names = {id(p): name for name, p in puppeteer.named_parameters()}
     muon, adamw = (
@@ -303,14 +303,14 @@ def test_a_warm_start_begins_where_the_shipped_weights_are(tmp_path: Path, monke
     train_dit(recipe, tmp_path / "first", clips, bank, tmp_path / "models")
     seen = []
     monkeypatch.setattr(dit_room, "make_batch", lambda *_: (_ for _ in ()).throw(Killed))
-    build = dit_room.Puppeteer
+    build = dit_room.TheatreModel
 
     class Seen(build):
         def train(self, mode: bool = True):
             seen.append(self)
             return super().train(mode)
 
-    monkeypatch.setattr(dit_room, "Puppeteer", Seen)
+    monkeypatch.setattr(dit_room, "TheatreModel", Seen)
     with pytest.raises(Killed):
         train_dit(
             DiTRecipe(steps=1, seed=2, fused=False),

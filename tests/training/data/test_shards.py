@@ -27,7 +27,7 @@ from interacthuman.interact_core.theatre.training.shards import theatre_samples,
 from interacthuman.interact_core.training.config import ShardKeys, config_of
 from interacthuman.interact_core.training.data.cache import encode_shards, read_cache
 from interacthuman.interact_core.training.data.framing import confidence_per_latent, cover, reference_views
-from interacthuman.interact_core.training.data.mixing import Library
+from interacthuman.interact_core.training.data.samples import Library
 from interacthuman.interact_core.training.data.shards import (
     check_shards,
     decode_sample,

@@ -27,7 +27,7 @@ from ...host.forward.hooks import training_options
 from .batches import Batch
 from .clips import ClipGroup, SpeechBank
 from .models import ADAPTER
-from .train_dit import DiTRecipe, Puppeteer, export, fit
+from .train_dit import DiTRecipe, TheatreModel, export, fit
 
 KEY = "interact_identity"
 SLOTS = 4  # as many puppets as the theatre trains on
@@ -62,10 +62,10 @@ class IdentityEmbedding(nn.Module):
             marks = self.pictures[: time_dim_concat.shape[2]].T[None, :, :, None, None]
             time_dim_concat = time_dim_concat + marks.to(time_dim_concat)
         if call is not None and call.voices is not None:
-            call.voices = self.all_at_once(call.voices)
+            call.voices = self.joint_track(call.voices)
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
 
-    def all_at_once(self, voices: Voices) -> Voices:
+    def joint_track(self, voices: Voices) -> Voices:
         """One track of the tokens of all voices, marked, and of silence; rows that hear silence alone go on so."""
         tokens = voices.tokens  # [S + 1, R, T, n, context]
         marks = torch.cat((self.voices[: len(tokens) - 1], torch.zeros_like(self.voices[:1])))
@@ -75,7 +75,7 @@ class IdentityEmbedding(nn.Module):
         joint = heard.permute(1, 2, 0, 3, 4).flatten(2, 3)[None]  # [1, R, T, (S + 1) n, context]
         return replace(voices, tokens=joint, weights=voices.weights.new_ones(1, 1, 1))
 
-    def put_on(self, model: ModelPatcher) -> ModelPatcher:
+    def apply_to(self, model: ModelPatcher) -> ModelPatcher:
         """A clone of a MODEL that carries an adapter, with the embedding behind the adapter's hooks."""
         model = model.clone()
         model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, self.wrapper)
@@ -105,7 +105,7 @@ class IdentityRecipe(DiTRecipe):
     seed: int = 11
 
 
-class IdentityPuppeteer(Puppeteer):
+class IdentityModel(TheatreModel):
     """Base model, adapter and, for the variant "id", its embedding."""
 
     def __init__(self, seed: int, variant: str) -> None:
@@ -113,15 +113,15 @@ class IdentityPuppeteer(Puppeteer):
         self.identity = IdentityEmbedding(ADAPTER.audio_context_width) if variant == "id" else None
 
     def options(self, batch: Batch) -> dict[str, Any]:
-        """As Puppeteer's, the embedding's hook among the others."""
+        """As TheatreModel's, the embedding's hook among the others."""
         if self.identity is None:
             return super().options(batch)
-        options = training_options(self.adapter, everybody(batch))
+        options = training_options(self.adapter, uniform_weights(batch))
         options["wrappers"][WrappersMP.DIFFUSION_MODEL][KEY] = [self.identity.wrapper]
         return options
 
 
-def everybody(batch: Batch) -> Tensor:
+def uniform_weights(batch: Batch) -> Tensor:
     """[1, N + 1, 1]: all voices, wherever; which the token hears is not a mask's to say."""
     tracks = batch.weights.shape[1]
     weights = batch.weights.new_full((1, tracks, 1), 1 / (tracks - 1))
@@ -139,8 +139,8 @@ def train_identity(
 ) -> Path:
     """Train one of VARIANTS, or go on; returns its models folder, folder/models/VARIANT, for the bench's --trained."""
     torch.manual_seed(recipe.seed)
-    puppeteer = IdentityPuppeteer(recipe.seed, variant).train()
-    puppeteer.begin_with(models)
+    puppeteer = IdentityModel(recipe.seed, variant).train()
+    puppeteer.load_weights(models)
     average = fit(puppeteer, recipe, folder / variant, clips, bank, lambda average: None)
     return export_folder(average, folder / "models" / variant, models, in_words(recipe, clips))
 
@@ -153,7 +153,7 @@ def in_words(recipe: IdentityRecipe, clips: dict[int, ClipGroup]) -> str:
     )
 
 
-def export_folder(puppeteer: IdentityPuppeteer, folder: Path, models: Path, document: str) -> Path:
+def export_folder(puppeteer: IdentityModel, folder: Path, models: Path, document: str) -> Path:
     """A models folder with everything in it, and what `document` says of it; it appears whole."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

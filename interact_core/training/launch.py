@@ -1,4 +1,4 @@
-"""What torchrun or `accelerate launch` runs: `launched.py PACKAGE words...` is `python -m PACKAGE words...`.
+"""What torchrun or `accelerate launch` runs: `launch.py PACKAGE words...` is `python -m PACKAGE words...`.
 
 A file and not "-m", which would put the working folder first on sys.path, where our nodes/ hides ComfyUI's nodes.py;
 for the same reason this file's own folder leaves it.

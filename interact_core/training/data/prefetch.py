@@ -11,10 +11,10 @@ import torch
 
 from ...errors import InteractError
 from ..config import TrainingConfig
-from .mixing import Library, Shown, shown_clip
+from .samples import Library, TrainingBatch, training_sample
 
 
-def places_of_process(config: TrainingConfig, process: int, processes: int) -> list[list[int]]:
+def process_micro_batches(config: TrainingConfig, process: int, processes: int) -> list[list[int]]:
     """The places in the batch that this process fills, a list for each of its forward passes.
 
     Raises InteractError where the batch does not divide.
@@ -30,17 +30,17 @@ def places_of_process(config: TrainingConfig, process: int, processes: int) -> l
     return [list(places[k : k + micro]) for k in range(0, own, micro)]
 
 
-def assemble(library: Library, config: TrainingConfig, step: int, places: list[int]) -> Shown:
+def make_micro_batch(library: Library, config: TrainingConfig, step: int, places: list[int]) -> TrainingBatch:
     """One forward pass of a step: the clips at these places of its batch."""
     clips = library.draw(config.run.seed, step, config.run.batch)
     shown = []
     for place in places:
         rng = np.random.default_rng([config.run.seed, step, place])
-        shown.append(shown_clip(library.read(clips[place], rng), library, config, rng))
-    return Shown.stack(shown)
+        shown.append(training_sample(library.read(clips[place], rng), library, config, rng))
+    return TrainingBatch.stack(shown)
 
 
-class Feed:
+class Prefetcher:
     """The passes of steps `first` and on, read ahead by threads; `waited` counts seconds that nobody had any."""
 
     def __init__(
@@ -53,27 +53,27 @@ class Feed:
         device: torch.device,
     ) -> None:
         self._library, self._config, self._device = library, config, device
-        self._places = places_of_process(config, process, processes)
+        self._places = process_micro_batches(config, process, processes)
         self._pool = ThreadPoolExecutor(config.shards.readers)
-        self._ahead: deque[Future[Shown]] = deque()
+        self._ahead: deque[Future[TrainingBatch]] = deque()
         self._asked = first * len(self._places)
         self.waited = 0.0
 
-    def __enter__(self) -> Feed:  # noqa: PYI034 - Self is not in Python 3.10
+    def __enter__(self) -> Prefetcher:  # noqa: PYI034 - Self is not in Python 3.10
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def step(self) -> list[Shown]:
+    def step(self) -> list[TrainingBatch]:
         """The passes of the next step, on the device."""
         return [self._next() for _ in self._places]
 
-    def _next(self) -> Shown:
+    def _next(self) -> TrainingBatch:
         while len(self._ahead) <= self._config.shards.readers:
             step, number = divmod(self._asked, len(self._places))
             self._ahead.append(
-                self._pool.submit(assemble, self._library, self._config, step, self._places[number])
+                self._pool.submit(make_micro_batch, self._library, self._config, step, self._places[number])
             )
             self._asked += 1
         began = time.perf_counter()

@@ -19,8 +19,8 @@ from torch import Tensor
 from ...errors import InteractError
 from ...guidance.blend import blend_weights
 from ...guidance.settings import GuidanceSettings
-from ..config import LossKeys, MixKeys, TrainingConfig
-from .augmentation import BatchRecipe, guided_weights, noise_levels
+from ..config import LossKeys, AugmentationKeys, TrainingConfig
+from .augmentation import Augmentation, track_weights, noise_levels
 from .cache import Cache, CachedClip
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ OTHER_TRIES = 20  # clips that are tried in place of one that cannot be read
 
 
 @dataclass(frozen=True)
-class Shown:
+class TrainingBatch:
     """B clips of N concepts, as one forward pass sees them.
 
     clean, noise [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; text [B, tokens, 4096]; weights [B, N + 1, T*h*w],
@@ -61,11 +61,11 @@ class Shown:
         rows, _, frames, height, width = self.clean.shape
         return rows * (frames + self.references.shape[2]) * (height // 2) * (width // 2)
 
-    def to(self, device: torch.device) -> Shown:
-        return Shown(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+    def to(self, device: torch.device) -> TrainingBatch:
+        return TrainingBatch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
 
     @classmethod
-    def stack(cls, clips: Sequence[Shown]) -> Shown:
+    def stack(cls, clips: Sequence[TrainingBatch]) -> TrainingBatch:
         """One pass of several clips; captions are padded with zeros, as Wan pads its text."""
         longest = max(clip.text.shape[1] for clip in clips)
         columns = {f.name: [getattr(clip, f.name) for clip in clips] for f in fields(cls)}
@@ -132,9 +132,9 @@ class Library:
         )
 
 
-def shown_clip(
+def training_sample(
     clip: dict[str, Tensor], library: Library, config: TrainingConfig, rng: np.random.Generator
-) -> Shown:
+) -> TrainingBatch:
     """One clip (B = 1) with all that is drawn for it.
 
     Audio and references are dropped for classifier-free guidance as method.md has it: text and audio share one scale,
@@ -155,7 +155,7 @@ def shown_clip(
     sure = (
         confidence >= config.loss.confidence
     ) & referred  # without a picture nobody can say whose mask is whose
-    return Shown(
+    return TrainingBatch(
         clean=latents,
         noise=torch.randn(latents.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62)))),
         references=clip["references"][order, views].float().transpose(0, 1)[None] * referred,
@@ -178,15 +178,15 @@ def _truth(clip: dict[str, Tensor], order: Tensor) -> tuple[Tensor, Tensor]:
     return torch.zeros(len(order), frames, height // 2, width // 2), torch.full((len(order), frames), -1.0)
 
 
-def _weights(rng: np.random.Generator, masks: Tensor, t: float, mix: MixKeys) -> Tensor:
+def _weights(rng: np.random.Generator, masks: Tensor, t: float, mix: AugmentationKeys) -> Tensor:
     if mix.injection == "everywhere":
         return blend_weights(
             None, (True,) * len(masks), GuidanceSettings(mask_source="none"), masks[0].numel()
         )
-    recipe = BatchRecipe(**{f.name: getattr(mix, f.name) for f in fields(BatchRecipe)})
+    recipe = Augmentation(**{f.name: getattr(mix, f.name) for f in fields(Augmentation)})
     if min(masks.shape[1:]) < 3:  # too small for the blur's window
         recipe = replace(recipe, blurred=0.0)
-    return guided_weights(rng, masks, t, recipe)
+    return track_weights(rng, masks, t, recipe)
 
 
 def _emphasis(clip: dict[str, Tensor], masks: Tensor, loss: LossKeys) -> Tensor:

@@ -10,14 +10,14 @@ from torch import nn
 
 from ..adapter import AdapterConfig
 from .config import TrainingConfig
-from .data.mixing import Shown
+from .data.samples import TrainingBatch
 
 PEAK_SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices whose product is timed
 PEAK_SECONDS = {"cpu": 0.3, "cuda": 1.0}
 
 
 @dataclass(frozen=True)
-class Work:
+class ForwardFlops:
     """Floating-point operations of one forward pass, a multiply-add being two."""
 
     base: float
@@ -25,7 +25,7 @@ class Work:
     heads: float
 
 
-def forward_work(base: nn.Module, adapter: AdapterConfig, shown: Shown) -> Work:
+def forward_flops(base: nn.Module, adapter: AdapterConfig, shown: TrainingBatch) -> ForwardFlops:
     """The matrix products of one forward pass (tests count them with torch's FlopCounterMode).
 
     A Wan block on L tokens with M tokens of text: 4 projections of self-attention, its scores and sums, 2 + 2
@@ -54,14 +54,14 @@ def forward_work(base: nn.Module, adapter: AdapterConfig, shown: Shown) -> Work:
     seen, known = video * wide * mask + video * mask**2, concepts * cell * (wide * mask + 2 * mask**2)
     compared = concepts * video * (2 * mask**2 + mask) + concepts * 2 * video * cell * mask
     hearing = int((shown.flag > 0).sum())
-    return Work(
+    return ForwardFlops(
         base=rows * (len(base.blocks) * block + patch + texts + times),
         audio=hearing * (projected + adapter.model_blocks * each),
         heads=rows * len(adapter.mask_blocks) * 2 * (seen + known + compared),
     )
 
 
-def training_work(work: Work, config: TrainingConfig) -> float:
+def training_flops(work: ForwardFlops, config: TrainingConfig) -> float:
     """Operations that a training step cannot do without ("model FLOPs": what checkpointing computes again is not
     counted). Gradients of activations cost as much as the forward pass, wherever one flows; those of weights as much
     again, for what is trained.
@@ -74,7 +74,7 @@ def training_work(work: Work, config: TrainingConfig) -> float:
     return work.base * base + work.audio * audio + work.heads * heads
 
 
-def matrix_rate(device: torch.device, precision: str) -> float:
+def measure_matmul_rate(device: torch.device, precision: str) -> float:
     """Operations per second of a large matrix product on this device, in the precision of the forward pass."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     kind = "cuda" if device.type == "cuda" else "cpu"
@@ -91,7 +91,7 @@ def matrix_rate(device: torch.device, precision: str) -> float:
     return products * 2 * PEAK_SIDE[kind] ** 3 / (time.perf_counter() - began)
 
 
-class Meter:
+class ThroughputMeter:
     """Figures of the steps since the last `read`, of all processes together."""
 
     def __init__(self, rate: float, processes: int) -> None:

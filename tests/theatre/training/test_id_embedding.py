@@ -14,9 +14,9 @@ from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.forward.call import Voices
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.interact_core.theatre.training import identity as room
+from interacthuman.interact_core.theatre.training import id_embedding
 from interacthuman.interact_core.theatre.training import train_dit as dit_room
-from interacthuman.interact_core.theatre.training.identity import (
+from interacthuman.interact_core.theatre.training.id_embedding import (
     DOCUMENT,
     EMBEDDING_FILE,
     IdentityEmbedding,
@@ -45,7 +45,7 @@ def test_a_token_hears_all_voices_and_silence_in_one_softmax() -> None:
         embedding.voices.zero_()
         embedding.voices[0, 0] = embedding.voices[1, 1] = 50.0
     everywhere = torch.tensor([0.5, 0.5, 0.0]).view(3, 1, 1)
-    joint = embedding.all_at_once(voices(everywhere))
+    joint = embedding.joint_track(voices(everywhere))
     assert joint.tokens.shape == (1, 2, 1, 12, 6) and joint.weights.tolist() == [[[1.0]]]
     value = torch.arange(12.0).view(1, 1, 1, 12, 1).expand(1, 2, 1, 12, 6)  # says which token was heard
     for slot in (0, 1):
@@ -58,7 +58,7 @@ def test_a_token_hears_all_voices_and_silence_in_one_softmax() -> None:
 def test_rows_that_hear_silence_hear_nothing_else() -> None:
     weights = torch.tensor([[0.5, 0.0], [0.5, 0.0], [0.0, 1.0]]).unsqueeze(-1)  # the second row is muted
     given = voices(weights)
-    joint = IdentityEmbedding(6).all_at_once(given)
+    joint = IdentityEmbedding(6).joint_track(given)
     assert torch.equal(joint.tokens[0, 1, 0], given.tokens[2, 1, 0].repeat(3, 1))
     assert not torch.equal(joint.tokens[0, 0, 0], given.tokens[2, 0, 0].repeat(3, 1))
 
@@ -75,12 +75,12 @@ def test_it_acts_on_a_model_and_leaves_its_original_alone(tmp_path: Path) -> Non
     torch.manual_seed(0)
     embedding = IdentityEmbedding(world.adapter_config().audio_context_width).requires_grad_(False)
     embedding.save(tmp_path / EMBEDDING_FILE)
-    marked = IdentityEmbedding.read(tmp_path / EMBEDDING_FILE).put_on(model)
+    marked = IdentityEmbedding.read(tmp_path / EMBEDDING_FILE).apply_to(model)
     assert not torch.allclose(samples(marked), plain) and torch.equal(samples(model), plain)
     embedding.voices.zero_()
-    without_pictures = samples(embedding.put_on(model))
+    without_pictures = samples(embedding.apply_to(model))
     embedding.pictures.zero_()
-    assert not torch.allclose(samples(embedding.put_on(model)), without_pictures)
+    assert not torch.allclose(samples(embedding.apply_to(model)), without_pictures)
 
 
 def shipped(folder: Path) -> Path:
@@ -97,7 +97,7 @@ def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.
     whole = train_identity(recipe, "id", tmp_path / "whole", clips, bank, models)
     made, start = load_file(whole / EMBEDDING_FILE), load_file(models / dit_room.DIT_FILE)
     torch.manual_seed(recipe.seed)
-    begun = room.IdentityPuppeteer(recipe.seed, "id").identity.state_dict()
+    begun = id_embedding.IdentityModel(recipe.seed, "id").identity.state_dict()
     assert not torch.equal(made["pictures"][:2], begun["pictures"][:2])
     assert not torch.equal(made["voices"][:2], begun["voices"][:2])
     trained = load_file(whole / dit_room.DIT_FILE)

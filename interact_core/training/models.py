@@ -22,7 +22,7 @@ from ..host.forward.call import CALL_KEY
 from ..host.forward.hooks import training_options
 from ..host.loading import check_base, check_references
 from .config import AdapterKeys, BaseKeys, TrainingConfig
-from .data.mixing import Shown
+from .data.samples import TrainingBatch
 
 log = logging.getLogger(__name__)
 TIMESTEPS = 1000  # Wan's timestep of noise level 1
@@ -124,18 +124,18 @@ def _mask_blocks(keys: AdapterKeys, blocks: int) -> tuple[int, ...]:
     return keys.mask_blocks or tuple(range(blocks - max(1, blocks // 4), blocks))
 
 
-class Actor(nn.Module):
+class AdaptedModel(nn.Module):
     """Base and adapter as one module, for one optimiser, one wrapping and one running average."""
 
     def __init__(self, base: nn.Module, adapter: Adapter, config: TrainingConfig) -> None:
         super().__init__()
         self.base, self.adapter = base, adapter
-        _choose_trained(self, config)
+        _set_trainable(self, config)
         if config.base.checkpointing:
             for block in base.blocks:
-                block.forward = recomputed(block.forward)
+                block.forward = checkpointed(block.forward)
 
-    def forward(self, noisy: Tensor, shown: Shown) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, noisy: Tensor, shown: TrainingBatch) -> tuple[Tensor, list[Tensor]]:
         """noisy [B, 16, T, h8, w8] -> velocity of the same shape and, per mask block, logits [B, N, T*h*w].
 
         Runs inside `differentiable_host()`, and so does its backward pass: blocks may be computed again in it.
@@ -156,7 +156,7 @@ class Actor(nn.Module):
         return velocity, options[CALL_KEY].mask_logits
 
 
-def recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def checkpointed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A Wan block's forward that keeps its input only, and is run again in the backward pass.
 
     By then core's loop is over: the block number in transformer_options is the last one's, and the hooks have noted
@@ -177,7 +177,7 @@ def recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return run
 
 
-def _choose_trained(actor: Actor, config: TrainingConfig) -> None:
+def _set_trainable(actor: AdaptedModel, config: TrainingConfig) -> None:
     adapter, keys = actor.adapter, config.adapter
     adapter.audio_projector.requires_grad_(keys.audio_projector)
     adapter.audio_blocks.requires_grad_(keys.audio_blocks)
@@ -231,7 +231,7 @@ def _lora_key(name: str) -> str:
 
 
 def lora_weights(trained: dict[str, Tensor], keys: BaseKeys) -> dict[str, Tensor]:
-    """Trained LoRA weights, by name within the Actor, under the keys that ComfyUI's LoRA loaders read."""
+    """Trained LoRA weights, by name within the AdaptedModel, under the keys that ComfyUI's LoRA loaders read."""
     found = {}
     for name, value in trained.items():
         if name.startswith("base.") and ".lora_" in name:
