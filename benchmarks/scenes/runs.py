@@ -18,19 +18,19 @@ from ...interact_core.guidance import layouts_on_grid
 from ...interact_core.host.run.wrappers import ADAPTER_KEY
 from ...interact_core.metrics.frechet import Moments
 from ...interact_core.metrics.latents import token_features
-from ...interact_core.theatre.measure import Reading, mask_iou
+from ...interact_core.theatre.measure import ClipReading, mask_iou
 from ...interact_core.theatre.pipeline import (
     Clip,
-    Direction,
-    Excerpt,
+    RunSettings,
+    AudioExcerpt,
     StartImage,
     Theatre,
-    as_the_model_sees,
+    to_model_latent,
     play,
 )
-from ...interact_core.theatre.prompts import farthest
+from ...interact_core.theatre.prompts import largest_travel
 from ...interact_core.theatre.puppets import Look, colour_distance, random_look
-from ...interact_core.theatre.report import Performance
+from ...interact_core.theatre.report import CharacterMetrics
 from ...interact_core.theatre.scenes import Rendering, random_scene, render
 from ...interact_core.theatre.training.id_embedding import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ..ablation.caches import LayerProbe, in_two_passes, within_the_step
@@ -45,7 +45,7 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class House:
+class WorkerSettings:
     """What every worker needs.
 
     truth: where segmentations are kept; trained: folder of other weights by name; pictures: where six frames of
@@ -61,7 +61,7 @@ class House:
 
     def open(self, setting: Setting) -> Theatre:
         models = self.trained / setting.trained if self.trained and setting.trained else self.models
-        opened = held_out.theatre_of_this_process(models, self.threads, self.bf16)
+        opened = held_out.models_of_this_process(models, self.threads, self.bf16)
         embedding = models / EMBEDDING_FILE
         if not embedding.exists():
             return opened
@@ -86,7 +86,7 @@ class Task:
         return DRAWN if self.setting is None else self.setting.key
 
 
-def perform(task: Task, house: House, shipped: Direction) -> Record:
+def perform(task: Task, house: WorkerSettings, shipped: RunSettings) -> Record:
     """Runs in a worker. The record is JSON; a predicted run that others draw masks from leaves its truth."""
     comfy.utils.set_progress_bar_enabled(False)
     if task.setting is None:
@@ -96,37 +96,37 @@ def perform(task: Task, house: House, shipped: Direction) -> Record:
     return {"setting": task.key, "case": task.number, **found}
 
 
-def _played(task: Task, house: House, shipped: Direction) -> Record:
-    setting, direction = task.setting, task.setting.directed(shipped)
-    case = staged(task.case, setting, direction)
-    stage, probe = _on_stage(house.open(setting), setting, direction, case)
+def _played(task: Task, house: WorkerSettings, shipped: RunSettings) -> Record:
+    setting, run_settings = task.setting, task.setting.directed(shipped)
+    case = staged(task.case, setting, run_settings)
+    stage, probe = _on_stage(house.open(setting), setting, run_settings, case)
     layouts = None
     if setting.drawn:
         layouts = read_truth(house.truth, setting.source, task.number)
         layouts = layouts[:, :1] if setting.masks == FIRST_FRAME else layouts
     start = None
     if setting.masks == START_IMAGE:
-        drawn = _drawn_scene(case, direction)
+        drawn = _drawn_scene(case, run_settings)
         start = StartImage(drawn.frames[0], drawn.masks[:, 0])
     began = time.process_time()  # and not the clock's: other work on the machine is none of its price
-    clip = play(stage, direction, case.looks, case.excerpts, case.seed, layouts, start)
+    clip = play(stage, run_settings, case.looks, case.excerpts, case.seed, layouts, start)
     seconds = time.process_time() - began
-    played, reading = held_out.judge(case, clip, direction)
+    played, reading = held_out.judge(case, clip, run_settings)
     if house.pictures is not None:
         held_out.write_strip(house.pictures / f"{case.seed}_{setting.key}.png", clip.frames)
     if setting == setting.source:
         write_truth(house.truth, setting, task.number, reading.masks)
     record = figures(played, reading, clip, layouts)
-    record["iou_by_layer"] = _iou_by_layer(probe, direction.steps, reading.masks)
+    record["iou_by_layer"] = _iou_by_layer(probe, run_settings.steps, reading.masks)
     record["seconds"] = round(seconds, 2)
     record["moments"] = _listed(Moments.of(token_features(clip.latent)))
     return record
 
 
-def figures(played: Played, reading: Reading, clip: Clip, layouts: np.ndarray | None) -> Record:
+def figures(played: Played, reading: ClipReading, clip: Clip, layouts: np.ndarray | None) -> Record:
     """A clip's figures, its speakers averaged; mask_iou is that of the masks that steered, None without any."""
-    speakers = [k for k, p in enumerate(played.performances) if p.silent_open is None]
-    heard = [played.performances[k] for k in speakers]
+    speakers = [k for k, p in enumerate(played.characters) if p.silent_open is None]
+    heard = [played.characters[k] for k in speakers]
     steps = [max(1, round(step * clip.history.total_steps / 50)) - 1 for step in PAPER_STEPS]
     by_step = {
         str(paper): _mean([p.mask_iou[clip.history.steps.index(step)] for p in heard])
@@ -144,31 +144,31 @@ def figures(played: Played, reading: Reading, clip: Clip, layouts: np.ndarray | 
         "margin": _mean([p.sync - p.crosstalk for p in heard]),
         "perfect_margin": _mean([1.0 - p.chance for p in heard]),
         "identity": _mean([p.likeness.alike for p in heard]),
-        "on_screen": _mean([p.likeness.found for p in played.performances]),
+        "on_screen": _mean([p.likeness.found for p in played.characters]),
         "mask_iou": steered,
         "iou_by_step": by_step,
-        "silent_open": _silent_open(played.performances),
+        "silent_open": _silent_open(played.characters),
         "travel": round(played.travel, 2),
         "closeness": closeness(reading),
-        "characters": [_told(performance, played.boundary) for performance in played.performances],
+        "characters": [_told(character, played.boundary) for character in played.characters],
     }
 
 
-def _told(performance: Performance, boundary: int) -> Record:
+def _told(character: CharacterMetrics, boundary: int) -> Record:
     """One character's figures; boundary: index of the masks at the stage boundary."""
     return {
-        "sync": round(performance.sync, 5),
-        "crosstalk": round(performance.crosstalk, 5),
-        "crosstalk_at_own_lag": round(performance.crosstalk_at_own_lag, 5),
-        "chance": round(performance.chance, 5),
-        "silent_open": performance.silent_open,
-        "identity": bool(performance.likeness.alike),
-        "mask_iou": round(performance.mask_iou[-1], 5),
-        "boundary_iou": round(performance.mask_iou[boundary], 5),
+        "sync": round(character.sync, 5),
+        "crosstalk": round(character.crosstalk, 5),
+        "crosstalk_at_own_lag": round(character.crosstalk_at_own_lag, 5),
+        "chance": round(character.chance, 5),
+        "silent_open": character.silent_open,
+        "identity": bool(character.likeness.alike),
+        "mask_iou": round(character.mask_iou[-1], 5),
+        "boundary_iou": round(character.mask_iou[boundary], 5),
     }
 
 
-def closeness(reading: Reading) -> float:
+def closeness(reading: ClipReading) -> float:
     """How near the first two heads come, in sums of their radii; 2 where one is never found, or alone.
 
     A body is 1.3 radii wide to each side (puppets.py): below 1.3 they overlap.
@@ -181,7 +181,7 @@ def closeness(reading: Reading) -> float:
     return round(float(distances.min(initial=2.0)), 3)
 
 
-def staged(case: Case, setting: Setting, direction: Direction) -> Case:
+def staged(case: Case, setting: Setting, run_settings: RunSettings) -> Case:
     """The case with as many characters as the setting shows, its voices in turns or one of them mute if so told."""
     looks, excerpts = list(case.looks[: setting.references]), list(case.excerpts[: setting.references])
     rng = np.random.default_rng(case.seed + 1)
@@ -191,7 +191,7 @@ def staged(case: Case, setting: Setting, direction: Direction) -> Case:
     if setting.speech == ONE_SILENT:
         excerpts[int(rng.integers(setting.speakers))] = None
     if setting.speech == IN_TURNS:
-        half = direction.frames / direction.fps / 2
+        half = run_settings.frames / run_settings.fps / 2
         excerpts[0] = _only(excerpts[0], 0.0, half)
         excerpts[1] = _only(excerpts[1], half, 2 * half)
     return replace(case, looks=tuple(looks), excerpts=tuple(excerpts))
@@ -206,7 +206,7 @@ def _stranger(rng: np.random.Generator, speakers: Sequence[Look]) -> Look:
             return look
 
 
-def _only(excerpt: Excerpt, begin: float, end: float) -> Excerpt:
+def _only(excerpt: AudioExcerpt, begin: float, end: float) -> AudioExcerpt:
     """The excerpt with silence outside of these seconds of the video."""
     first, last = (round((excerpt.begin + second) * excerpt.rate) for second in (begin, end))
     waveform = np.zeros_like(excerpt.waveform)
@@ -215,17 +215,17 @@ def _only(excerpt: Excerpt, begin: float, end: float) -> Excerpt:
 
 
 def _on_stage(
-    house: Theatre, setting: Setting, direction: Direction, case: Case
+    house: Theatre, setting: Setting, run_settings: RunSettings, case: Case
 ) -> tuple[Theatre, LayerProbe | None]:
     """The theatre with the hooks that a setting needs; the probe for the shipped one."""
     if setting.cache == TWO_PASSES:
         return replace(house, model=in_two_passes(house.model)), None
     if setting.cache == WITHIN_STEP:
         speaking = tuple(excerpt is not None for excerpt in case.excerpts)
-        return replace(house, model=within_the_step(house.model, speaking, direction.guidance)), None
+        return replace(house, model=within_the_step(house.model, speaking, run_settings.guidance)), None
     if setting == Setting():
         blocks = house.model.model_options["transformer_options"][ADAPTER_KEY].config.mask_blocks
-        model, probe = LayerProbe.apply_to(house.model, blocks)
+        model, probe = LayerProbe.put_on(house.model, blocks)
         return replace(house, model=model), probe
     return house, None
 
@@ -243,20 +243,20 @@ def _iou_by_layer(probe: LayerProbe | None, steps: int, truth: np.ndarray) -> di
     }
 
 
-def _drawn_moments(house: Theatre, case: Case, direction: Direction) -> Moments:
+def _drawn_moments(house: Theatre, case: Case, run_settings: RunSettings) -> Moments:
     with torch.no_grad():
-        latent = house.vae.encode(torch.from_numpy(_drawn_scene(case, direction).frames) / 255.0)
-    return Moments.of(token_features(as_the_model_sees(house, latent)))
+        latent = house.vae.encode(torch.from_numpy(_drawn_scene(case, run_settings).frames) / 255.0)
+    return Moments.of(token_features(to_model_latent(house, latent)))
 
 
-def _drawn_scene(case: Case, direction: Direction) -> Rendering:
+def _drawn_scene(case: Case, run_settings: RunSettings) -> Rendering:
     """The case's looks and voices as they are drawn, in a scene that moves as those that are compared."""
     rng = np.random.default_rng(case.seed + 2)
-    mouths = np.stack([e.openings(direction.fps, direction.frames) for e in case.excerpts])
+    mouths = np.stack([e.openings(run_settings.fps, run_settings.frames) for e in case.excerpts])
     for _ in range(50):
-        scene = random_scene(rng, len(case.looks), direction.width, direction.height, direction.motion)
+        scene = random_scene(rng, len(case.looks), run_settings.width, run_settings.height, run_settings.motion)
         drawn = render(replace(scene, looks=case.looks), mouths)
-        if farthest(drawn.heads) >= TRAVEL:
+        if largest_travel(drawn.heads) >= TRAVEL:
             break
     return drawn
 
@@ -300,8 +300,8 @@ def _on_grid(layouts: np.ndarray, clip: Clip) -> np.ndarray:
     )
 
 
-def _silent_open(performances: Sequence[Performance]) -> float | None:
-    found = [p.silent_open for p in performances if p.silent_open is not None]
+def _silent_open(characters: Sequence[CharacterMetrics]) -> float | None:
+    found = [p.silent_open for p in characters if p.silent_open is not None]
     return _mean(found) if found else None
 
 
