@@ -12,7 +12,7 @@ from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 SIZE, WIDTH = 12, 32  # tokens of a frame and of a picture, channels
 
@@ -47,13 +47,13 @@ def test_everybody_is_found_and_ground_is_nobodys() -> None:
 
 
 def test_a_run_is_steered_by_it(tmp_path: Path) -> None:
-    adapted = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
-    cast = world.make_cast()
+    adapted = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
+    cast = tiny_wan.make_cast()
 
     def run(source: str, **changes: float) -> tuple[torch.Tensor, torch.Tensor]:
         settings = GuidanceSettings(mask_source=source, boundary=0.0, **changes)
         latent, history = sample(
-            adapted, *world.conds(cast), world.empty_latent(cast), cast, settings, seed=1, steps=3, cfg=2.0,
+            adapted, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), cast, settings, seed=1, steps=3, cfg=2.0,
             audio_cfg=None, sampler="euler", scheduler="simple",
         )  # fmt: skip
         return latent["samples"], history.masks
@@ -67,9 +67,11 @@ def test_a_run_is_steered_by_it(tmp_path: Path) -> None:
 
 
 def test_a_block_that_is_not_there(tmp_path: Path) -> None:
-    adapted = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+    adapted = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
     with pytest.raises(InteractError, match="affinity_block is 3 but the model has 3 blocks"):
-        apply_guidance(adapted, world.make_cast(), GuidanceSettings(mask_source="affinity", affinity_block=3))
+        apply_guidance(
+            adapted, tiny_wan.make_cast(), GuidanceSettings(mask_source="affinity", affinity_block=3)
+        )
     for wrong in ({"affinity_block": -2}, {"affinity_temperature": 0.0}):
         with pytest.raises(InteractError, match="affinity"):
             GuidanceSettings(**wrong)

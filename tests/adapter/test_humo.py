@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 from torch import Tensor
 
 from comfy.ldm.wan.model import HumoWanModel  # isort: skip
@@ -25,8 +25,12 @@ from interacthuman.interact_core.host.loading import apply_adapter, apply_base_a
 from interacthuman.interact_core.speech.from_core import from_encoder_output
 
 FIXED = GuidanceSettings(mask_source="fixed", boundary=0.0)
-FRAMES = 4 * (world.FRAMES - 1) + 1
-HALVES = (torch.arange(world.COLUMNS) < world.COLUMNS // 2).float().expand(world.FRAMES, world.ROWS, -1)
+FRAMES = 4 * (tiny_wan.FRAMES - 1) + 1
+HALVES = (
+    (torch.arange(tiny_wan.COLUMNS) < tiny_wan.COLUMNS // 2)
+    .float()
+    .expand(tiny_wan.FRAMES, tiny_wan.ROWS, -1)
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], ModelPatc
 
     @functools.cache
     def load(in_dim: int) -> ModelPatcher:
-        return world.load_tiny(tmp_path_factory.mktemp("humo"), cls=HumoWanModel, in_dim=in_dim)
+        return tiny_wan.load_tiny(tmp_path_factory.mktemp("humo"), cls=HumoWanModel, in_dim=in_dim)
 
     return load
 
@@ -73,7 +77,7 @@ def core_conds(cast: Cast, output: dict[str, Any], pictures: Tensor) -> tuple[li
 
     image = torch.zeros(1, cast.height, cast.width, 3)
     return WanHuMoImageToVideo.execute(
-        world.text(3), world.text(4), Vae(), cast.width, cast.height, cast.frames, 1, image, output
+        tiny_wan.text(3), tiny_wan.text(4), Vae(), cast.width, cast.height, cast.frames, 1, image, output
     ).args[:2]
 
 
@@ -85,7 +89,7 @@ def run(
     **options: Any,
 ) -> Tensor:
     guided, _ = apply_guidance(model, cast, settings)
-    return world.core_sample(guided, *conds, world.empty_latent(cast), **options)
+    return tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), **options)
 
 
 def heard_rows(model: ModelPatcher, rows: list[int]) -> ModelPatcher:
@@ -108,17 +112,19 @@ def longer_text(conds: list) -> list:
 @pytest.mark.parametrize(("cfg", "batched"), [(1.0, False), (5.0, True), (5.0, False)])
 def test_one_speaker_everywhere_equals_core_humo(base: ModelPatcher, cfg: float, batched: bool) -> None:
     """Core's node on the stock model against our cast on the same: picture, voice, both conds, three steps."""
-    cast = world.make_cast((True,), layouts=torch.ones(1, world.FRAMES, world.ROWS, world.COLUMNS))
-    pictures, output = world.references(cast), whisper_output()
+    cast = tiny_wan.make_cast(
+        (True,), layouts=torch.ones(1, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
+    )
+    pictures, output = tiny_wan.references(cast), whisper_output()
     golden = core_conds(cast, output, pictures)
-    ours = conditioning.attach_cast(world.text(3), world.text(4), cast, pictures, tracks(7))
+    ours = conditioning.attach_cast(tiny_wan.text(3), tiny_wan.text(4), cast, pictures, tracks(7))
     for _, values in ours[1]:  # core's negative is shown a latent of zeros
         values["time_dim_concat"] = torch.zeros_like(pictures)
     if not batched:
         golden, ours = (golden[0], longer_text(golden[1])), (ours[0], longer_text(ours[1]))
     rows: list[int] = []
     watched = heard_rows(base, rows)
-    expected = world.core_sample(watched, *golden, world.empty_latent(cast), cfg=cfg)
+    expected = tiny_wan.core_sample(watched, *golden, tiny_wan.empty_latent(cast), cfg=cfg)
     samples = run(apply_base_audio(watched), cast, ours, cfg=cfg)
     assert set(rows) == {2 if batched else 1}
     torch.testing.assert_close(samples, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
@@ -127,8 +133,8 @@ def test_one_speaker_everywhere_equals_core_humo(base: ModelPatcher, cfg: float,
 
 
 def test_windows_and_groups_of_whisper_are_cores(small: ModelPatcher) -> None:
-    cast = world.make_cast((True,))
-    positive, _ = core_conds(cast, whisper_output(), world.references(cast))
+    cast = tiny_wan.make_cast((True,))
+    positive, _ = core_conds(cast, whisper_output(), tiny_wan.references(cast))
     heard = from_encoder_output(whisper_output())
     assert heard.fps == 25.0 and heard.features.shape == (FRAMES, 5, 1280)
     torch.testing.assert_close(audio_windows(heard.features[None]), positive[0][1]["audio_embed"])
@@ -141,7 +147,9 @@ def test_each_half_of_the_picture_hears_its_own_voice(small: ModelPatcher) -> No
     heard = tracks(7, 8)
     tokens = adapter.audio_projector(heard)[:, None]
     generator = torch.Generator().manual_seed(9)
-    video = torch.randn(1, world.FRAMES * world.ROWS * world.COLUMNS, world.WIDTH, generator=generator)
+    video = torch.randn(
+        1, tiny_wan.FRAMES * tiny_wan.ROWS * tiny_wan.COLUMNS, tiny_wan.WIDTH, generator=generator
+    )
     left = HALVES.flatten()
     shares = torch.stack((left, 1 - left, torch.zeros_like(left)))[:, None]
     both = video + adapter.audio_blocks["1"](video, tokens, shares)
@@ -154,9 +162,9 @@ def test_each_half_of_the_picture_hears_its_own_voice(small: ModelPatcher) -> No
 
 def two(masks: tuple[Tensor, Tensor], voices: tuple[int, int]) -> tuple[Cast, tuple[list, list]]:
     """Two speakers of the same two pictures, whatever their masks and voices."""
-    cast = world.make_cast(layouts=torch.stack(masks))
+    cast = tiny_wan.make_cast(layouts=torch.stack(masks))
     conds = conditioning.attach_cast(
-        world.text(3), world.text(4), cast, world.references(cast), tracks(*voices)
+        tiny_wan.text(3), tiny_wan.text(4), cast, tiny_wan.references(cast), tracks(*voices)
     )
     return cast, conds
 
@@ -183,47 +191,47 @@ def test_outside_of_everybody_mute_is_heard(small: ModelPatcher) -> None:
 
 def test_strength_0_and_nobody_who_speaks_are_the_base_that_hears_nothing(small: ModelPatcher) -> None:
     """HuMo hears zeros then, as it was trained, in core and here."""
-    cast = world.make_cast((True,), layouts=torch.ones(1, *HALVES.shape))
-    pictures = world.references(cast)
+    cast = tiny_wan.make_cast((True,), layouts=torch.ones(1, *HALVES.shape))
+    pictures = tiny_wan.references(cast)
     positive, negative = core_conds(cast, whisper_output(), pictures)
     for _, values in positive:
         values["audio_embed"] = torch.zeros_like(values["audio_embed"])
     for _, values in negative:
         values["reference_latents"] = [pictures]
-    expected = world.core_sample(small, positive, negative, world.empty_latent(cast), steps=2)
+    expected = tiny_wan.core_sample(small, positive, negative, tiny_wan.empty_latent(cast), steps=2)
     near = {"rtol": 0, "atol": 1e-5 * float(expected.abs().max())}
-    conds = conditioning.attach_cast(world.text(3), world.text(4), cast, pictures, tracks(7))
+    conds = conditioning.attach_cast(tiny_wan.text(3), tiny_wan.text(4), cast, pictures, tracks(7))
     torch.testing.assert_close(run(apply_base_audio(small, 0.0), cast, conds, steps=2), expected, **near)
     faint = replace(cast, characters=(replace(cast.characters[0], strength=0.0),))
     torch.testing.assert_close(run(apply_base_audio(small), faint, conds, steps=2), expected, **near)
-    silent = world.make_cast((False,), layouts=torch.ones(1, *HALVES.shape))
-    conds = conditioning.attach_cast(world.text(3), world.text(4), silent, pictures, None)
+    silent = tiny_wan.make_cast((False,), layouts=torch.ones(1, *HALVES.shape))
+    conds = conditioning.attach_cast(tiny_wan.text(3), tiny_wan.text(4), silent, pictures, None)
     torch.testing.assert_close(run(apply_base_audio(small), silent, conds, steps=2), expected, **near)
 
 
 def test_windows_of_a_longer_video_are_cores(small: ModelPatcher) -> None:
     """Core slices its own audio for every window; we index ours."""
-    cast = world.make_cast((True,), frames=7, layouts=torch.ones(1, 7, world.ROWS, world.COLUMNS))
-    pictures, output = world.references(cast), whisper_output(frames=cast.frames)
-    windowed = world.with_windows(small, 17)
+    cast = tiny_wan.make_cast((True,), frames=7, layouts=torch.ones(1, 7, tiny_wan.ROWS, tiny_wan.COLUMNS))
+    pictures, output = tiny_wan.references(cast), whisper_output(frames=cast.frames)
+    windowed = tiny_wan.with_windows(small, 17)
     golden = core_conds(cast, output, pictures)
-    expected = world.core_sample(windowed, *golden, world.empty_latent(cast), steps=2, cfg=1.0)
+    expected = tiny_wan.core_sample(windowed, *golden, tiny_wan.empty_latent(cast), steps=2, cfg=1.0)
     heard = from_encoder_output(output).features
     conds = conditioning.attach_cast(
-        world.text(3), world.text(4), cast, pictures, torch.stack((heard, torch.zeros_like(heard)))
+        tiny_wan.text(3), tiny_wan.text(4), cast, pictures, torch.stack((heard, torch.zeros_like(heard)))
     )
     samples = run(apply_base_audio(windowed), cast, conds, steps=2, cfg=1.0)
     torch.testing.assert_close(samples, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_without_a_cast_the_base_is_as_it_was(small: ModelPatcher) -> None:
-    cast = world.make_cast((True,))
-    conds = core_conds(cast, whisper_output(), world.references(cast))
-    latent = world.empty_latent(cast)
-    stock = world.core_sample(small, *conds, latent, steps=2)
+    cast = tiny_wan.make_cast((True,))
+    conds = core_conds(cast, whisper_output(), tiny_wan.references(cast))
+    latent = tiny_wan.empty_latent(cast)
+    stock = tiny_wan.core_sample(small, *conds, latent, steps=2)
     adapted = apply_base_audio(small)
-    assert torch.equal(world.core_sample(adapted, *conds, latent, steps=2), stock)
-    assert torch.equal(world.core_sample(small, *conds, latent, steps=2), stock)
+    assert torch.equal(tiny_wan.core_sample(adapted, *conds, latent, steps=2), stock)
+    assert torch.equal(tiny_wan.core_sample(small, *conds, latent, steps=2), stock)
 
 
 def test_masks_come_from_likeness_but_not_from_a_head(small: ModelPatcher) -> None:
@@ -232,7 +240,7 @@ def test_masks_come_from_likeness_but_not_from_a_head(small: ModelPatcher) -> No
     with pytest.raises(InteractError, match="no mask head.*HuMo.*affinity"):
         apply_guidance(model, cast, GuidanceSettings())
     guided, handle = apply_guidance(model, cast, GuidanceSettings(mask_source="affinity", boundary=0.0))
-    samples = world.core_sample(guided, *conds, world.empty_latent(cast), steps=3)
+    samples = tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), steps=3)
     masks = collect(handle).masks
     assert masks.shape == (3, 2, *cast.grid) and samples.isfinite().all() and masks.float().std() > 0.0
     global_audio = run(model, cast, conds, GuidanceSettings(mask_source="none"))
@@ -240,31 +248,31 @@ def test_masks_come_from_likeness_but_not_from_a_head(small: ModelPatcher) -> No
 
 
 def test_what_does_not_belong_together_is_refused(small: ModelPatcher, tmp_path: Path) -> None:
-    adapter = world.load_tiny_adapter(tmp_path)
+    adapter = tiny_wan.load_tiny_adapter(tmp_path)
     with pytest.raises(InteractError, match="HuMo, which hears by audio layers of its own"):
         apply_adapter(small, adapter)
-    plain = world.load_tiny(tmp_path)
+    plain = tiny_wan.load_tiny(tmp_path)
     with pytest.raises(InteractError, match="WanModel.*has no audio layers of its own"):
         apply_base_audio(plain)
-    region = make_region_character("Ann", torch.ones(1, 16 * world.ROWS, 16 * world.COLUMNS))
-    cast = assemble_cast([region], 16 * world.COLUMNS, 16 * world.ROWS, FRAMES, 25.0)
+    region = make_region_character("Ann", torch.ones(1, 16 * tiny_wan.ROWS, 16 * tiny_wan.COLUMNS))
+    cast = assemble_cast([region], 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS, FRAMES, 25.0)
     with pytest.raises(InteractError, match="HuMo, which sees none"):
         apply_guidance(apply_base_audio(small), cast, GuidanceSettings(mask_source="affinity"))
-    cast = world.make_cast((True,))
+    cast = tiny_wan.make_cast((True,))
     with pytest.raises(InteractError, match="positive carries a voice already.*WanHuMoImageToVideo"):
-        conds = core_conds(cast, whisper_output(), world.references(cast))
-        conditioning.attach_cast(*conds, cast, world.references(cast), tracks(7))
+        conds = core_conds(cast, whisper_output(), tiny_wan.references(cast))
+        conditioning.attach_cast(*conds, cast, tiny_wan.references(cast), tracks(7))
 
 
 def test_voices_of_another_encoder_are_refused_before_sampling(small: ModelPatcher, tmp_path: Path) -> None:
     whisper = whisper_output()
     wav2vec2 = {**whisper, "encoded_audio_all_layers": [torch.zeros(1, 20, 768)] * 13}
-    adapted = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+    adapted = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
     for model, speech, said in (
         (apply_base_audio(small), wav2vec2, "wav2vec2.*HuMo.*load whisper-large-v3"),
         (adapted, whisper, "whisper.*InterAct adapter.*load the wav2vec2"),
     ):
-        cast = world.make_cast((True,), layouts=torch.ones(1, *HALVES.shape))
+        cast = tiny_wan.make_cast((True,), layouts=torch.ones(1, *HALVES.shape))
         cast = replace(cast, characters=(replace(cast.characters[0], speech=speech),))
         with pytest.raises(InteractError, match=f"'character 0' was encoded by a.*{said}"):
             apply_guidance(model, cast, FIXED)

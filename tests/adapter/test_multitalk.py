@@ -17,11 +17,11 @@ from interacthuman.interact_core.host.encode import conditioning
 from interacthuman.interact_core.host.encode.cast_encoding import make_region_character
 from interacthuman.interact_core.host.forward.call import AudioRole
 from interacthuman.interact_core.host.forward.hooks import training_options
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 from safetensors.torch import save_file
 
 WIDTH, HEADS, BLOCKS, CHANNELS, FRAMES = 256, 2, 2, 2, 3
-GRID = (FRAMES, world.ROWS, world.COLUMNS)
+GRID = (FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
 
 
 def core_patch(seed: int = 0, channels: int = CHANNELS) -> torch.nn.Module:
@@ -43,7 +43,7 @@ def core_patch(seed: int = 0, channels: int = CHANNELS) -> torch.nn.Module:
     with torch.no_grad():
         for name, parameter in patch.named_parameters():
             fan_in = parameter.shape[1] if parameter.ndim > 1 else 16
-            parameter.copy_(world.random_like(parameter, generator, fan_in**-0.5))
+            parameter.copy_(tiny_wan.random_like(parameter, generator, fan_in**-0.5))
             if "norm" in name and name.endswith("weight"):
                 parameter.add_(1.0)
     return patch
@@ -62,7 +62,7 @@ def wan() -> torch.nn.Module:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             fan_in = parameter[0].numel() if parameter.ndim > 1 and "modulation" not in name else 16
-            parameter.copy_(world.random_like(parameter, generator, fan_in**-0.5))
+            parameter.copy_(tiny_wan.random_like(parameter, generator, fan_in**-0.5))
     return model.eval()
 
 
@@ -109,7 +109,7 @@ def test_one_speaker_everywhere_equals_core_infinitetalk(path: Path) -> None:
     from comfy.ldm.wan.model_multitalk import MultiTalkCrossAttnPatch, project_audio_features
 
     model, patch = wan(), core_patch()
-    x, text = drawn(1, *world.LATENT, seed=5), drawn(1, 3, 16, seed=6)
+    x, text = drawn(1, *tiny_wan.LATENT, seed=5), drawn(1, 3, 16, seed=6)
     heard, t = features(), torch.tensor([500.0])
     holder = type("Patcher", (), {"model": patch})()
     options = {
@@ -137,8 +137,11 @@ def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path, cfg: floa
     import comfy.model_patcher
     from comfy.ldm.wan.model_multitalk import MultiTalkCrossAttnPatch, project_audio_features
 
-    base = world.load_tiny(tmp_path, model_type="i2v", in_dim=36, width=WIDTH, blocks=BLOCKS)
-    start = {"concat_latent_image": drawn(1, *world.LATENT, seed=8), "concat_mask": torch.ones(1, 1, *GRID)}
+    base = tiny_wan.load_tiny(tmp_path, model_type="i2v", in_dim=36, width=WIDTH, blocks=BLOCKS)
+    start = {
+        "concat_latent_image": drawn(1, *tiny_wan.LATENT, seed=8),
+        "concat_mask": torch.ones(1, 1, *GRID),
+    }
     positive, negative = [[drawn(1, 3, 4096, seed=5), start]], [[drawn(1, 6, 4096, seed=6), start]]
     heard, patch = features(), core_patch()
     golden = base.clone()
@@ -147,19 +150,21 @@ def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path, cfg: floa
     cpu = torch.device("cpu")
     patcher = comfy.model_patcher.CoreModelPatcher(patch, load_device=cpu, offload_device=cpu)
     golden.set_model_patch(MultiTalkCrossAttnPatch(patcher), "attn2_patch")
-    person = make_region_character("Ann", torch.ones(1, 16 * world.ROWS, 16 * world.COLUMNS), {"spoken": 0})
-    cast = assemble_cast([person], 16 * world.COLUMNS, 16 * world.ROWS, len(heard), 25.0)
-    latent = world.empty_latent(cast)
-    expected = world.core_sample(golden, positive, negative, latent, cfg=cfg)
+    person = make_region_character(
+        "Ann", torch.ones(1, 16 * tiny_wan.ROWS, 16 * tiny_wan.COLUMNS), {"spoken": 0}
+    )
+    cast = assemble_cast([person], 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS, len(heard), 25.0)
+    latent = tiny_wan.empty_latent(cast)
+    expected = tiny_wan.core_sample(golden, positive, negative, latent, cfg=cfg)
 
     tracks = torch.stack((heard, features(4)))
     positive, negative = conditioning.attach_cast(positive, negative, cast, None, tracks)
     negative = conditioning.with_role(negative, AudioRole.VOICES)  # core's hears them too
     settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
     guided, _ = apply_guidance(loading.apply_adapter(base, loading.load_adapter(path)), cast, settings)
-    samples = world.core_sample(guided, positive, negative, latent, cfg=cfg)
+    samples = tiny_wan.core_sample(guided, positive, negative, latent, cfg=cfg)
     torch.testing.assert_close(samples, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
-    unheard = world.core_sample(base, positive, negative, latent, cfg=cfg)
+    unheard = tiny_wan.core_sample(base, positive, negative, latent, cfg=cfg)
     assert (unheard - expected).abs().max() > 1e-2 * expected.abs().max()
 
 
@@ -181,7 +186,7 @@ def test_keys_and_shapes_at_the_public_size_are_cores() -> None:
 def test_a_base_of_another_size_is_refused(path: Path, tmp_path: Path) -> None:
     adapter = loading.load_adapter(path)
     for width, blocks in ((WIDTH, 3), (128, BLOCKS)):
-        base = world.load_tiny(tmp_path, width=width, blocks=blocks)
+        base = tiny_wan.load_tiny(tmp_path, width=width, blocks=blocks)
         with pytest.raises(
             InteractError, match=f"InfiniteTalk.*256 and 2 blocks.*{width} and {blocks} blocks"
         ):
@@ -194,8 +199,8 @@ def test_masks_give_each_person_a_voice(path: Path) -> None:
     block = read(path).audio_blocks["0"]
     projector = read(path).audio_projector
     tokens = projector(torch.stack([features(seed) for seed in (3, 4)]))[:, None].expand(-1, 2, -1, -1, -1)
-    video = drawn(2, FRAMES * world.ROWS * world.COLUMNS, WIDTH, seed=7)
-    left = (torch.arange(video.shape[1]) % world.COLUMNS < world.COLUMNS // 2).float()
+    video = drawn(2, FRAMES * tiny_wan.ROWS * tiny_wan.COLUMNS, WIDTH, seed=7)
+    left = (torch.arange(video.shape[1]) % tiny_wan.COLUMNS < tiny_wan.COLUMNS // 2).float()
     both = block(video, tokens, torch.stack((left, 1 - left))[:, None])
     alone = [block(video, tokens[n : n + 1], torch.ones(1, 1, 1)) for n in (0, 1)]
     torch.testing.assert_close(both[:, left > 0], alone[0][:, left > 0])
@@ -211,9 +216,9 @@ def test_predicted_masks_need_a_mask_head(path: Path, tmp_path: Path) -> None:
     )
     model = loading.apply_adapter(loading.load_dit(tmp_path / "wan.safetensors"), loading.load_adapter(path))
     with pytest.raises(InteractError, match="no mask head.*affinity"):
-        apply_guidance(model, world.make_cast(), GuidanceSettings())
-    layouts = torch.ones(2, FRAMES, world.ROWS, world.COLUMNS)
-    apply_guidance(model, world.make_cast(layouts=layouts), GuidanceSettings(mask_source="fixed"))
+        apply_guidance(model, tiny_wan.make_cast(), GuidanceSettings())
+    layouts = torch.ones(2, FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
+    apply_guidance(model, tiny_wan.make_cast(layouts=layouts), GuidanceSettings(mask_source="fixed"))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world  # before anything of comfy
-from interacthuman.tests.support.models import tiny_vae
-from interacthuman.tests.support.parts import (
+from interacthuman.tests.support import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.film_parts import (
     HEIGHT,
     LENGTH,
     OVERLAP,
@@ -22,6 +21,7 @@ from interacthuman.tests.support.parts import (
     pictures,
     voice,
 )
+from interacthuman.tests.support.model_files import tiny_vae
 from torch import Tensor
 
 import comfy.sd  # isort: skip
@@ -119,7 +119,7 @@ def test_joined_parts_are_the_film_frame_for_frame_and_its_sound(vae: comfy.sd.V
 
 
 def test_frames_that_both_have_run_into_each_other() -> None:
-    cast = replace(world.make_cast(frames=4), part=Part(start=8, known=5, frames=13, film=99))
+    cast = replace(tiny_wan.make_cast(frames=4), part=Part(start=8, known=5, frames=13, film=99))
     film, part = torch.zeros(13, HEIGHT, WIDTH, 3), torch.ones(13, HEIGHT, WIDTH, 3)
     blended, cut = (join_parts(part, cast, film, blend=blend)[0][:, 0, 0, 0] for blend in (True, False))
     assert blended.tolist() == pytest.approx([0] * 8 + [k / 6 for k in range(1, 6)] + [1] * 8)
@@ -215,6 +215,6 @@ def test_wrong_wires_are_said(vae: comfy.sd.VAE) -> None:
 
 
 def test_a_cast_without_parts_can_be_joined_too() -> None:
-    cast: Cast = world.make_cast(frames=3)
+    cast: Cast = tiny_wan.make_cast(frames=3)
     film, audio = join_parts(pictures(9), cast)
     assert torch.equal(film, pictures(9)) and audio is None

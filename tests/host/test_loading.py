@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 from safetensors.torch import save_file
 
 import comfy.model_management  # isort: skip
@@ -27,12 +27,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def base(folder: pathlib.Path) -> ModelPatcher:
-    return world.load_tiny(folder)
+    return tiny_wan.load_tiny(folder)
 
 
 @pytest.fixture(scope="module")
 def adapter(folder: pathlib.Path) -> ModelPatcher:
-    return world.load_tiny_adapter(folder)
+    return tiny_wan.load_tiny_adapter(folder)
 
 
 def test_load_dit_is_the_stock_loader(base: ModelPatcher, folder: pathlib.Path) -> None:
@@ -58,10 +58,10 @@ def test_weight_dtypes(folder: pathlib.Path, base: ModelPatcher) -> None:
 def test_an_adapter_runs_on_an_fp8_base(
     folder: pathlib.Path, base: ModelPatcher, adapter: ModelPatcher
 ) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     model = apply_adapter(load_dit(folder / "wan.safetensors", "fp8_e4m3fn"), adapter)
     guided, _ = apply_guidance(model, cast, GuidanceSettings(boundary=0.0))
-    assert world.core_sample(guided, *world.conds(cast), world.empty_latent(cast)).isfinite().all()
+    assert tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast)).isfinite().all()
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: pathlib.Path) -> None:
@@ -103,20 +103,20 @@ def test_a_wan_variant_with_other_tokens_is_refused(base: ModelPatcher, adapter:
 def test_an_adapter_of_another_size_is_refused(
     base: ModelPatcher, tmp_path: pathlib.Path, change: dict
 ) -> None:
-    other = world.load_tiny_adapter(tmp_path, base="Wan 9B", **change)
+    other = tiny_wan.load_tiny_adapter(tmp_path, base="Wan 9B", **change)
     with pytest.raises(InteractError, match=r"Wan 9B.*width 48 and 3 blocks"):
         apply_adapter(base, other)
 
 
 def test_an_image_to_video_base_takes_no_characters(tmp_path: pathlib.Path, adapter: ModelPatcher) -> None:
-    model = apply_adapter(world.load_tiny(tmp_path, model_type="i2v", in_dim=36), adapter)
+    model = apply_adapter(tiny_wan.load_tiny(tmp_path, model_type="i2v", in_dim=36), adapter)
     with pytest.raises(InteractError, match="image-to-video"):
-        apply_guidance(model, world.make_cast(), GuidanceSettings())
+        apply_guidance(model, tiny_wan.make_cast(), GuidanceSettings())
 
 
 def test_a_model_without_adapter_is_not_guided(base: ModelPatcher) -> None:
     with pytest.raises(InteractError, match="no InterAct adapter"):
-        apply_guidance(base, world.make_cast(), GuidanceSettings())
+        apply_guidance(base, tiny_wan.make_cast(), GuidanceSettings())
 
 
 def test_the_base_stays_as_it_was(base: ModelPatcher, adapter: ModelPatcher) -> None:
@@ -128,12 +128,12 @@ def test_the_base_stays_as_it_was(base: ModelPatcher, adapter: ModelPatcher) -> 
 def test_a_second_adapter_takes_the_place_of_the_first(
     base: ModelPatcher, adapter: ModelPatcher, tmp_path: Any
 ) -> None:
-    other = world.load_tiny_adapter(tmp_path, seed=8)
-    cast = world.make_cast()
+    other = tiny_wan.load_tiny_adapter(tmp_path, seed=8)
+    cast = tiny_wan.make_cast()
 
     def sampled(model: ModelPatcher) -> torch.Tensor:
         guided, _ = apply_guidance(model, cast, GuidanceSettings(boundary=0.0))
-        return world.core_sample(guided, *world.conds(cast), world.empty_latent(cast))
+        return tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast))
 
     once, twice = apply_adapter(base, other), apply_adapter(apply_adapter(base, adapter), other)
     assert torch.equal(sampled(once), sampled(twice))
@@ -143,10 +143,10 @@ def test_a_second_adapter_takes_the_place_of_the_first(
 
 
 def test_comfyui_loads_the_adapter_with_the_model(base: ModelPatcher, adapter: ModelPatcher) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     guided, _ = apply_guidance(apply_adapter(base, adapter), cast, GuidanceSettings())
     comfy.model_management.unload_all_models()
-    world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=1)
+    tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=1)
     assert any(loaded.model is adapter for loaded in comfy.model_management.current_loaded_models)
 
 
@@ -156,12 +156,12 @@ def test_adapter_files_are_not_cached(folder: pathlib.Path, adapter: ModelPatche
 
 def test_the_estimate_counts_references(base: ModelPatcher, adapter: ModelPatcher) -> None:
     """Core's own estimate for N references more is that for N frames more, under context windows too."""
-    cast = world.make_cast((True,) * 3, frames=9)
+    cast = tiny_wan.make_cast((True,) * 3, frames=9)
     adapted = apply_adapter(base, adapter)
     orders = (
         adapted,
-        world.with_windows(adapted, 17),
-        apply_adapter(world.with_windows(base, 17), adapter),
+        tiny_wan.with_windows(adapted, 17),
+        apply_adapter(tiny_wan.with_windows(base, 17), adapter),
     )
     for model, frames in zip(orders, (9, 5, 5)):
         shapes: list[list[int]] = []
@@ -172,9 +172,9 @@ def test_the_estimate_counts_references(base: ModelPatcher, adapter: ModelPatche
 
         guided, _ = apply_guidance(model, cast, GuidanceSettings())
         guided.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, "test", note)
-        world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=1)
+        tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=1)
         area = shapes[0][2] * shapes[0][3] * shapes[0][4]
-        expected = (frames + 3) * 2 * world.ROWS * 2 * world.COLUMNS
+        expected = (frames + 3) * 2 * tiny_wan.ROWS * 2 * tiny_wan.COLUMNS
         assert expected <= area <= expected * 1.2  # rounded up to whole rows
         assert "time_dim_concat" in guided.get_model_object("memory_usage_factor_conds")
 
@@ -182,17 +182,17 @@ def test_the_estimate_counts_references(base: ModelPatcher, adapter: ModelPatche
 def test_speech_far_longer_than_memory_is_refused(
     base: ModelPatcher, adapter: ModelPatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cast = world.make_cast(frames=9)
+    cast = tiny_wan.make_cast(frames=9)
     guided, _ = apply_guidance(apply_adapter(base, adapter), cast, GuidanceSettings())
-    tokens = (9 + 2) * world.ROWS * world.COLUMNS
-    needed = tokens * (limits.WIDE_STATES * world.WIDTH + 2 * world.WIDTH) * 4
+    tokens = (9 + 2) * tiny_wan.ROWS * tiny_wan.COLUMNS
+    needed = tokens * (limits.WIDE_STATES * tiny_wan.WIDTH + 2 * tiny_wan.WIDTH) * 4
     for total, fits in ((needed, True), (needed - 1, False)):
         monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda *_: total)
         if fits:
             limits.check_memory(guided, cast, guided.model_options)
             continue
         with pytest.raises(InteractError, match=r"33 frames \(1 s\).*at most 29 frames"):
-            world.core_sample(guided, *world.conds(cast), world.empty_latent(cast))
+            tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast))
     # one context window at a time needs less
     guided.model_options["context_handler"] = type("Handler", (), {"context_length": 5})()
     limits.check_memory(guided, cast, guided.model_options)

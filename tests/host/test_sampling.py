@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 import comfy.conds  # isort: skip
 from comfy.model_patcher import ModelPatcher  # isort: skip
@@ -25,7 +25,7 @@ FROM_THE_START = GuidanceSettings(boundary=0.0)
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
-    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+    return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
 
 
 def sampled(
@@ -41,8 +41,8 @@ def sampled(
 ) -> tuple[dict, Any]:
     return sample(
         model,
-        *(conds or world.conds(cast)),
-        latent or world.empty_latent(cast),
+        *(conds or tiny_wan.conds(cast)),
+        latent or tiny_wan.empty_latent(cast),
         cast,
         settings,
         seed=5,
@@ -58,11 +58,11 @@ def sampled(
 def test_sample_is_the_stock_ksampler(adapted: ModelPatcher) -> None:
     import nodes
 
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     ours, history = sampled(adapted, cast)
     guided, handle = apply_guidance(adapted, cast, FROM_THE_START)
     theirs = nodes.KSampler().sample(
-        guided, 5, 3, 3.0, "euler", "simple", *world.conds(cast), world.empty_latent(cast)
+        guided, 5, 3, 3.0, "euler", "simple", *tiny_wan.conds(cast), tiny_wan.empty_latent(cast)
     )[0]
     assert torch.equal(ours["samples"], theirs["samples"])
     assert torch.equal(history.masks, collect(handle).masks)
@@ -70,25 +70,25 @@ def test_sample_is_the_stock_ksampler(adapted: ModelPatcher) -> None:
 
 
 def test_the_latent_keeps_its_other_entries(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
-    latent = {**world.empty_latent(cast), "batch_index": [3], "note": "kept", "downscale_ratio_spacial": 8}
+    cast = tiny_wan.make_cast()
+    latent = {**tiny_wan.empty_latent(cast), "batch_index": [3], "note": "kept", "downscale_ratio_spacial": 8}
     result, _ = sampled(adapted, cast, latent=latent)
     assert result["note"] == "kept" and "downscale_ratio_spacial" not in result and "note" in latent
 
 
 def test_denoise_0_hands_the_latent_back(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     result, history = sampled(adapted, cast, denoise=0.0)
     assert not result["samples"].any() and history.masks.shape == (0, 2, *cast.grid)
 
 
 def test_audio_guidance_apart_from_text(adapted: ModelPatcher) -> None:
     """One step of euler is linear in the guided prediction: the conds can be weighed against each other."""
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     settings = GuidanceSettings(
         boundary=0.0, stage_one_audio="all"
     )  # so that the first step hears the voices
-    positive, negative = world.conds(cast)
+    positive, negative = tiny_wan.conds(cast)
     muted = with_role(positive, AudioRole.MUTE)
 
     def one(conds: tuple[list, list], cfg: float, audio_cfg: float | None = None) -> torch.Tensor:
@@ -114,18 +114,18 @@ def test_three_conds_run_in_one_batch(adapted: ModelPatcher) -> None:
 
     watched = adapted.clone()
     watched.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "test", note)
-    _, history = sampled(watched, world.make_cast(), audio_cfg=4.0)
+    _, history = sampled(watched, tiny_wan.make_cast(), audio_cfg=4.0)
     assert set(sizes) == {3} and len(history.masks) == 3
 
 
 def test_conditioning_is_copied_and_survives_core(adapted: ModelPatcher) -> None:
     import nodes
 
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     mine = [[torch.zeros(1, 1, 4096), {"model_conds": {"own": comfy.conds.CONDRegular(torch.zeros(1, 1))}}]]
     before = dict(mine[0][1]["model_conds"])
-    tracks = world.random_features(3)[0]
-    positive, negative = attach_cast(mine, null_text(), cast, world.references(cast), tracks)
+    tracks = tiny_wan.random_features(3)[0]
+    positive, negative = attach_cast(mine, null_text(), cast, tiny_wan.references(cast), tracks)
     assert mine[0][1]["model_conds"] == before and "time_dim_concat" not in mine[0][1]
     assert set(positive[0][1]["model_conds"]) == {"own", "interact_audio", "interact_flag"}
     zeroed = nodes.ConditioningZeroOut().zero_out(positive)[0]
@@ -135,11 +135,11 @@ def test_conditioning_is_copied_and_survives_core(adapted: ModelPatcher) -> None
 
 
 def test_any_number_of_null_tokens_is_the_same_text(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     results = []
     for tokens in (1, 512):
         empty = [[torch.zeros(1, tokens, 4096), {}]]
-        conds = attach_cast(empty, empty, cast, world.references(cast), world.random_features(3)[0])
+        conds = attach_cast(empty, empty, cast, tiny_wan.references(cast), tiny_wan.random_features(3)[0])
         results.append(sampled(adapted, cast, conds)[0]["samples"])
     torch.testing.assert_close(results[0], results[1], rtol=1e-3, atol=1e-3)
 
@@ -149,34 +149,34 @@ def _limit_to_area(conds: list) -> list:
 
 
 def test_what_does_not_belong_together_is_refused(adapted: ModelPatcher) -> None:
-    cast, other = world.make_cast(), world.make_cast((True,))
-    longer = world.make_cast(frames=world.FRAMES + 1)
-    positive, negative = world.conds(cast)
+    cast, other = tiny_wan.make_cast(), tiny_wan.make_cast((True,))
+    longer = tiny_wan.make_cast(frames=tiny_wan.FRAMES + 1)
+    positive, negative = tiny_wan.conds(cast)
     guided, _ = apply_guidance(adapted, cast, FROM_THE_START)
-    latent = world.empty_latent(cast)
+    latent = tiny_wan.empty_latent(cast)
     cases = [
         (adapted, (positive, negative), latent, "nothing guides the MODEL"),
-        (guided, (world.text(3), world.text(4)), latent, "conditioning has none"),
+        (guided, (tiny_wan.text(3), tiny_wan.text(4)), latent, "conditioning has none"),
         (guided, (_limit_to_area(positive), negative), latent, "area"),
         (guided, (positive, _limit_to_area(negative)), latent, "area"),
-        (guided, (positive, negative), world.empty_latent(longer), "latent has shape"),
-        (guided, world.conds(other), latent, "1 reference pictures but the cast has 2"),
+        (guided, (positive, negative), tiny_wan.empty_latent(longer), "latent has shape"),
+        (guided, tiny_wan.conds(other), latent, "1 reference pictures but the cast has 2"),
         (
             guided,
-            world.conds(world.make_cast((True, False))),
+            tiny_wan.conds(tiny_wan.make_cast((True, False))),
             latent,
             "1 voices over 9 frames but the cast has 2",
         ),
     ]
     for model, conds, image, words in cases:
         with pytest.raises(InteractError, match=words):
-            world.core_sample(model, *conds, image)
+            tiny_wan.core_sample(model, *conds, image)
 
 
 def test_another_frame_rate_than_in_training_is_said(
     adapted: ModelPatcher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     sampled(adapted, cast, steps=1)
     assert "frames per second" not in caplog.text
     slower = dataclasses.replace(cast, fps=16.0)
@@ -185,10 +185,10 @@ def test_another_frame_rate_than_in_training_is_said(
 
 
 def test_speech_of_another_encoder_is_refused(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
-    tracks = world.random_features(3)[0]
+    cast = tiny_wan.make_cast()
+    tracks = tiny_wan.random_features(3)[0]
     conds = attach_cast(
-        world.text(3), world.text(4), cast, world.references(cast), torch.cat((tracks, tracks), -1)
+        tiny_wan.text(3), tiny_wan.text(4), cast, tiny_wan.references(cast), torch.cat((tracks, tracks), -1)
     )
     with pytest.raises(InteractError, match="2 layers of 8 channels"):
         sampled(adapted, cast, conds)
@@ -208,7 +208,7 @@ def test_speech_of_another_encoder_is_refused(adapted: ModelPatcher) -> None:
     ],
 )
 def test_attach_cast_refuses_what_does_not_fit(change: Any, words: str) -> None:
-    cast = world.make_cast()
-    pictures, tracks = change(world.references(cast), world.random_features(3)[0])
+    cast = tiny_wan.make_cast()
+    pictures, tracks = change(tiny_wan.references(cast), tiny_wan.random_features(3)[0])
     with pytest.raises(InteractError, match=words):
         attach_cast(null_text(), null_text(), cast, pictures, tracks)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world  # before anything of comfy
-from interacthuman.tests.support import models as nodes_support
+from interacthuman.tests.support import model_files, tiny_wan  # tiny_wan before anything of comfy
 from torch import Tensor
 
 import comfy.sd  # isort: skip
@@ -29,7 +28,7 @@ RATE = 8000
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory: pytest.TempPathFactory) -> comfy.sd.VAE:
     path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    nodes_support.write_vae(path)
+    model_files.write_vae(path)
     return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(path)))
 
 
@@ -137,14 +136,14 @@ def test_references_and_latent_are_core_phantoms_bit_for_bit(vae: comfy.sd.VAE) 
     from comfy_extras.nodes_wan import WanPhantomSubjectToVideo
 
     pictures = torch.cat((picture(seed=1), picture(seed=2)))
-    core = WanPhantomSubjectToVideo.execute(world.text(3), world.text(4), vae, 64, 48, 9, 1, pictures)
+    core = WanPhantomSubjectToVideo.execute(tiny_wan.text(3), tiny_wan.text(4), vae, 64, 48, 9, 1, pictures)
     cast = [make_character(name, pictures[number : number + 1]) for number, name in enumerate("ab")]
-    ours = encode_cast(cast, vae, 64, 48, 9, 25.0, world.text(3), world.text(4))
+    ours = encode_cast(cast, vae, 64, 48, 9, 25.0, tiny_wan.text(3), tiny_wan.text(4))
     for made, theirs in ((ours.positive, core[0]), (ours.negative, core[1])):
         assert torch.equal(made[0][1]["time_dim_concat"], theirs[0][1]["time_dim_concat"])
         assert torch.equal(made[0][0], theirs[0][0])
     assert torch.equal(ours.latent["samples"], core[3]["samples"])
-    blank = encode_cast(cast, vae, 64, 48, 9, 25.0, world.text(3), world.text(4), blank_negative=True)
+    blank = encode_cast(cast, vae, 64, 48, 9, 25.0, tiny_wan.text(3), tiny_wan.text(4), blank_negative=True)
     for made, theirs in ((blank.positive, core[0]), (blank.negative, core[2])):
         assert torch.equal(made[0][1]["time_dim_concat"], theirs[0][1]["time_dim_concat"])
 

@@ -9,7 +9,7 @@ from interacthuman.interact_core.media import read_frames, read_sound
 from interacthuman.interact_core.theatre import demo
 from interacthuman.interact_core.theatre.company import assemble, write_inputs
 from interacthuman.interact_core.theatre.sample_speech import sample_files
-from interacthuman.tests.support.models import tiny_graph
+from interacthuman.tests.support.tiny_graphs import tiny_graph
 
 
 def test_a_take_of_three_players(server: ComfyServer) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed
 from interacthuman.interact_core.preview.manifest import read_history
-from interacthuman.tests.support.models import from_files, id_of, on_stock_sampler, only, tiny_graph
+from interacthuman.tests.support.tiny_graphs import from_files, id_of, on_stock_sampler, only, tiny_graph
 from interacthuman.tools.make_workflows import GRAPHS
 from PIL import Image
 

@@ -9,9 +9,7 @@ import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.media import read_frames
 from interacthuman.tests.adapter import test_multitalk as multitalk
-from interacthuman.tests.support import host as world
-from interacthuman.tests.support import models as nodes_support
-from interacthuman.tests.support import speech as speech_support
+from interacthuman.tests.support import model_files, tiny_wan, tiny_wav2vec2
 from interacthuman.tools import make_public_workflows as public
 from interacthuman.tools.make_public_workflows import CARD, PAGES, PUBLIC, PUBLIC_FILES, files_of
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, Graph, nodes_of
@@ -25,7 +23,7 @@ SPEECH_WIDTH = (
 
 
 def shrunk(graph: Graph) -> Graph:
-    """The graph at a size and in so many steps that it takes seconds, its two large encoders by tests/support/stand_ins.py."""
+    """The graph at a size and in so many steps that it takes seconds, its two large encoders by tests/support/stand_in_nodes.py."""
     made = {}
     for name, one in graph.items():
         inputs, kind = dict(one["inputs"]), one["class_type"]
@@ -48,20 +46,20 @@ def with_files(server: ComfyServer) -> ComfyServer:
 
     places = {name: server.folder / "models" / folder / name for name, folder in PUBLIC_FILES.items()}
     sizes = {"in_dim": 36, "width": multitalk.WIDTH, "blocks": multitalk.BLOCKS}
-    world.write_wan(places[public.I2V], model_type="i2v", **sizes)
-    world.write_wan(places[public.HUMO], cls=HumoWanModel, **sizes)
+    tiny_wan.write_wan(places[public.I2V], model_type="i2v", **sizes)
+    tiny_wan.write_wan(places[public.HUMO], cls=HumoWanModel, **sizes)
     lora = {
         f"diffusion_model.blocks.0.ffn.0.lora_{part}.weight": 0.01 * torch.randn(*shape)
         for part, shape in (("A", (2, multitalk.WIDTH)), ("B", (2 * multitalk.WIDTH, 2)))
     }
-    speech_support.save_file(places[public.FEW_STEPS], lora)
+    tiny_wav2vec2.save_file(places[public.FEW_STEPS], lora)
     patch = multitalk.core_patch(channels=SPEECH_WIDTH).half()
-    speech_support.save_file(places[public.INFINITETALK], patch.state_dict())
-    nodes_support.write_vae(places[public.VAE])
-    listener = speech_support.random_wav2vec2(
-        **{**nodes_support.ENCODER, "hidden_size": SPEECH_WIDTH, "num_hidden_layers": multitalk.HEARD_LAYERS}
+    tiny_wav2vec2.save_file(places[public.INFINITETALK], patch.state_dict())
+    model_files.write_vae(places[public.VAE])
+    listener = tiny_wav2vec2.random_wav2vec2(
+        **{**model_files.ENCODER, "hidden_size": SPEECH_WIDTH, "num_hidden_layers": multitalk.HEARD_LAYERS}
     )
-    speech_support.save_file(places[public.WAV2VEC2], speech_support.plain_weights(listener))
+    tiny_wav2vec2.save_file(places[public.WAV2VEC2], tiny_wav2vec2.plain_weights(listener))
     return server
 
 

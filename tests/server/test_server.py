@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from interacthuman.interact_core import comfy_server as theatre_server
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
-from interacthuman.tests.support.models import id_of, on_stock_sampler, only, tiny_graph
+from interacthuman.tests.support.tiny_graphs import id_of, on_stock_sampler, only, tiny_graph
 
 PICTURE = {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 16, "batch_size": 1, "color": 255}}
 

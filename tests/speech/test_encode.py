@@ -15,15 +15,8 @@ from interacthuman.interact_core.speech.encode import (
 )
 from interacthuman.interact_core.speech.sound import check_waveform, resample
 from interacthuman.interact_core.speech.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
-from interacthuman.tests.support.speech import (
-    RATE,
-    SMALL,
-    burst,
-    noise,
-    random_wav2vec2,
-    save_folder,
-    syllables,
-)
+from interacthuman.tests.support.sounds import RATE, burst, noise, syllables
+from interacthuman.tests.support.tiny_wav2vec2 import SMALL, random_wav2vec2, save_folder
 from torch import Tensor
 
 FRAME = 0.04  # seconds

@@ -13,17 +13,14 @@ from interacthuman.interact_core.host.encode.audio_encoder import InterActAudioE
 from interacthuman.interact_core.speech.encode import encode_silence, encode_speech, encode_states
 from interacthuman.interact_core.speech.from_core import from_encoder_output, quiet_mean
 from interacthuman.interact_core.speech.wav2vec2 import load_wav2vec2
-from interacthuman.tests.support.speech import (
-    RATE,
+from interacthuman.tests.support.sounds import RATE, burst, noise, syllables
+from interacthuman.tests.support.tiny_wav2vec2 import (
     SMALL,
-    burst,
-    noise,
     older_names,
     plain_weights,
     random_wav2vec2,
     save_file,
     save_folder,
-    syllables,
 )
 
 # What core's class can build at any width: 512 channels of convolution, heads of 64, an MLP four times wider.

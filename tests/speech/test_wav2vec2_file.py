@@ -9,9 +9,9 @@ import torch
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.speech.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
 from interacthuman.interact_core.speech.wav2vec2_file import settings_from_shapes
-from interacthuman.tests.support.speech import (
+from interacthuman.tests.support.sounds import noise
+from interacthuman.tests.support.tiny_wav2vec2 import (
     SMALL,
-    noise,
     older_names,
     plain_weights,
     random_wav2vec2,

@@ -10,8 +10,8 @@ from interacthuman.interact_core.host.encode.cast_encoding import voice_tracks
 from interacthuman.interact_core.host.encode.recording import encode_recording
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY, from_encoder_output, heard_as
 from interacthuman.interact_core.speech.types import Speech
-from interacthuman.tests.support import host as world  # before anything of comfy
-from interacthuman.tests.support.speech import RATE, syllables
+from interacthuman.tests.support import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.sounds import RATE, syllables
 
 WIDTH = 8  # of the hidden states; core's whisper has all its 32 layers
 SOUND = syllables(2.0, RATE, seed=1)
@@ -26,7 +26,7 @@ def encoder() -> Any:
     with torch.no_grad():
         for name, parameter in encoder.model.named_parameters():
             fan_in = parameter[0].numel() if parameter.ndim > 1 else 16
-            parameter.copy_(world.random_like(parameter, generator, fan_in**-0.5))
+            parameter.copy_(tiny_wan.random_like(parameter, generator, fan_in**-0.5))
             if "norm" in name and name.endswith("weight"):
                 parameter.add_(1.0)
     return encoder
@@ -54,7 +54,7 @@ def test_a_short_recording_is_heard_as_in_core(core: dict[str, Any], speech: Spe
     assert speech.features.shape == (50, 5, WIDTH) and speech.fps == 25.0 and speech.start == 0.5
     assert torch.equal(speech.waveform, SOUND[None])
     # Before it begins and when it is over the speaker is as silent as somebody who never speaks.
-    person = world.make_cast((True,)).characters[0]
+    person = tiny_wan.make_cast((True,)).characters[0]
     track, mute = voice_tracks([person], [speech], 89, 25.0)
     assert torch.equal(track[:12], mute[:12]) and torch.equal(track[-26:], mute[-26:])
     torch.testing.assert_close(track[13:62], (speech.features[:-1] + speech.features[1:]) / 2)

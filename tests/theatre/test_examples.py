@@ -9,7 +9,7 @@ from interacthuman.interact_core import examples
 from interacthuman.interact_core.theatre import sample_speech
 from interacthuman.interact_core.theatre.company import assemble
 from interacthuman.interact_core.theatre.puppets import portrait
-from interacthuman.tests.support import host as host_support  # noqa: F401  (before anything of comfy)
+from interacthuman.tests.support import tiny_wan  # noqa: F401  (before anything of comfy)
 from PIL import Image
 
 

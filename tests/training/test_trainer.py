@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 from interacthuman.tests.support.training import drawn_sample, lines_of, small_run, write_drawn
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
@@ -18,12 +18,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from interacthuman.interact_core.adapter import read_adapter  # isort: skip
 from interacthuman.interact_core.host.forward.differentiable import differentiable_host
 from interacthuman.interact_core.host.loading import apply_adapter, load_adapter, load_dit
-from interacthuman.interact_core.training.models import load_base
 from interacthuman.interact_core.training.checkpoints import checkpoint_steps
 from interacthuman.interact_core.training.config import BaseKeys
 from interacthuman.interact_core.training.data import prefetch
 from interacthuman.interact_core.training.data.prefetch import make_micro_batch
 from interacthuman.interact_core.training.losses import focal_mask_loss, gated_mask_loss
+from interacthuman.interact_core.training.models import load_base
 from interacthuman.interact_core.training.throughput import forward_flops
 from interacthuman.interact_core.training.trainer import Trainer, train
 
@@ -34,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
     write_drawn(folder, range(6))
     write_drawn(folder, range(20, 22), name="held_out")
-    world.write_wan(folder / "wan.safetensors")
+    tiny_wan.write_wan(folder / "wan.safetensors")
     return folder
 
 
@@ -245,7 +245,7 @@ def test_stage_two_goes_on_from_stage_one(place: Path) -> None:
     assert stored.abs().max() > 0
     assert torch.equal(begun["base.blocks.1.ffn.0.lora_B.default.weight"], stored.float())
     with pytest.raises(InteractError, match="adapter.start"):
-        other = world.random_adapter()  # of two audio layers
+        other = tiny_wan.random_adapter()  # of two audio layers
         from interacthuman.interact_core.adapter import save_adapter
 
         save_adapter(place / "other.safetensors", other.state_dict(), other.config)
@@ -310,10 +310,10 @@ def test_bases_that_cannot_be_trained_are_refused(tmp_path: Path) -> None:
     save_file({"some.weight": torch.zeros(2, 2)}, tmp_path / "foreign.safetensors")
     with pytest.raises(InteractError, match="not a diffusion model that ComfyUI knows"):
         load_base(BaseKeys(file=str(tmp_path / "foreign.safetensors")))
-    start_image = world.write_wan(tmp_path / "i2v.safetensors", in_dim=36, model_type="i2v")
+    start_image = tiny_wan.write_wan(tmp_path / "i2v.safetensors", in_dim=36, model_type="i2v")
     with pytest.raises(InteractError, match="image-to-video base"):
         load_base(BaseKeys(file=str(start_image)))
-    weights = load_file(world.write_wan(tmp_path / "wan.safetensors"))
+    weights = load_file(tiny_wan.write_wan(tmp_path / "wan.safetensors"))
     save_file({**weights, "scaled_fp8": torch.zeros(2)}, tmp_path / "scaled.safetensors")
     with pytest.raises(InteractError, match="scaled fp8"):
         load_base(BaseKeys(file=str(tmp_path / "scaled.safetensors")))

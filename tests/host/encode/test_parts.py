@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world  # before anything of comfy
-from interacthuman.tests.support.models import tiny_vae
-from interacthuman.tests.support.parts import (
+from interacthuman.tests.support import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.film_parts import (
     HEIGHT,
     LENGTH,
     OVERLAP,
@@ -21,6 +20,7 @@ from interacthuman.tests.support.parts import (
     pictures,
     voice,
 )
+from interacthuman.tests.support.model_files import tiny_vae
 from torch import Tensor
 
 import comfy.sample  # isort: skip
@@ -52,7 +52,7 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> comfy.sd.VAE:
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
-    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+    return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
 
 
 class Spy:
@@ -91,7 +91,7 @@ def test_known_frames_are_kept_as_the_vae_encodes_them_alone(
     assert torch.equal(part.latent["samples"][:, :, :2], known)
     assert not part.latent["samples"][:, :, 2:].any()
     assert part.latent["noise_mask"][0, 0, :, 0, 0].tolist() == [0.0, 0.0, 1.0, 1.0]
-    for model in (adapted, world.with_windows(adapted, 9)):
+    for model in (adapted, tiny_wan.with_windows(adapted, 9)):
         samples, _ = sampled(model, part, GuidanceSettings())
         torch.testing.assert_close(samples[:, :, :2], known, atol=1e-4, rtol=1e-4)
         assert samples.isfinite().all() and (samples[:, :, 2:] - known[:, :, :1]).abs().min(1)[0].max() > 0.01
@@ -198,7 +198,7 @@ def test_carried_masks_guide_from_the_first_step(
     """Before the boundary they are all there is; after it known frames keep theirs, whatever is predicted."""
     made = film_of(vae, 33)
     part = part_of(made, vae, pictures(21), history(8, 13))
-    spy = Spy(world.with_windows(adapted, 9) if windows else adapted)
+    spy = Spy(tiny_wan.with_windows(adapted, 9) if windows else adapted)
     settings = GuidanceSettings(boundary=0.5)
     _, found = sampled(spy.model, part, settings)
     assert found.start == 16 and found.carried and found.steered == (True,) * 4
@@ -208,7 +208,7 @@ def test_carried_masks_guide_from_the_first_step(
     differ = []
     for number, call in enumerate(spy.calls):
         frames = list(call.geometry.frames)
-        shares = call.voices.weights[:, 0].unflatten(-1, (len(frames), world.ROWS, world.COLUMNS))
+        shares = call.voices.weights[:, 0].unflatten(-1, (len(frames), tiny_wan.ROWS, tiny_wan.COLUMNS))
         carried = whole[:, frames]
         if number // each < found.boundary_step:
             torch.testing.assert_close(shares, carried)
@@ -251,7 +251,7 @@ def region_film(vae: Any, frames: int, image: Tensor, laid_out: int) -> EncodedC
         for n, (name, side) in enumerate(zip(("Ann", "Bob"), sides))
     ]
     start = WanImageToVideo.execute(
-        world.text(3), world.text(4), vae, WIDTH, HEIGHT, laid_out, 1, start_image=image
+        tiny_wan.text(3), tiny_wan.text(4), vae, WIDTH, HEIGHT, laid_out, 1, start_image=image
     )
     return encode_cast(people, vae, WIDTH, HEIGHT, frames, 25.0, start[0], start[1])
 
@@ -275,7 +275,7 @@ def test_regions_go_on_from_where_the_masks_have_them(vae: comfy.sd.VAE, tmp_pat
             assert torch.equal(ours[0][1][key], theirs[0][1][key])
     assert torch.equal(part.cast.regions, history(0, 13).masks[0, :, 2].float())
     model = apply_adapter(
-        world.load_tiny(tmp_path, model_type="i2v", in_dim=36), world.load_tiny_adapter(tmp_path)
+        tiny_wan.load_tiny(tmp_path, model_type="i2v", in_dim=36), tiny_wan.load_tiny_adapter(tmp_path)
     )
     samples, found = sampled(model, part, GuidanceSettings(mask_source="affinity"))
     assert samples.isfinite().all() and found.carried and found.masks.shape[2] == 4
@@ -302,11 +302,11 @@ def test_clean_frames_are_cores_motion_frames(vae: comfy.sd.VAE, tmp_path: Path,
     assert torch.equal(
         part.positive[0][1]["concat_latent_image"], start[0][0][1]["concat_latent_image"][:, :, :4]
     )
-    base = world.load_tiny(tmp_path, model_type="i2v", in_dim=36)
-    adapted = apply_adapter(base, world.load_tiny_adapter(tmp_path))
+    base = tiny_wan.load_tiny(tmp_path, model_type="i2v", in_dim=36)
+    adapted = apply_adapter(base, tiny_wan.load_tiny_adapter(tmp_path))
     known = vae.encode(film[-OVERLAP:])
     if windows:
-        spy = Input(world.with_windows(adapted, 9))
+        spy = Input(tiny_wan.with_windows(adapted, 9))
         sampled(spy.model, part, GuidanceSettings(mask_source="affinity"))
         clean = base.model.process_latent_in(known)
         assert spy.seen and all(
@@ -320,7 +320,7 @@ def test_clean_frames_are_cores_motion_frames(vae: comfy.sd.VAE, tmp_path: Path,
     )
     plain = [without_cast(conditioning) for conditioning in (part.positive, part.negative)]
     latent = {"samples": torch.zeros_like(part.latent["samples"])}
-    theirs = world.core_sample(core, *plain, latent, steps=4, cfg=2.0)
+    theirs = tiny_wan.core_sample(core, *plain, latent, steps=4, cfg=2.0)
     torch.testing.assert_close(ours[:, :, 2:], theirs[:, :, 2:], rtol=1e-4, atol=1e-4)
     noised, _ = sampled(adapted, encode_part(*given), GuidanceSettings(mask_source="affinity"))
     assert (noised[:, :, 2:] - theirs[:, :, 2:]).abs().max() > 1e-2

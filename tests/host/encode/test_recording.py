@@ -12,7 +12,7 @@ from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, e
 from interacthuman.interact_core.host.encode.recording import scene_track
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Sound, Speech
-from interacthuman.tests.support import host as world  # before anything of comfy
+from interacthuman.tests.support import tiny_wan  # before anything of comfy
 from torch import Tensor
 
 RATE, FPS, FRAMES = 8000, 25.0, 25
@@ -123,7 +123,7 @@ def test_a_fed_scene_is_what_the_blend_gives_to_everybody_who_does_not_speak(tmp
     from interacthuman.interact_core.host.loading import apply_adapter
     from interacthuman.interact_core.host.sampling import sample
 
-    model = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+    model = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
 
     def run(level: float, scene: Sound | Speech | None) -> Tensor:
         cast = people(voice(level, 1.0))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip
@@ -20,15 +20,15 @@ FROM_THE_START = GuidanceSettings(boundary=0.0)
 
 @pytest.fixture
 def adapted(tmp_path: Any) -> ModelPatcher:
-    return apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+    return apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
 
 
 def breakdown(model: ModelPatcher, steps: int = 3) -> str:
     """The message of the error that sampling must end in."""
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     guided, handle = apply_guidance(model, cast, FROM_THE_START)
     with pytest.raises(InteractError) as caught:
-        world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=steps)
+        tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=steps)
     with pytest.raises(InteractError, match="No run has finished"):
         collect(handle)
     return str(caught.value)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 from torch import Tensor
 
 import comfy.model_management  # isort: skip
@@ -23,12 +23,12 @@ FROM_THE_START = GuidanceSettings(boundary=0.0)
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
-    return world.load_tiny(tmp_path_factory.mktemp("wan"))
+    return tiny_wan.load_tiny(tmp_path_factory.mktemp("wan"))
 
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
-    return world.load_tiny_adapter(tmp_path_factory.mktemp("adapter"))
+    return tiny_wan.load_tiny_adapter(tmp_path_factory.mktemp("adapter"))
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def run(
 ) -> tuple[Tensor, Tensor]:
     """Samples, and the masks of the history."""
     guided, handle = apply_guidance(model, cast, settings)
-    positive, negative = conds or world.conds(cast)
-    samples = world.core_sample(guided, positive, negative, world.empty_latent(cast, batch), **options)
+    positive, negative = conds or tiny_wan.conds(cast)
+    samples = tiny_wan.core_sample(guided, positive, negative, tiny_wan.empty_latent(cast, batch), **options)
     return samples, collect(handle).masks
 
 
@@ -64,12 +64,12 @@ def watch(model: ModelPatcher, kind: str, note: Callable[[tuple], Any]) -> Model
 
 
 def test_no_characters_and_strength_0_is_the_stock_model(base: ModelPatcher, adapter: ModelPatcher) -> None:
-    cast = world.make_cast()
-    latent = world.empty_latent(cast)
-    stock = world.core_sample(base, world.text(3), world.text(4), latent)
+    cast = tiny_wan.make_cast()
+    latent = tiny_wan.empty_latent(cast)
+    stock = tiny_wan.core_sample(base, tiny_wan.text(3), tiny_wan.text(4), latent)
     for strength in (0.0, 1.0):
-        hooked = world.core_sample(
-            apply_adapter(base, adapter, strength), world.text(3), world.text(4), latent
+        hooked = tiny_wan.core_sample(
+            apply_adapter(base, adapter, strength), tiny_wan.text(3), tiny_wan.text(4), latent
         )
         assert torch.equal(hooked, stock)
 
@@ -81,8 +81,8 @@ def test_references_with_the_adapter_off_are_cores_phantom(
     """Golden: core's WanPhantomSubjectToVideo on the stock model, with a VAE that gives our latents."""
     from comfy_extras.nodes_wan import WanPhantomSubjectToVideo
 
-    cast = world.make_cast()
-    pictures = world.references(cast)
+    cast = tiny_wan.make_cast()
+    pictures = tiny_wan.references(cast)
 
     class Vae:
         def encode(self, picture: Tensor) -> Tensor:
@@ -91,15 +91,15 @@ def test_references_with_the_adapter_off_are_cores_phantom(
 
     images = torch.arange(2.0).view(2, 1, 1, 1).expand(2, cast.height, cast.width, 3)
     positive, negative, _, latent = WanPhantomSubjectToVideo.execute(
-        world.text(3), world.text(4), Vae(), cast.width, cast.height, cast.frames, 1, images
+        tiny_wan.text(3), tiny_wan.text(4), Vae(), cast.width, cast.height, cast.frames, 1, images
     ).args
-    golden, ours = (positive, negative), world.conds(cast)
+    golden, ours = (positive, negative), tiny_wan.conds(cast)
     if not batched:  # texts of different lengths are not
         for _, negative in (golden, ours):
             negative[:] = [[torch.cat((text, text), dim=1), values] for text, values in negative]
     rows: list[int] = []
     base = watch(base, WrappersMP.DIFFUSION_MODEL, lambda args: rows.append(args[0].shape[0]))
-    golden = world.core_sample(base, *golden, latent, cfg=cfg)
+    golden = tiny_wan.core_sample(base, *golden, latent, cfg=cfg)
     samples, masks = run(apply_adapter(base, adapter, 0.0), cast, conds=ours, cfg=cfg)
     assert torch.equal(samples, golden) and set(rows) == {2 if batched else 1}
     assert masks.shape == (3, 2, *cast.grid)  # masks are still there to look at
@@ -108,13 +108,13 @@ def test_references_with_the_adapter_off_are_cores_phantom(
 
 
 def test_reruns_are_identical(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     first, second = run(adapted, cast), run(adapted, cast)
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
 
 
 def test_masks_guide_the_next_step_and_only_in_stage_two(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     guided, masks = run(adapted, cast, steps=2)
     muted, other_masks = run(adapted, cast, GuidanceSettings(boundary=1.0), steps=2)
     assert torch.equal(masks[0], other_masks[0])  # the first evaluation has no masks either way
@@ -126,22 +126,22 @@ def test_boundary_is_a_place_on_the_models_own_schedule(adapted: ModelPatcher) -
     """The same absolute sigma, whatever the number of steps, and whatever shift a node has set."""
     from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 
-    cast, settings = world.make_cast((True,)), GuidanceSettings(boundary=0.2)
+    cast, settings = tiny_wan.make_cast((True,)), GuidanceSettings(boundary=0.2)
     boundary = 8.0 * 0.8 / (1 + 7.0 * 0.8)  # time_snr_shift(8, 0.8), Wan's own shift
     shifted = ModelSamplingSD3().patch(adapted, shift=3.0, multiplier=1000)[0]
     for model, steps in ((adapted, 10), (adapted, 4), (shifted, 10)):
         timesteps: list[Tensor] = []
         watched = watch(model, WrappersMP.PREDICT_NOISE, lambda args, seen=timesteps: seen.append(args[1]))
         guided, handle = apply_guidance(watched, cast, settings)
-        world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=steps)
+        tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=steps)
         expected = next(step for step, t in enumerate(timesteps) if t.max() <= boundary * 1.0001)
         assert collect(handle).boundary_step == expected
         assert collect(handle).total_steps == steps
 
 
 def test_batched_conds_equal_separate_ones(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
-    positive, negative = world.conds(cast)
+    cast = tiny_wan.make_cast()
+    positive, negative = tiny_wan.conds(cast)
     sizes: list[int] = []
     watched = watch(adapted, WrappersMP.DIFFUSION_MODEL, lambda args: sizes.append(args[0].shape[0]))
     together, _ = run(watched, cast, conds=(positive, negative))
@@ -156,10 +156,10 @@ def test_batched_conds_equal_separate_ones(adapted: ModelPatcher) -> None:
 
 
 def test_every_item_of_a_batch_has_masks_of_its_own(adapted: ModelPatcher) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     guided, _ = apply_guidance(adapted, cast, FROM_THE_START)
-    conds, latent = world.conds(cast), world.empty_latent(cast, 2)
-    both = world.core_sample(guided, *conds, latent)
+    conds, latent = tiny_wan.conds(cast), tiny_wan.empty_latent(cast, 2)
+    both = tiny_wan.core_sample(guided, *conds, latent)
     import comfy.sample
 
     noise = comfy.sample.prepare_noise(latent["samples"], 5)
@@ -180,7 +180,7 @@ def test_every_item_of_a_batch_has_masks_of_its_own(adapted: ModelPatcher) -> No
 
 def test_the_negative_hears_nothing(base: ModelPatcher, adapter: ModelPatcher) -> None:
     """At cfg 0 the result is the negative's alone: the references, and no trace of the adapter."""
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     heard, _ = run(apply_adapter(base, adapter), cast, cfg=0.0)
     stock, _ = run(apply_adapter(base, adapter, 0.0), cast, cfg=0.0)
     torch.testing.assert_close(heard, stock, rtol=1e-5, atol=1e-5)
@@ -189,13 +189,13 @@ def test_the_negative_hears_nothing(base: ModelPatcher, adapter: ModelPatcher) -
 def test_cfg_1_leaves_the_negative_out(adapted: ModelPatcher) -> None:
     sizes: list[int] = []
     watched = watch(adapted, WrappersMP.DIFFUSION_MODEL, lambda args: sizes.append(args[0].shape[0]))
-    _, masks = run(watched, world.make_cast(), cfg=1.0)
+    _, masks = run(watched, tiny_wan.make_cast(), cfg=1.0)
     assert set(sizes) == {1} and len(masks) == 3
 
 
 @pytest.mark.parametrize("sampler", comfy.samplers.SAMPLER_NAMES)
 def test_every_sampler_completes(adapted: ModelPatcher, sampler: str) -> None:
-    cast = world.make_cast((True, False))
+    cast = tiny_wan.make_cast((True, False))
     samples, masks = run(adapted, cast, sampler=sampler, steps=3)
     assert samples.isfinite().all()
     if sampler not in ("dpm_fast", "dpm_adaptive"):  # these choose how many steps they take
@@ -206,12 +206,12 @@ def test_every_sampler_completes(adapted: ModelPatcher, sampler: str) -> None:
 
 
 def test_split_sampling_stays_in_its_stage(adapted: ModelPatcher) -> None:
-    cast, settings = world.make_cast(), GuidanceSettings(boundary=0.2)
+    cast, settings = tiny_wan.make_cast(), GuidanceSettings(boundary=0.2)
     guided, handle = apply_guidance(adapted, cast, settings)
-    conds = world.conds(cast)
-    first = world.core_sample(guided, *conds, world.empty_latent(cast), steps=10, last_step=6)
+    conds = tiny_wan.conds(cast)
+    first = tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), steps=10, last_step=6)
     assert 0 < collect(handle).boundary_step < 6
-    world.core_sample(
+    tiny_wan.core_sample(
         guided,
         *conds,
         {"samples": first},
@@ -224,18 +224,18 @@ def test_split_sampling_stays_in_its_stage(adapted: ModelPatcher) -> None:
 
 
 def test_two_casts_on_clones_of_one_model_do_not_mix(adapted: ModelPatcher) -> None:
-    two, one = world.make_cast(), world.make_cast((True,))
+    two, one = tiny_wan.make_cast(), tiny_wan.make_cast((True,))
     alone = [run(adapted, cast) for cast in (two, one)]
     guided = [apply_guidance(adapted, cast, FROM_THE_START) for cast in (two, one)]
     for model, handle, cast, (samples, masks) in zip(*zip(*guided), (two, one), alone):
-        again = world.core_sample(model, *world.conds(cast), world.empty_latent(cast))
+        again = tiny_wan.core_sample(model, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast))
         assert torch.equal(again, samples) and torch.equal(collect(handle).masks, masks)
     assert collect(guided[0][1]).masks.shape[1] == 2 and collect(guided[1][1]).masks.shape[1] == 1
 
 
 @pytest.mark.parametrize("place", [WrappersMP.DIFFUSION_MODEL, WrappersMP.PREDICT_NOISE])
 def test_an_interrupt_leaves_the_next_run_clean(adapted: ModelPatcher, place: str) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     expected = run(adapted, cast, steps=4)
     calls = -1000  # the first run goes through
 
@@ -249,34 +249,34 @@ def test_an_interrupt_leaves_the_next_run_clean(adapted: ModelPatcher, place: st
 
     guided, handle = apply_guidance(adapted, cast, FROM_THE_START)
     guided.add_wrapper_with_key(place, "test", interrupting)
-    conds, latent = world.conds(cast), world.empty_latent(cast)
-    world.core_sample(guided, *conds, latent, steps=4)
+    conds, latent = tiny_wan.conds(cast), tiny_wan.empty_latent(cast)
+    tiny_wan.core_sample(guided, *conds, latent, steps=4)
     assert torch.equal(collect(handle).masks, expected[1])
     calls = 0
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        world.core_sample(guided, *conds, latent, steps=4)
+        tiny_wan.core_sample(guided, *conds, latent, steps=4)
     with pytest.raises(InteractError, match="No run has finished"):
         collect(handle)
-    again = world.core_sample(guided, *conds, latent, steps=4)
+    again = tiny_wan.core_sample(guided, *conds, latent, steps=4)
     assert calls > 3
     assert torch.equal(again, expected[0]) and torch.equal(collect(handle).masks, expected[1])
 
 
 def test_silent_casts_are_seen_but_not_heard(base: ModelPatcher, adapter: ModelPatcher) -> None:
-    cast = world.make_cast((False, False))
+    cast = tiny_wan.make_cast((False, False))
     samples, masks = run(apply_adapter(base, adapter), cast)
     off, _ = run(apply_adapter(base, adapter, 0.0), cast)
     assert torch.equal(samples, off) and masks.shape[1] == 2
 
 
 def test_fixed_masks_steer_from_the_start(adapted: ModelPatcher) -> None:
-    grid = (2, world.FRAMES, world.ROWS, world.COLUMNS)
+    grid = (2, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
     left = torch.zeros(grid)
-    left[0, ..., : world.COLUMNS // 2] = 1
-    left[1, ..., world.COLUMNS // 2 :] = 1
+    left[0, ..., : tiny_wan.COLUMNS // 2] = 1
+    left[1, ..., tiny_wan.COLUMNS // 2 :] = 1
     settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
-    first, _ = run(adapted, world.make_cast(layouts=left), settings, steps=1)
-    second, _ = run(adapted, world.make_cast(layouts=left.flip(0)), settings, steps=1)
+    first, _ = run(adapted, tiny_wan.make_cast(layouts=left), settings, steps=1)
+    second, _ = run(adapted, tiny_wan.make_cast(layouts=left.flip(0)), settings, steps=1)
     assert (first - second).abs().max() > 1e-3
     with pytest.raises(InteractError, match="layout"):
-        apply_guidance(adapted, world.make_cast(), settings)
+        apply_guidance(adapted, tiny_wan.make_cast(), settings)

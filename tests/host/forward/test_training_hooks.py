@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 from torch import Tensor
 
 import comfy.model_management  # isort: skip
@@ -13,17 +13,17 @@ from interacthuman.interact_core.host.forward.differentiable import differentiab
 from interacthuman.interact_core.host.forward.hooks import training_options
 
 BATCH, SPEAKERS, REFERENCES = 2, 2, 2
-TOKENS = world.FRAMES * world.ROWS * world.COLUMNS
+TOKENS = tiny_wan.FRAMES * tiny_wan.ROWS * tiny_wan.COLUMNS
 
 
 @pytest.fixture
 def wan() -> torch.nn.Module:
-    return world.tiny_wan().train()
+    return tiny_wan.random_wan().train()
 
 
 @pytest.fixture
 def adapter() -> Adapter:
-    return world.random_adapter()
+    return tiny_wan.random_adapter()
 
 
 def scenes(flags: tuple[float, ...] = (1.0,) * BATCH) -> dict[str, Tensor]:
@@ -33,12 +33,12 @@ def scenes(flags: tuple[float, ...] = (1.0,) * BATCH) -> dict[str, Tensor]:
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
-    features = world.random_features(SPEAKERS + 1, batch=BATCH)
+    features = tiny_wan.random_features(SPEAKERS + 1, batch=BATCH)
     return {
-        "x": draw(BATCH, *world.LATENT),
+        "x": draw(BATCH, *tiny_wan.LATENT),
         "t": torch.tensor([300.0, 700.0]),
         "text": draw(BATCH, 3, 4096),
-        "references": draw(BATCH, 16, REFERENCES, *world.LATENT[2:]),
+        "references": draw(BATCH, 16, REFERENCES, *tiny_wan.LATENT[2:]),
         "audio": torch.cat((features, torch.full_like(features[:, :, :1], float("nan"))), dim=2),
         "flag": torch.tensor(flags)[:, None],
         "weights": draw(BATCH, SPEAKERS + 1, TOKENS).softmax(dim=1),
@@ -64,7 +64,7 @@ def forward(wan: torch.nn.Module, adapter: Adapter, scene: dict[str, Tensor]) ->
 def test_gradients_reach_every_parameter(wan: torch.nn.Module, adapter: Adapter, autocast: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         velocity, logits = forward(wan, adapter, scenes())
-    assert velocity.shape == (BATCH, *world.LATENT)
+    assert velocity.shape == (BATCH, *tiny_wan.LATENT)
     assert [tuple(x.shape) for x in logits] == [(BATCH, REFERENCES, TOKENS)] * 2
     (velocity.float().square().mean() + sum(x.square().mean() for x in logits)).backward()
     unreached = [
@@ -135,8 +135,8 @@ def test_heads_see_the_video_and_each_reference(adapter: Adapter, full_reference
 
     A base with ref_conv (Fun Control's reference image) puts tokens in front of the video.
     """
-    wan = world.tiny_wan(in_dim_ref_conv=16) if full_reference else world.tiny_wan()
-    scene, frame = scenes(), world.ROWS * world.COLUMNS
+    wan = tiny_wan.random_wan(in_dim_ref_conv=16) if full_reference else tiny_wan.random_wan()
+    scene, frame = scenes(), tiny_wan.ROWS * tiny_wan.COLUMNS
     front = frame if full_reference else 0
     sequences: dict[int, Tensor] = {}
     seen: dict[int, tuple[Tensor, ...]] = {}
@@ -163,7 +163,7 @@ def test_heads_see_the_video_and_each_reference(adapter: Adapter, full_reference
             interact_flag=scene["flag"],
             **extra,
         )
-    assert set(seen) == {1, 2} and heard[0].shape == (BATCH, TOKENS, world.WIDTH)
+    assert set(seen) == {1, 2} and heard[0].shape == (BATCH, TOKENS, tiny_wan.WIDTH)
     for block, (video, references, video_positions, reference_positions, _) in seen.items():
         sequence = sequences[block]
         assert sequence.shape[1] == front + TOKENS + REFERENCES * frame
@@ -171,8 +171,8 @@ def test_heads_see_the_video_and_each_reference(adapter: Adapter, full_reference
         for number in range(REFERENCES):
             start = front + TOKENS + number * frame
             assert torch.equal(references[:, number], sequence[:, start : start + frame])
-            assert set(reference_positions[number, :, 0].tolist()) == {float(world.FRAMES + number)}
-        assert video_positions[frame + world.COLUMNS + 2].tolist() == [1.0, 1.0, 2.0]
+            assert set(reference_positions[number, :, 0].tolist()) == {float(tiny_wan.FRAMES + number)}
+        assert video_positions[frame + tiny_wan.COLUMNS + 2].tolist() == [1.0, 1.0, 2.0]
 
 
 def test_the_given_attention_serves_base_and_adapter(wan: torch.nn.Module, adapter: Adapter) -> None:
@@ -191,10 +191,10 @@ def test_the_given_attention_serves_base_and_adapter(wan: torch.nn.Module, adapt
     }
     with torch.no_grad():
         wan(scene["x"], scene["t"], scene["text"], transformer_options=options, **names)
-    frame = world.ROWS * world.COLUMNS
+    frame = tiny_wan.ROWS * tiny_wan.COLUMNS
     whole = TOKENS + REFERENCES * frame
-    assert lengths.count((whole, whole)) == world.BLOCKS  # self-attention
-    assert lengths.count((whole, 3)) == world.BLOCKS  # text
+    assert lengths.count((whole, whole)) == tiny_wan.BLOCKS  # self-attention
+    assert lengths.count((whole, 3)) == tiny_wan.BLOCKS  # text
     assert (frame, 2) not in lengths  # audio of several voices is mixed in one go
     assert lengths.count((TOKENS, frame)) == 2  # masks
 

@@ -19,8 +19,8 @@ from interacthuman.interact_core.host.encode import conditioning
 from interacthuman.interact_core.host.loading import apply_adapter, load_dit
 from interacthuman.tests.adapter import test_multitalk as multitalk
 from interacthuman.tests.host.run.test_regions import side, with_start_image
-from interacthuman.tests.support import host as world
-from interacthuman.tests.support.packed import (
+from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.packed_weights import (
     PackedPatcher,
     PackedWeight,
     is_matrix,
@@ -54,7 +54,7 @@ class Scene:
     def base(self, weights: dict[str, Tensor] | None = None) -> ModelPatcher:
         """As core's loader loads these weights (the scene's own)."""
         return comfy.sd.load_diffusion_model_state_dict(
-            dict(weights or self.weights), metadata=dict(world.TINY_HEADER)
+            dict(weights or self.weights), metadata=dict(tiny_wan.TINY_HEADER)
         )
 
     def play(
@@ -63,8 +63,8 @@ class Scene:
         """Samples and masks of a run on `base`; change: what other nodes do to the MODEL behind the adapter."""
         model = apply_adapter(base, self.adapter)
         guided, handle = apply_guidance(change(model) if change else model, self.cast, self.settings)
-        latent = world.empty_latent(self.cast)
-        samples = world.core_sample(guided, self.positive, self.negative, latent, steps=STEPS, cfg=CFG)
+        latent = tiny_wan.empty_latent(self.cast)
+        samples = tiny_wan.core_sample(guided, self.positive, self.negative, latent, steps=STEPS, cfg=CFG)
         return samples, collect(handle).masks.float()
 
 
@@ -73,10 +73,10 @@ Played = tuple[Tensor, Tensor]
 
 def interact(folder: Path) -> Scene:
     """Our own adapter on a text-to-video base: two pictures, predicted masks."""
-    cast = world.make_cast()
-    adapter = world.load_tiny_adapter(folder)
-    weights = world.tiny_wan().state_dict()
-    return Scene(weights, adapter, GuidanceSettings(boundary=0.0), cast, *world.conds(cast))
+    cast = tiny_wan.make_cast()
+    adapter = tiny_wan.load_tiny_adapter(folder)
+    weights = tiny_wan.random_wan().state_dict()
+    return Scene(weights, adapter, GuidanceSettings(boundary=0.0), cast, *tiny_wan.conds(cast))
 
 
 def infinitetalk(folder: Path) -> Scene:
@@ -92,7 +92,7 @@ def infinitetalk(folder: Path) -> Scene:
     )
     start = with_start_image()
     return Scene(
-        world.tiny_wan(
+        tiny_wan.random_wan(
             in_dim=36, model_type="i2v", width=multitalk.WIDTH, blocks=multitalk.BLOCKS
         ).state_dict(),
         loading.load_adapter(folder / "infinitetalk.safetensors"),
@@ -110,7 +110,9 @@ def region_cast(regions: Tensor) -> Cast:
         make_region_character(f"person {number}", region, {"spoken": number})
         for number, region in enumerate(regions)
     ]
-    return assemble_cast(people, 16 * world.COLUMNS, 16 * world.ROWS, 4 * (world.FRAMES - 1) + 1, 25.0)
+    return assemble_cast(
+        people, 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS, 4 * (tiny_wan.FRAMES - 1) + 1, 25.0
+    )
 
 
 SCENES = {"interact": interact, "infinitetalk": infinitetalk}
@@ -136,7 +138,7 @@ def assert_equal(found: Played, expected: Played, tolerance: float) -> None:
 def test_a_packed_base_is_its_own_unpacked_weights(scene: Scene, plain: Played) -> None:
     """As from a GGUF loader. The rounding itself shows, so that it is really the packed weights that ran."""
     packed = pack(scene.weights)
-    model = load_packed(packed, world.TINY_HEADER)
+    model = load_packed(packed, tiny_wan.TINY_HEADER)
     assert isinstance(model.model.diffusion_model.blocks[0].ffn[0].weight, PackedWeight)
     assert isinstance(apply_adapter(model, scene.adapter), PackedPatcher)
     found = scene.play(model)
@@ -148,7 +150,7 @@ def test_a_base_kept_in_float8_is_its_own_rounded_weights(scene: Scene, tmp_path
     """UNETLoader's and InterAct Load DiT's weight dtype fp8_e4m3fn, which rounds everything there is."""
     path = tmp_path / "wan.safetensors"
     tensors = {key: value.contiguous() for key, value in scene.weights.items()}
-    save_file(tensors, path, metadata=dict(world.TINY_HEADER))
+    save_file(tensors, path, metadata=dict(tiny_wan.TINY_HEADER))
     model = load_dit(path, "fp8_e4m3fn")
     assert model.model.diffusion_model.blocks[0].ffn[0].weight.dtype == FLOAT8
     kept = model.model.diffusion_model.state_dict()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world  # before anything of comfy
-from interacthuman.tests.support.models import tiny_vae
+from interacthuman.tests.support import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.model_files import tiny_vae
 from torch import Tensor
 
 import comfy.sd  # isort: skip
@@ -41,7 +41,7 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> comfy.sd.VAE:
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
-    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+    return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
 
 
 def level_of(number: int) -> float:
@@ -54,7 +54,7 @@ def voice(number: int, scale: float = 1.0) -> dict[str, Speech] | None:
         return None
     start, end = PLAN[number]
     frames = round((end - start) * 25)
-    features = torch.full((frames, world.LAYERS, world.CHANNELS), scale * (1.0 + number))
+    features = torch.full((frames, tiny_wan.LAYERS, tiny_wan.CHANNELS), scale * (1.0 + number))
     sound = torch.full((1, round((end - start) * RATE)), level_of(number))
     return {SPEECH_KEY: Speech(features, torch.full(features.shape[1:], MUTE), 25.0, sound, RATE, start)}
 
@@ -75,7 +75,7 @@ def everybody(vae: Any, fps: float, frames: int = 0, louder: int | None = None) 
         )
         for n in range(len(PLAN))
     ]
-    return encode_cast(people, vae, WIDTH, HEIGHT, frames, fps, world.text(3), world.text(4))
+    return encode_cast(people, vae, WIDTH, HEIGHT, frames, fps, tiny_wan.text(3), tiny_wan.text(4))
 
 
 @pytest.mark.parametrize("fps", [16.0, 25.0])
@@ -145,7 +145,7 @@ def test_each_of_eight_hears_their_own_voice_in_their_own_place(
 
 
 def one_step(model: ModelPatcher, cast: Any, positive: list, negative: list, cfg: float) -> Tensor:
-    return world.core_sample(model, positive, negative, world.empty_latent(cast), steps=1, cfg=cfg)
+    return tiny_wan.core_sample(model, positive, negative, tiny_wan.empty_latent(cast), steps=1, cfg=cfg)
 
 
 @pytest.mark.parametrize("style", ["regular", "nested"])
@@ -158,11 +158,11 @@ def test_text_and_voices_are_guided_apart_in_any_sampler(adapted: ModelPatcher, 
     from comfy_extras.nodes_custom_sampler import DualCFGGuider
     from interacthuman.interact_core.host.encode.conditioning import attach_cast
 
-    cast = world.make_cast((True, True, False, True))
-    tracks = world.random_features(4, cast.latent_frames)[0]
-    given = cast, world.references(cast), tracks
-    positive, negative = attach_cast(world.text(3), world.text(4), *given)
-    unheard = attach_cast(world.text(3), world.text(3), *given)[1]
+    cast = tiny_wan.make_cast((True, True, False, True))
+    tracks = tiny_wan.random_features(4, cast.latent_frames)[0]
+    given = cast, tiny_wan.references(cast), tracks
+    positive, negative = attach_cast(tiny_wan.text(3), tiny_wan.text(4), *given)
+    unheard = attach_cast(tiny_wan.text(3), tiny_wan.text(3), *given)[1]
     guided, _ = apply_guidance(adapted, cast, GuidanceSettings(boundary=0.0, stage_one_audio="all"))
     heard, text, nothing = (
         one_step(guided, cast, conds, negative, 1.0) for conds in (positive, unheard, negative)
@@ -172,7 +172,7 @@ def test_text_and_voices_are_guided_apart_in_any_sampler(adapted: ModelPatcher, 
     torch.testing.assert_close(plain, nothing + 3.0 * (heard - nothing), rtol=1e-3, atol=1e-3)
 
     guider = DualCFGGuider.execute(guided, positive, unheard, negative, 5.0, 2.0, style)[0]
-    dual = world.guider_sample(guider, world.empty_latent(cast), steps=1)
+    dual = tiny_wan.guider_sample(guider, tiny_wan.empty_latent(cast), steps=1)
     if style == "regular":
         expected = nothing + 2.0 * (text - nothing) + 5.0 * (heard - text)
     else:
@@ -184,17 +184,17 @@ def test_everybody_has_a_strength_of_their_own(adapted: ModelPatcher, tmp_path: 
     """Four voices at 1, 0.5, 0 and -1: their shares are so many times what they were, mute's is as it was."""
     from dataclasses import replace
 
-    layouts = torch.zeros(4, world.FRAMES, world.ROWS, world.COLUMNS)
+    layouts = torch.zeros(4, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
     for number in range(4):
         layouts[number, :, :, number] = 1.0
-    cast = world.make_cast((True,) * 4, layouts=layouts)
+    cast = tiny_wan.make_cast((True,) * 4, layouts=layouts)
     strengths = (1.0, 0.5, 0.0, -1.0)
     people = tuple(replace(c, strength=s) for c, s in zip(cast.characters, strengths))
     spy = Spy(adapted)
     settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
     guided, _ = apply_guidance(spy.model, replace(cast, characters=people), settings)
-    assert one_step(guided, cast, *world.conds(cast), 1.0).isfinite().all()
-    shares = spy.calls[0].voices.weights[:, 0].view(5, world.FRAMES, world.ROWS, world.COLUMNS)
+    assert one_step(guided, cast, *tiny_wan.conds(cast), 1.0).isfinite().all()
+    shares = spy.calls[0].voices.weights[:, 0].view(5, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
     for number, strength in enumerate(strengths):
         assert (shares[number, :, :, number] == strength).all()
     assert (shares[-1, :, :, 4:] == 1).all() and (shares[-1, :, :, :4] == 0).all()

@@ -19,18 +19,18 @@ from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 
-WIDTH, HEIGHT, FRAMES = 16 * world.COLUMNS, 16 * world.ROWS, 9
+WIDTH, HEIGHT, FRAMES = 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS, 9
 
 
 @pytest.fixture
 def adapted(tmp_path: Path) -> ModelPatcher:
     """A random adapter on a small image-to-video base."""
-    base = world.load_tiny(tmp_path, model_type="i2v", in_dim=36)
-    return apply_adapter(base, world.load_tiny_adapter(tmp_path))
+    base = tiny_wan.load_tiny(tmp_path, model_type="i2v", in_dim=36)
+    return apply_adapter(base, tiny_wan.load_tiny_adapter(tmp_path))
 
 
 def side(right: bool) -> torch.Tensor:
@@ -40,10 +40,12 @@ def side(right: bool) -> torch.Tensor:
 
 
 def speech(seed: int) -> dict[str, Speech]:
-    drawn = torch.randn(FRAMES, world.LAYERS, world.CHANNELS, generator=torch.Generator().manual_seed(seed))
+    drawn = torch.randn(
+        FRAMES, tiny_wan.LAYERS, tiny_wan.CHANNELS, generator=torch.Generator().manual_seed(seed)
+    )
     return {
         SPEECH_KEY: Speech(
-            features=drawn, mute=torch.zeros(world.LAYERS, world.CHANNELS), fps=25.0,
+            features=drawn, mute=torch.zeros(tiny_wan.LAYERS, tiny_wan.CHANNELS), fps=25.0,
             waveform=torch.zeros(1, 16000 * FRAMES // 25), sample_rate=16000,
         )
     }  # fmt: skip
@@ -51,8 +53,8 @@ def speech(seed: int) -> dict[str, Speech]:
 
 def with_start_image() -> list:
     """CONDITIONING as core's WanImageToVideo leaves it."""
-    latent = torch.randn(1, *world.LATENT, generator=torch.Generator().manual_seed(8))
-    mask = torch.ones(1, 1, *world.LATENT[1:])
+    latent = torch.randn(1, *tiny_wan.LATENT, generator=torch.Generator().manual_seed(8))
+    mask = torch.ones(1, 1, *tiny_wan.LATENT[1:])
     mask[:, :, :1] = 0.0
     text = torch.randn(1, 3, 4096, generator=torch.Generator().manual_seed(3))
     return [[text, {"concat_latent_image": latent, "concat_mask": mask}]]
@@ -75,7 +77,7 @@ def run(model: ModelPatcher, made: EncodedCast, source: str) -> tuple[torch.Tens
 def test_regions_speak_on_an_image_to_video_base(adapted: ModelPatcher) -> None:
     made = encoded("Ann", "Bob")
     assert made.cast.references == 0 and "time_dim_concat" not in made.positive[0][1]
-    assert torch.equal(made.cast.regions.sum(0), torch.ones(world.ROWS, world.COLUMNS))
+    assert torch.equal(made.cast.regions.sum(0), torch.ones(tiny_wan.ROWS, tiny_wan.COLUMNS))
     samples = {}
     for source in ("affinity", "fixed", "none"):
         samples[source], history = run(adapted, made, source)
@@ -117,14 +119,14 @@ def test_what_does_not_go_together_is_said(adapted: ModelPatcher, tmp_path: Path
     made = encoded("Ann", "Bob")
     with pytest.raises(InteractError, match="mask heads were not trained on.*affinity"):
         apply_guidance(adapted, made.cast, GuidanceSettings())
-    base = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+    base = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
     with pytest.raises(InteractError, match="text-to-video base, which sees none"):
         apply_guidance(base, made.cast, GuidanceSettings(mask_source="affinity"))
     people = list(made.cast.characters)
     with pytest.raises(InteractError, match="positive carries none.*WanImageToVideo"):
         encode_cast(people, None, WIDTH, HEIGHT, FRAMES, 25.0)
     with pytest.raises(InteractError, match="'Ann' is a region.*'character 0' has a picture"):
-        mixed = [people[0], *world.make_cast(speaking=(False,)).characters]
+        mixed = [people[0], *tiny_wan.make_cast(speaking=(False,)).characters]
         encode_cast(mixed, None, WIDTH, HEIGHT, FRAMES, 25.0, with_start_image(), with_start_image())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 from torch import Tensor
 
 import comfy.model_management  # isort: skip
@@ -23,14 +23,14 @@ from interacthuman.tests.host.tokens.test_reference_pruning import Counting, cou
 
 WHOLE = GuidanceSettings(boundary=0.0)
 PERSON = replace(WHOLE, reference_tokens="person")
-FRAME = world.ROWS * world.COLUMNS
-VIDEO = world.FRAMES * FRAME
+FRAME = tiny_wan.ROWS * tiny_wan.COLUMNS
+VIDEO = tiny_wan.FRAMES * FRAME
 
 
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
-    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+    return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
 
 
 def two_people() -> Cast:
@@ -71,7 +71,7 @@ class Frozen:
     def __call__(self, chosen: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any) -> Tensor:
         if k.shape[1] != VIDEO + 2 * FRAME:
             return chosen(q, k, v, heads, **options)
-        step, block = divmod(self._calls, world.BLOCKS)
+        step, block = divmod(self._calls, tiny_wan.BLOCKS)
         self._calls += 1
         if step % self._interval == 0:
             self._kept[block] = k[:, VIDEO:], v[:, VIDEO:]
@@ -97,7 +97,7 @@ def test_in_between_attention_has_the_references_of_the_step_that_saw_them(adapt
 def test_recalling_where_nothing_has_changed_is_looking_again(adapted: ModelPatcher) -> None:
     """Euler's step from a sigma to the same one leaves the latent alone: the next evaluation is the same once more."""
     generator = torch.Generator().manual_seed(0)
-    layouts = torch.rand(2, world.FRAMES, world.ROWS, world.COLUMNS, generator=generator)
+    layouts = torch.rand(2, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS, generator=generator)
     cast = replace(two_people(), layouts=layouts)
     fixed = replace(WHOLE, mask_source="fixed")
     sigmas = torch.tensor([0.9, 0.9, 0.9, 0.0])
@@ -123,8 +123,8 @@ def test_blocks_see_the_video_alone_in_between(adapted: ModelPatcher) -> None:
     cast, watched = two_people(), Watched()
     sampled(watched.on(adapted), cast, every(3), steps=5, cfg=1.0)
     whole, alone = (VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)
-    seen = watched.lengths[:: world.BLOCKS]
-    assert watched.lengths == [length for length in seen for _ in range(world.BLOCKS)]
+    seen = watched.lengths[:: tiny_wan.BLOCKS]
+    assert watched.lengths == [length for length in seen for _ in range(tiny_wan.BLOCKS)]
     assert seen == [whole, alone, alone, whole, alone]
 
 
@@ -164,7 +164,7 @@ def test_an_attention_that_comes_in_between_sees_the_whole_pictures_first(adapte
     model = adapted.clone()
     model.set_model_unet_function_wrapper(later)
     sampled(model, two_people(), every(9, PERSON), steps=3, cfg=1.0)
-    assert watched.lengths[:: world.BLOCKS] == [(VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)]
+    assert watched.lengths[:: tiny_wan.BLOCKS] == [(VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)]
 
 
 @pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
@@ -188,11 +188,11 @@ def test_a_block_that_was_left_out_while_they_were_seen_has_none_to_recall(
 def test_windows_of_one_length_share_what_the_first_of_them_saw(adapted: ModelPatcher) -> None:
     """Core's causal anchor makes the first window a frame shorter than the others, so two have to look."""
     cast, watched = replace(two_people(), frames=25), Watched()
-    model = world.with_windows(watched.on(adapted), 9)
+    model = tiny_wan.with_windows(watched.on(adapted), 9)
     samples, masks = sampled(model, cast, every(2), steps=2, cfg=1.0)
     assert samples.isfinite().all() and masks.isfinite().all()
     looks, recalls = [VIDEO + 2 * FRAME, VIDEO + 3 * FRAME], [VIDEO, VIDEO + FRAME]
-    windows = [queries for queries, _ in watched.lengths[:: world.BLOCKS]]
+    windows = [queries for queries, _ in watched.lengths[:: tiny_wan.BLOCKS]]
     half = len(windows) // 2  # of the second step
     assert half > 2
     assert windows[:2] == looks and set(windows[2:half]) == {recalls[1]}
@@ -206,7 +206,7 @@ def test_each_cond_recalls_what_it_saw_itself(adapted: ModelPatcher, monkeypatch
     watched = Watched()
     monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *_, **__: 0)
     apart, _ = sampled(watched.on(adapted), cast, every(2), steps=3)
-    assert len(watched.lengths) == 2 * 3 * world.BLOCKS
+    assert len(watched.lengths) == 2 * 3 * tiny_wan.BLOCKS
     torch.testing.assert_close(apart, together, rtol=1e-4, atol=1e-5)
 
 
@@ -214,8 +214,10 @@ def test_a_run_that_is_over_keeps_nothing(adapted: ModelPatcher) -> None:
     """Two runs of one guided MODEL are the same: the second looks anew."""
     cast = two_people()
     guided, _ = apply_guidance(adapted, cast, every(9))
-    given = *world.conds(cast), world.empty_latent(cast)
-    assert torch.equal(world.core_sample(guided, *given, steps=2), world.core_sample(guided, *given, steps=2))
+    given = *tiny_wan.conds(cast), tiny_wan.empty_latent(cast)
+    assert torch.equal(
+        tiny_wan.core_sample(guided, *given, steps=2), tiny_wan.core_sample(guided, *given, steps=2)
+    )
 
 
 def test_an_interval_of_nothing_is_refused() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 from interacthuman.interact_core.adapter.model import mix_tracks, sdpa_attention  # isort: skip
 from interacthuman.interact_core.guidance import GuidanceSettings
@@ -64,16 +64,16 @@ def test_rows_that_hear_silence_hear_nothing_else() -> None:
 
 
 def test_it_acts_on_a_model_and_leaves_its_original_alone(tmp_path: Path) -> None:
-    model = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
-    cast, settings = world.make_cast(), GuidanceSettings(mask_source="none")
+    model = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
+    cast, settings = tiny_wan.make_cast(), GuidanceSettings(mask_source="none")
 
     def samples(model) -> torch.Tensor:
         guided, _ = apply_guidance(model, cast, settings)
-        return world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=2)
+        return tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=2)
 
     plain = samples(model)
     torch.manual_seed(0)
-    embedding = IdentityEmbedding(world.adapter_config().audio_context_width).requires_grad_(False)
+    embedding = IdentityEmbedding(tiny_wan.adapter_config().audio_context_width).requires_grad_(False)
     embedding.save(tmp_path / EMBEDDING_FILE)
     marked = IdentityEmbedding.read(tmp_path / EMBEDDING_FILE).apply_to(model)
     assert not torch.allclose(samples(marked), plain) and torch.equal(samples(model), plain)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.tests.support import host as host_support  # noqa: F401 - before anything of comfy
+from interacthuman.tests.support import tiny_wan  # noqa: F401 - before anything of comfy
 from interacthuman.tests.support.training import (
     FRAMES,
     HEIGHT,

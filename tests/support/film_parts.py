@@ -11,19 +11,19 @@ from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, e
 from interacthuman.interact_core.host.encode.parts import EncodedPart, encode_part
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
-from interacthuman.tests.support import host as world  # before anything of comfy
+from interacthuman.tests.support import tiny_wan  # before anything of comfy
 from torch import Tensor
 
-WIDTH, HEIGHT = 16 * world.COLUMNS, 16 * world.ROWS
+WIDTH, HEIGHT = 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS
 RATE = 8000
 LENGTH, OVERLAP = 13, 5
 
 
 def voice(number: int, seconds: float, start: float = 0.0) -> dict[str, Speech]:
     generator = torch.Generator().manual_seed(number)
-    features = torch.randn(math.ceil(seconds * 25), world.LAYERS, world.CHANNELS, generator=generator)
+    features = torch.randn(math.ceil(seconds * 25), tiny_wan.LAYERS, tiny_wan.CHANNELS, generator=generator)
     sound = 0.1 * torch.randn(1, round(seconds * RATE), generator=generator)
-    mute = torch.full((world.LAYERS, world.CHANNELS), 0.5)
+    mute = torch.full((tiny_wan.LAYERS, tiny_wan.CHANNELS), 0.5)
     return {SPEECH_KEY: Speech(features, mute, 25.0, sound, RATE, start)}
 
 
@@ -39,7 +39,7 @@ def film_of(vae: Any, frames: int, fps: float = 25.0) -> EncodedCast:
         )
         for n, name in enumerate(("Ann", "Bob"))
     ]
-    return encode_cast(people, vae, WIDTH, HEIGHT, frames, fps, world.text(3), world.text(4))
+    return encode_cast(people, vae, WIDTH, HEIGHT, frames, fps, tiny_wan.text(3), tiny_wan.text(4))
 
 
 def pictures(frames: int, seed: int = 0) -> Tensor:
@@ -49,7 +49,7 @@ def pictures(frames: int, seed: int = 0) -> Tensor:
 def history(start: int, frames: int, names: tuple[str, ...] = ("Ann", "Bob")) -> MaskHistory:
     """The first is left, more so in each latent frame; the second is right."""
     latents = (frames - 1) // 4 + 1
-    masks = torch.zeros(1, len(names), latents, world.ROWS, world.COLUMNS)
+    masks = torch.zeros(1, len(names), latents, tiny_wan.ROWS, tiny_wan.COLUMNS)
     masks[0, 0, :, :, :3] = (torch.arange(latents).view(-1, 1, 1) + 1) / 16
     masks[0, -1, :, :, 3:] = 1.0
     return MaskHistory(

@@ -1,4 +1,4 @@
-"""Random wav2vec2 models on disk, and sounds whose timing is known."""
+"""Random wav2vec2 models small enough for seconds, in every layout that public files have."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-RATE = 16000
 # The shape of the theatre's encoder, with its weights left random.
 SMALL = {
     "hidden_size": 96,
@@ -66,29 +65,3 @@ def save_file(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] |
 
     save({key: value.contiguous() for key, value in weights.items()}, str(path), metadata)
     return path
-
-
-def noise(seconds: float, rate: int = RATE, seed: int = 0) -> Tensor:
-    """[samples] of quiet white noise."""
-    generator = torch.Generator().manual_seed(seed)
-    return 0.1 * torch.randn(round(seconds * rate), generator=generator)
-
-
-def syllables(seconds: float, rate: int = RATE, seed: int = 0) -> Tensor:
-    """[samples] of a band-limited voice-like tone in syllables: the same sound at any sample rate."""
-    time = torch.arange(round(seconds * rate), dtype=torch.float64) / rate
-    generator = torch.Generator().manual_seed(seed)
-    tone = torch.zeros_like(time)
-    for harmonic in range(1, 12):
-        phase, level = torch.rand(2, generator=generator).tolist()
-        tone += level * torch.sin(2 * torch.pi * (harmonic * 140 * time + phase))
-    envelope = torch.sin(2 * torch.pi * 2.3 * time).clamp(min=0)
-    return (0.05 * tone * envelope).float()
-
-
-def burst(seconds: float, at: float, rate: int = RATE, width: float = 0.02) -> Tensor:
-    """[samples] of silence with one noise burst, `width` seconds long and centred at `at`."""
-    sound = torch.zeros(round(seconds * rate))
-    first, length = round((at - width / 2) * rate), round(width * rate)
-    sound[first : first + length] = noise(1, rate)[:length] * 5
-    return sound

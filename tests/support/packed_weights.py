@@ -2,7 +2,7 @@
 
 What such loaders do to a core MODEL, and what the hooks must live with: `Linear.weight` is None until it is
 loaded, its bytes are uint8 and say nothing, its `.shape` is that of the weight they stand for, copies keep both,
-and only the layer itself can turn it into numbers (city96/ComfyUI-GGUF, ops.py). Import host_support first.
+and only the layer itself can turn it into numbers (city96/ComfyUI-GGUF, ops.py). Import tiny_wan first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A world small enough for in-process host tests: a random Wan, a random adapter, conditioning for both.
+"""A random Wan and a random adapter small enough for seconds, casts and conds for them, core's ways to sample.
 
 Import this before anything of comfy.
 """
@@ -36,7 +36,7 @@ def random_like(tensor: Tensor, generator: torch.Generator, scale: float) -> Ten
     return torch.randn(tensor.shape, generator=generator) * scale
 
 
-def tiny_wan(
+def random_wan(
     cls: type = comfy.ldm.wan.model.WanModel,
     in_dim: int = 16,
     model_type: str = "t2v",
@@ -71,7 +71,7 @@ def tiny_wan(
 
 def write_wan(path: pathlib.Path, **options: object) -> pathlib.Path:
     """The tiny Wan as a file that core's UNETLoader reads: native keys, sizes in the header."""
-    wan = tiny_wan(**options)
+    wan = random_wan(**options)
     save_file(
         {key: value.contiguous() for key, value in wan.state_dict().items()}, path, metadata=dict(TINY_HEADER)
     )
