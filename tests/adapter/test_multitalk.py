@@ -18,35 +18,11 @@ from interacthuman.interact_core.host.encode.cast_encoding import make_region_ch
 from interacthuman.interact_core.host.forward.call import AudioRole
 from interacthuman.interact_core.host.forward.hooks import training_options
 from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.tiny_multitalk import BLOCKS, CHANNELS, HEADS, WIDTH, core_patch
 from safetensors.torch import save_file
 
-WIDTH, HEADS, BLOCKS, CHANNELS, FRAMES = 256, 2, 2, 2, 3
+FRAMES = 3
 GRID = (FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
-
-
-def core_patch(seed: int = 0, channels: int = CHANNELS) -> torch.nn.Module:
-    """Core's module of such a file, small and with drawn weights, its 40 heads made to fit its width."""
-    import comfy.ops
-    from comfy.ldm.wan.model_multitalk import MultiTalkAudioProjModel, SingleStreamMultiAttention
-
-    kwargs = {"operations": comfy.ops.disable_weight_init, "dtype": torch.float32}
-    sizes = {"blocks": HEARD_LAYERS, "channels": channels, "intermediate_dim": 24, "out_dim": 20}
-    patch = torch.nn.Module()
-    patch.audio_proj = MultiTalkAudioProjModel(seq_len=5, seq_len_vf=8, context_tokens=4, **sizes, **kwargs)
-    patch.blocks = torch.nn.ModuleList(torch.nn.Module() for _ in range(BLOCKS))
-    for block in patch.blocks:
-        block.audio_cross_attn = SingleStreamMultiAttention(
-            WIDTH, 20, num_heads=HEADS, qkv_bias=True, **kwargs
-        )
-        block.norm_x = kwargs["operations"].LayerNorm(WIDTH, dtype=torch.float32)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in patch.named_parameters():
-            fan_in = parameter.shape[1] if parameter.ndim > 1 else 16
-            parameter.copy_(tiny_wan.random_like(parameter, generator, fan_in**-0.5))
-            if "norm" in name and name.endswith("weight"):
-                parameter.add_(1.0)
-    return patch
 
 
 def wan() -> torch.nn.Module:
@@ -133,7 +109,7 @@ def test_one_speaker_everywhere_equals_core_infinitetalk(path: Path) -> None:
 
 @pytest.mark.parametrize("cfg", [1.0, 5.0])
 def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path, cfg: float) -> None:
-    """On an image-to-video base, conds one by one: core crashes where they are batched (host.md)."""
+    """On an image-to-video base. Conds one by one: core's attention (SingleStreamMultiAttention) takes one row."""
     import comfy.model_patcher
     from comfy.ldm.wan.model_multitalk import MultiTalkCrossAttnPatch, project_audio_features
 

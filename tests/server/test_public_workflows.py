@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.media import read_frames
-from interacthuman.tests.adapter import test_multitalk as multitalk
-from interacthuman.tests.support import model_files, tiny_wan, tiny_wav2vec2
+from interacthuman.tests.support import model_files, tiny_multitalk, tiny_wan, tiny_wav2vec2
 from interacthuman.tools import make_public_workflows as public
 from interacthuman.tools.make_public_workflows import CARD, PAGES, PUBLIC, PUBLIC_FILES, files_of
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, Graph, nodes_of
@@ -17,9 +17,8 @@ from PIL import Image
 
 SIZES = {public.WIDTH: 64, public.WIDTH // 2: 32, public.HEIGHT: 48, public.LENGTH: 9}
 STEPS = 2
-SPEECH_WIDTH = (
-    64  # of the tiny wav2vec2: single files are known by public sizes, of which this is the smallest
-)
+# Of the tiny wav2vec2: single files are known by public sizes, of which this is the smallest.
+SPEECH_WIDTH = 64
 
 
 def shrunk(graph: Graph) -> Graph:
@@ -45,21 +44,20 @@ def with_files(server: ComfyServer) -> ComfyServer:
     from comfy.ldm.wan.model import HumoWanModel
 
     places = {name: server.folder / "models" / folder / name for name, folder in PUBLIC_FILES.items()}
-    sizes = {"in_dim": 36, "width": multitalk.WIDTH, "blocks": multitalk.BLOCKS}
+    sizes = {"in_dim": 36, "width": tiny_multitalk.WIDTH, "blocks": tiny_multitalk.BLOCKS}
     tiny_wan.write_wan(places[public.I2V], model_type="i2v", **sizes)
     tiny_wan.write_wan(places[public.HUMO], cls=HumoWanModel, **sizes)
     lora = {
         f"diffusion_model.blocks.0.ffn.0.lora_{part}.weight": 0.01 * torch.randn(*shape)
-        for part, shape in (("A", (2, multitalk.WIDTH)), ("B", (2 * multitalk.WIDTH, 2)))
+        for part, shape in (("A", (2, tiny_multitalk.WIDTH)), ("B", (2 * tiny_multitalk.WIDTH, 2)))
     }
     tiny_wav2vec2.save_file(places[public.FEW_STEPS], lora)
-    patch = multitalk.core_patch(channels=SPEECH_WIDTH).half()
+    patch = tiny_multitalk.core_patch(channels=SPEECH_WIDTH).half()
     tiny_wav2vec2.save_file(places[public.INFINITETALK], patch.state_dict())
     model_files.write_vae(places[public.VAE])
-    listener = tiny_wav2vec2.random_wav2vec2(
-        **{**model_files.ENCODER, "hidden_size": SPEECH_WIDTH, "num_hidden_layers": multitalk.HEARD_LAYERS}
-    )
-    tiny_wav2vec2.save_file(places[public.WAV2VEC2], tiny_wav2vec2.plain_weights(listener))
+    sizes = {"hidden_size": SPEECH_WIDTH, "num_hidden_layers": HEARD_LAYERS}
+    encoder = tiny_wav2vec2.random_wav2vec2(**{**model_files.ENCODER, **sizes})
+    tiny_wav2vec2.save_file(places[public.WAV2VEC2], tiny_wav2vec2.plain_weights(encoder))
     return server
 
 

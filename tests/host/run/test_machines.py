@@ -17,9 +17,7 @@ from interacthuman.interact_core.host import loading
 from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.encode import conditioning
 from interacthuman.interact_core.host.loading import apply_adapter, load_dit
-from interacthuman.tests.adapter import test_multitalk as multitalk
-from interacthuman.tests.host.run.test_regions import side, with_start_image
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support import tiny_multitalk, tiny_wan
 from interacthuman.tests.support.packed_weights import (
     PackedPatcher,
     PackedWeight,
@@ -28,6 +26,7 @@ from interacthuman.tests.support.packed_weights import (
     pack,
     unpack,
 )
+from interacthuman.tests.support.start_images import side, with_start_image
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -82,18 +81,18 @@ def interact(folder: Path) -> Scene:
 def infinitetalk(folder: Path) -> Scene:
     """An InfiniteTalk file on an image-to-video base: two regions of the start image, masks by likeness."""
     save_file(
-        {key: value.contiguous() for key, value in multitalk.core_patch().state_dict().items()},
+        {key: value.contiguous() for key, value in tiny_multitalk.core_patch().state_dict().items()},
         folder / "infinitetalk.safetensors",
     )
     regions = torch.stack([side(False)[0], side(True)[0]])
     cast = region_cast(regions)
     tracks = torch.randn(
-        3, cast.frames, HEARD_LAYERS + 1, multitalk.CHANNELS, generator=torch.Generator().manual_seed(5)
+        3, cast.frames, HEARD_LAYERS + 1, tiny_multitalk.CHANNELS, generator=torch.Generator().manual_seed(5)
     )
     start = with_start_image()
     return Scene(
         tiny_wan.random_wan(
-            in_dim=36, model_type="i2v", width=multitalk.WIDTH, blocks=multitalk.BLOCKS
+            in_dim=36, model_type="i2v", width=tiny_multitalk.WIDTH, blocks=tiny_multitalk.BLOCKS
         ).state_dict(),
         loading.load_adapter(folder / "infinitetalk.safetensors"),
         GuidanceSettings(mask_source="affinity", boundary=0.0, affinity_block=0, affinity_temperature=0.1),
@@ -196,7 +195,7 @@ def scaled(weights: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], 
 @pytest.mark.parametrize("layout", ["plain", "scaled_fp8", "comfy_quant"])
 def test_an_infinitetalk_file_in_float8_is_its_own_dequantised_weights(tmp_path: Path, layout: str) -> None:
     """Plain float8 is kept as it is, so that it stays small; a scaled one is multiplied out when it is loaded."""
-    scene, whole = infinitetalk(tmp_path), multitalk.core_patch().state_dict()
+    scene, whole = infinitetalk(tmp_path), tiny_multitalk.core_patch().state_dict()
     stored, meant = scaled(whole, layout)
     adapters = []
     for name, weights in (("stored", stored), ("meant", meant)):
@@ -213,10 +212,10 @@ def test_an_infinitetalk_file_in_float8_is_its_own_dequantised_weights(tmp_path:
 
 
 def test_an_adapter_quantised_otherwise_is_refused(tmp_path: Path) -> None:
-    weights = {key: value.contiguous() for key, value in multitalk.core_patch().state_dict().items()}
+    weights = {key: value.contiguous() for key, value in tiny_multitalk.core_patch().state_dict().items()}
     key = "blocks.0.audio_cross_attn.proj.weight"
     weights[key] = weights[key].to(torch.int8)
-    weights[f"{key.removesuffix('weight')}weight_scale"] = torch.ones(multitalk.WIDTH)
+    weights[f"{key.removesuffix('weight')}weight_scale"] = torch.ones(tiny_multitalk.WIDTH)
     save_file(weights, tmp_path / "int8.safetensors")
     with pytest.raises(InteractError, match=r"int8.safetensors is quantised in a way.*proj.weight_scale"):
         loading.load_adapter(tmp_path / "int8.safetensors")
@@ -245,7 +244,7 @@ def test_a_node_behind_the_adapter_changes_nothing(
     scene: Scene, plain: Played, change: Callable[[ModelPatcher], ModelPatcher]
 ) -> None:
     """wanBlockSwap does nothing in core, and these caches never skip a step: what masks do if they skip,
-    test_host_company.py sees, as it does TorchCompileModel."""
+    test_other_nodes.py sees, as it does TorchCompileModel."""
     samples, masks = scene.play(scene.base(), change)
     assert torch.equal(samples, plain[0]) and torch.equal(masks, plain[1])
 

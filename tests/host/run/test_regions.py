@@ -20,6 +20,7 @@ from interacthuman.interact_core.host.sampling import sample
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
 from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.start_images import side, with_start_image
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 
@@ -33,12 +34,6 @@ def adapted(tmp_path: Path) -> ModelPatcher:
     return apply_adapter(base, tiny_wan.load_tiny_adapter(tmp_path))
 
 
-def side(right: bool) -> torch.Tensor:
-    mask = torch.zeros(1, HEIGHT, WIDTH)
-    mask[:, :, WIDTH // 2 :] = 1.0
-    return mask if right else 1 - mask
-
-
 def speech(seed: int) -> dict[str, Speech]:
     drawn = torch.randn(
         FRAMES, tiny_wan.LAYERS, tiny_wan.CHANNELS, generator=torch.Generator().manual_seed(seed)
@@ -49,15 +44,6 @@ def speech(seed: int) -> dict[str, Speech]:
             waveform=torch.zeros(1, 16000 * FRAMES // 25), sample_rate=16000,
         )
     }  # fmt: skip
-
-
-def with_start_image() -> list:
-    """CONDITIONING as core's WanImageToVideo leaves it."""
-    latent = torch.randn(1, *tiny_wan.LATENT, generator=torch.Generator().manual_seed(8))
-    mask = torch.ones(1, 1, *tiny_wan.LATENT[1:])
-    mask[:, :, :1] = 0.0
-    text = torch.randn(1, 3, 4096, generator=torch.Generator().manual_seed(3))
-    return [[text, {"concat_latent_image": latent, "concat_mask": mask}]]
 
 
 def encoded(*names: str) -> EncodedCast:
