@@ -1,4 +1,4 @@
-"""What an artist sees: thin V3 nodes, one topic a file. What they do lies in interact_core/host."""
+"""The ComfyUI nodes (V3 schema), one topic per file. They call interact_core/host."""
 
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override

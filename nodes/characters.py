@@ -1,4 +1,4 @@
-"""Who is in the video, and everything that is prepared of them before sampling."""
+"""The characters of the video, and their conditioning for the sampler."""
 
 from comfy_api.latest import io
 from server import PromptServer
@@ -20,8 +20,8 @@ def name_input() -> io.String.Input:
     return io.String.Input(
         "name",
         default="Character",
-        tooltip="What this character is called in previews, messages and InterAct Masks To Mask. "
-        "No two characters of a video may have the same name.",
+        tooltip="The name of this character in previews, messages and InterAct Masks To Mask. Every "
+        "character of a video needs a different name.",
     )
 
 
@@ -35,8 +35,8 @@ def strength_input() -> io.Float.Input:
         round=0.001,
         optional=True,
         advanced=True,
-        tooltip="How strongly this character's own voice moves it, apart from everybody else's. 1 is as "
-        "trained, above 1 opens the mouth wider, 0 keeps it still.",
+        tooltip="How strongly the voice moves this character; other characters are not affected. 1 is the "
+        "strength of training, above 1 opens the mouth wider, 0 keeps it still.",
     )
 
 
@@ -47,36 +47,38 @@ class InterActCharacter(io.ComfyNode):
             node_id="InterActCharacter",
             display_name="InterAct Character",
             category=CATEGORY,
-            description="One person, animal or thing of the video: its picture, its name and, if it speaks, "
-            "its voice.",
+            description="One person, animal or thing in the video: its reference picture, its name and, if it "
+            "speaks, its voice.",
             search_aliases=["interacthuman", "reference image", "person", "speaker", "subject", "multitalk"],
             inputs=[
                 io.Image.Input(
                     "image",
-                    tooltip="One picture of the character, of any size and shape. It is fitted on white "
-                    "without being distorted or cropped. Best is the person alone, cut out on white; a head "
-                    "is enough.",
+                    tooltip="The reference picture of the character, of any size and shape. It is fitted "
+                    "on white without stretching or cropping. Best is the person alone, cut out on "
+                    "white; a head is enough.",
                 ),
                 name_input(),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Cuts the person out of the picture: white keeps, black becomes white paper. "
-                    "Load Image gives its MASK the other way round, so put Invert Mask in between.",
+                    tooltip="Cuts the person out of the picture: white is kept, black becomes white "
+                    "background. Load Image outputs its MASK inverted, so put Invert Mask in "
+                    "between.",
                 ),
                 io.AudioEncoderOutput.Input(
                     "speech",
                     optional=True,
-                    tooltip="The character's own voice, from InterAct Encode Speech. Leave it open for a "
-                    "silent person, an animal or a thing: its mouth stays shut.",
+                    tooltip="The character's own voice, from InterAct Encode Speech. If not connected: the "
+                    "character is silent and its mouth stays shut.",
                 ),
                 io.Mask.Input(
                     "layout",
                     optional=True,
                     advanced=True,
-                    tooltip="Where the character is in the VIDEO, if you would rather say it than have it "
-                    "predicted: one mask, or one per video frame. Used where the sampler's mask_source is "
-                    "'fixed'; characters without a layout are then nowhere and silent.",
+                    tooltip="Where the character is in the VIDEO, if you want to set it yourself instead "
+                    "of having it predicted: one mask, or one per video frame. Used if the "
+                    "sampler's mask_source is 'fixed'; characters without a layout then have no "
+                    "mask and are silent.",
                 ),
                 strength_input(),
             ],
@@ -105,29 +107,30 @@ class InterActRegion(io.ComfyNode):
             node_id="InterActRegion",
             display_name="InterAct Character In Start Image",
             category=CATEGORY,
-            description="One person of the start image of an image-to-video model: where it is there, its name "
-            "and, if it speaks, its voice.",
+            description="One person in the start image of an image-to-video model: a mask of the person, the "
+            "name and, if the person speaks, the voice.",
             search_aliases=["interacthuman", "i2v", "region", "speaker", "infinitetalk", "multitalk", "mask"],
             inputs=[
                 io.Mask.Input(
                     "region",
-                    tooltip="White where the person is in the start image, from the mask editor or ComfyUI's "
-                    "segmentation nodes. It is followed from there through the video.",
+                    tooltip="Mask of the start image: white where the person is. Draw it in the mask "
+                    "editor or use ComfyUI's segmentation nodes. With mask_source 'affinity' the "
+                    "person is tracked from there through the video.",
                 ),
                 name_input(),
                 io.AudioEncoderOutput.Input(
                     "speech",
                     optional=True,
-                    tooltip="The character's own voice, from InterAct Encode Speech. Leave it open for a "
-                    "silent person: its mouth stays shut.",
+                    tooltip="The person's own voice, from InterAct Encode Speech. If not connected: the "
+                    "person is silent and the mouth stays shut.",
                 ),
                 strength_input(),
             ],
             outputs=[
                 CharacterWire.Output(
                     display_name="character",
-                    tooltip="For InterAct Encode Characters, whose positive and negative must come from "
-                    "WanImageToVideo.",
+                    tooltip="For InterAct Encode Characters, whose positive and negative inputs must come "
+                    "from WanImageToVideo.",
                 )
             ],
         )
@@ -144,14 +147,14 @@ class InterActRegion(io.ComfyNode):
 
 
 def scene_inputs() -> list[io.Input]:
-    """The sound of the whole scene, and who hears it."""
+    """The sound of the whole scene, and whether the model gets it too."""
     return [
         io.Audio.Input(
             "scene_audio",
             optional=True,
-            tooltip="Sound of the whole scene, such as music, a room or wind: it is heard in the mixed audio "
-            "from the start of the video, and cut or followed by silence to fit. Any sample rate, mono or "
-            "stereo.",
+            tooltip="Sound of the whole scene, such as music, room sound or wind. In the mixed audio it "
+            "starts with the video, and is cut or padded with silence to its length. Any sample "
+            "rate, mono or stereo.",
         ),
         io.Float.Input(
             "scene_gain",
@@ -162,21 +165,22 @@ def scene_inputs() -> list[io.Input]:
             round=0.001,
             optional=True,
             advanced=True,
-            tooltip="How loud the sound of the scene is in the mixed audio.",
+            tooltip="Volume of the scene sound in the mixed audio.",
         ),
         io.Boolean.Input(
             "feed_scene",
             default=False,
             optional=True,
             advanced=True,
-            tooltip="Lets the model hear the sound of the scene wherever nobody speaks, in place of silence. "
-            "Off keeps listeners' mouths shut; on may move them if somebody sings in it. Needs audio_encoder.",
+            tooltip="Gives the scene sound to the model wherever nobody speaks, in place of silence. Off "
+            "keeps silent mouths shut; on may move them if the sound contains singing. Needs "
+            "scene_audio and audio_encoder.",
         ),
         io.AudioEncoder.Input(
             "audio_encoder",
             optional=True,
             advanced=True,
-            tooltip="From InterAct Load Wav2Vec2, the one that the voices were encoded with. Only used if "
+            tooltip="From InterAct Load Wav2Vec2: the same audio encoder as for the voices. Only used if "
             "feed_scene is on.",
         ),
     ]
@@ -188,7 +192,8 @@ class InterActEncodeCharacters(io.ComfyNode):
         characters = io.Autogrow.TemplatePrefix(
             CharacterWire.Input(
                 "character",
-                tooltip="An InterAct Character. A free socket appears when you connect the last one.",
+                tooltip="An InterAct Character or InterAct Character In Start Image. A new socket appears "
+                "when you connect the last one.",
             ),
             prefix="character_",
             min=1,
@@ -198,7 +203,7 @@ class InterActEncodeCharacters(io.ComfyNode):
             node_id="InterActEncodeCharacters",
             display_name="InterAct Encode Characters",
             category=CATEGORY,
-            description="Brings all characters into the conditioning, makes the empty video and mixes the "
+            description="Adds all characters to the conditioning, creates the empty video latent and mixes the "
             "dialogue.",
             search_aliases=[
                 "interacthuman",
@@ -212,10 +217,10 @@ class InterActEncodeCharacters(io.ComfyNode):
                 io.Autogrow.Input(
                     "characters",
                     template=characters,
-                    tooltip="Everybody who is in the video, in any number and order.",
+                    tooltip="All characters of the video, up to 32, in any order.",
                 ),
                 io.Vae.Input(
-                    "vae", tooltip="The Wan VAE that belongs to the model; it encodes the pictures."
+                    "vae", tooltip="The Wan VAE that belongs to the model; it encodes the reference pictures."
                 ),
                 io.Int.Input(
                     "width",
@@ -223,8 +228,8 @@ class InterActEncodeCharacters(io.ComfyNode):
                     min=16,
                     max=MAX_SIDE,
                     step=16,
-                    tooltip="Width of the video in pixels, a multiple of 16; anything else is moved to the "
-                    "nearest one.",
+                    tooltip="Width of the video in pixels, a multiple of 16; other values are rounded to "
+                    "the nearest one.",
                 ),
                 io.Int.Input(
                     "height",
@@ -232,17 +237,17 @@ class InterActEncodeCharacters(io.ComfyNode):
                     min=16,
                     max=MAX_SIDE,
                     step=16,
-                    tooltip="Height of the video in pixels, a multiple of 16; anything else is moved to the "
-                    "nearest one.",
+                    tooltip="Height of the video in pixels, a multiple of 16; other values are rounded to "
+                    "the nearest one.",
                 ),
                 io.Int.Input(
                     "length",
                     default=0,
                     min=0,
                     max=MAX_FRAMES,
-                    tooltip="Length of the video in frames. 0 takes it from the speech, so that everybody is "
-                    "heard to the end. Wan makes 4n+1 frames (1, 5, ... 81): other numbers are rounded up to "
-                    "the next.",
+                    tooltip="Length of the video in frames. 0 takes it from the speech, so that no voice "
+                    "is cut off. Wan makes 4n+1 frames (1, 5, ... 81): other numbers are rounded "
+                    "up to the next.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -251,18 +256,21 @@ class InterActEncodeCharacters(io.ComfyNode):
                     max=120.0,
                     step=1.0,
                     round=0.001,
-                    tooltip="Frames per second of the video. Use what the model was trained at (theatre: "
-                    "25); connect the fps output to Create Video so that lips and sound stay together.",
+                    tooltip="Frames per second of the video. Use the frame rate that the model was trained "
+                    "at (theatre: 25), and connect the fps output to Create Video, so that lips "
+                    "and sound stay in sync.",
                 ),
                 io.Conditioning.Input(
                     "positive",
                     optional=True,
-                    tooltip="The prompt, from a text encoder. Open: no text at all.",
+                    tooltip="The prompt, from a text encoder; for people of a start image from "
+                    "WanImageToVideo. If not connected: no text prompt.",
                 ),
                 io.Conditioning.Input(
                     "negative",
                     optional=True,
-                    tooltip="What to avoid, from a text encoder. Open: no text at all.",
+                    tooltip="The negative prompt, from a text encoder; for people of a start image from "
+                    "WanImageToVideo. If not connected: no text prompt.",
                 ),
                 io.Combo.Input(
                     "negative_references",
@@ -270,10 +278,10 @@ class InterActEncodeCharacters(io.ComfyNode):
                     default="shown",
                     optional=True,
                     advanced=True,
-                    tooltip="What the negative sees in place of the pictures. blank: nothing, so that cfg also "
-                    "strengthens each character's likeness; for models trained with references left out at "
-                    "times (the theatre, Phantom-Wan). shown: the same pictures, so that cfg is about text and "
-                    "voices only.",
+                    tooltip="Reference pictures in the negative conditioning. blank: none, so that cfg "
+                    "also strengthens the likeness of each character; for models trained with "
+                    "references dropped at times (the theatre, Phantom-Wan). shown: the same "
+                    "pictures, so that cfg acts on text and voices only.",
                 ),
                 *scene_inputs(),
             ],
@@ -282,15 +290,16 @@ class InterActEncodeCharacters(io.ComfyNode):
                     display_name="positive", tooltip="The prompt with the characters and their voices."
                 ),
                 io.Conditioning.Output(
-                    display_name="negative", tooltip="The negative prompt with the characters, unheard."
+                    display_name="negative",
+                    tooltip="The negative prompt with the characters, without their voices.",
                 ),
                 io.Latent.Output(
-                    display_name="latent", tooltip="An empty video of the right size and length."
+                    display_name="latent", tooltip="An empty video latent of the right size and length."
                 ),
-                CastWire.Output(display_name="cast", tooltip="Who is in the video, for the sampler."),
+                CastWire.Output(display_name="cast", tooltip="The characters of the video, for the sampler."),
                 io.Audio.Output(
                     display_name="audio",
-                    tooltip="The dialogue and the scene's sound, mixed and exactly as long as the video, for "
+                    tooltip="The dialogue and the scene sound, mixed and exactly as long as the video, for "
                     "Create Video.",
                 ),
                 io.Float.Output(display_name="fps", tooltip="Frames per second, for Create Video."),

@@ -1,4 +1,4 @@
-"""Somebody to try things with."""
+"""Example characters that come with the pack."""
 
 from comfy_api.latest import io, ui
 
@@ -13,8 +13,8 @@ class InterActExample(io.ComfyNode):
             node_id="InterActExample",
             display_name="InterAct Example Character",
             category=CATEGORY,
-            description="A puppet that comes with this pack: its portrait and a few words in its own voice, "
-            "to try things with.",
+            description="A puppet that comes with this pack: its portrait and a short recording of its voice, "
+            "for trying things out.",
             search_aliases=[
                 "interacthuman",
                 "example",
@@ -29,18 +29,18 @@ class InterActExample(io.ComfyNode):
                     "name",
                     options=list(NAMES),
                     default=NAMES[0],
-                    tooltip="Which of the four puppets. Write the same name on its InterAct Character, so "
-                    "that you know it in the previews.",
+                    tooltip="Which of the four puppets. Give its InterAct Character the same name, so that "
+                    "you recognise it in the previews.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="image",
-                    tooltip="The puppet alone on white, for the image of InterAct Character.",
+                    tooltip="The puppet alone on white, for the image input of InterAct Character.",
                 ),
                 io.Audio.Output(
                     display_name="audio",
-                    tooltip="About three seconds of speech, for InterAct Encode Speech. Leave it open and "
+                    tooltip="About three seconds of speech, for InterAct Encode Speech. If not connected: "
                     "the puppet is silent.",
                 ),
             ],

@@ -1,4 +1,4 @@
-"""Models: the base with its adapter, and the speech encoder."""
+"""Loaders: the base model with its adapter, and the audio encoder."""
 
 import folder_paths
 from comfy.model_patcher import ModelPatcher
@@ -18,15 +18,16 @@ from ..interact_core.host.loading import (
 from .wires import CATEGORY
 
 ADAPTER_TOOLTIP = (
-    "The InterAct adapter (.safetensors), from the folder models/interact. It must have been trained on this "
-    "base: width and number of blocks are compared. theatre_adapter belongs to theatre_wan; both come with "
-    "this pack. MultiTalk and InfiniteTalk files, as ComfyUI's own nodes take them, are told by their keys; "
-    "they cannot find anybody by themselves, so set mask_source to affinity or fixed. HuMo needs no file: "
-    "choose 'from the base model (HuMo)', whose own audio layers are used; the same holds for its masks."
+    "The InterAct adapter (.safetensors), from the folder models/interact. It only works with the base "
+    "model that it was trained on; width and number of blocks are checked. theatre_adapter belongs to "
+    "theatre_wan; both come with this pack. MultiTalk and InfiniteTalk files, as ComfyUI's own nodes "
+    "use them, are recognised by their keys; they have no mask head, so set mask_source to affinity or "
+    "fixed. HuMo needs no file: choose 'from the base model (HuMo)' to use its own audio layers, and "
+    "set mask_source in the same way."
 )
 
 FROM_BASE = "from the base model (HuMo)"
-"""The choice behind all files, for bases that bring their audio layers."""
+"""The last choice, after all files, for base models with audio layers of their own."""
 
 
 def adapter_input() -> io.Combo.Input:
@@ -35,7 +36,7 @@ def adapter_input() -> io.Combo.Input:
 
 
 def chosen_adapter(adapter_name: str) -> ModelPatcher | None:
-    """The loaded file, or None for the base's own audio layers."""
+    """The loaded adapter, or None for the base model's own audio layers."""
     if adapter_name == FROM_BASE:
         return None
     return load_adapter(folder_paths.get_full_path_or_raise(ADAPTER_FOLDER, adapter_name))
@@ -44,7 +45,7 @@ def chosen_adapter(adapter_name: str) -> ModelPatcher | None:
 def apply(
     node: type[io.ComfyNode], model: ModelPatcher, adapter: ModelPatcher | None, strength: float = 1.0
 ) -> io.NodeOutput:
-    """The MODEL output, and under the node what was found."""
+    """The MODEL output; the text under the node says which kind of adapter was found."""
     made = apply_base_audio(model, strength) if adapter is None else apply_adapter(model, adapter, strength)
     PromptServer.instance.send_progress_text(found(made), node.hidden.unique_id)
     return io.NodeOutput(made)
@@ -69,9 +70,11 @@ class InterActLoadDiT(io.ComfyNode):
                 io.Combo.Input(
                     "model_name",
                     options=folder_paths.get_filename_list("diffusion_models"),
-                    tooltip="The Wan text-to-video model (.safetensors), from the folder "
-                    "models/diffusion_models. Image-to-video models cannot take characters. For GGUF and "
-                    "other formats use their own loader and put InterAct Apply Adapter behind it.",
+                    tooltip="The Wan model (.safetensors), from the folder models/diffusion_models. "
+                    "Text-to-video models take characters with reference pictures (InterAct "
+                    "Character), image-to-video models take people of a start image (InterAct "
+                    "Character In Start Image). For GGUF and other formats use their own loader, "
+                    "followed by InterAct Apply Adapter.",
                 ),
                 adapter_input(),
                 io.Combo.Input(
@@ -79,11 +82,11 @@ class InterActLoadDiT(io.ComfyNode):
                     options=list(WEIGHT_DTYPES),
                     default="default",
                     advanced=True,
-                    tooltip="How the base's weights are kept in memory. The fp8 choices halve what they "
-                    "take, at some cost in quality; 'default' keeps what is in the file.",
+                    tooltip="Precision of the base model's weights in memory. The fp8 choices halve the "
+                    "memory, at some cost in quality; 'default' keeps the precision of the file.",
                 ),
             ],
-            outputs=[io.Model.Output(tooltip="The base with its adapter; LoRA loaders can follow.")],
+            outputs=[io.Model.Output(tooltip="The base model with its adapter; LoRA loaders may follow.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -101,13 +104,13 @@ class InterActApplyAdapter(io.ComfyNode):
             node_id="InterActApplyAdapter",
             display_name="InterAct Apply Adapter",
             category=CATEGORY,
-            description="Puts the adapter on a Wan model from any loader (stock, GGUF, with LoRAs).",
+            description="Adds the adapter to a Wan model from any loader (ComfyUI's own, GGUF, with LoRAs).",
             search_aliases=["interacthuman", "talking character adapter", "audio adapter", "model patch"],
             inputs=[
                 io.Model.Input(
                     "model",
                     tooltip="A Wan model from any loader: text-to-video (HuMo too), or image-to-video for "
-                    "characters that are regions of a start image. It stays as it was; the output is a copy.",
+                    "people of a start image. It is not changed; the output is a copy.",
                 ),
                 adapter_input(),
                 io.Float.Input(
@@ -117,11 +120,11 @@ class InterActApplyAdapter(io.ComfyNode):
                     max=10.0,
                     step=0.05,
                     round=0.001,
-                    tooltip="How strongly the voices move the picture. 1 is as trained, 0 leaves the mouths "
-                    "alone (masks are still predicted), above 1 exaggerates.",
+                    tooltip="How strongly the voices move the picture. 1 is the strength of training, 0 "
+                    "switches the voices off (masks are still predicted), above 1 exaggerates.",
                 ),
             ],
-            outputs=[io.Model.Output(tooltip="A copy of the model that carries the adapter.")],
+            outputs=[io.Model.Output(tooltip="A copy of the model with the adapter.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -137,7 +140,8 @@ class InterActLoadWav2Vec2(io.ComfyNode):
             node_id="InterActLoadWav2Vec2",
             display_name="InterAct Load Wav2Vec2",
             category=CATEGORY,
-            description="Loads the model that listens to the speech. Nothing is ever downloaded.",
+            description="Loads the audio encoder, which turns speech into audio features. Nothing is ever "
+            "downloaded.",
             search_aliases=[
                 "interacthuman",
                 "audio encoder",
@@ -149,14 +153,14 @@ class InterActLoadWav2Vec2(io.ComfyNode):
                 io.Combo.Input(
                     "audio_encoder_name",
                     options=audio_encoder_names(),
-                    tooltip="A wav2vec2 from the folder models/audio_encoders: a .safetensors file, or a "
-                    "folder with config.json and model.safetensors. It must be the one that the adapter was "
-                    "trained with (theatre_wav2vec2 for theatre_adapter).",
+                    tooltip="A wav2vec2 model from the folder models/audio_encoders: a .safetensors file, "
+                    "or a folder with config.json and model.safetensors. It must be the one that "
+                    "the adapter was trained with (theatre_wav2vec2 for theatre_adapter).",
                 ),
             ],
             outputs=[
                 io.AudioEncoder.Output(
-                    tooltip="For InterAct Encode Speech; ComfyUI's own Audio Encoder Encode takes it too."
+                    tooltip="For InterAct Encode Speech; ComfyUI's own Audio Encoder Encode accepts it too."
                 )
             ],
         )

@@ -1,4 +1,4 @@
-"""The predicted masks, to look at and to use."""
+"""The predicted masks: a preview, and conversion to MASK."""
 
 import folder_paths
 from comfy_api.latest import io
@@ -18,8 +18,8 @@ def step_input() -> io.Int.Input:
         default=0,
         min=0,
         max=MAX_STEP,
-        tooltip="Which denoising step's masks, counted from 1; 0 is the last step, that of the finished "
-        "video.",
+        tooltip="Which denoising step's masks, counted from 1; 0 is the last step, which belongs to the "
+        "finished video.",
     )
 
 
@@ -30,8 +30,8 @@ class InterActPreviewMasks(io.ComfyNode):
             node_id="InterActPreviewMasks",
             display_name="InterAct Preview Masks",
             category=CATEGORY,
-            description="Shows where the model found everybody: over the video, and step by step on a "
-            "contact sheet.",
+            description="Shows the masks of all characters: over the video, and step by step on a contact "
+            "sheet.",
             search_aliases=[
                 "interacthuman",
                 "mask preview",
@@ -45,20 +45,21 @@ class InterActPreviewMasks(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The decoded video (or one picture) to draw over. Open: on a dark background.",
+                    tooltip="The decoded video (or one picture) to draw the masks on. If not connected: a "
+                    "dark background.",
                 ),
                 step_input(),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="overlay",
-                    tooltip="Every frame with each character's mask as a tint with an outline, in a colour "
-                    "of its own.",
+                    tooltip="Every frame with the masks as tints with outlines, one colour for each "
+                    "character.",
                 ),
                 io.Image.Output(
                     display_name="contact_sheet",
-                    tooltip="One picture: steps down, frames across, with a line where masks begin to steer "
-                    "the voices.",
+                    tooltip="One picture: steps from top to bottom, frames from left to right, with a line "
+                    "where masks start to steer the voices.",
                 ),
             ],
             is_output_node=True,
@@ -70,7 +71,7 @@ class InterActPreviewMasks(io.ComfyNode):
     ) -> io.NodeOutput:
         overlay = draw_overlay(masks, step, image)
         sheet = draw_contact_sheet(masks, image)
-        # Pictures of ComfyUI's own ("images") would take the height of the viewer.
+        # No "images" in the ui output: ComfyUI's own preview would take space from the viewer.
         manifest = build_manifest(masks, image, folder_paths.get_temp_directory())
         return io.NodeOutput(overlay, sheet, ui={"interact_masks": [manifest]})
 
@@ -82,22 +83,22 @@ class InterActMasksToMask(io.ComfyNode):
             node_id="InterActMasksToMask",
             display_name="InterAct Masks To Mask",
             category=CATEGORY,
-            description="One character's masks as ordinary MASKs at video size, one per frame.",
+            description="Converts one character's masks to ordinary MASKs at video size, one per frame.",
             search_aliases=["interacthuman", "mask", "segmentation", "matte", "convert masks"],
             inputs=[
                 MasksWire.Input("masks", tooltip="From InterAct Sampler or InterAct Collect Masks."),
                 io.String.Input(
                     "character",
                     default="",
-                    tooltip="The name of the character, as in its InterAct Character. Empty: everybody "
-                    "together.",
+                    tooltip="The name of the character, as in its InterAct Character. If empty: all "
+                    "characters together.",
                 ),
                 step_input(),
                 io.Combo.Input(
                     "edges",
                     options=["soft", "thresholded"],
                     default="soft",
-                    tooltip="'soft' keeps the model's own doubt as grey; 'thresholded' is black and white.",
+                    tooltip="'soft' keeps the model's uncertainty as grey; 'thresholded' is black and white.",
                 ),
                 io.Float.Input(
                     "threshold",
@@ -107,8 +108,8 @@ class InterActMasksToMask(io.ComfyNode):
                     step=0.01,
                     round=0.001,
                     advanced=True,
-                    tooltip="Where black turns to white if edges are 'thresholded'. Lower makes the mask "
-                    "larger.",
+                    tooltip="The value from which grey becomes white if edges is 'thresholded'. Lower "
+                    "makes the mask larger.",
                 ),
             ],
             outputs=[io.Mask.Output(tooltip="One MASK per video frame, at the size of the video.")],

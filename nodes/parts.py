@@ -1,4 +1,4 @@
-"""Films that are longer than one run: made in parts, and joined."""
+"""Films longer than one sampling run: made in parts, and joined."""
 
 from comfy_api.latest import io
 from server import PromptServer
@@ -15,8 +15,8 @@ class InterActNextPart(io.ComfyNode):
             node_id="InterActNextPart",
             display_name="InterAct Next Part",
             category=CATEGORY,
-            description="Takes one part out of a long film for a sampler: the first, or the one that goes on from "
-            "what is finished.",
+            description="Prepares one part of a long film for a sampler: the first part, or the next one after "
+            "the finished frames.",
             search_aliases=[
                 "interacthuman",
                 "continue video",
@@ -28,12 +28,19 @@ class InterActNextPart(io.ComfyNode):
             ],
             inputs=[
                 io.Conditioning.Input(
-                    "positive", tooltip="Of the whole film, from InterAct Encode Characters."
+                    "positive",
+                    tooltip="Of the whole film: from InterAct Encode Characters, the same node for every "
+                    "part.",
                 ),
                 io.Conditioning.Input(
-                    "negative", tooltip="Of the whole film, from InterAct Encode Characters."
+                    "negative",
+                    tooltip="Of the whole film: from InterAct Encode Characters, the same node for every "
+                    "part.",
                 ),
-                CastWire.Input("cast", tooltip="Of the whole film, from InterAct Encode Characters."),
+                CastWire.Input(
+                    "cast",
+                    tooltip="Of the whole film: from InterAct Encode Characters, the same node for every part.",
+                ),
                 io.Vae.Input("vae", tooltip="The Wan VAE; it encodes the last finished frames."),
                 io.Int.Input(
                     "length",
@@ -41,8 +48,9 @@ class InterActNextPart(io.ComfyNode):
                     min=5,
                     max=MAX_FRAMES,
                     step=4,
-                    tooltip="Frames of this part, overlap included: what the model makes best at once, 81 for most "
-                    "Wan models, 25 for the theatre. Wan makes 4n+1 frames: other numbers are rounded up.",
+                    tooltip="Frames of this part, overlap included. Use the length that suits the model "
+                    "best: 81 for most Wan models, 25 for the theatre. Wan makes 4n+1 frames: "
+                    "other numbers are rounded up.",
                 ),
                 io.Int.Input(
                     "overlap",
@@ -50,26 +58,27 @@ class InterActNextPart(io.ComfyNode):
                     min=1,
                     max=MAX_FRAMES,
                     step=4,
-                    tooltip="How many of the last finished frames this part begins with, so that it goes on with "
-                    "their movement: 1, 5, 9 and so on. More make the cut smoother and the film slower to make.",
+                    tooltip="How many finished frames this part repeats at its start, so that the movement "
+                    "continues: 1, 5, 9 and so on. More frames make the cut smoother and the film "
+                    "slower to make.",
                 ),
                 io.Image.Input(
                     "film",
                     optional=True,
-                    tooltip="The film so far, from InterAct Join Parts, or any video that it is to go on from. "
-                    "Open for the first part.",
+                    tooltip="The film so far, from InterAct Join Parts, or any video to continue. If not "
+                    "connected: this is the first part.",
                 ),
                 MasksWire.Input(
                     "masks",
                     optional=True,
-                    tooltip="From the sampler of the part before: everybody keeps voice and mask across the cut, "
-                    "from the first step on.",
+                    tooltip="From the sampler of the part before. Each character keeps voice and mask "
+                    "across the cut, from the first step on.",
                 ),
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="From the sampler of the part before: the finished frames are then kept as they were "
-                    "made and not encoded again, so that colours do not drift over many parts.",
+                    tooltip="From the sampler of the part before. The finished frames are then kept as "
+                    "they are and not encoded again, so that colours do not drift over many parts.",
                 ),
                 io.Combo.Input(
                     "finished_frames",
@@ -77,14 +86,16 @@ class InterActNextPart(io.ComfyNode):
                     default="noised",
                     optional=True,
                     advanced=True,
-                    tooltip="How the model sees the finished frames. 'noised': under the same noise as all others, and "
-                    "as start images where the model takes those. 'clean': as they are, beside the film's own start "
-                    "image, which is how InfiniteTalk was trained.",
+                    tooltip="How the model gets the finished frames. 'noised': with the same noise as all "
+                    "other frames, and as start images if the model takes those. 'clean': without "
+                    "noise, together with the film's own start image, as InfiniteTalk was trained.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(
-                    display_name="positive", tooltip="For this part's sampler: the voices from here on."
+                    display_name="positive",
+                    tooltip="For this part's sampler: the prompt, with the voices from this part's first "
+                    "frame on.",
                 ),
                 io.Conditioning.Output(display_name="negative", tooltip="For this part's sampler."),
                 io.Latent.Output(
@@ -126,7 +137,7 @@ class InterActJoinParts(io.ComfyNode):
             node_id="InterActJoinParts",
             display_name="InterAct Join Parts",
             category=CATEGORY,
-            description="Puts a finished part behind the film so far, without the frames that both have.",
+            description="Appends a finished part to the film so far; frames that both contain are kept once.",
             search_aliases=[
                 "interacthuman",
                 "concatenate video",
@@ -136,25 +147,25 @@ class InterActJoinParts(io.ComfyNode):
             ],
             inputs=[
                 io.Image.Input("part", tooltip="The decoded part, from VAE Decode."),
-                CastWire.Input("cast", tooltip="From the InterAct Next Part of this part."),
+                CastWire.Input("cast", tooltip="From this part's InterAct Next Part node."),
                 io.Image.Input(
                     "film",
                     optional=True,
-                    tooltip="The film before this part, the same that its InterAct Next Part was given. Open for "
-                    "the first part.",
+                    tooltip="The film before this part, the same as for its InterAct Next Part. If not "
+                    "connected: this is the first part.",
                 ),
                 io.Audio.Input(
                     "audio",
                     optional=True,
-                    tooltip="The whole film's audio, from InterAct Encode Characters.",
+                    tooltip="The audio of the whole film, from InterAct Encode Characters.",
                 ),
                 io.Boolean.Input(
                     "blend",
                     default=True,
                     optional=True,
                     advanced=True,
-                    tooltip="Runs the film into the part over the frames that both have, which hides the trace of "
-                    "difference that the VAE leaves. Off cuts from one to the other.",
+                    tooltip="Crossfades from the film to the part over the frames that both contain, which "
+                    "hides small differences from the VAE. Off makes a hard cut.",
                 ),
             ],
             outputs=[
@@ -163,7 +174,7 @@ class InterActJoinParts(io.ComfyNode):
                 ),
                 io.Audio.Output(
                     display_name="audio",
-                    tooltip="The audio of the film so far, exactly as long, for Create Video.",
+                    tooltip="The audio of the film so far, exactly as long as the film, for Create Video.",
                 ),
             ],
         )

@@ -1,4 +1,4 @@
-"""A recording on its way to a character."""
+"""A recording encoded for one character."""
 
 from comfy_api.latest import io
 
@@ -13,7 +13,8 @@ class InterActEncodeSpeech(io.ComfyNode):
             node_id="InterActEncodeSpeech",
             display_name="InterAct Encode Speech",
             category=CATEGORY,
-            description="Listens to one speaker's recording. Use one of these for every voice.",
+            description="Encodes the recording of one speaker and places it in time. Use one of these nodes "
+            "for every voice.",
             search_aliases=[
                 "interacthuman",
                 "lip sync",
@@ -25,12 +26,13 @@ class InterActEncodeSpeech(io.ComfyNode):
             inputs=[
                 io.AudioEncoder.Input(
                     "audio_encoder",
-                    tooltip="From InterAct Load Wav2Vec2. Core's Load Audio Encoder works where the adapter "
-                    "was trained with the same wav2vec2, and for HuMo, with whisper-large-v3.",
+                    tooltip="From InterAct Load Wav2Vec2. ComfyUI's own Load Audio Encoder works too if "
+                    "the adapter was trained with the same wav2vec2; for HuMo use it with "
+                    "whisper-large-v3.",
                 ),
                 io.Audio.Input(
                     "audio",
-                    tooltip="One speaker, clean speech: music or other voices in the recording move the "
+                    tooltip="Clean speech of one speaker: music or other voices in the recording move the "
                     "mouth as well. Any sample rate, mono or stereo.",
                 ),
                 io.Float.Input(
@@ -40,9 +42,9 @@ class InterActEncodeSpeech(io.ComfyNode):
                     max=3600.0,
                     step=0.04,
                     round=0.001,
-                    tooltip="When this recording begins, in seconds after the start of the video. The "
-                    "character is silent before and after it. Below 0 the beginning of the recording is cut "
-                    "off.",
+                    tooltip="When this recording starts, in seconds from the start of the video. The "
+                    "character is silent before and after it. A value below 0 cuts off the "
+                    "beginning of the recording.",
                 ),
                 io.Float.Input(
                     "gain",
@@ -52,13 +54,15 @@ class InterActEncodeSpeech(io.ComfyNode):
                     step=0.05,
                     round=0.001,
                     advanced=True,
-                    tooltip="How loud this voice is in the mixed dialogue. Most encoders normalise what they "
-                    "hear, so it changes the sound and not the lips.",
+                    tooltip="Volume of this voice in the mixed dialogue. Most audio encoders normalise "
+                    "their input, so it changes the sound and not the lips.",
                 ),
             ],
             outputs=[
                 io.AudioEncoderOutput.Output(
-                    display_name="speech", tooltip="For the speech input of InterAct Character."
+                    display_name="speech",
+                    tooltip="For the speech input of InterAct Character or InterAct Character In Start "
+                    "Image.",
                 )
             ],
         )
