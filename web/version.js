@@ -1,3 +1,3 @@
 // @ts-check
 /** The pack's version, as in pyproject.toml (a test compares). */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
