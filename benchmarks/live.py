@@ -1,9 +1,8 @@
-"""`dev.py bench live`: what the live view of the masks costs a run, and what it moves to the browser.
+"""`dev.py bench live`: what the live view of the masks costs a run, and how much it sends to the browser.
 
 Measured is all that a sampler step does for the view: masks and predicted frames are coloured, copied off the
-device, packed into pictures, written, and the event is handed over. Masks and latents are noise, which no
-packing makes smaller: real runs write less. It is compared with the shortest step that there could be: one
-forward pass of the blocks of Wan 1.3B (one real block at the run's true tokens, measured in the same process,
+device, packed into pictures, written, and the event is handed over. Masks and latents are noise, which does not
+compress: real runs write less. It is compared with the shortest possible step: one forward pass of the blocks of Wan 1.3B (one real block at the run's true tokens, measured in the same process,
 times their number), without cfg's second pass, without the adapter, embeddings and head.
 """
 
@@ -26,29 +25,30 @@ from ..interact_core.host.standalone import prepare_comfy
 
 prepare_comfy()
 
-import comfy.latent_formats  # noqa: E402  (only now: comfy has to be told first)
+import comfy.latent_formats  # noqa: E402  (only now: comfy has to be with_view first)
 import comfy.ldm.wan.model  # noqa: E402
 import comfy.model_management  # noqa: E402
 import comfy.ops  # noqa: E402
 
 from ..interact_core.frames import snap_frames  # noqa: E402
 from ..interact_core.guidance import Cast, Character, GuidanceSettings, MaskMemory  # noqa: E402
-from ..interact_core.host.run.latent_preview import LatentColours  # noqa: E402
+from ..interact_core.host.run.latent_preview import LatentPreview  # noqa: E402
 from ..interact_core.host.run.live import MaskStream  # noqa: E402
+from ..interact_core.preview.recorder import RunRecorder  # noqa: E402
 from ..interact_core.theatre import report  # noqa: E402
 from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
-from .scenes import result as _result  # noqa: E402
+from .scenes import result  # noqa: E402
 from .scenes.result import Figure, at_most  # noqa: E402
 
-STEPS, TIMED = 50, 20  # steps of the run; the last so many are timed, when every path has been walked
-SHARE = 2.0  # percent of a step (issue 3)
-MASK_BYTES = 6.0  # MB of masks in the whole run (issue 3)
+STEPS, TIMED = 50, 20  # steps of the run; the last so many are timed, when nothing runs for the first time
+SHARE = 2.0  # percent of a step that the view may cost, so that nobody has a reason to turn it off
+MASK_BYTES = 6.0  # MB of masks that a whole run may send, so that a browser keeps several runs
 WIDTH, HEADS, FFN, BLOCKS, TEXT = 1536, 12, 8960, 30, 512  # Wan 2.1 T2V 1.3B; tokens of text
 
 
 @dataclass(frozen=True)
 class View:
-    """What the view took: ms of each timed step, MB of all steps, and what was recorded without a view."""
+    """Cost of the view: ms of each timed step with and without it, and MB of all steps."""
 
     record: list[float]  # ms, keeping masks for the history as a run does with or without a view
     step: list[float]  # ms, the same with frames, packed, written and sent
@@ -67,12 +67,13 @@ def measure_view(cast: Cast, device: torch.device, steps: int = STEPS, timed: in
     """A run of `steps` whose network costs nothing."""
     events: list[int] = []
     settings = GuidanceSettings()
-    memory, bare = MaskMemory(cast.latent_frames, settings), MaskMemory(cast.latent_frames, settings)
-    colours = LatentColours(comfy.latent_formats.Wan21())
+    memory = MaskMemory(cast.latent_frames, settings)
+    recorder, bare = RunRecorder(), RunRecorder()
+    colours = LatentPreview(comfy.latent_formats.Wan21())
     generator = torch.Generator(device).manual_seed(0)
     shape = (1, len(cast.characters), *cast.grid)
     latent = (1, 16, cast.latent_frames, cast.height // 8, cast.width // 8)
-    recorded, told = [], []
+    without_view, with_view = [], []
     with tempfile.TemporaryDirectory() as folder:
 
         def send(event: str, step: dict, client: str) -> None:
@@ -82,21 +83,29 @@ def measure_view(cast: Cast, device: torch.device, steps: int = STEPS, timed: in
         for step in range(steps):
             masks = torch.rand(shape, generator=generator, device=device)
             predicted = torch.randn(latent, generator=generator, device=device)
-            for each in (memory, bare):
-                each.begin_evaluation()
-                each.add(masks, range(cast.latent_frames))
-                each.commit()
+            memory.begin_evaluation()
+            memory.add(masks, range(cast.latent_frames))
+            memory.commit()
             _finish(device)
-            recorded.append(_milliseconds(lambda: bare.record(step, 0.5)))
-            told.append(_milliseconds(lambda: _tell(memory, colours, stream, step, predicted)))
+            without_view.append(_milliseconds(lambda: bare.record(step, 0.5, memory.prediction)))
+            with_view.append(
+                _milliseconds(lambda: _record_and_send(memory, recorder, colours, stream, step, predicted))
+            )
         stream.end("done")
         sizes = {ending: _megabytes(Path(folder).glob(f"*{ending}")) for ending in (".png", ".jpg")}
-    return View(recorded[-timed:], told[-timed:], sizes[".png"], sizes[".jpg"], sum(events) / 1e6)
+    return View(without_view[-timed:], with_view[-timed:], sizes[".png"], sizes[".jpg"], sum(events) / 1e6)
 
 
-def _tell(memory: MaskMemory, colours: LatentColours, stream: MaskStream, step: int, latent: Tensor) -> None:
-    """As InteractRun.end_step."""
-    masks, pictures = memory.record(step, 0.5, colours.pictures(latent))
+def _record_and_send(
+    memory: MaskMemory,
+    recorder: RunRecorder,
+    colours: LatentPreview,
+    stream: MaskStream,
+    step: int,
+    latent: Tensor,
+) -> None:
+    """As SamplingRun.end_step."""
+    masks, pictures = recorder.record(step, 0.5, memory.prediction, colours.pictures(latent))
     stream.step(step, 0.5, True, masks, pictures)
 
 
@@ -146,7 +155,7 @@ def measure_block(tokens: tuple[int, int, int], device: torch.device, repeats: i
 
 def figures_of(view: View, block: Sequence[float]) -> list[Figure]:
     step = statistics.median(block) * BLOCKS
-    spent = [told - recorded for told, recorded in zip(view.step, view.record)]
+    spent = [with_view - without_view for with_view, without_view in zip(view.step, view.record)]
     shares = [100 * value / step for value in spent]
     note = f"median of {len(block)} passes of one block x {BLOCKS}; the least that a step could take"
     return [
@@ -168,9 +177,9 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
     return bootstrap_interval(values, np.median)
 
 
-def _milliseconds(act: Callable[[], object]) -> float:
+def _milliseconds(action: Callable[[], object]) -> float:
     began = time.perf_counter()
-    act()
+    action()
     return 1000 * (time.perf_counter() - began)
 
 
@@ -184,7 +193,7 @@ def _megabytes(files: Sequence[Path]) -> float:
     return sum(file.stat().st_size for file in files) / 1e6
 
 
-def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench live", description=__doc__.split("\n\n")[0])
     parser.add_argument("--frames", type=int, default=81)
     parser.add_argument("--width", type=int, default=832)
@@ -192,13 +201,13 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--characters", type=int, default=3)
     parser.add_argument("--repeats", type=int, help="passes of the block (default: 1 on a CPU, 20 on a GPU)")
     parser.add_argument("--out", type=Path, help="JSON (default: benchmarks/results/live.json)")
-    return parser.parse_args(words)
+    return parser.parse_args(argv)
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     from comfyui_version import __version__ as comfyui
 
-    chosen = arguments(words)
+    chosen = arguments(argv)
     device = comfy.model_management.get_torch_device()
     repeats = chosen.repeats or (1 if device.type == "cpu" else 20)
     cast = cast_of(chosen.characters, chosen.width, chosen.height, snap_frames(chosen.frames))
@@ -206,9 +215,9 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"the view: {statistics.median(view.step):.1f} ms a step; now one block on {device}", flush=True)
     tokens = (cast.latent_frames + chosen.characters, *cast.grid[1:])  # a reference is one frame more
     figures = figures_of(view, measure_block(tokens, device, repeats))
-    print(_result.table(figures))
+    print(result.table(figures))
     standard = (chosen.frames, chosen.width, chosen.height, chosen.characters) == (81, 832, 480, 3)
-    path = chosen.out or (_result.FOLDER / "live.json" if standard else None)
+    path = chosen.out or (result.FOLDER / "live.json" if standard else None)
     if path is not None:
         settings = {
             "video": [cast.frames, cast.width, cast.height],
@@ -219,12 +228,12 @@ def main(words: Sequence[str] | None = None) -> None:
             "tokens": list(tokens),
             "precision": str(precision(device)),
         }
-        _result.write(
+        result.write(
             path,
             figures,
             report.machine(),
             report.versions(comfyui),
-            _result.command("live"),
+            result.command("live"),
             settings=settings,
         )
 

@@ -2,18 +2,18 @@
 intervals.
 
 Scenes are drawn from seeds that training never saw. Two puppets speak, or as many as `--puppets` says; in other
-scenes one of them is silent. Where everybody speaks a scene is played three times from the same noise: masks
-predicted, masks fixed, and every voice everywhere. Fixed masks are what a person would draw before anything
-moves: the true segmentation of the first frame of the finished predicted run, repeated over time. Two more ways need
-no trained head, `--sources affinity` by likeness to the portraits, and `start_image`: the video begins with a drawn
+scenes one of them is silent. Where everybody speaks, a scene is run three times from the same noise: with predicted
+masks, with fixed masks, and with every voice everywhere. Fixed masks are what a person would draw before anything
+moves: the true segmentation of the first frame of the finished predicted run, repeated over time. Two more mask
+sources need no trained head: `--sources affinity`, by likeness to the reference images, and `start_image`: the video begins with a rendered
 picture, and everybody is followed from there by likeness.
 
-Clips are as long as those of training, and somebody who speaks does so to the end: over a single second, or where both
-fall silent, a mouth correlates with anybody's voice at the best of five lags (crosstalk_of_perfect_mouths is what the
+Clips are as long as those of training, and who speaks does so to the end: over a single second, or where both fall
+silent, a mouth correlates with any voice at the best of five lags (crosstalk_of_perfect_mouths is what the
 recordings themselves score).
 
-Whatever is played is kept in .cache/plays, by weights, settings and code: a run that was killed goes on, and what another
-bench has played of the same scenes is not played again.
+Finished runs are kept in .cache/bench_runs, by weights, settings and code: a bench that was killed goes on, and runs
+of the same scenes by another bench are not repeated.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ import numpy as np
 
 from ..interact_core.theatre.measure import bootstrap_interval
 from ..interact_core.theatre.training.clips import FRAMES
-from .scenes import result as _result
-from .scenes.held_out import TRAVEL, Direction, keep, recordings, source_of
+from .scenes import result
+from .scenes.held_out import MIN_TRAVEL, RunSettings, load_recordings, source_of, write_results
 from .scenes.result import Figure, at_least, at_most
 from .scenes.runs import Record
 from .scenes.settings import FIRST_FRAME, ONE_SILENT, START_IMAGE, Setting
-from .scenes.store import Programme, add_play_arguments, directed, playing
-from .speed.clock import median
+from .scenes.store import ScenePlan, add_run_arguments, open_runs, settings_from_arguments
+from .speed.timing import median
 
 FULL = 32  # scenes below which nothing is written unless --out says so
 BOUNDS = {False: (0.70, 0.15), True: (0.5, 0.2)}  # sync and crosstalk; by whether there are more than two
@@ -49,12 +49,12 @@ LIKENESS = {"affinity": 0.50, "start_image": 0.65}  # masks without a trained he
 
 
 def settings_of(puppets: int, sources: Sequence[str]) -> dict[str, Setting]:
-    """How a scene in which everybody speaks is played, by source of masks."""
+    """Settings of a scene in which everybody speaks, by source of masks."""
     return {source: Setting(MASKS[source], references=puppets, speakers=puppets) for source in sources}
 
 
 def mean_of(record: Record, figure: str) -> float:
-    """Of all characters of a scene; those that speak have no "silent_open"."""
+    """Mean of a metric over the characters of a scene; those that speak have no "silent_open"."""
     return float(np.mean([one[figure] for one in record["characters"] if one[figure] is not None]))
 
 
@@ -88,9 +88,9 @@ def figures_of(
         table += [Figure(f"{figure}_{origin}", *mean(of, figure)) for figure in ("sync", "crosstalk")]
     for source, bound in LIKENESS.items():
         if source in speaking:
-            told = speaking[source]
-            table.append(at_least(f"{source}_mask_iou_last", *mean(told, "mask_iou"), bound))
-            table += [Figure(f"{source}_{name}", *mean(told, name)) for name in ("sync", "crosstalk")]
+            records = speaking[source]
+            table.append(at_least(f"{source}_mask_iou_last", *mean(records, "mask_iou"), bound))
+            table += [Figure(f"{source}_{name}", *mean(records, name)) for name in ("sync", "crosstalk")]
     return table + _margins(speaking)
 
 
@@ -107,7 +107,7 @@ def spread(values: Sequence[float]) -> tuple[float, tuple[float, float], int]:
 
 def _margins(speaking: Mapping[str, Sequence[Record]]) -> list[Figure]:
     """Sync minus crosstalk by source of masks, over scenes that move, and what prediction gains."""
-    moving = [k for k, record in enumerate(speaking["predicted"]) if record["travel"] >= TRAVEL]
+    moving = [k for k, record in enumerate(speaking["predicted"]) if record["travel"] >= MIN_TRAVEL]
     if not moving:
         return []
     margins = {
@@ -127,28 +127,30 @@ def _margins(speaking: Mapping[str, Sequence[Record]]) -> list[Figure]:
 
 
 def _gain(name: str, own: np.ndarray, others: np.ndarray) -> Figure:
-    """Of one margin over another of the same scenes."""
+    """Gain of one margin over another in the same scenes."""
     apart = bootstrap_interval(own)[0] > bootstrap_interval(others)[1]
     return Figure(name, *spread(own - others), APART, bool(apart), PAIRED)
 
 
 def _travel(source: str, records: Sequence[Record]) -> Figure:
-    """A median: where two puppets change places, or are taken for one another, a head seems to cross the stage."""
+    """A median: where two puppets change places, or are taken for one another, a head seems to cross the picture."""
     values = [record["travel"] for record in records]
     name = "travel_global" if source == "none" else f"travel_{source}"
     return Figure(name, *median(values), note=PIXELS)
 
 
 FIXED_MASKS = "true segmentation of the first frame of the finished predicted run, repeated over time"
-MOVING_NOTE = f"Over the scenes in which some head of the predicted run goes at least {TRAVEL:.0f} pixels."
+MOVING_NOTE = (
+    f"Over the scenes in which some head of the predicted run goes at least {MIN_TRAVEL:.0f} pixels."
+)
 PIXELS = "Pixels that the farthest head of a scene goes, median over scenes; a token is 16."
 APART = "> 0, intervals of both margins apart"
 PAIRED = "The interval is that of the paired difference; 'holds' compares the margins' own intervals."
 
 
-def direction_of(chosen: argparse.Namespace) -> Direction:
+def run_settings_of(chosen: argparse.Namespace) -> RunSettings:
     """The shipped graph's settings with what the command line changes."""
-    direction = directed(chosen)
+    run_settings = settings_from_arguments(chosen)
     guidance = {
         "mask_gain": chosen.gain,
         "boundary": chosen.boundary,
@@ -161,13 +163,13 @@ def direction_of(chosen: argparse.Namespace) -> Direction:
         "shift": chosen.shift,
     }
     return replace(
-        direction,
-        guidance=replace(direction.guidance, **{k: v for k, v in guidance.items() if v is not None}),
+        run_settings,
+        guidance=replace(run_settings.guidance, **{k: v for k, v in guidance.items() if v is not None}),
         **{k: v for k, v in sampling.items() if v is not None},
     )
 
 
-def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench theatre", description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "--scenes", type=int, default=FULL, help="in which everybody speaks (default: %(default)s)"
@@ -191,33 +193,33 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--gain", type=float)
     parser.add_argument("--boundary", type=float)
     parser.add_argument("--stage-one-audio", choices=("none", "mute", "all"))
-    add_play_arguments(parser)
+    add_run_arguments(parser)
     parser.add_argument("--out", type=Path, help="JSON (default: theatre.json in benchmarks/results)")
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(argv)
     chosen.silent = chosen.scenes // 2 if chosen.silent is None else chosen.silent
     return chosen
 
 
 def main() -> None:
     chosen, began = arguments(), time.perf_counter()
-    programme = Programme(direction_of(chosen), recordings(chosen.recordings))
+    plan = ScenePlan(run_settings_of(chosen), load_recordings(chosen.recordings))
     asked = settings_of(chosen.puppets, ("predicted", *(() if chosen.alone else chosen.sources)))
     mute = replace(asked["predicted"], speech=ONE_SILENT)
     speaking = range(chosen.scenes)
     silent = range(chosen.scenes, chosen.scenes + chosen.silent)
-    with playing(programme, chosen) as (store, run):
+    with open_runs(plan, chosen) as (store, run):
         tasks = [(k, setting) for setting in asked.values() for k in speaking] + [(k, mute) for k in silent]
-        # What masks are drawn from comes before those who need it.
-        run([programme.task(k, setting) for k, setting in tasks if not setting.drawn])
-        run([programme.task(k, setting) for k, setting in tasks if setting.drawn])
+        # Runs whose segmentation becomes true masks come before the runs that use them.
+        run([plan.task(k, setting) for k, setting in tasks if not setting.needs_truth])
+        run([plan.task(k, setting) for k, setting in tasks if setting.needs_truth])
     figures = figures_of(
         {source: store.of(setting.key, speaking) for source, setting in asked.items()},
         store.of(mute.key, silent),
-        [source_of(k, programme.spoken) for k in speaking],
+        [source_of(k, plan.recordings) for k in speaking],
     )
     name = "theatre.json" if chosen.puppets == 2 else f"theatre_{chosen.puppets}.json"
-    path = chosen.out or (_result.FOLDER / name if chosen.scenes >= FULL else None)
-    keep("theatre", path, figures, programme.direction, began, fixed_masks=FIXED_MASKS)
+    path = chosen.out or (result.FOLDER / name if chosen.scenes >= FULL else None)
+    write_results("theatre", path, figures, plan.run_settings, began, fixed_masks=FIXED_MASKS)
 
 
 if __name__ == "__main__":

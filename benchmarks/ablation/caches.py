@@ -1,7 +1,6 @@
-"""Other mask caches than the method's, and a look at every mask head: hooks on a clone of the theatre's MODEL.
+"""Other mask caches than the method's, and a probe of every mask head: hooks on a clone of the theatre's MODEL.
 
-The pack itself knows one cache, the previous step's masks. These come and go with the bench, and change
-nothing in it.
+The pack itself has one cache, the previous step's masks. These belong to the bench and change nothing in the pack.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
 
 from ...interact_core.guidance import GuidanceSettings, blend_weights
-from ...interact_core.host.forward.call import CALL_KEY, CallState
-from ...interact_core.host.forward.hooks import WRAPPER_KEY
+from ...interact_core.host.forward.call import CallState
+from ...interact_core.host.keys import CALL_KEY, WRAPPER_KEY
 
 KEY = "interact_ablation"
 
@@ -50,7 +49,7 @@ def within_the_step(
 ) -> ModelPatcher:
     """A clone without a cache: in stage two every block is steered by the mask heads of the blocks before it.
 
-    Blocks before the first head hear what stage one hears.
+    Blocks before the first head get the audio of stage one.
     """
     model, steering = model.clone(), _WithinStep(speaking, settings)
     model.add_wrapper_with_key(
@@ -66,7 +65,7 @@ class _WithinStep:
     settings: GuidanceSettings
 
     def begin(self, executor: WrapperExecutor, *args: Any, **kwargs: Any) -> Tensor:
-        """Take the cached masks away. Only where masks steer do the shares depend on the place."""
+        """Take the cached masks away. Only where masks steer do the shares depend on the token."""
         options = next(argument for argument in args if isinstance(argument, dict) and CALL_KEY in argument)
         call: CallState = options[CALL_KEY]
         options[KEY] = call.voices is not None and call.voices.weights.shape[-1] > 1
@@ -89,20 +88,20 @@ class _WithinStep:
 
     @staticmethod
     def _steer(call: CallState, shares: Tensor) -> None:
-        """Give the rows that hear the voices these shares [R or 1, S + 1, L or 1]; muted rows keep theirs."""
+        """Give the rows with voices these shares [R or 1, S + 1, L or 1]; muted rows keep theirs."""
         voices, rows = call.voices, call.voices.tokens.shape[1]
         weights = voices.weights.expand(-1, rows, -1).clone()
-        heard = list(range(rows)) if voices.rows is None else voices.rows.tolist()
-        listening = heard if call.mask_rows is None else call.mask_rows.tolist()
-        weights[:, [heard.index(row) for row in listening]] = shares.transpose(0, 1).to(weights)
+        with_audio = list(range(rows)) if voices.rows is None else voices.rows.tolist()
+        steered = with_audio if call.mask_rows is None else call.mask_rows.tolist()
+        weights[:, [with_audio.index(row) for row in steered]] = shares.transpose(0, 1).to(weights)
         call.voices = replace(voices, weights=weights)
 
 
 @dataclass(frozen=True)
 class LayerProbe:
-    """Keeps what every mask head says at every step: in `found` one [heads, N, T, h, w] float16 a step.
+    """Keeps the prediction of every mask head at every step: in `found` one [heads, N, T, h, w] float16 a step.
 
-    For samplers of one evaluation a step and videos that the model sees whole; else it stays empty.
+    For samplers with one evaluation a step and videos without context windows; otherwise it stays empty.
     """
 
     blocks: tuple[int, ...]  # that have a head

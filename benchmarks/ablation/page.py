@@ -1,25 +1,27 @@
-"""The ablation as JSON, Markdown, one HTML page that needs nothing else, and a section of README.md."""
+"""The ablation as JSON, Markdown, one HTML page that needs nothing else, a section of docs/results.md and the
+one sentence and one figure of it in README.md."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..scenes import result as _result
+from ..scenes import result
 from ..scenes.result import Figure
 from ..scenes.runs import PAPER_STEPS
-from . import plots
-from . import texts as words
+from . import plots, texts
 from .plots import Curve, Dot
-from .tables import Findings, Line
+from .tables import Findings, Line, Spread
 
 README_BEGIN, README_END = "<!-- bench ablation: begin -->", "<!-- bench ablation: end -->"
 README_BEFORE = "## Limits"  # where the section goes that is not there yet
 README_FIGURE = "docs/ablation.svg"
+RESULTS = "docs/results.md"
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfbf9; --card: #ffffff; --ink: #24303a; --faint: #6b7882;
@@ -51,21 +53,44 @@ th:first-child, td:first-child { text-align: left; white-space: normal; min-widt
 
 def write(folder: Path, found: Findings, about: dict[str, Any]) -> list[Path]:
     """ablation.json, ablation.md and ablation.html; returns where they are. about: command, machine and so on."""
-    paths = [folder / f"ablation.{ending}" for ending in ("json", "md", "html")]
+    path = folder / "ablation.json"
     more = {
         "groups": {group: [line.record() for line in lines] for group, lines in found.groups.items()},
         "steps": found.steps,
+        "trained": found.trained,
         "occlusion": {
             name: [line.record() for line in lines] for name, lines in (found.occlusion or {}).items()
         },
     }
     rest = {name: value for name, value in about.items() if name not in ("machine", "versions", "command")}
-    _result.write(
-        paths[0], found.figures, about["machine"], about["versions"], about["command"], **more, **rest
-    )
-    paths[1].write_text(words.markdown(found, about["command"]), encoding="utf-8")
-    paths[2].write_text(html(found, about), encoding="utf-8")
+    result.write(path, found.figures, about["machine"], about["versions"], about["command"], **more, **rest)
+    return [path, *write_texts(folder, found, about)]
+
+
+def write_texts(folder: Path, found: Findings, about: dict[str, Any]) -> list[Path]:
+    """ablation.md and ablation.html; returns where they are."""
+    paths = [folder / f"ablation.{ending}" for ending in ("md", "html")]
+    paths[0].write_text(texts.markdown(found, about["command"]), encoding="utf-8")
+    paths[1].write_text(html(found, about), encoding="utf-8")
     return paths
+
+
+def read(path: Path) -> tuple[Findings, dict[str, Any]]:
+    """What `write` put into ablation.json, to say it again without a run: the findings, and the whole record."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    groups = {name: [_line(line) for line in lines] for name, lines in record["groups"].items()}
+    occlusion = {name: [_line(line) for line in lines] for name, lines in record["occlusion"].items()}
+    figures = [
+        Figure(name, f["value"], tuple(f["interval"]), f["scenes"], f["bound"], f["holds"], f.get("note", ""))
+        for name, f in record["figures"].items()
+    ]
+    return Findings(figures, groups, record["steps"], occlusion or None, record.get("trained", "")), record
+
+
+def _line(record: dict[str, Any]) -> Line:
+    spreads: dict[str, Spread] = {name: tuple(value) for name, value in record["metrics"].items()}
+    more = {name: tuple(record[name]) for name in ("over", "frechet") if name in record}
+    return Line(**{**record, "metrics": spreads, **more})
 
 
 def html(found: Findings, about: dict[str, Any]) -> str:
@@ -74,7 +99,7 @@ def html(found: Findings, about: dict[str, Any]) -> str:
         f"<p>{escape(summary(found))}</p>",
         _cards(found.figures),
     ]
-    for group, title, said, rows in words.sections(found):
+    for group, title, said, rows in texts.sections(found):
         parts.append(f"<h2>{escape(title)}</h2><p>{escape(said)}</p>")
         lines = found.groups.get(group) or (found.occlusion or {}).get(title.rpartition(" ")[2], [])
         parts += [
@@ -82,11 +107,11 @@ def html(found: Findings, about: dict[str, Any]) -> str:
             for svg, said in _figures(group, lines, found)
         ]
         parts.append(_html_table(rows))
-    parts += [] if "trained" in found.groups else [f'<p class="faint">{escape(words.NO_ID)}</p>']
+    parts += [] if "trained" in found.groups else [f'<p class="faint">{escape(texts.NO_ID)}</p>']
     machine = about["machine"]
     parts.append(
-        f'<h2>How it was measured</h2><p class="faint">{escape(words.INTERVALS)} '
-        f'{escape(words.FRECHET_WORDS)}</p><p class="faint">Written by <code>'
+        f'<h2>How it was measured</h2><p class="faint">{escape(texts.INTERVALS)} '
+        f'{escape(texts.FRECHET_TEXT)}</p><p class="faint">Written by <code>'
         f"{escape(about['command'])}</code> on {escape(str(machine['system']))}, {machine['cores']} cores.</p>"
     )
     return (
@@ -100,7 +125,7 @@ def summary(found: Findings) -> str:
     """The argument in two sentences, from the figures."""
     by_name = {figure.name: figure for figure in found.figures}
     if not by_name:
-        return "Only some of the groups were played; each says what it found."
+        return "Only some of the groups were run; each says what it found."
     margins = {name: by_name[f"margin_{name}"].value for name in ("predicted", "fixed", "global", "true")}
     return (
         f"On {by_name['margin_predicted'].count} moving scenes that training never saw, masks that the network predicts "
@@ -130,17 +155,17 @@ def _cards(figures: Sequence[Figure]) -> str:
     return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
 
 
-def _html_table(rows: words.Table) -> str:
+def _html_table(rows: texts.Table) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in rows.header)
     body = "".join(f"<tr>{''.join(map(_cell, cells))}</tr>" for cells in rows.rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _cell(words: str) -> str:
+def _cell(text: str) -> str:
     """An interval stands below its value."""
-    value, bracket, interval = words.partition(" (")
+    value, bracket, interval = text.partition(" (")
     if not bracket or not value[-1:].isdigit():
-        return f"<td>{escape(words)}</td>"
+        return f"<td>{escape(text)}</td>"
     return f"<td>{escape(value)}<small>{escape(interval[:-1])}</small></td>"
 
 
@@ -204,7 +229,7 @@ def _step_figures(found: Findings) -> list[tuple[str, str]]:
 
     paper = {
         name: Curve(f"paper, {name}", PAPER_STEPS, y, "other", dashed=True)
-        for name, y in words.PAPER_IOU.items()
+        for name, y in texts.PAPER_IOU.items()
     }
     overall = [
         curve(f"{m} motion", ours[m]["averaged"], c, True)
@@ -227,49 +252,68 @@ def _step_figures(found: Findings) -> list[tuple[str, str]]:
 
 
 def write_readme(root: Path, found: Findings, command: str) -> None:
-    """Put the section into README.md, in place of the one that is there, and its figure beside the pictures."""
-    (root / README_FIGURE).write_text(
-        margins("audio injection", found.groups["injection"], alone=True), encoding="utf-8"
-    )
-    readme = root / "README.md"
+    """The tables into docs/results.md, figure and sentence into README.md, each in place of what is there."""
+    figure, results, readme = root / README_FIGURE, root / RESULTS, root / "README.md"
+    figure.write_text(margins("audio injection", found.groups["injection"], alone=True), encoding="utf-8")
+    said = results.read_text(encoding="utf-8") if results.is_file() else "# Results\n"
+    results.write_text(with_section(said, section(found, command), before=None), encoding="utf-8")
     readme.write_text(
-        with_section(readme.read_text(encoding="utf-8"), section(found, command)), encoding="utf-8"
+        with_section(readme.read_text(encoding="utf-8"), readme_section(found)), encoding="utf-8"
     )
 
 
-README_MORE = (
-    "Everything that was compared is in [benchmarks/results/ablation.md](benchmarks/results/ablation.md), and with "
-    "figures in `benchmarks/results/ablation.html`. This runs it again; `--recordings` is any folder with recordings of "
-    "people who talk, and without it only espeak-ng's voices are heard:"
+RESULTS_MORE = (
+    "Every comparison is in [benchmarks/results/ablation.md](../benchmarks/results/ablation.md), and with figures in "
+    "`benchmarks/results/ablation.html`. The command below repeats it. `--recordings` is any folder with recordings of "
+    "people who talk; without it only synthetic voices (espeak-ng) are used:"
 )
 
 
+def readme_section(found: Findings) -> str:
+    """What README.md says of the ablation: one figure, what it comes to, and where the rest is."""
+    return "\n\n".join(
+        (
+            "## Does it work?",
+            summary(found),
+            f"![Margin by audio injection, with intervals]({README_FIGURE})",
+            f"All figures, with intervals, and what the method costs: [{RESULTS}]({RESULTS}).",
+        )
+    )
+
+
 def section(found: Findings, command: str) -> str:
-    """ "Does it work?": what it comes to, figure, tables, and the command that reruns it."""
+    """The ablation in docs/results.md: what it comes to, figure, tables, and the command that repeats it."""
     parts = [
-        "## Does it work?",
+        "## Ablation: where the masks come from",
         summary(found),
-        f"![Margin by audio injection, with intervals]({README_FIGURE})",
-        words.table("injection", found.groups["injection"]).markdown(),
+        f"![Margin by audio injection, with intervals]({Path(README_FIGURE).name})",
+        texts.explained("injection", found),
+        texts.table("injection", found.groups["injection"]).markdown(),
     ]
     as_shipped = {line.setting for line in found.groups["injection"]}
     if any(line.setting not in as_shipped for line in found.groups.get("best", ())):
-        parts += [words.explained("best", found), words.table("best", found.groups["best"]).markdown()]
+        parts += [texts.explained("best", found), texts.table("best", found.groups["best"]).markdown()]
     if "trained" in found.groups:
         parts += [
-            words.explained("trained", found),
-            words.table("trained", found.groups["trained"]).markdown(),
+            texts.explained("trained", found),
+            texts.table("trained", found.groups["trained"]).markdown(),
         ]
-    return "\n\n".join([*parts, words.bounds_table(found), README_MORE, f"    {command}"])
+    notes = f"{texts.INTERVALS} {texts.FRECHET_TEXT}"
+    return "\n\n".join([*parts, notes, texts.bounds_table(found), RESULTS_MORE, f"    {command}"])
 
 
-def with_section(readme: str, said: str) -> str:
-    """The README with `said` between the marks; without marks it goes before README_BEFORE, or to the end."""
-    block = f"{README_BEGIN}\n{said}\n{README_END}"
-    begin, end = readme.find(README_BEGIN), readme.find(README_END)
+def with_section(
+    page: str,
+    said: str,
+    before: str | None = README_BEFORE,
+    marks: tuple[str, str] = (README_BEGIN, README_END),
+) -> str:
+    """The page with `said` between the marks; without marks it goes in front of the line `before`, or to the end."""
+    block = f"{marks[0]}\n{said}\n{marks[1]}"
+    begin, end = (page.find(mark) for mark in marks)
     if 0 <= begin < end:
-        return readme[:begin] + block + readme[end + len(README_END) :]
-    place = readme.find(f"\n{README_BEFORE}\n") + 1
+        return page[:begin] + block + page[end + len(marks[1]) :]
+    place = page.find(f"\n{before}\n") + 1 if before else 0
     if not place:
-        return readme.rstrip("\n") + f"\n\n{block}\n"
-    return readme[:place] + f"{block}\n\n" + readme[place:]
+        return page.rstrip("\n") + f"\n\n{block}\n"
+    return page[:place] + f"{block}\n\n" + page[place:]

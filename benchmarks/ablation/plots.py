@@ -43,7 +43,7 @@ class Curve:
 
 
 def dots(title: str, rows: Sequence[Dot], axis: str, alone: bool = False) -> str:
-    """Rows of a dot and its interval, over one axis that holds 0. alone: with a ground, for a file of its own."""
+    """Rows of a dot and its interval, over one axis that holds 0. alone: with a background, for a file of its own."""
     low = min(0.0, *(row.value[1] for row in rows))
     high = max(0.1, *(row.value[2] for row in rows))
     ticks = _ticks(low, high)
@@ -120,10 +120,10 @@ def curves(
 
 
 def _svg(height: float, title: str, parts: Sequence[str], alone: bool) -> str:
-    ground = f'<rect width="{WIDTH}" height="{height}" rx="10" fill="#ffffff"/>' if alone else ""
+    background = f'<rect width="{WIDTH}" height="{height}" rx="10" fill="#ffffff"/>' if alone else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" {FONT}>'
-        f"<title>{escape(title)}</title>{ground}{''.join(parts)}</svg>"
+        f"<title>{escape(title)}</title>{background}{''.join(parts)}</svg>"
     )
 
 
@@ -161,5 +161,5 @@ def _horizontal(left: float, right: float, y: float) -> str:
     return f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="{GRID}" stroke-width="1"/>'
 
 
-def _text(x: float, y: float, words: str, colour: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, colour: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -11,14 +11,18 @@ import numpy as np
 from ...interact_core.metrics.frechet import Moments, frechet_distance, pooled
 from ...interact_core.theatre.measure import bootstrap_interval
 from ..scenes.result import Figure, at_least
-from ..scenes.runs import DRAWN, PAPER_STEPS, Record, moments_of
+from ..scenes.runs import PAPER_STEPS, RENDERED, Record, moments_of
 from ..scenes.settings import EVERY_FRAME, FIRST_FRAME, Setting
 from ..scenes.store import Store
-from .settings import ARGUMENT, TITLES, Row
+from .rows import ARGUMENT, TITLES, Row
 
-SAME = 0.005  # of margin: what gains less is the shipped way but for rounding, as an audio scale that equals cfg is
-ANALYSES = ("best", "steps", "occlusion")  # groups of `--only` that are read from what other groups played
-OVERLAP = 1.3  # closeness below which bodies overlap, see _plays.closeness
+SAME = 0.005  # of margin: a smaller gain is rounding, as with an audio scale that equals cfg
+ANALYSES = (
+    "best",
+    "steps",
+    "occlusion",
+)  # groups of `--only` that are computed from the runs of other groups
+OVERLAP = 1.3  # closeness below which bodies overlap, see scenes/runs.py
 DRAWS = 400  # of the bootstrap of Frechet distances
 METRICS = (
     "margin",
@@ -38,7 +42,7 @@ Numbers = Callable[[str], Sequence[int]]
 
 @dataclass(frozen=True)
 class Line:
-    """A row with what came of it. over: the paired gain in margin over the row that it is compared with."""
+    """A row with its results. over: the paired gain in margin over the row that it is compared with."""
 
     label: str
     setting: str
@@ -46,7 +50,7 @@ class Line:
     metrics: dict[str, Spread]
     over: Spread | None = None
     frechet: Spread | None = None
-    cost: float | None = None  # processor time of a play, by that of the row that it is compared with
+    cost: float | None = None  # processor time of a run, relative to that of the row that it is compared with
 
     def record(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}
@@ -54,8 +58,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that is said. steps, occlusion: None where they were not asked for; trained: how long other weights were
-    trained, in words.
+    """All results. steps, occlusion: None where they were not asked for; trained: a sentence on how long other weights
+    were trained.
     """
 
     figures: list[Figure]
@@ -72,7 +76,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 def line(row: Row, records: Sequence[Record], base: Sequence[Record] | None) -> Line:
     """records: of the row's setting; base: of the one it is compared with on the same scenes, if any."""
-    seen = {name: [r[name] for r in records if r[name] is not None] for name in METRICS}
+    values = {name: [r[name] for r in records if r[name] is not None] for name in METRICS}
     over = cost = None
     if base is not None and row.setting != row.against:
         over = spread(gains(records, base))
@@ -83,7 +87,7 @@ def line(row: Row, records: Sequence[Record], base: Sequence[Record] | None) -> 
         row.label,
         row.setting.key,
         len(records),
-        {name: spread(values) for name, values in seen.items() if values},
+        {name: spread(numbers) for name, numbers in values.items() if numbers},
         over,
         cost=cost,
     )
@@ -93,52 +97,59 @@ def gains(records: Sequence[Record], base: Sequence[Record]) -> list[float]:
     return [ours["margin"] - theirs["margin"] for ours, theirs in zip(records, base)]
 
 
-def frechet(played: Sequence[Moments], drawn: Sequence[Moments]) -> Spread:
-    """Distance of all scenes' tokens together; resampled by scene, the played one and its drawn one as a pair."""
-    picks = np.random.default_rng(0).integers(0, len(played), (DRAWS, len(played)))
-    weights = [np.bincount(pick, minlength=len(played)) for pick in picks]
-    draws = [frechet_distance(pooled(played, w), pooled(drawn, w)) for w in weights]
+def frechet(generated: Sequence[Moments], rendered: Sequence[Moments]) -> Spread:
+    """Distance over all scenes' tokens; resampled by scene, a generated video and its rendered scene as a pair."""
+    picks = np.random.default_rng(0).integers(0, len(generated), (DRAWS, len(generated)))
+    weights = [np.bincount(pick, minlength=len(generated)) for pick in picks]
+    draws = [frechet_distance(pooled(generated, w), pooled(rendered, w)) for w in weights]
     low, high = np.percentile(draws, (2.5, 97.5))
-    value = frechet_distance(pooled(played), pooled(drawn))
+    value = frechet_distance(pooled(generated), pooled(rendered))
     return round(value, 4), round(float(low), 4), round(float(high), 4)
 
 
 def findings(
-    played: dict[str, list[Row]], store: Store, numbers: Numbers, drawn: Sequence[int], only: Sequence[str]
+    finished: dict[str, list[Row]],
+    store: Store,
+    numbers: Numbers,
+    searched: Sequence[int],
+    only: Sequence[str],
 ) -> Findings:
-    """numbers: the scenes of a kind of row; drawn: all that were looked at for the argument, moving or not."""
+    """Everything that the records of the finished rows say.
+
+    numbers: gives the scenes of a kind of row; searched: all scenes run for the argument, moving or not.
+    """
     lines: dict[str, list[Line]] = {}
-    for group, rows in played.items():
+    for group, rows in finished.items():
         lines[group] = []
         for row in rows:
             of = numbers(row.scenes)
             base = None if row.against is None else store.of(row.against.key, of)
             lines[group].append(line(row, store.of(row.setting.key, of), base))
-    if store.has(DRAWN, numbers(ARGUMENT)):
-        sides = store.of(DRAWN, numbers(ARGUMENT))
+    if store.has(RENDERED, numbers(ARGUMENT)):
+        sides = store.of(RENDERED, numbers(ARGUMENT))
         for group in {"injection", "best", "trained"} & set(lines):
             lines[group] = [_with_frechet(one, store, numbers(ARGUMENT), sides) for one in lines[group]]
     return Findings(
-        headline(played, store, numbers(ARGUMENT)) if "injection" in played else [],
+        headline(finished, store, numbers(ARGUMENT)) if "injection" in finished else [],
         {group: lines[group] for group in TITLES if group in lines},
-        by_step(store.of(Setting().key, drawn)) if "steps" in only and drawn else None,
-        by_overlap(played.get("injection", []), store, numbers(ARGUMENT)) if "occlusion" in only else None,
+        by_step(store.of(Setting().key, searched)) if "steps" in only and searched else None,
+        by_overlap(finished.get("injection", []), store, numbers(ARGUMENT)) if "occlusion" in only else None,
     )
 
 
-def _with_frechet(one: Line, store: Store, numbers: Sequence[int], drawn: Sequence[Record]) -> Line:
-    played = [moments_of(record) for record in store.of(one.setting, numbers)]
-    return replace(one, frechet=frechet(played, [moments_of(record) for record in drawn]))
+def _with_frechet(one: Line, store: Store, numbers: Sequence[int], rendered: Sequence[Record]) -> Line:
+    generated = [moments_of(record) for record in store.of(one.setting, numbers)]
+    return replace(one, frechet=frechet(generated, [moments_of(record) for record in rendered]))
 
 
-def best_rows(played: dict[str, list[Row]], store: Store, tuning: Sequence[int]) -> list[Row]:
+def best_rows(finished: dict[str, list[Row]], store: Store, tuning: Sequence[int]) -> list[Row]:
     """Predicted, fixed, true and global, each at the best of what was tried for it on the tuning scenes.
 
-    A way other than the shipped one is taken only if its paired gain there is clear of SAME; among those, the one
-    that gains most. The ceiling is played as the predicted masks are, and so is global, as far as it can be.
-    Nothing where nothing was tried.
+    A setting other than the shipped one is taken only if its paired gain there is clear of SAME; among those, the one
+    that gains most. The ceiling has the settings of the predicted masks, and so has global where they apply. Empty
+    where nothing was tried.
     """
-    rows = [row for group in ("sharpness", "audio_scale") for row in played.get(group, ())]
+    rows = [row for group in ("sharpness", "audio_scale") for row in finished.get(group, ())]
     tried = [row for row in rows if row.against is not None]
     if not tried:
         return []
@@ -151,9 +162,9 @@ def best_rows(played: dict[str, list[Row]], store: Store, tuning: Sequence[int])
     predicted = best["predicted"]
     rows = {
         "every voice everywhere": Setting("none", audio_cfg=predicted.audio_cfg),
-        f"fixed mask, {best[FIRST_FRAME].way}": best[FIRST_FRAME],
-        f"predicted mask, {predicted.way}": predicted,
-        f"true mask, {predicted.way}": replace(predicted, masks=EVERY_FRAME),
+        f"fixed mask, {best[FIRST_FRAME].description}": best[FIRST_FRAME],
+        f"predicted mask, {predicted.description}": predicted,
+        f"true mask, {predicted.description}": replace(predicted, masks=EVERY_FRAME),
     }
     return [Row("best", label, setting, ARGUMENT, predicted) for label, setting in rows.items()]
 
@@ -167,9 +178,9 @@ def _clearly_best(shipped: Setting, tried: Sequence[Setting], store: Store, tuni
     return best
 
 
-def headline(played: dict[str, list[Row]], store: Store, numbers: Sequence[int]) -> list[Figure]:
+def headline(finished: dict[str, list[Row]], store: Store, numbers: Sequence[int]) -> list[Figure]:
     """The figures with bounds: of each strategy at its best, if that was looked for, else as shipped."""
-    rows = {row.setting.masks: row for row in played.get("best") or played["injection"]}
+    rows = {row.setting.masks: row for row in finished.get("best") or finished["injection"]}
     if not {"none", FIRST_FRAME, "predicted", EVERY_FRAME} <= set(rows):
         return []  # there was no time for all of it
     margins = {
@@ -215,7 +226,7 @@ def _ratio(pairs: np.ndarray) -> float:
 
 
 def by_step(records: Sequence[Record]) -> dict[str, Any]:
-    """Mask IoU by step and block, of the third of the scenes that moves least, that which moves most, and all."""
+    """Mask IoU by step and block: of the third of the scenes that moves least, the third that moves most, and all."""
     ordered = sorted(records, key=lambda record: record["travel"])
     third = max(1, len(ordered) // 3)
     parts = {"low": ordered[:third], "high": ordered[-third:], "all": ordered}

@@ -1,13 +1,13 @@
-"""The ablation in words and tables: what each group asks, its columns, and the paper's numbers beside ours."""
+"""Texts and tables of the ablation: what each group asks, its columns, and the paper's numbers beside ours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..scenes import result as _result
+from ..scenes import result
 from ..scenes.runs import PAPER_STEPS
-from .settings import TITLES
+from .rows import TITLES
 from .tables import OVERLAP, Findings, Line, Spread
 
 # InterActHuman (arXiv 2506.09984): two people, one of whom speaks; Sync-D and FVD, less is better.
@@ -28,22 +28,22 @@ PAPER_IOU = {
 
 EXPLAINED = {
     "injection": "Two puppets speak at once. The margin is the correlation of a mouth with its own voice (sync) minus "
-    "that with the other one (crosstalk): a mouth that moves to the wrong voice, or to both, has none. Each row plays "
+    "that with the other one (crosstalk): a mouth that moves to the wrong voice, or to both, has none. Each row runs "
     "the same scenes from the same noise. The true masks are the segmentation of the finished predicted run in every "
-    "frame: what a perfect predictor would have said of that video. Travel is how many pixels the farthest head of a "
-    "scene goes, on average; a token is 16.",
+    "frame: what a perfect predictor would have predicted for that video. Travel is how many pixels the farthest head "
+    "of a scene moves, on average; a token is 16.",
     "best": "Sharpness and audio scale were chosen for predicted and for fixed masks apart, on other scenes, and "
     "only where the gain there is clear of zero. The bounds below are of these rows.",
     "sharpness": "Raw masks are under-confident while the video forms. Gain multiplies and clamps them, a temperature "
     "divides their logits, a threshold cuts.",
     "audio_scale": "How strongly the voices act: a guidance scale of their own, beside that of the picture.",
-    "warmup": "How long no mask steers, as a place on a schedule of 50 steps, and what is heard meanwhile: nothing is "
-    "injected, everybody hears silence, or everybody hears everybody.",
+    "warmup": "How long no mask steers, as a fraction of a schedule of 50 steps, and which audio is injected meanwhile: "
+    "none, the mute track everywhere, or every voice everywhere.",
     "cache": "Which masks steer a step: those of the step before, those of a first pass of the same step at twice "
-    "the price, or none that are kept: then blocks are steered by the heads of earlier blocks, the first by none.",
+    "the cost, or no cached masks: then blocks are steered by the heads of earlier blocks, the first by none.",
     "references": "The first two speak, the others are silent; one reference is one speaker. More than four were never "
-    "seen in training. The price is the processor time of a whole play, "
-    "by that of two references.",
+    "seen in training. The cost is the processor time of a whole run, "
+    "relative to two references.",
     "speech": "The first half of the clip is one puppet's and the second the other's, or both speak all the time. A "
     "perfect mouth's margin says what there is to be had.",
     "trained": "An ID embedding ties each voice to its reference in place of a mask: one vector a slot, added to the "
@@ -93,7 +93,7 @@ COLUMNS: dict[str, Cell] = {
     "identity": lambda line: short(line.metrics.get("identity")),
 }
 FRECHET: dict[str, Cell] = {"Frechet distance": lambda line: shown(line.frechet, 3)}
-PRICE: dict[str, Cell] = {"price": lambda line: "1" if line.cost is None else f"{line.cost:.2f}"}
+COST: dict[str, Cell] = {"cost": lambda line: "1" if line.cost is None else f"{line.cost:.2f}"}
 PAPER: dict[str, Cell] = {
     "paper: Sync-D": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[0],
     "paper: FVD": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[1],
@@ -102,11 +102,11 @@ MORE: dict[str, dict[str, Cell]] = {
     "injection": {"travel": lambda line: short(line.metrics.get("travel")), **FRECHET, **PAPER},
     "best": FRECHET,
     "trained": {**FRECHET, **PAPER},
-    "cache": {**PRICE, "paper: Sync-D": lambda line: PAPER_CACHE.get(line.label, "")},
+    "cache": {**COST, "paper: Sync-D": lambda line: PAPER_CACHE.get(line.label, "")},
     "references": {
         "all on screen": lambda line: short(line.metrics.get("on_screen")),
         "silent mouths open": lambda line: short(line.metrics.get("silent_open")),
-        **PRICE,
+        **COST,
     },
     "speech": {"perfect margin": lambda line: short(line.metrics.get("perfect_margin"))},
 }
@@ -134,18 +134,18 @@ def steps_table(found: Findings) -> Table:
     return Table(("mask IoU at step of 50", *map(str, PAPER_STEPS)), tuple(rows))
 
 
-def steps_words(found: Findings) -> str:
+def steps_text(found: Findings) -> str:
     low, high = found.steps["low"], found.steps["high"]
     return (
-        f"Of {found.steps['all']['scenes']} scenes played as shipped, moving or not, the third that moves least "
-        f"(heads go {low['travel'][0]:.0f} to {low['travel'][1]:.0f} pixels; {low['scenes']} scenes) and the third "
+        f"Of {found.steps['all']['scenes']} scenes run as shipped, moving or not, the third that moves least "
+        f"(heads move {low['travel'][0]:.0f} to {low['travel'][1]:.0f} pixels; {low['scenes']} scenes) and the third "
         f"that moves most ({high['travel'][0]:.0f} to {high['travel'][1]:.0f}). A token is 16 pixels wide. Steps are "
-        "places on the schedule: our runs take fewer than 50. The model has a few blocks where the paper's has 40."
+        "fractions of the schedule: our runs take fewer than 50. The model has a few blocks where the paper's has 40."
     )
 
 
-OCCLUSION_WORDS = (
-    "The same runs, apart by whether the puppets' bodies overlap at some time of the predicted one "
+OCCLUSION_TEXT = (
+    "The same runs, split by whether the puppets' bodies overlap at some time in the predicted one "
     f"(heads nearer than {OVERLAP:g} times the sum of their radii)."
 )
 
@@ -155,19 +155,19 @@ def explained(group: str, found: Findings) -> str:
 
 
 def sections(found: Findings) -> list[tuple[str, str, str, Table]]:
-    """(group, title, words, table) of everything, in the order of the page."""
+    """(group, title, explanation, table) of everything, in the order of the page."""
     made = []
     for group, lines in found.groups.items():
         made.append((group, TITLES[group], explained(group, found), table(group, lines)))
     if found.steps:
-        made.append(("steps", "Masks by step and block", steps_words(found), steps_table(found)))
+        made.append(("steps", "Masks by step and block", steps_text(found), steps_table(found)))
     for name, lines in (found.occlusion or {}).items():
-        made.append(("occlusion", f"Occlusion: {name}", OCCLUSION_WORDS, table("", lines)))
+        made.append(("occlusion", f"Occlusion: {name}", OCCLUSION_TEXT, table("", lines)))
     return made
 
 
 def bounds_table(found: Findings) -> str:
-    return _result.table(found.figures)
+    return result.table(found.figures)
 
 
 INTERVALS = (
@@ -175,9 +175,9 @@ INTERVALS = (
     "has no gain of its own, paired by scene. Mask IoU: of the masks that steered the last step with the segmentation "
     "of the video that came of them. Identity: share of the speakers who look like their reference."
 )
-FRECHET_WORDS = (
-    "Frechet distance: between tokens of the played scenes and tokens of the same looks and voices as they are "
-    "drawn, 32 numbers a token: its mean in the 16 channels of the shipped video autoencoder's latent, and how that "
+FRECHET_TEXT = (
+    "Frechet distance: between tokens of the generated videos and tokens of rendered scenes with the same "
+    "looks and voices, 32 numbers a token: its mean in the 16 channels of the shipped video autoencoder's latent, and how that "
     "changes to the next latent frame. Less is better; the scale has nothing to do with the paper's FVD."
 )
 
@@ -187,12 +187,12 @@ def markdown(found: Findings, command: str) -> str:
     parts = [
         "# The argument, rerun in the theatre",
         f"Written by `{command}`.",
-        f"{INTERVALS} {FRECHET_WORDS}",
+        f"{INTERVALS} {FRECHET_TEXT}",
     ]
     if found.figures:
         parts += ["## What it comes to", bounds_table(found)]
-    for _, title, words, rows in sections(found):
-        parts += [f"## {title}", words, rows.markdown()]
+    for _, title, explanation, rows in sections(found):
+        parts += [f"## {title}", explanation, rows.markdown()]
     if "trained" not in found.groups:
         parts.append(NO_ID)
     return "\n\n".join(parts) + "\n"

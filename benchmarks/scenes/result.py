@@ -107,12 +107,12 @@ PLACES = ("--out", "--pictures", "--films")
 """Options that say where something is written: paths of one machine, on which no figure depends."""
 
 
-def command(name: str, words: Sequence[str] | None = None) -> str:
-    """The command line as a person typed it (or `words` behind the bench's name), without PLACES."""
-    words = sys.argv[1:] if words is None else words
+def command(name: str, argv: Sequence[str] | None = None) -> str:
+    """The command line as a person typed it (or `argv` behind the bench's name), without PLACES."""
+    argv = sys.argv[1:] if argv is None else argv
     kept = [
         word
-        for before, word in zip(("", *words), words)
+        for before, word in zip(("", *argv), argv)
         if before not in PLACES and word.partition("=")[0] not in PLACES
     ]
     return " ".join(["python dev.py bench", name, *kept])

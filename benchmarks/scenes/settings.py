@@ -1,32 +1,38 @@
-"""How one scene of the theatre is played by a bench: what differs from the shipped graph."""
+"""How a bench runs one scene of the theatre: what differs from the shipped graph."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ...interact_core.theatre.pipeline import Direction
+from ...interact_core.guidance import GuidanceSettings
+from .sharpening import SharpeningSettings
 
-FIRST_FRAME, EVERY_FRAME = "first frame", "every frame"  # drawn masks: the truth of the source's video
+if TYPE_CHECKING:
+    from ...interact_core.theatre.pipeline import RunSettings
+
+FIRST_FRAME, EVERY_FRAME = (
+    "first frame",
+    "every frame",
+)  # true masks: the segmentation of the predicted run's video
 TWO_PASSES, WITHIN_STEP = "two passes", "within the step"
-START_IMAGE = "start image"  # likeness to the people of a drawn first frame, which is where the video begins
+START_IMAGE = "start image"  # affinity to the people of a rendered first frame, with which the video begins
 SOURCES = {
     FIRST_FRAME: "fixed",
     EVERY_FRAME: "fixed",
     START_IMAGE: "affinity",
-}  # mask_source, where it is called otherwise
+}  # mask_source of the guidance settings, where it has another name
 IN_TURNS, ONE_SILENT = "in turns", "one silent"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How a scene is played; None is as shipped. Equal settings are played once, whatever rows want them.
+    """How a scene is run; None is as shipped. Equal settings are run once, whatever rows need them.
 
     masks: predicted | affinity | START_IMAGE | none (every voice everywhere) | FIRST_FRAME | EVERY_FRAME (the
     segmentation of the finished predicted run's first frame, repeated, or of each of its frames). cache: which masks
     steer a step: the previous one's, those of a first pass of the same step, or, within one pass, those of
-    the heads that came before. references: pictures shown; the first two speak, the others are silent.
+    the heads that came before. references: number of reference images; the first two characters speak, the others are silent.
     trained: name of other weights, "" for the shipped ones.
     """
 
@@ -45,7 +51,7 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """The same for the same play, readable, without what is as by default."""
+        """A readable name: the changed fields, or "shipped". Equal settings have equal keys."""
         default = Setting()
         changed = [
             field.name for field in fields(self) if getattr(self, field.name) != getattr(default, field.name)
@@ -53,37 +59,42 @@ class Setting:
         return ", ".join(f"{name}={getattr(self, name)}" for name in changed) or "shipped"
 
     @property
-    def way(self) -> str:
-        """How masks are sharpened and voices scaled, in words."""
-        told = {"gain": self.gain, "temperature": self.temperature, "threshold": self.threshold}
-        told["audio scale"] = self.audio_cfg
+    def description(self) -> str:
+        """How masks are sharpened and voices scaled, for a table."""
+        changed = {"gain": self.gain, "temperature": self.temperature, "threshold": self.threshold}
+        changed["audio scale"] = self.audio_cfg
         return (
-            ", ".join(f"{name} {value:g}" for name, value in told.items() if value is not None)
+            ", ".join(f"{name} {value:g}" for name, value in changed.items() if value is not None)
             or "as shipped"
         )
 
     @property
     def source(self) -> Setting:
-        """The predicted run whose video the drawn masks are taken from."""
+        """The predicted run from whose video true masks are taken."""
         return Setting(references=self.references, speakers=self.speakers, speech=self.speech)
 
     @property
-    def drawn(self) -> bool:
+    def needs_truth(self) -> bool:
+        """Whether its masks are the segmentation of another run's video."""
         return self.masks in (FIRST_FRAME, EVERY_FRAME)
 
-    def told_as(self, shipped: Direction) -> Setting:
-        """The same with None for whatever is as shipped, so that equal plays have equal keys."""
-        theirs = {name: getattr(shipped.guidance, field) for name, field in GUIDANCE.items()}
-        theirs["audio_cfg"] = shipped.audio_cfg
-        return replace(self, **{name: None for name, value in theirs.items() if getattr(self, name) == value})
+    def normalised(self, shipped: RunSettings) -> Setting:
+        """The same with None for whatever is as shipped, so that equal runs have equal keys."""
+        values = {
+            name: getattr(shipped.guidance, field, getattr(SharpeningSettings, field))
+            for name, field in GUIDANCE.items()
+        }
+        values["audio_cfg"] = shipped.audio_cfg
+        return replace(self, **{name: None for name, value in values.items() if getattr(self, name) == value})
 
-    def directed(self, shipped: Direction) -> Direction:
-        """The shipped direction with what is changed of it; the rest is _plays'."""
+    def applied_to(self, shipped: RunSettings) -> RunSettings:
+        """The shipped run settings with what this changes; the other fields are applied in runs.py."""
         source = SOURCES.get(self.masks, self.masks)
-        told = {
+        changed = {
             field: getattr(self, name) for name, field in GUIDANCE.items() if getattr(self, name) is not None
         }
-        guidance = replace(shipped.guidance, mask_source=source, **told)
+        values = {**vars(shipped.guidance), "mask_source": source, **changed}
+        guidance = (SharpeningSettings if SHARPENING & set(changed) else GuidanceSettings)(**values)
         audio_cfg = shipped.audio_cfg if self.audio_cfg is None else self.audio_cfg
         return replace(shipped, guidance=guidance, audio_cfg=audio_cfg)
 
@@ -92,6 +103,9 @@ GUIDANCE = {
     "gain": "mask_gain",
     "temperature": "mask_temperature",
     "threshold": "mask_threshold",
-    "boundary": "boundary",
+    "boundary": "stage_boundary",
     "stage_one_audio": "stage_one_audio",
 }
+"""Field of GuidanceSettings, or of SharpeningSettings, by field of Setting."""
+
+SHARPENING = {"mask_temperature", "mask_threshold"}

@@ -20,28 +20,38 @@ from ...interact_core.host.standalone import prepare_comfy
 
 prepare_comfy()
 
-import comfy.model_management  # noqa: E402  (only now: comfy has to be told first)
+import comfy.model_management  # noqa: E402  (comfy has to be configured first)
 
 from ...interact_core.theatre import report  # noqa: E402
-from ..scenes import result as _result  # noqa: E402
+from ..scenes import result  # noqa: E402
 from ..scenes.result import Figure  # noqa: E402
-from .clock import all_cores  # noqa: E402
+from .audio_features import audio_features  # noqa: E402
 from .forward import COMPARISONS, Bench  # noqa: E402
 from .models import SHAPES, Grid, adapter_config  # noqa: E402
-from .parts import parts  # noqa: E402
-from .price import price  # noqa: E402
-from .rest import ALONE, server  # noqa: E402
+from .pack_import import pack_import  # noqa: E402
+from .reference_quality import reference_quality  # noqa: E402
+from .roofline import roofline  # noqa: E402
+from .server_run import server  # noqa: E402
+from .timing import all_cores  # noqa: E402
+from .training_step import training_step  # noqa: E402
 
 SIZE = (832, 480)
 SERVER_FRAMES = 5  # on a CPU, where a server computes in float32
 
 
-SHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {**COMPARISONS, "parts": parts, "server": server}
-UNSHAPED = {**ALONE, "price": price}
+SHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {**COMPARISONS, "parts": roofline, "server": server}
+UNSHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {
+    "hearing": audio_features,
+    "imports": pack_import,
+    "training": training_step,
+    "price": reference_quality,
+}
+"""Comparisons that do not depend on the shape of the diffusion model, by their names on the command line."""
+
 EVERY = (*SHAPED, *UNSHAPED)
 
 
-def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench speed", description=__doc__.split("\n\n")[0])
     parser.add_argument("comparisons", nargs="*", metavar="NAME", help=f"of {', '.join(EVERY)}; none: all")
     parser.add_argument("--shape", nargs="+", choices=tuple(SHAPES), default=("14B", "1.3B"))
@@ -56,7 +66,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--depth", type=int, help="blocks (default: 1 on a CPU, 4 on a GPU)")
     parser.add_argument("--repeats", type=int, help="passes of each kind (default: 3 on a CPU, 20 on a GPU)")
     parser.add_argument("--out", type=Path, help="JSON (default: benchmarks/results/speed.json)")
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(argv)
     unknown = set(chosen.comparisons) - set(EVERY)
     if unknown:
         parser.error(f"there is no comparison {', '.join(sorted(unknown))}")
@@ -91,13 +101,13 @@ def core_speakers(chosen: argparse.Namespace) -> tuple[int, ...]:
     return tuple(count for count in (1, 2) if count in chosen.characters) or (1, 2)
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     from comfyui_version import __version__ as comfyui
 
-    chosen = arguments(words)
+    chosen = arguments(argv)
     device = comfy.model_management.get_torch_device()
     cpu = device.type == "cpu"
-    path = chosen.out or _result.FOLDER / "speed.json"
+    path = chosen.out or result.FOLDER / "speed.json"
     standard = Bench(
         shape=SHAPES["14B"],
         grid=Grid(*SIZE, chosen.frames or (21 if cpu else 81)),
@@ -110,7 +120,7 @@ def main(words: Sequence[str] | None = None) -> None:
         for name in chosen.comparisons:
             for title, bench in benches(name, chosen, standard):
                 figures = {**SHAPED, **UNSHAPED}[name](bench)
-                print(f"\n{title}\n\n{_result.table(figures, 'passes')}", flush=True)
+                print(f"\n{title}\n\n{result.table(figures, 'passes')}", flush=True)
                 settings = {
                     "shape": asdict(bench.shape),
                     "grid": asdict(bench.grid),
@@ -118,13 +128,13 @@ def main(words: Sequence[str] | None = None) -> None:
                     "precision": str(bench.dtype),
                     "adapter": asdict(adapter_config(bench.shape, bench.depth)),
                 }
-                _result.merge(
+                result.merge(
                     path,
                     title,
                     figures,
                     report.machine(),
                     report.versions(comfyui),
-                    _result.command("speed"),
+                    result.command("speed"),
                     counted="passes",
                     when=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
                     **({} if name in UNSHAPED else {"settings": settings}),

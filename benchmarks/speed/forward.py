@@ -12,13 +12,13 @@ import torch
 from ...interact_core.guidance.settings import REFERENCE_TOKENS
 from ...interact_core.host.tokens.reference_pruning import kept_tokens
 from ..scenes.result import Figure, at_most
-from .clock import Act, FlopClock, Pass, Stopwatch, alternate, median, peak_memory, ratio, side_by_side
-from .models import FIXED, Grid, InfiniteTalk, Shape, Stage, build_adapter, build_wan, cast_of
+from .models import FIXED_MASKS, ForwardSetup, Grid, InfiniteTalk, Shape, build_adapter, build_wan, cast_of
+from .timing import Action, FlopClock, Pass, Stopwatch, alternate, median, peak_memory, ratio, side_by_side
 
 TWO_SPEAKERS, EIGHT_OVER_TWO, MASK_HEADS, MEMORY, ONE_MORE = 1.10, 1.05, 0.5, 3.0, 2.0
 OVER_CORE = {True: 0.80, False: 0.85}  # by whether the video is short
 SPEAKING = {1: "one_speaker", 2: "two_speakers"}
-INTERVAL = 4  # reference_interval, where references are recalled
+INTERVAL = 4  # reference_interval, where the reference KV cache is used
 SHORT = 20_000  # tokens: 9,360 is below and 32,760 above
 
 
@@ -35,41 +35,42 @@ class Bench:
     characters: int = 2
     speakers: tuple[int, ...] = (1, 2)  # whom `core` is compared with
 
-    def stage(self, image_to_video: bool = False) -> Stage:
+    def setup(self, image_to_video: bool = False) -> ForwardSetup:
         model = build_wan(self.shape, self.depth, self.device, self.dtype, image_to_video)
-        return Stage(model, self.grid, self.device, image_to_video)
+        return ForwardSetup(model, self.grid, self.device, image_to_video)
 
     def passes(
-        self, stage: Stage, acts: dict[str, Act]
+        self, setup: ForwardSetup, actions: dict[str, Action]
     ) -> tuple[dict[str, list[Pass]], dict[str, list[float]]]:
-        """Passes of every act in turn, and what they come to at the full number of blocks, in seconds."""
-        watch = Stopwatch(stage.base.diffusion_model, self.device)
-        warm = self.device.type != "cpu"  # a GPU's first kernels; on a processor a pass takes too long
-        found = alternate({name: _timed(watch, act) for name, act in acts.items()}, self.repeats, warm)
+        """Passes of every action in turn, and their seconds at the full number of blocks."""
+        watch = Stopwatch(setup.base.diffusion_model, self.device)
+        warm = self.device.type != "cpu"  # a GPU's first kernels; on a CPU a pass takes too long
+        found = alternate(
+            {name: _timed(watch, action) for name, action in actions.items()}, self.repeats, warm
+        )
         return found, self._whole(found)
 
     def pairs(
-        self, stage: Stage, acts: dict[str, Act]
+        self, setup: ForwardSetup, actions: dict[str, Action]
     ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-        """As many pairs of passes of every act, one behind the other: at the full number of blocks their seconds, and
-        the FLOPs of their products.
+        """Pairs of successive passes of every action: their seconds and FLOPs at the full number of blocks.
 
-        On a processor all acts at once, in seconds that they computed.
+        On a CPU all actions run at once, timed in seconds of their own threads.
         """
         cpu = self.device.type == "cpu"
         clock = time.thread_time if cpu else time.perf_counter
-        timing, counting = (Stopwatch(stage.base.diffusion_model, self.device) for _ in range(2))
+        timing, counting = (Stopwatch(setup.base.diffusion_model, self.device) for _ in range(2))
 
-        def twice(act: Act) -> list[tuple[Pass, Pass]]:
+        def twice(action: Action) -> list[tuple[Pass, Pass]]:
             runs: list[Pass] = []
             with FlopClock() as flops:
                 products = [
-                    counting.time(lambda: runs.append(timing.time(act, clock)), flops) for _ in range(2)
+                    counting.time(lambda: runs.append(timing.time(action, clock)), flops) for _ in range(2)
                 ]
             return list(zip(runs, products))
 
         found = (side_by_side if cpu else alternate)(
-            {name: partial(twice, act) for name, act in acts.items()}, self.repeats
+            {name: partial(twice, action) for name, action in actions.items()}, self.repeats
         )
         passes = {name: [both for pair in pairs for both in pair] for name, pairs in found.items()}
         seconds, flops = (
@@ -84,24 +85,24 @@ class Bench:
         }
 
 
-def _timed(watch: Stopwatch, act: Act) -> Callable[[], Pass]:
-    return lambda: watch.time(act)
+def _timed(watch: Stopwatch, action: Action) -> Callable[[], Pass]:
+    return lambda: watch.time(action)
 
 
 def forward(bench: Bench) -> list[Figure]:
     """The bare step; with references; with references and audio; with masks too."""
     count = bench.characters
-    stage, cast = bench.stage(), cast_of(bench.grid, count)
+    setup, cast = bench.setup(), cast_of(bench.grid, count)
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts: dict[str, Act] = {
-        "bare": stage.bare(),
-        "references": stage.bare(count),
-        "audio": stage.guided(adapter, cast, heads=False),
-        "masks": stage.guided(adapter, cast),
+    actions: dict[str, Action] = {
+        "bare": setup.bare(),
+        "references": setup.bare(count),
+        "audio": setup.guided(adapter, cast, heads=False),
+        "masks": setup.guided(adapter, cast),
     }
     if count == 8:
-        acts["two_speak"] = stage.guided(adapter, cast_of(bench.grid, 2, 6))
-    found, steps = bench.passes(stage, acts)
+        actions["two_speak"] = setup.guided(adapter, cast_of(bench.grid, 2, 6))
+    found, steps = bench.passes(setup, actions)
     under = steps["references"]
     figures = [
         Figure("bare_step_s", *median(steps["bare"]), note="one pass at full depth"),
@@ -127,14 +128,14 @@ def forward(bench: Bench) -> list[Figure]:
 
 def core(bench: Bench) -> list[Figure]:
     """Core's InfiniteTalk and ours on one image-to-video base, with the same weights and the same sound."""
-    stage = bench.stage(image_to_video=True)
+    setup = bench.setup(image_to_video=True)
     infinite = InfiniteTalk.build(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts: dict[str, Act] = {"bare": stage.bare()}
+    actions: dict[str, Action] = {"bare": setup.bare()}
     for count in bench.speakers:
         cast = cast_of(bench.grid, count, by_region=True)
-        acts[f"core_{count}"] = infinite.core(stage, cast)
-        acts[f"region_{count}"] = stage.guided(infinite.ours, cast)
-    _, steps = bench.passes(stage, acts)
+        actions[f"core_{count}"] = infinite.core(setup, cast)
+        actions[f"region_{count}"] = setup.guided(infinite.ours, cast)
+    _, steps = bench.passes(setup, actions)
     bare = steps["bare"]
     figures = [Figure("bare_i2v_step_s", *median(bare), note="seconds, one pass at full depth")]
     for count in bench.speakers:
@@ -152,14 +153,15 @@ def core(bench: Bench) -> list[Figure]:
 
 
 def memory(bench: Bench) -> list[Figure]:
-    """Peak of one evaluation above what stands in memory: activations and caches, without weights."""
-    stage = bench.stage()
+    """Peak memory of one evaluation above what was held before: activations and caches, without weights."""
+    setup = bench.setup()
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts = {"bare": stage.bare(2), "guided": stage.guided(adapter, cast_of(bench.grid, 2))}
-    for act in acts.values():
-        act()  # what is made once in a run stands
+    actions = {"bare": setup.bare(2), "guided": setup.guided(adapter, cast_of(bench.grid, 2))}
+    for action in actions.values():
+        action()  # so that what is made once in a run exists already
     peaks = {
-        name: [peak_memory(act, bench.device) for _ in range(bench.repeats)] for name, act in acts.items()
+        name: [peak_memory(action, bench.device) for _ in range(bench.repeats)]
+        for name, action in actions.items()
     }
     if None in peaks["bare"]:
         return []
@@ -171,16 +173,16 @@ def memory(bench: Bench) -> list[Figure]:
 
 
 def reference(bench: Bench) -> list[Figure]:
-    """What a third reference picture costs a step: whole, without its ground, and recalled. Nobody speaks."""
-    stage = bench.stage()
+    """What a third reference image costs a step: whole, pruned, and with its KV cached. Nobody speaks."""
+    setup = bench.setup()
     adapter = build_adapter(bench.shape, bench.depth, bench.device, bench.dtype)
-    acts: dict[str, Act] = {}
+    actions: dict[str, Action] = {}
     for tokens in REFERENCE_TOKENS:
-        # Of these runs every second evaluation looks at the references, so that a pair of passes has both.
-        shown = replace(FIXED, reference_tokens=tokens, reference_interval=2)
+        # These runs refresh the reference KV cache in every second evaluation, so that a pair of passes has both kinds.
+        settings = replace(FIXED_MASKS, reference_tokens=tokens, reference_interval=2)
         for count in (2, 3):
-            acts[f"{tokens}_{count}"] = stage.guided(adapter, cast_of(bench.grid, 0, count), shown)
-    steps, flops = (_now_and_then(pairs) for pairs in bench.pairs(stage, acts))
+            actions[f"{tokens}_{count}"] = setup.guided(adapter, cast_of(bench.grid, 0, count), settings)
+    steps, flops = (_with_interval(pairs) for pairs in bench.pairs(setup, actions))
 
     def one_more(way: str, steps: dict[str, list[float]] = steps) -> tuple[float, tuple[float, float], int]:
         return _percent_more(ratio(steps[f"{way}_3"], steps[f"{way}_2"]))
@@ -206,16 +208,16 @@ def reference(bench: Bench) -> list[Figure]:
     ]
 
 
-def _now_and_then(pairs: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Of pairs of passes that look and recall the former, and the mean of INTERVAL steps of which one looks."""
-    looks = {name: both[::2] for name, both in pairs.items()}
+def _with_interval(pairs: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Of pairs of a refreshing and a cached pass: the former, and the mean of INTERVAL steps of which one refreshes."""
+    refreshing = {name: both[::2] for name, both in pairs.items()}
     means = {
         f"now_and_then_{name}": [
-            (look + (INTERVAL - 1) * recall) / INTERVAL for look, recall in zip(both[::2], both[1::2])
+            (refresh + (INTERVAL - 1) * cached) / INTERVAL for refresh, cached in zip(both[::2], both[1::2])
         ]
         for name, both in pairs.items()
     }
-    return looks | means
+    return refreshing | means
 
 
 def _percent_more(

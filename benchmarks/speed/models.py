@@ -20,12 +20,13 @@ from ...interact_core.adapter.multitalk import MultiTalkAdapter, MultiTalkConfig
 from ...interact_core.guidance import Cast, Character, GuidanceSettings
 from ...interact_core.host.apply import apply_guidance
 from ...interact_core.host.forward.call import AudioRole
+from ...interact_core.host.forward.voice_tracks import VoiceTracks
+from ...interact_core.host.keys import ADAPTER_KEY, GUIDANCE_KEY, ROLE_COND, RUN_KEY, TRACKS_COND
 from ...interact_core.host.loading import apply_adapter
 from ...interact_core.host.run.live import MaskStream
-from ...interact_core.host.run.sampling_run import InteractRun
-from ...interact_core.host.run.wrappers import ADAPTER_KEY, GUIDANCE_KEY, RUN_KEY
+from ...interact_core.host.run.sampling_run import SamplingRun
 
-FIXED = GuidanceSettings(mask_source="fixed", boundary=0.0)
+FIXED_MASKS = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
 TEXT = 512  # tokens of a prompt: core hands on as many as there are, Wan was trained on padding to this
 SIGMA = 0.8
 FEATURES = (13, 768)  # wav2vec2-base: hidden states and channels
@@ -73,7 +74,7 @@ class Grid:
 
 @torch.no_grad()
 def fill(module: nn.Module, std: float = 0.02) -> nn.Module:
-    """Random values into weights that stand already: what they are does not matter, only that none is slow."""
+    """Fill existing weights with random values; which ones does not matter, only that none is denormal and slow."""
     block = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0)) * std
     for name, parameter in module.named_parameters():
         values = parameter.view(-1)
@@ -116,7 +117,7 @@ def build_wan(
 
 
 def adapter_config(shape: Shape, depth: int, **changes: int) -> AdapterConfig:
-    """Our adapter at this width, in the paper's budget for mask heads, hearing as many tokens as InfiniteTalk."""
+    """Our adapter at this width, in the paper's budget for mask heads, with as many audio tokens as InfiniteTalk."""
     sizes = {
         "model_width": shape.width,
         "model_blocks": depth,
@@ -172,7 +173,7 @@ def cast_of(grid: Grid, speaking: int, silent: int = 0, by_region: bool = False)
 
 
 @dataclass(eq=False)
-class Stage:
+class ForwardSetup:
     """A model and the inputs that all its evaluations share."""
 
     model: ModelPatcher
@@ -218,7 +219,7 @@ class Stage:
         return lambda: self.evaluate({}, **more)
 
     def guided(
-        self, adapter: ModelPatcher, cast: Cast, settings: GuidanceSettings = FIXED, heads: bool = True
+        self, adapter: ModelPatcher, cast: Cast, settings: GuidanceSettings = FIXED_MASKS, heads: bool = True
     ) -> Callable[[], Tensor]:
         """An evaluation of a run in stage two, as the sampling wrappers make it.
 
@@ -232,7 +233,7 @@ class Stage:
             options["patches"] = {k: v for k, v in options["patches"].items() if k != "double_block"}
         references = self.references(cast.references) if cast.references else None
         guidance = options[GUIDANCE_KEY]
-        run = InteractRun(
+        run = SamplingRun(
             options[ADAPTER_KEY],
             guidance.cast,
             guidance.settings,
@@ -241,10 +242,10 @@ class Stage:
             references,
             MaskStream(cast, 8),
         )
-        more = {"interact_flag": torch.full((1, 1), AudioRole.VOICES.value, device=self.device)}
+        more = {ROLE_COND: torch.full((1, 1), AudioRole.VOICES.value, device=self.device)}
         if any(cast.speaking):
             tracks = self.features(sum(cast.speaking) + 1)
-            more["interact_audio"] = torch.cat((tracks, tracks[:, :1]), dim=1)[None]
+            more[TRACKS_COND] = VoiceTracks(tracks[None]).pack()
         if references is not None:
             more["time_dim_concat"] = references
         options |= {RUN_KEY: run, "uuids": ["the positive"], "cond_or_uncond": [0]}
@@ -278,7 +279,7 @@ class InfiniteTalk:
         adapter.load_state_dict(weights, assign=True)
         return cls(patch, in_patcher(adapter.eval().requires_grad_(False), device))
 
-    def core(self, stage: Stage, cast: Cast) -> Callable[[], Tensor]:
+    def core(self, setup: ForwardSetup, cast: Cast) -> Callable[[], Tensor]:
         """An evaluation under core's own patches (WanInfiniteTalkToVideo), one speaker or two."""
         from comfy.ldm.wan.model_multitalk import (
             MultiTalkCrossAttnPatch,
@@ -287,15 +288,15 @@ class InfiniteTalk:
         )
 
         speakers = sum(cast.speaking)
-        heard = [track[:, 1:].to(stage.base.get_dtype()) for track in stage.features(speakers)]
+        tracks = [track[:, 1:].to(setup.base.get_dtype()) for track in setup.features(speakers)]
         with torch.inference_mode():
-            tokens = project_audio_features(self.patch.audio_proj, heard, 0, stage.grid.frames)
+            tokens = project_audio_features(self.patch.audio_proj, tracks, 0, setup.grid.frames)
         patches = {"attn2_patch": [MultiTalkCrossAttnPatch(_Holder(self.patch))]}
         if speakers > 1:
             masks = cast.regions.flatten(1) > 0
             patches["attn1_patch"] = [MultiTalkGetAttnMapPatch(masks)]
         options = {"audio_embeds": tokens, "patches": patches}
-        return lambda: stage.evaluate(dict(options))
+        return lambda: setup.evaluate(dict(options))
 
 
 @dataclass(eq=False)

@@ -25,32 +25,32 @@ from ..comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
 from ..guidance import MaskHistory, snap_frames
 from ..media import read_frames, read_sound
 from . import report, voices
-from .company import Player, assemble, write_inputs
-from .graphs import Graph, cast_players, id_of, inputs_of, shipped_graph
+from .demo_characters import DemoCharacter, draw_characters, write_input_files
+from .graphs import Graph, id_of, inputs_of, shipped_graph, with_characters
 from .measure import read_clip
 from .sample_speech import SEED, sample_files
 
-SECONDS = 1.96  # of video: 49 frames; the models learned 73 at once, which take half as long again
-LIMIT = 3600.0  # seconds that a graph may take
+SECONDS = 1.96  # of video: 49 frames; the models learned 73 at once, which output half as long again
+LIMIT = 3600.0  # seconds that a graph may output
 
 
 @dataclass
-class Stages:
-    """Prints each stage as it begins and ends, and keeps how long it took."""
+class Stopwatch:
+    """Prints each step as it begins and ends, and keeps how long it took."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def stage(self, name: str, words: str) -> Iterator[None]:
-        print(f"[demo] {words} ...", flush=True)
+    def time(self, name: str, title: str) -> Iterator[None]:
+        print(f"[demo] {title} ...", flush=True)
         began = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - began, 2)
-        print(f"[demo] {words}: {self.seconds[name]:.1f} s", flush=True)
+        print(f"[demo] {title}: {self.seconds[name]:.1f} s", flush=True)
 
 
 @dataclass(frozen=True)
-class Take:
+class DemoOutput:
     """What the server made: three files, and the masks of every step."""
 
     video: Path
@@ -59,26 +59,26 @@ class Take:
     history: MaskHistory
 
 
-def build_graph(players: Sequence[Player], seconds: float, seed: int) -> Graph:
-    """The shipped graph with these players, this length and this seed."""
-    graph = cast_players(shipped_graph(), players)
+def build_graph(characters: Sequence[DemoCharacter], seconds: float, seed: int) -> Graph:
+    """The shipped graph with these characters, length in seconds and seed."""
+    graph = with_characters(shipped_graph(), characters)
     size = inputs_of(graph, "InterActEncodeCharacters")
     size["length"] = snap_frames(round(seconds * size["fps"]))
     inputs_of(graph, "InterActSampler")["seed"] = seed
     return graph
 
 
-def play(server: ComfyServer, graph: Graph) -> Take:
+def run_graph(server: ComfyServer, graph: Graph) -> DemoOutput:
     """Run the graph; raises PromptRejected, PromptFailed, ServerDied, TimeoutError."""
     from ..preview.manifest import read_history
 
-    with _progress(server):
+    with _print_progress(server):
         outputs = server.run(graph, timeout=LIMIT)
     preview = id_of(graph, "InterActPreviewMasks")
     savers = [name for name, node in graph.items() if node["class_type"] == "SaveVideo"]
     saved = {_source(graph, name): _only_file(server, outputs, name) for name in savers}
     (manifest,) = outputs[preview]["interact_masks"]
-    return Take(
+    return DemoOutput(
         video=saved[id_of(graph, "VAEDecode")],
         masks_video=saved[preview],
         contact_sheet=_only_file(server, outputs, id_of(graph, "SaveImage")),
@@ -86,21 +86,21 @@ def play(server: ComfyServer, graph: Graph) -> Take:
     )
 
 
-def voice_tracks(players: Sequence[Player], fps: float, frames: int) -> np.ndarray:
-    """How far each player's mouth should be open at each frame, float32 [N, frames]."""
-    return np.stack([voices.mouth_opening(*read_sound(p.recording), fps, frames) for p in players])
+def voice_tracks(characters: Sequence[DemoCharacter], fps: float, frames: int) -> np.ndarray:
+    """How far each character's mouth should be open at each frame, float32 [N, frames]."""
+    return np.stack([voices.mouth_opening(*read_sound(p.recording), fps, frames) for p in characters])
 
 
-def measure_take(take: Take, players: Sequence[Player]) -> list[dict[str, Any]]:
+def measure_output(output: DemoOutput, characters: Sequence[DemoCharacter]) -> list[dict[str, Any]]:
     """The characters' part of report.json."""
-    frames = read_frames(take.video)
-    looks = [player.look for player in players]
-    tracks = voice_tracks(players, take.history.fps, len(frames))
-    performances = report.judge(frames, looks, tracks, take.history, read_clip(frames, looks))
-    return [report.character_record(performance, take.history.steps) for performance in performances]
+    frames = read_frames(output.video)
+    looks = [character.look for character in characters]
+    tracks = voice_tracks(characters, output.history.fps, len(frames))
+    measured = report.measure_characters(frames, looks, tracks, output.history, read_clip(frames, looks))
+    return [report.character_record(each, output.history.steps) for each in measured]
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dev.py demo", description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "--speech", nargs="+", type=Path, metavar="FILE", help="one to four recordings, one a character"
@@ -112,51 +112,51 @@ def main(words: Sequence[str] | None = None) -> int:
         "--seed", type=int, default=SEED, help="draws the puppets and the noise (default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, default=Path("output/demo"), help="folder (default: %(default)s)")
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(argv)
     if not 0 < chosen.seconds <= 600:
         parser.error("--seconds must be above 0 and at most 600.")
     try:
-        players = assemble(chosen.speech or sample_files(2), chosen.seed)
-        for player in players:
-            read_sound(player.recording)  # a recording that cannot be read is said before anything starts
-        perform(players, chosen.seconds, chosen.seed, chosen.out)
+        characters = draw_characters(chosen.speech or sample_files(2), chosen.seed)
+        for character in characters:
+            read_sound(character.recording)  # a recording that cannot be read is said before anything starts
+        run_demo(characters, chosen.seconds, chosen.seed, chosen.out)
     except (ValueError, ServerDied, PromptRejected, PromptFailed, TimeoutError) as error:
         print(f"[demo] {error}", file=sys.stderr, flush=True)
         return 1
     return 0
 
 
-def perform(players: Sequence[Player], seconds: float, seed: int, out: Path) -> dict[str, Any]:
-    """The whole demo; returns what it wrote into report.json."""
+def run_demo(characters: Sequence[DemoCharacter], seconds: float, seed: int, out: Path) -> dict[str, Any]:
+    """Run the whole demo; returns what it wrote into report.json."""
     import torch
 
-    stages, began = Stages(), time.perf_counter()
+    stopwatch, began = Stopwatch(), time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     server = ComfyServer(out / "server", cpu=not torch.cuda.is_available())
-    with stages.stage("inputs", f"drawing {', '.join(player.name for player in players)}"):
-        write_inputs(players, server.input)
-        graph = build_graph(players, seconds, seed)
+    with stopwatch.time("inputs", f"drawing {', '.join(character.name for character in characters)}"):
+        write_input_files(characters, server.input)
+        graph = build_graph(characters, seconds, seed)
     try:
-        with stages.stage("server_start", "starting ComfyUI"):
+        with stopwatch.time("server_start", "starting ComfyUI"):
             server.start()
         version = server.get("/system_stats")["system"]["comfyui_version"]
-        with stages.stage("graph", "making the video"):
-            take = play(server, graph)
+        with stopwatch.time("graph", "making the video"):
+            output = run_graph(server, graph)
     finally:
         server.stop()
-    with stages.stage("measure", "measuring it"):
-        characters = measure_take(take, players)
+    with stopwatch.time("measure", "measuring it"):
+        records = measure_output(output, characters)
         for source, name in zip(
-            (take.video, take.masks_video, take.contact_sheet),
+            (output.video, output.masks_video, output.contact_sheet),
             ("video.mp4", "masks.mp4", "contact_sheet.png"),
         ):
             shutil.copyfile(source, out / name)
-    stages.seconds["total"] = round(time.perf_counter() - began, 2)
-    history = take.history
+    stopwatch.seconds["total"] = round(time.perf_counter() - began, 2)
+    history = output.history
     written = {
         "versions": report.versions(version),
         "machine": report.machine(),
-        "seconds": stages.seconds,
+        "seconds": stopwatch.seconds,
         "video": {
             "width": history.width,
             "height": history.height,
@@ -166,7 +166,7 @@ def perform(players: Sequence[Player], seconds: float, seed: int, out: Path) -> 
         "seed": seed,
         "steps": history.total_steps,
         "first_step_of_stage_two": history.boundary_step + 1 if history.boundary_step >= 0 else None,
-        "characters": characters,
+        "characters": records,
     }
     (out / "report.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     _print_summary(written, out)
@@ -195,7 +195,7 @@ def _only_file(server: ComfyServer, outputs: dict[str, Any], name: str) -> Path:
 
 
 @contextmanager
-def _progress(server: ComfyServer) -> Iterator[None]:
+def _print_progress(server: ComfyServer) -> Iterator[None]:
     """Shows the sampler's steps as the server logs them."""
     done = threading.Event()
 

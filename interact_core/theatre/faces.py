@@ -1,4 +1,4 @@
-"""Reading a puppet's face in a generated video: where it is, how far its mouth is open, whose it is.
+"""ClipReading a puppet's face in a generated video: where it is, how far its mouth is open, whose it is.
 
 A look can be drawn, so it is also its own template: the head is where the drawing fits, and the mouth is what
 the frame has beyond a drawing without one. Lengths in head radii are those of puppets.py.
@@ -14,12 +14,12 @@ from .puppets import MOUTH, SUPERSAMPLE, Canvas, Look, Pose, draw_puppet
 
 RADII = np.geomspace(0.105, 0.235, 13)  # of the frame's height; scenes.py draws 0.119 to 0.215
 BLUR = 1.0  # pixels: drawings and frames are compared a little blurred, as an autoencoder leaves them
-RADIUS_FRAMES = 5  # from which a clip's head radius is read; puppets do not come nearer while they play
+RADIUS_FRAMES = 5  # from which a clip's head radius is measured; puppets keep their size within a clip
 FACE_WIDTH, FACE_HEIGHT = 0.93, 0.95  # the part of the head that is compared
 MOUTH_PLACE = (0.0, 0.52, 0.52, 0.42)  # centre and half axes of all that a mouth, shut to wide, can cover
 OPENINGS = np.linspace(0.0, 1.0, 9)
 HIDDEN_SHARE = 0.4  # with more than this of the mouth's place behind another puppet, a frame does not show it
-MASK_SLACK = 0.06  # of the frame's height: a head may be this far outside of what segmentation saw of it
+MASK_SLACK = 0.06  # of the frame's height: a head may be this far outside of its segmentation mask
 LOST = 75.0  # RGB distance per pixel of drawing and frame beyond which there is no such face
 
 
@@ -83,7 +83,7 @@ def draw_face(
 def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndarray) -> Heads:
     """Fit the drawing of a look to every frame, inside of its mask, by what no other puppet hides.
 
-    frames: uint8 [F, H, W, 3]; mask, others: bool [F, H, W], where this puppet and where others are seen. One
+    frames: uint8 [F, H, W, 3]; mask, others: bool [F, H, W], where this puppet and where others are visible. One
     radius for the clip: the one that fits best in a few of its frames.
     """
     import cv2
@@ -92,18 +92,18 @@ def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndar
     height = frames.shape[1]
     slack = np.ones((2 * round(MASK_SLACK * height) + 1,) * 2, np.uint8)
     mask = np.stack([cv2.dilate(m.astype(np.uint8), slack) > 0 for m in mask])
-    seen = np.flatnonzero(mask.any((1, 2)))
-    if not seen.size:
+    present = np.flatnonzero(mask.any((1, 2)))
+    if not present.size:
         nowhere = np.full(len(frames), np.inf)
         return Heads(np.zeros(len(frames)), np.zeros(len(frames)), height * RADII[0], nowhere)
-    asked = seen[np.linspace(0, len(seen) - 1, min(RADIUS_FRAMES, len(seen))).astype(int)]
+    sampled = present[np.linspace(0, len(present) - 1, min(RADIUS_FRAMES, len(present))).astype(int)]
     drawings = [draw_face(look, height * r) for r in RADII]
-    fits = np.array([[_fit(*pictures[f], mask[f], drawing)[2] for f in asked] for drawing in drawings])
+    fits = np.array([[_fit(*pictures[f], mask[f], drawing)[2] for f in sampled] for drawing in drawings])
     radius = height * _lowest(RADII, np.median(fits, 1))
     drawing = draw_face(look, radius)
     x, y, distance = np.array([_fit(*picture, m, drawing) for picture, m in zip(pictures, mask)]).T
     at, found = np.arange(len(frames)), distance < LOST
-    if found.any():  # where the face is hidden it is between where it was seen
+    if found.any():  # where the face is hidden, interpolate between where it was found
         x, y = np.interp(at, at[found], x[found]), np.interp(at, at[found], y[found])
     return Heads(x, y, radius, distance)
 
@@ -111,7 +111,7 @@ def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndar
 def mouth_opening(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarray) -> np.ndarray:
     """Measured opening of the mouth, float [F] in 0..1 as voices.mouth_opening defines it.
 
-    others: bool [F, H, W], where other puppets are seen. NaN where they or the frame's border hide the mouth,
+    others: bool [F, H, W], where other puppets are visible. NaN where they or the frame's border hide the mouth,
     0 where there is no such face.
 
     The amount of mouth is read by linear unmixing: each pixel's way from the drawing without mouth towards

@@ -1,4 +1,4 @@
-"""The shipped graph of two speakers, cast anew for one to four players."""
+"""The shipped graph of two speakers, rebuilt for one to four characters of a demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .company import Player
+from .demo_characters import DemoCharacter
 
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows" / "api" / "two_speakers.json"
 
@@ -35,24 +35,24 @@ def inputs_of(graph: Graph, class_type: str) -> dict[str, Any]:
     return graph[id_of(graph, class_type)]["inputs"]
 
 
-def cast_players(graph: Graph, players: Sequence[Player]) -> Graph:
-    """A copy of the graph in which exactly these players speak, in their order, from the input folder."""
+def with_characters(graph: Graph, characters: Sequence[DemoCharacter]) -> Graph:
+    """A copy of the graph in which exactly these characters speak, in their order, from the input folder."""
     graph = copy.deepcopy(graph)
     free = map(str, itertools.count(max(map(int, graph)) + 1))
     chains = _chains(graph)
     template = [copy.deepcopy(graph[name]) for name in chains[0][2:]]
     for name in {name for chain in chains for name in chain}:
         del graph[name]
-    chains += [[next(free) for _ in CHAIN] for _ in players[len(chains) :]]
-    for chain, player in zip(chains, players):
+    chains += [[next(free) for _ in CHAIN] for _ in characters[len(chains) :]]
+    for chain, character in zip(chains, characters):
         if chain[0] == chain[1]:  # an example is picture and recording in one
             chain[1] = next(free)
-        graph |= _speaker(template, chain, player)
+        graph |= _character_nodes(template, chain, character)
     encode = inputs_of(graph, "InterActEncodeCharacters")
     for key in [key for key in encode if key.startswith("characters.")]:
         del encode[key]
-    cast = chains[: len(players)]
-    encode |= {f"characters.character_{k}": [chain[3], 0] for k, chain in enumerate(cast)}
+    used = chains[: len(characters)]
+    encode |= {f"characters.character_{k}": [chain[3], 0] for k, chain in enumerate(used)}
     return graph
 
 
@@ -82,21 +82,23 @@ def _chains(graph: Graph) -> list[list[str]]:
     return chains
 
 
-def _speaker(template: Sequence[dict[str, Any]], ids: Sequence[str], player: Player) -> Graph:
-    """A player's four nodes; `template`: a speech and a character node with all that is not the player's."""
-    speech, character = (copy.deepcopy(node) for node in template)
-    speech["inputs"]["audio"] = [ids[1], 0]
-    character["inputs"] |= {"image": [ids[0], 0], "speech": [ids[2], 0], "name": player.name}
+def _character_nodes(
+    template: Sequence[dict[str, Any]], ids: Sequence[str], character: DemoCharacter
+) -> Graph:
+    """The four nodes of a character; template: its speech and character node with the inputs that all share."""
+    speech_node, character_node = (copy.deepcopy(node) for node in template)
+    speech_node["inputs"]["audio"] = [ids[1], 0]
+    character_node["inputs"] |= {"image": [ids[0], 0], "speech": [ids[2], 0], "name": character.name}
     nodes = (
-        {"class_type": CHAIN[0], "inputs": {"image": player.image_file}},
-        {"class_type": CHAIN[1], "inputs": {"audio": player.sound_file}},
-        speech,
-        character,
+        {"class_type": CHAIN[0], "inputs": {"image": character.image_file}},
+        {"class_type": CHAIN[1], "inputs": {"audio": character.sound_file}},
+        speech_node,
+        character_node,
     )
     titles = (
-        f"Picture of {player.name}",
-        f"Recording of {player.name}",
-        f"Speech of {player.name}",
-        player.name,
+        f"Picture of {character.name}",
+        f"Recording of {character.name}",
+        f"Speech of {character.name}",
+        character.name,
     )
     return {name: {**node, "_meta": {"title": title}} for name, node, title in zip(ids, nodes, titles)}

@@ -1,6 +1,6 @@
-"""The figures of the theatre: who is on screen, who looks like their reference, who talks with whose voice.
+"""The metrics of the theatre: who is on screen, who looks like their reference, whose mouth follows which voice.
 
-Everything is read from finished frames by what is known of the puppets (segmentation.py, faces.py) and from
+Everything is measured from finished frames, with what is known of the puppets (segmentation.py, faces.py), and from
 the recordings (voices.mouth_opening). NumPy and OpenCV; no ComfyUI.
 """
 
@@ -28,7 +28,7 @@ from .segmentation import palette, segment
 
 __all__ = [
     "Likeness",
-    "Reading",
+    "ClipReading",
     "bootstrap_interval",
     "crosstalk",
     "identity",
@@ -42,7 +42,7 @@ __all__ = [
 
 MAX_LAG = 2  # frames by which a mouth may lead or follow its voice
 STILL = 0.02  # standard deviation below which an opening is the measurement's own noise
-# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift (test_theatre_measure.py);
+# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift (tests/theatre/test_measure.py);
 # one open by 0.2 is 2.5 times as high as a shut one (puppets._draw_face).
 OPEN = 0.2
 ON_SCREEN_AREA = 0.015  # of the frame: half of the smallest head that scenes.py draws
@@ -52,8 +52,8 @@ DISTRACTORS = 12
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was read from one clip.
+class ClipReading:
+    """What was measured in one clip.
 
     masks: bool [N, F, H, W]; heads: one Heads per puppet; openings: float [N, F] in 0..1, NaN where hidden.
     """
@@ -63,7 +63,7 @@ class Reading:
     openings: np.ndarray
 
     def others(self, i: int) -> np.ndarray:
-        """Where any puppet but `i` is seen, bool [F, H, W]."""
+        """Where any puppet but `i` is visible, bool [F, H, W]."""
         return np.delete(self.masks, i, 0).any(0)
 
 
@@ -90,7 +90,7 @@ class Likeness:
         return self.found and self.colour <= SAME_COLOUR and self.face < min(self.rival, faces.LOST)
 
 
-def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | None = None) -> Reading:
+def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | None = None) -> ClipReading:
     """Find every puppet, its head and its mouth.
 
     frames: uint8 RGB [F, H, W, 3]; masks: those of `segment`, if known.
@@ -101,7 +101,7 @@ def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | Non
         others = np.delete(masks, i, 0).any(0)
         heads.append(faces.find_heads(frames, look, masks[i], others))
         openings.append(faces.mouth_opening(frames, look, heads[i], others))
-    return Reading(masks, tuple(heads), np.stack(openings))
+    return ClipReading(masks, tuple(heads), np.stack(openings))
 
 
 def mouth_openings(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray) -> np.ndarray:
@@ -113,7 +113,7 @@ def sync(opening: np.ndarray, loudness: np.ndarray) -> float:
     """Correlation of a mouth with a voice at the best lag within MAX_LAG frames, -1..1.
 
     opening: float [F], frames of NaN are left out; loudness: float [F], the voice's voices.mouth_opening. 0
-    where either does not move, or where too little of the mouth was seen.
+    where either does not move, or where too little of the mouth was visible.
 
     Taking the best of five lags lifts unrelated series above 0 by chance, the more so the shorter the clip:
     the floor of a set of scenes is `crosstalk` of their true openings.
@@ -124,28 +124,28 @@ def sync(opening: np.ndarray, loudness: np.ndarray) -> float:
 def crosstalk(opening: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> float:
     """Mean over the other voices of `sync` with them.
 
-    others: float [M, F]; silent ones say nothing, and without any it is 0. own: float [F], the mouth's own
-    voice: then the others are heard at the lag that is best for it, which leaves no choice to chance.
+    others: float [M, F]; silent ones are left out, and without any other the result is 0. own: float [F], the mouth's own
+    voice: then the others are compared at the lag that is best for it, so that chance does not raise the result.
     """
-    heard = [_by_lag(opening, other) for other in np.atleast_2d(others) if np.std(other) > STILL]
-    if not heard:
+    by_lag = [_by_lag(opening, other) for other in np.atleast_2d(others) if np.std(other) > STILL]
+    if not by_lag:
         return 0.0
     if own is None:
-        return float(np.mean(np.max(heard, axis=1)))
-    return float(np.mean(heard, axis=0)[np.argmax(_by_lag(opening, own))])
+        return float(np.mean(np.max(by_lag, axis=1)))
+    return float(np.mean(by_lag, axis=0)[np.argmax(_by_lag(opening, own))])
 
 
 def silent_open(opening: np.ndarray) -> float:
     """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open.
 
-    1 where it is never seen: nobody is silent who is not there.
+    1 where it is never visible: an absent puppet does not count as silent.
     """
-    seen = opening[np.isfinite(opening)]
-    return float((seen > OPEN).mean()) if seen.size else 1.0
+    visible = opening[np.isfinite(opening)]
+    return float((visible > OPEN).mean()) if visible.size else 1.0
 
 
 def identity(
-    frames: np.ndarray, looks: Sequence[Look], reading: Reading, seed: int = 0
+    frames: np.ndarray, looks: Sequence[Look], reading: ClipReading, seed: int = 0
 ) -> tuple[Likeness, ...]:
     """Whether each puppet is on screen and looks like its reference.
 
@@ -153,11 +153,11 @@ def identity(
     DISTRACTORS random looks of this seed, and its own colours with another hair.
     """
     rng = np.random.default_rng(seed)
-    strangers = [random_look(rng) for _ in range(DISTRACTORS)]
+    distractors = [random_look(rng) for _ in range(DISTRACTORS)]
     found = []
     for i, look in enumerate(looks):
         twin = replace(look, hair_style="mop" if look.hair_style == "bald" else "bald")
-        rivals = [twin, *strangers, *(other for other in looks if other is not look)]
+        rivals = [twin, *distractors, *(other for other in looks if other is not look)]
         others, sample = reading.others(i), _some(reading.heads[i].found)
         distances = [
             faces.face_distance(frames[sample], rival, reading.heads[i].at(sample), others[sample])
@@ -228,16 +228,16 @@ def _lagged(a: np.ndarray, b: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndar
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    seen = np.isfinite(a) & np.isfinite(b)
-    if seen.sum() < 5 or min(np.std(a[seen]), np.std(b[seen])) < STILL:
+    both = np.isfinite(a) & np.isfinite(b)
+    if both.sum() < 5 or min(np.std(a[both]), np.std(b[both])) < STILL:
         return 0.0
-    return float(np.corrcoef(a[seen], b[seen])[0, 1])
+    return float(np.corrcoef(a[both], b[both])[0, 1])
 
 
 def _some(found: np.ndarray, count: int = 5) -> np.ndarray:
     """Indices of a few frames, evenly among those in which the head was found."""
-    seen = np.flatnonzero(found)
-    return seen[np.linspace(0, len(seen) - 1, min(count, len(seen))).astype(int)] if seen.size else seen
+    at = np.flatnonzero(found)
+    return at[np.linspace(0, len(at) - 1, min(count, len(at))).astype(int)] if at.size else at
 
 
 def _colour_error(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarray) -> float:
@@ -246,11 +246,11 @@ def _colour_error(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarr
     errors = []
     for colour in palette(look):
         rows = _stripe_shifts(heads.radius) if colour == look.shirt and look.prop == "stripes" else [0]
-        seen = [
+        per_frame = [
             _pixels_like(frame, drawing, hidden, colour, rows)
             for frame, drawing, hidden in zip(frames, drawings, others)
         ]
-        pixels = np.concatenate(seen) if seen else np.zeros((0, 3))
+        pixels = np.concatenate(per_frame) if per_frame else np.zeros((0, 3))
         if len(pixels) < 20:  # behind another puppet or the frame's border: this colour cannot be judged
             continue
         measured: Colour = tuple(np.median(pixels, 0))

@@ -1,6 +1,6 @@
-"""Playing scenes in this process: the shipped graph's steps through the host room, without a server.
+"""Sampling scenes in this process: the steps of the shipped graph without a server.
 
-What the nodes do is called here as the nodes call it; only the wires are missing. Imports comfy: call
+Calls the same functions of interact_core/host as the nodes do. Imports comfy: call
 host.standalone.prepare_comfy() first.
 """
 
@@ -26,18 +26,18 @@ from ..host.loading import apply_adapter, load_adapter, load_dit
 from ..host.sampling import sample
 from . import voices
 from .graphs import inputs_of, shipped_graph
-from .prompts import told
+from .prompts import motion_prompt
 from .puppets import Look, portrait
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 @dataclass(frozen=True, eq=False)
-class Excerpt:
-    """A part of a recording: waveform float32 [samples] of the whole, Hz, and the second at which the part
-    begins.
+class AudioExcerpt:
+    """A part of a recording.
 
-    source: where the recording is from, for tables.
+    waveform: float32 [samples] of the whole recording; rate: Hz; begin: second at which the part begins; source:
+    where the recording is from, for tables.
     """
 
     waveform: np.ndarray
@@ -45,19 +45,19 @@ class Excerpt:
     begin: float = 0.0
     source: str = ""
 
-    def openings(self, fps: float, frames: int) -> np.ndarray:
-        """How far a mouth that speaks it is open at each frame of the video, float32 [frames]."""
+    def mouth_openings(self, fps: float, frames: int) -> np.ndarray:
+        """How far the speaker's mouth is open at each frame of the video, float32 [frames] in 0..1."""
         skipped = round(self.begin * fps)
         return voices.mouth_opening(self.waveform, self.rate, fps, skipped + frames)[skipped:]
 
 
 @dataclass(frozen=True)
-class Direction:
-    """How a scene is played; `shipped_direction` is how the shipped graph plays it.
+class RunSettings:
+    """How a scene is sampled; `shipped_run_settings` gives the values of the shipped graph.
 
     frames: 4n+1; shift: of the noise schedule; windows: inputs of core's WanContextWindowsManual, by which
-    videos longer than what the model learned are made; audio_cfg: None for one scale for text and voices; motion:
-    how far the puppets are told to go, 0..1 (words.py), None for no text.
+    videos longer than a training clip are sampled; audio_cfg: None for one scale for text and voices; motion: how far
+    the motion prompt has the puppets move, 0..1 (prompts.py), None for no text.
     """
 
     width: int
@@ -80,7 +80,7 @@ class Direction:
 class Clip:
     """A finished video, uint8 RGB [F, H, W, 3], the masks of its run, and its latent [16, T, H/8, W/8].
 
-    The latent is float32, as the diffusion model sees it.
+    The latent is float32 in the diffusion model's scale.
     """
 
     frames: np.ndarray
@@ -90,9 +90,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class StartImage:
-    """What a video begins with: a picture, uint8 RGB [H, W, 3], and where everybody is in it,
-    float32 [N, H, W] in 0..1.
-    """
+    """The first frame of a video: uint8 RGB [H, W, 3], and each character's region in it, float32 [N, H, W] in 0..1."""
 
     picture: np.ndarray
     regions: np.ndarray
@@ -107,20 +105,20 @@ class Film:
 
 
 @dataclass(frozen=True, eq=False)
-class Theatre:
-    """The loaded models."""
+class TheatreModels:
+    """The loaded models: the diffusion model with its adapter, the VAE and the audio encoder."""
 
     model: ModelPatcher
     vae: Any
     encoder: InterActAudioEncoder
 
 
-def shipped_direction(frames: int) -> Direction:
-    """What workflows/two_speakers.json plays, at `frames` video frames."""
+def shipped_run_settings(frames: int) -> RunSettings:
+    """The settings of workflows/api/two_speakers.json, at `frames` video frames."""
     graph = shipped_graph()
     size, chosen = inputs_of(graph, "InterActEncodeCharacters"), inputs_of(graph, "InterActSampler")
     windows = inputs_of(graph, "WanContextWindowsManual")
-    return Direction(
+    return RunSettings(
         width=size["width"],
         height=size["height"],
         frames=frames,
@@ -135,152 +133,154 @@ def shipped_direction(frames: int) -> Direction:
         scheduler=chosen["scheduler"],
         guidance=GuidanceSettings(
             mask_source=chosen["mask_source"],
-            boundary=chosen["stage_boundary"],
+            stage_boundary=chosen["stage_boundary"],
             stage_one_audio=chosen["stage_one_audio"],
             mask_gain=chosen["mask_gain"],
-            smoothing=chosen["mask_smoothing"],
+            mask_smoothing=chosen["mask_smoothing"],
         ),
     )
 
 
-def open_theatre(models: Path = MODELS, dtype: torch.dtype | None = None) -> Theatre:
+def load_models(folder: Path = MODELS, dtype: torch.dtype | None = None) -> TheatreModels:
     """Load what the shipped graph loads, from a folder laid out as ComfyUI's models folder.
 
-    dtype: in which diffusion model and VAE compute, as core's ModelComputeDtype node and --bf16-vae have it; None
-    for ComfyUI's choice, which is float32 on a processor.
+    dtype: in which diffusion model and VAE compute, as core's ModelComputeDtype node and --bf16-vae set it; None
+    for ComfyUI's choice, which is float32 on a CPU.
     """
     graph = shipped_graph()
     base = inputs_of(graph, "InterActLoadDiT")
-    adapter = load_adapter(models / "interact" / base["adapter_name"])
-    model = load_dit(models / "diffusion_models" / base["model_name"], base["weight_dtype"])
+    adapter = load_adapter(folder / "interact" / base["adapter_name"])
+    model = load_dit(folder / "diffusion_models" / base["model_name"], base["weight_dtype"])
     if dtype is not None:
         model.set_model_compute_dtype(dtype)
-    vae_file = models / "vae" / inputs_of(graph, "VAELoader")["vae_name"]
+    vae_file = folder / "vae" / inputs_of(graph, "VAELoader")["vae_name"]
     weights, metadata = comfy.utils.load_torch_file(str(vae_file), return_metadata=True)
     speech = inputs_of(graph, "InterActLoadWav2Vec2")["audio_encoder_name"]
-    return Theatre(
+    return TheatreModels(
         model=apply_adapter(model, adapter),
         vae=comfy.sd.VAE(sd=weights, metadata=metadata, dtype=dtype),
-        encoder=load_audio_encoder(models / "audio_encoders" / speech),
+        encoder=load_audio_encoder(folder / "audio_encoders" / speech),
     )
 
 
 @torch.no_grad()
-def play(
-    theatre: Theatre,
-    direction: Direction,
+def run_scene(
+    models: TheatreModels,
+    settings: RunSettings,
     looks: Sequence[Look],
-    excerpts: Sequence[Excerpt | None],
+    excerpts: Sequence[AudioExcerpt | None],
     seed: int,
     layouts: np.ndarray | None = None,
     start: StartImage | None = None,
 ) -> Clip:
-    """Sample one clip: looks as reference portraits, an excerpt or None (silent) for each.
+    """Sample one clip: looks as reference images, an excerpt or None (silent) for each.
 
-    layouts: [N, F or 1, H, W] for direction.guidance.mask_source "fixed"; start: for "affinity", which then follows
-    its regions from the first frame on and does not look at the portraits.
+    layouts: [N, F or 1, H, W] for settings.guidance.mask_source "fixed"; start: for "affinity", which then follows
+    its regions from the first frame on and ignores the reference images.
     """
-    made = _encoded(theatre, direction, looks, excerpts, layouts)
+    encoded = _encode_cast(models, settings, looks, excerpts, layouts)
     if start is not None:
-        made = _beginning_with(theatre, made, start)
-    latent, history = _sampled(theatre, direction, made, seed)
-    frames = _as_bytes(_decoded(theatre, direction, latent))
-    return Clip(frames, history, as_the_model_sees(theatre, latent["samples"]))
+        encoded = _with_start_image(models, encoded, start)
+    latent, history = _sample(models, settings, encoded, seed)
+    frames = _to_uint8(_decode_frames(models, settings, latent))
+    return Clip(frames, history, to_model_latent(models, latent["samples"]))
 
 
 @torch.no_grad()
-def play_in_parts(
-    theatre: Theatre,
-    direction: Direction,
+def run_scene_in_parts(
+    models: TheatreModels,
+    settings: RunSettings,
     looks: Sequence[Look],
-    excerpts: Sequence[Excerpt | None],
+    excerpts: Sequence[AudioExcerpt | None],
     seed: int,
     length: int,
     overlap: int,
     encode_again: bool = False,
 ) -> Film:
-    """Sample the same film part by part, as InterAct Next Part and InterAct Join Parts make it.
+    """Sample one film part by part, as InterAct Next Part and InterAct Join Parts do.
 
-    length, overlap: frames, as host.parts.encode_part takes them; encode_again: known frames from pictures
-    alone and not from the latent of the part before.
+    length, overlap: frames, as host.encode.parts.encode_part takes them; encode_again: known frames are encoded
+    from pictures alone and not taken from the latent of the previous part.
     """
-    made = _encoded(theatre, direction, looks, excerpts, None)
+    encoded = _encode_cast(models, settings, looks, excerpts, None)
     film, masks, latent, seams = None, None, None, []
-    while film is None or film.shape[0] < direction.frames:
-        given = made.positive, made.negative, made.cast, theatre.vae
+    while film is None or film.shape[0] < settings.frames:
+        given = encoded.positive, encoded.negative, encoded.cast, models.vae
         part = encode_part(*given, length, overlap, film, masks, None if encode_again else latent)
         if film is not None:
             seams.append(film.shape[0])
-        latent, masks = _sampled(theatre, direction, part, seed)
-        film, _ = join_parts(_decoded(theatre, direction, latent), part.cast, film)
-    return Film(_as_bytes(film), tuple(seams))
+        latent, masks = _sample(models, settings, part, seed)
+        film, _ = join_parts(_decode_frames(models, settings, latent), part.cast, film)
+    return Film(_to_uint8(film), tuple(seams))
 
 
-def _encoded(
-    theatre: Theatre,
-    direction: Direction,
+def _encode_cast(
+    models: TheatreModels,
+    settings: RunSettings,
     looks: Sequence[Look],
-    excerpts: Sequence[Excerpt | None],
+    excerpts: Sequence[AudioExcerpt | None],
     layouts: np.ndarray | None,
 ) -> EncodedCast:
     characters = []
     for i, (look, excerpt) in enumerate(zip(looks, excerpts)):
-        picture = torch.from_numpy(portrait(look, direction.width, direction.height))[None] / 255.0
+        picture = torch.from_numpy(portrait(look, settings.width, settings.height))[None] / 255.0
         layout = None if layouts is None else torch.from_numpy(np.asarray(layouts[i], np.float32))
-        speech = None if excerpt is None else _encode(theatre, excerpt)
+        speech = None if excerpt is None else _encode_speech(models, excerpt)
         characters.append(make_character(f"puppet {i + 1}", picture, speech=speech, layout=layout))
-    size = direction.width, direction.height, direction.frames, direction.fps
-    text = None if direction.motion is None else [[told(torch.tensor([direction.motion])), {}]]
-    return encode_cast(characters, theatre.vae, *size, positive=text, blank_negative=direction.blank_negative)
+    size = settings.width, settings.height, settings.frames, settings.fps
+    text = None if settings.motion is None else [[motion_prompt(torch.tensor([settings.motion])), {}]]
+    return encode_cast(characters, models.vae, *size, positive=text, blank_negative=settings.blank_negative)
 
 
-def _beginning_with(theatre: Theatre, made: EncodedCast, start: StartImage) -> EncodedPart:
-    """The first frame is known, as that of a part is: the theatre's base has no other room for a start image."""
+def _with_start_image(models: TheatreModels, encoded: EncodedCast, start: StartImage) -> EncodedPart:
+    """The first frame is known, as in a later part of a film: the theatre's base has no other input for a start image."""
     picture = torch.from_numpy(start.picture)[None] / 255.0
-    part = encode_part(made.positive, made.negative, made.cast, theatre.vae, made.cast.frames, 1, picture)
-    size = made.cast.width, made.cast.height
+    part = encode_part(
+        encoded.positive, encoded.negative, encoded.cast, models.vae, encoded.cast.frames, 1, picture
+    )
+    size = encoded.cast.width, encoded.cast.height
     regions = [layouts_on_grid(region[None], 1, *size) for region in torch.from_numpy(start.regions)]
     return replace(part, cast=replace(part.cast, regions=torch.cat(regions)))
 
 
-def _sampled(
-    theatre: Theatre, direction: Direction, made: EncodedCast | EncodedPart, seed: int
+def _sample(
+    models: TheatreModels, settings: RunSettings, encoded: EncodedCast | EncodedPart, seed: int
 ) -> tuple[dict[str, Any], MaskHistory]:
     from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
     from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 
-    (model,) = ModelSamplingSD3().patch(theatre.model, direction.shift)
-    model = WanContextWindowsManualNode.execute(model, **direction.windows).result[0]
+    (model,) = ModelSamplingSD3().patch(models.model, settings.shift)
+    model = WanContextWindowsManualNode.execute(model, **settings.windows).result[0]
     return sample(
         model,
-        made.positive,
-        made.negative,
-        made.latent,
-        made.cast,
-        direction.guidance,
+        encoded.positive,
+        encoded.negative,
+        encoded.latent,
+        encoded.cast,
+        settings.guidance,
         seed=seed,
-        steps=direction.steps,
-        cfg=direction.cfg,
-        audio_cfg=direction.audio_cfg,
-        sampler=direction.sampler,
-        scheduler=direction.scheduler,
+        steps=settings.steps,
+        cfg=settings.cfg,
+        audio_cfg=settings.audio_cfg,
+        sampler=settings.sampler,
+        scheduler=settings.scheduler,
     )
 
 
-def _decoded(theatre: Theatre, direction: Direction, latent: dict[str, Any]) -> torch.Tensor:
+def _decode_frames(models: TheatreModels, settings: RunSettings, latent: dict[str, Any]) -> torch.Tensor:
     """IMAGE [F, H, W, 3]."""
-    return theatre.vae.decode(latent["samples"]).reshape(-1, direction.height, direction.width, 3)
+    return models.vae.decode(latent["samples"]).reshape(-1, settings.height, settings.width, 3)
 
 
-def _as_bytes(pictures: torch.Tensor) -> np.ndarray:
+def _to_uint8(pictures: torch.Tensor) -> np.ndarray:
     return (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
-def as_the_model_sees(theatre: Theatre, latent: torch.Tensor) -> np.ndarray:
-    """A latent of the VAE [1, 16, T, H/8, W/8] in the diffusion model's scale: float32 without the batch axis."""
-    return theatre.model.model.process_latent_in(latent)[0].float().cpu().numpy()
+def to_model_latent(models: TheatreModels, latent: torch.Tensor) -> np.ndarray:
+    """A VAE latent [1, 16, T, H/8, W/8] in the diffusion model's scale: float32 [16, T, H/8, W/8]."""
+    return models.model.model.process_latent_in(latent)[0].float().cpu().numpy()
 
 
-def _encode(theatre: Theatre, excerpt: Excerpt) -> dict[str, Any]:
+def _encode_speech(models: TheatreModels, excerpt: AudioExcerpt) -> dict[str, Any]:
     audio = {"waveform": torch.from_numpy(excerpt.waveform)[None, None], "sample_rate": excerpt.rate}
-    return encode_recording(theatre.encoder, audio, -excerpt.begin, 1.0)
+    return encode_recording(models.encoder, audio, -excerpt.begin, 1.0)

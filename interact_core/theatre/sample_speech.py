@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from ..examples import NAMES, portrait_file, recording_file
-from .company import assemble
+from .demo_characters import draw_characters
 from .puppets import portrait
 from .voices import HELD_OUT_VOICES, RATE, espeak, has_espeak
 
 PEAK = 0.8  # of full scale
-SEED = 3  # of the looks, as in the demo: it draws four that nobody mixes up
+SEED = 3  # of the looks, as in the demo: it draws four that are easy to tell apart
 WIDTH, HEIGHT = 384, 256  # of a portrait in pixels: pleasant to look at, and of the theatre's proportions
 
 
 @dataclass(frozen=True)
 class Line:
-    """One recording: whose it is, espeak-ng voice, words per minute, pitch 0..99, and the words."""
+    """One recording: whose it is, espeak-ng voice, words per minute, pitch 0..99, and the text."""
 
     name: str
     voice: str
@@ -68,9 +68,9 @@ def write_recordings() -> None:
 def write_portraits() -> None:
     from PIL import Image
 
-    for player in assemble(sample_files(len(NAMES)), SEED):
-        picture = Image.fromarray(portrait(player.look, WIDTH, HEIGHT))
-        picture.save(portrait_file(player.name), optimize=True)
+    for character in draw_characters(sample_files(len(NAMES)), SEED):
+        picture = Image.fromarray(portrait(character.look, WIDTH, HEIGHT))
+        picture.save(portrait_file(character.name), optimize=True)
 
 
 def main() -> None:

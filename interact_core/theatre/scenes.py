@@ -1,8 +1,7 @@
-"""Scenes of the theatre: who stands where, how they move, what is behind them, and the truth about every
-frame.
+"""Scenes of the theatre: who stands where, how they move, the backdrop, and the ground truth of every frame.
 
 A scene is a value: the same scene renders to the same frames. Speech enters only as mouth openings per
-frame, so any recording can be played by any puppet.
+frame, so any puppet can speak any recording.
 """
 
 from __future__ import annotations
@@ -18,24 +17,25 @@ from .puppets import SUPERSAMPLE, Canvas, Look, Pose, draw_puppet, random_looks
 
 @dataclass(frozen=True)
 class Walk:
-    """How far a whole company goes across the stage and back: pixels to each side, radians per frame, and where on
-    that way it begins.
+    """The movement of all puppets together across the picture and back.
+
+    reach: pixels to each side; rate: radians per frame; phase: radians, where on the way it begins.
     """
 
     reach: float = 0.0
     rate: float = 0.0
     phase: float = 0.0
 
-    def aside(self, frame: int) -> float:
+    def offset(self, frame: int) -> float:
         return self.reach * math.sin(self.rate * frame + self.phase)
 
 
 @dataclass(frozen=True)
 class Path:
-    """A smooth way: where the head rests (x, y) in pixels, a sway of given pixels around it, a nod in degrees, and the
-    walk that the puppet takes with its company.
+    """The path of one head: its resting place (x, y) in pixels, a sway in pixels around it, a nod in degrees, and the
+    walk that all puppets of the scene share.
 
-    There and back, not away: a film of any length keeps its cast on the stage.
+    Paths are periodic, so that a film of any length keeps its puppets in the picture.
     """
 
     x: float
@@ -50,7 +50,7 @@ class Path:
     def pose(self, frame: int, mouth: float) -> Pose:
         swing = math.sin(self.sway_rate * frame + self.phase)
         return Pose(
-            self.x + self.sway * swing + self.walk.aside(frame),
+            self.x + self.sway * swing + self.walk.offset(frame),
             self.y + 0.25 * self.sway * math.cos(1.7 * self.sway_rate * frame + self.phase),
             self.radius,
             self.nod * swing,
@@ -82,7 +82,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Rendering:
-    """Frames and their truth.
+    """Frames and their ground truth.
 
     frames: uint8 [F, H, W, 3]; masks: float32 [N, F, H, W], the visible part of each puppet in 0..1;
     mouths: float32 [N, F], opening in 0..1; heads: float32 [N, F, 3], centre x, y and radius in pixels.
@@ -114,26 +114,26 @@ def random_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdr
     return Backdrop(_pastel(rng), _pastel(rng), hills)
 
 
-SHRUNK = (1.0, 1.0, 0.84, 0.68)  # heads of a company of one to four
-WALKS = 0.75  # share of the companies that cross the stage; the others stay, each around a place of its own
+HEAD_SCALE = (1.0, 1.0, 0.84, 0.68)  # by number of puppets, one to four
+WALK_SHARE = 0.75  # of the scenes in which all walk across the picture; in the others each stays at its place
 
 
 def random_paths(
     rng: np.random.Generator, width: int, height: int, count: int, motion: float
 ) -> tuple[Path, ...]:
-    """Paths of a company in random order from left to right. motion 0..1 scales how far they go.
+    """Paths of `count` puppets in random order from left to right; motion, 0..1, scales how far they move.
 
-    At 1 a company that stays sways so far that a head can go in front of a neighbour's; one that walks stands close
-    together and crosses the stage, so that everybody comes to where somebody else stood.
+    At 1, puppets that stay sway so far that a head can pass in front of a neighbour's; puppets that walk stand close
+    together and cross the picture, so that everybody comes to where somebody else stood.
     """
-    radii = height * rng.uniform(0.175, 0.215, count) * SHRUNK[count - 1]
-    walks = rng.random() < WALKS
+    radii = height * rng.uniform(0.175, 0.215, count) * HEAD_SCALE[count - 1]
+    walks = rng.random() < WALK_SHARE
     apart = width / count
     if walks:
         apart += motion * (2.6 * radii.mean() - apart)  # a body is 1.3 radii wide to each side
     room = (width - (count - 1) * apart) / 2 - 0.9 * radii.max()
-    begun = rng.choice([-0.5, 0.5]) * math.pi + rng.normal(0, 0.7)  # mostly from one side
-    walk = Walk(min(50.0, motion * room), rng.uniform(0.05, 0.1), begun) if walks else Walk()
+    phase = rng.choice([-0.5, 0.5]) * math.pi + rng.normal(0, 0.7)  # mostly from one side
+    walk = Walk(min(50.0, motion * room), rng.uniform(0.05, 0.1), phase) if walks else Walk()
     sway = 8.0 if walks else 28.0 * (1.0, 1.0, 0.6, 0.35)[count - 1]
     return tuple(
         Path(
@@ -153,7 +153,10 @@ def random_paths(
 def random_scene(
     rng: np.random.Generator, count: int, width: int = 192, height: int = 128, motion: float | None = None
 ) -> Scene:
-    """One to four puppets side by side in random order; motion None draws it from 0..1, rather more than less."""
+    """One to four puppets side by side in random order; motion None draws it from 0..1, favouring large values.
+
+    Raises ValueError for another number of puppets.
+    """
     if not 1 <= count <= 4:
         raise ValueError(f"A scene holds 1 to 4 puppets, not {count}.")
     motion = float(rng.uniform(0, 1)) ** 0.5 if motion is None else motion

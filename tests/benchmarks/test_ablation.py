@@ -12,30 +12,29 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from interacthuman.benchmarks.ablation import __main__ as ablation
-from interacthuman.benchmarks.ablation import page, plots, tables
-from interacthuman.benchmarks.ablation import texts as words
+from interacthuman.benchmarks.ablation import page, plots, tables, texts
 from interacthuman.benchmarks.ablation.caches import LayerProbe, in_two_passes, within_the_step
-from interacthuman.benchmarks.ablation.settings import ARGUMENT, SWEEP, TITLES, TUNING, groups
-from interacthuman.benchmarks.scenes import held_out
-from interacthuman.benchmarks.scenes import runs as stage
-from interacthuman.benchmarks.scenes import store as _store
-from interacthuman.benchmarks.scenes.runs import DRAWN, PAPER_STEPS, Task
+from interacthuman.benchmarks.ablation.rows import ARGUMENT, SWEEP, TITLES, TUNING, groups
+from interacthuman.benchmarks.scenes import held_out, runs, store
+from interacthuman.benchmarks.scenes.runs import PAPER_STEPS, RENDERED, Task
 from interacthuman.benchmarks.scenes.settings import EVERY_FRAME, FIRST_FRAME, IN_TURNS, ONE_SILENT, Setting
-from interacthuman.benchmarks.scenes.store import Programme, Store, fingerprint, missing, players
+from interacthuman.benchmarks.scenes.sharpening import SharpeningSettings
+from interacthuman.benchmarks.scenes.store import ScenePlan, Store, fingerprint, missing, worker_pool
+from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings, blend_weights
 from interacthuman.interact_core.host.apply import apply_guidance, collect
-from interacthuman.interact_core.host.forward.call import CALL_KEY
+from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.theatre import voices
-from interacthuman.interact_core.theatre.pipeline import Excerpt, shipped_direction
+from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, shipped_run_settings
 from interacthuman.interact_core.theatre.puppets import random_looks
 
-SHIPPED = shipped_direction(25)
-FROM_THE_START = GuidanceSettings(boundary=0.0)
+SHIPPED = shipped_run_settings(25)
+FROM_THE_START = GuidanceSettings(stage_boundary=0.0)
 
 
 # --------------------------------------------------------------------------------- other caches, on a tiny Wan
@@ -44,11 +43,11 @@ FROM_THE_START = GuidanceSettings(boundary=0.0)
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
-    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+    return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
 
 
 class Watch:
-    """Keeps, of every call that hears voices, the shares after each block and the heads' masks at the end."""
+    """Keeps, of every call with voices, the shares after each block and the heads' masks at the end."""
 
     def __init__(self, model: ModelPatcher) -> None:
         self.model = model.clone()
@@ -68,15 +67,15 @@ class Watch:
 
 
 def world_grid() -> tuple[int, int, int]:
-    return world.FRAMES, world.ROWS, world.COLUMNS
+    return tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS
 
 
 def sampled(
     model: ModelPatcher, settings: GuidanceSettings, steps: int = 3
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     guided, handle = apply_guidance(model, cast, settings)
-    samples = world.core_sample(guided, *world.conds(cast), world.empty_latent(cast), steps=steps)
+    samples = tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=steps)
     return samples, collect(handle).masks
 
 
@@ -96,7 +95,7 @@ def test_in_two_passes_the_second_is_steered_by_the_firsts_masks(adapted: ModelP
 
 
 def test_within_the_step_a_block_is_steered_by_the_heads_before_it(adapted: ModelPatcher) -> None:
-    """Heads are after blocks 1 and 2: the last block hears what head 1 says, the others silence."""
+    """Heads are after blocks 1 and 2: the last block is steered by head 1, the others have the mute track."""
     watch = Watch(within_the_step(adapted, (True, True), FROM_THE_START))
     sampled(watch.model, FROM_THE_START)
     mute = torch.tensor([0.0, 0.0, 1.0]).view(3, 1, 1)
@@ -120,44 +119,72 @@ def test_the_probe_sees_each_head_and_changes_nothing(adapted: ModelPatcher) -> 
 # ------------------------------------------------------------------------------------- settings and what is kept
 
 
-def test_equal_plays_have_one_key_and_other_plays_another() -> None:
-    theirs = Setting(gain=SHIPPED.guidance.mask_gain, boundary=SHIPPED.guidance.boundary, threshold=0.0)
-    assert theirs.told_as(SHIPPED) == Setting() and Setting().key == "shipped"
+def sharpened(masks: torch.Tensor, **changes: float) -> torch.Tensor:
+    return SharpeningSettings(**{"mask_gain": 1.0, **changes}).sharpen(masks)
+
+
+def test_temperature_divides_the_logit_and_a_threshold_cuts() -> None:
+    masks = torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0])
+    odds = torch.tensor([1 / 16, 1.0, 16.0])  # 0.2 is 1 to 4; at half the temperature 1 to 16
+    torch.testing.assert_close(sharpened(masks, mask_temperature=0.5)[1:4], odds / (1 + odds))
+    assert sharpened(masks, mask_temperature=0.5)[[0, 4]].tolist() == [0.0, 1.0]  # certain stays certain
+    assert sharpened(masks, mask_threshold=0.5).tolist() == [0, 0, 1, 1, 1]
+    assert sharpened(masks, mask_gain=0.5, mask_temperature=0.1, mask_threshold=0.5).tolist() == [
+        0,
+        0,
+        0.5,
+        0.5,
+        0.5,
+    ]  # the gain comes last
+    cut = SharpeningSettings(stage_boundary=0.0, mask_gain=1.0, mask_threshold=0.3)
+    shares = blend_weights(torch.full((1, 1, 1, 1), 0.3), (True,), cut)
+    assert shares.flatten().tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("name", "value"), [("mask_temperature", 0.0), ("mask_threshold", 1.5)])
+def test_sharpening_out_of_range_is_named(name: str, value: float) -> None:
+    with pytest.raises(InteractError, match=f"{name} is {value}"):
+        SharpeningSettings(**{name: value})
+
+
+def test_equal_runs_have_one_key_and_other_runs_another() -> None:
+    theirs = Setting(gain=SHIPPED.guidance.mask_gain, boundary=SHIPPED.guidance.stage_boundary, threshold=0.0)
+    assert theirs.normalised(SHIPPED) == Setting() and Setting().key == "shipped"
     assert Setting(FIRST_FRAME, speech=IN_TURNS, gain=3.0).source == Setting(speech=IN_TURNS)
     rows = [row for group in groups(("id", "masks")).values() for row in group]
-    told = {row.setting.told_as(SHIPPED) for row in rows}
-    assert len({setting.key for setting in told}) == len(told)
+    settings = {row.setting.normalised(SHIPPED) for row in rows}
+    assert len({setting.key for setting in settings}) == len(settings)
     assert {row.group for row in rows} == set(TITLES) - {"best"}
 
 
-def test_a_setting_changes_the_shipped_direction() -> None:
-    told = Setting(FIRST_FRAME, gain=3.0, threshold=0.5, audio_cfg=4.0, stage_one_audio="all").directed(
+def test_a_setting_changes_the_shipped_run_settings() -> None:
+    changed = Setting(FIRST_FRAME, gain=3.0, threshold=0.5, audio_cfg=4.0, stage_one_audio="all").applied_to(
         SHIPPED
     )
-    assert told.guidance.mask_source == "fixed" and told.guidance.mask_gain == 3.0
-    assert (told.guidance.mask_threshold, told.guidance.stage_one_audio) == (0.5, "all")
-    assert told.audio_cfg == 4.0 and told.guidance.boundary == SHIPPED.guidance.boundary
-    assert Setting().directed(SHIPPED) == SHIPPED
+    assert changed.guidance.mask_source == "fixed" and changed.guidance.mask_gain == 3.0
+    assert (changed.guidance.mask_threshold, changed.guidance.stage_one_audio) == (0.5, "all")
+    assert changed.audio_cfg == 4.0 and changed.guidance.stage_boundary == SHIPPED.guidance.stage_boundary
+    assert Setting().applied_to(SHIPPED) == SHIPPED
 
 
 def case_of(seed: int = 3) -> held_out.Case:
     rng = np.random.default_rng(seed)
-    parts = [Excerpt(voices.babble(rng, 2.0), voices.RATE, begin=0.4) for _ in range(2)]
+    parts = [AudioExcerpt(voices.babble(rng, 2.0), voices.RATE, begin=0.4) for _ in range(2)]
     return held_out.Case(seed, random_looks(rng, 2), tuple(parts))
 
 
-def test_in_turns_each_is_heard_in_its_half_only() -> None:
+def test_in_turns_each_speaks_in_its_half_only() -> None:
     case = case_of()
-    turns = stage.staged(case, Setting(speech=IN_TURNS), SHIPPED)
-    first, second = (excerpt.openings(25.0, 25) for excerpt in turns.excerpts)
+    turns = runs.adapted_case(case, Setting(speech=IN_TURNS), SHIPPED)
+    first, second = (excerpt.mouth_openings(25.0, 25) for excerpt in turns.excerpts)
     assert first[:11].max() > 0.2 and first[14:].max() == 0
     assert second[14:].max() > 0.2 and second[:11].max() == 0
-    assert stage.staged(case, Setting(), SHIPPED).excerpts == case.excerpts
+    assert runs.adapted_case(case, Setting(), SHIPPED).excerpts == case.excerpts
 
 
 def test_more_references_are_silent_and_fewer_leave_one_speaker() -> None:
     case = case_of()
-    eight, one = (stage.staged(case, Setting(references=n), SHIPPED) for n in (8, 1))
+    eight, one = (runs.adapted_case(case, Setting(references=n), SHIPPED) for n in (8, 1))
     assert eight.looks[:2] == case.looks and len(set(eight.looks)) == 8
     assert (
         eight.excerpts[2:] == (None,) * 6
@@ -168,17 +195,17 @@ def test_more_references_are_silent_and_fewer_leave_one_speaker() -> None:
 
 def test_one_of_the_speakers_is_silent_and_every_time_the_same() -> None:
     cases = [case_of(seed) for seed in range(3, 11)]
-    told = [stage.staged(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
-    assert all(excerpts.count(None) == 1 for excerpts in told)
-    assert {excerpts.index(None) for excerpts in told} == {0, 1}
-    again = [stage.staged(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
-    assert [excerpts.index(None) for excerpts in again] == [excerpts.index(None) for excerpts in told]
+    drawn = [runs.adapted_case(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
+    assert all(excerpts.count(None) == 1 for excerpts in drawn)
+    assert {excerpts.index(None) for excerpts in drawn} == {0, 1}
+    again = [runs.adapted_case(case, Setting(speech=ONE_SILENT), SHIPPED).excerpts for case in cases]
+    assert [excerpts.index(None) for excerpts in again] == [excerpts.index(None) for excerpts in drawn]
 
 
 def test_truth_is_kept_as_it_is(tmp_path) -> None:
     masks = np.random.default_rng(0).random((2, 3, 5, 7)) > 0.5
-    stage.write_truth(tmp_path, Setting(speech=IN_TURNS), 4, masks)
-    assert np.array_equal(stage.read_truth(tmp_path, Setting(speech=IN_TURNS), 4), masks)
+    runs.write_truth(tmp_path, Setting(speech=IN_TURNS), 4, masks)
+    assert np.array_equal(runs.read_truth(tmp_path, Setting(speech=IN_TURNS), 4), masks)
 
 
 def test_a_killed_run_goes_on(tmp_path) -> None:
@@ -207,23 +234,23 @@ def test_other_weights_or_recordings_are_other_records(tmp_path) -> None:
     (tmp_path / "vae").mkdir()
     weights = tmp_path / "vae" / "weights.safetensors"
     weights.write_bytes(b"one")
-    spoken = [Excerpt(np.zeros(4, np.float32), 16000)]
-    marks = {fingerprint([tmp_path], SHIPPED, spoken, False)}
-    (tmp_path / "README.md").write_text("words do not count", encoding="utf-8")
-    assert fingerprint([tmp_path], SHIPPED, spoken, False) in marks
+    recordings = [AudioExcerpt(np.zeros(4, np.float32), 16000)]
+    marks = {fingerprint([tmp_path], SHIPPED, recordings, False)}
+    (tmp_path / "README.md").write_text("documents do not count", encoding="utf-8")
+    assert fingerprint([tmp_path], SHIPPED, recordings, False) in marks
     weights.write_bytes(b"two")
-    marks.add(fingerprint([tmp_path], SHIPPED, spoken, False))
-    marks.add(fingerprint([tmp_path], SHIPPED, [Excerpt(np.ones(4, np.float32), 16000)], False))
-    marks.add(fingerprint([tmp_path], shipped_direction(29), spoken, False))
+    marks.add(fingerprint([tmp_path], SHIPPED, recordings, False))
+    marks.add(fingerprint([tmp_path], SHIPPED, [AudioExcerpt(np.ones(4, np.float32), 16000)], False))
+    marks.add(fingerprint([tmp_path], shipped_run_settings(29), recordings, False))
     assert len(marks) == 4
 
 
-def test_what_other_code_played_is_not_taken_for_this_ones(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_other_code_are_not_used(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"model.py", "blend.py", "hooks.py", "measure.py", "held_out.py"} <= {
-        file.name for file in _store.CODE
+        file.name for file in store.CODE
     }
     file = tmp_path / "blend.py"
-    monkeypatch.setattr(_store, "CODE", [file])
+    monkeypatch.setattr(store, "CODE", [file])
     marks = []
     for text in ("gain = 2", "gain = 2  # why", "gain = 3"):
         file.write_text(text, encoding="utf-8")
@@ -256,8 +283,8 @@ def record(key: str, number: int, margin: float, **more: object) -> dict:
 MARGINS = {"none": 0.0, FIRST_FRAME: 0.4, "affinity": 0.5, "predicted": 0.8, EVERY_FRAME: 0.85}
 
 
-class Played:
-    """Stands for the theatre: a setting's margin is known, with a little of the scene in it."""
+class FakeRuns:
+    """Stands for the models: a setting's margin is known, with a little of the scene in it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -266,9 +293,9 @@ class Played:
     def __call__(self, tasks: Sequence[Task]) -> None:
         for task in missing(self.store, tasks):
             self.order.append((task.key, task.number))
-            if task.key == DRAWN:
+            if task.key == RENDERED:
                 self.store.add(
-                    {"setting": DRAWN, "case": task.number, "moments": record("", 0, 0)["moments"]}
+                    {"setting": RENDERED, "case": task.number, "moments": record("", 0, 0)["moments"]}
                 )
                 continue
             setting = task.setting
@@ -281,14 +308,14 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[tables.Findings, Played, ablation.Scenes]:
-    run = Played(Store(tmp_path_factory.mktemp("records")))
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[tables.Findings, FakeRuns, ablation.Scenes]:
+    run = FakeRuns(Store(tmp_path_factory.mktemp("records")))
     rng = np.random.default_rng(0)
-    spoken = [Excerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
-    scenes = ablation.Scenes(Programme(SHIPPED, spoken), run.store, run, argument=9, sweep=4)
+    recordings = [AudioExcerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
+    scenes = ablation.Scenes(ScenePlan(SHIPPED, recordings), run.store, run, argument=9, sweep=4)
     chosen = ablation.arguments(["--scenes", "9", "--sweep-scenes", "4"])
-    played = ablation.play_groups(chosen, scenes)
-    return tables.findings(played, run.store, scenes.of, scenes.drawn, chosen.only), run, scenes
+    finished = ablation.run_groups(chosen, scenes)
+    return tables.findings(finished, run.store, scenes.of, scenes.searched, chosen.only), run, scenes
 
 
 def test_scenes_are_those_that_move_and_sharpness_has_its_own(found) -> None:
@@ -300,15 +327,15 @@ def test_scenes_are_those_that_move_and_sharpness_has_its_own(found) -> None:
     assert tried == set(tuning)
 
 
-def test_whatever_masks_are_drawn_from_is_played_first(found) -> None:
+def test_runs_that_give_true_masks_come_first(found) -> None:
     _, run, _ = found
     place = {one: k for k, one in enumerate(run.order)}
     assert len(place) == len(run.order)  # nothing twice
     for row in (row for rows in groups().values() for row in rows):
-        setting = row.setting.told_as(SHIPPED)
+        setting = row.setting.normalised(SHIPPED)
         assert setting.key in {key for key, _ in run.order}
         for key, number in run.order:
-            if setting.drawn and key == setting.key:
+            if setting.needs_truth and key == setting.key:
                 assert place[setting.source.key, number] < place[key, number]
 
 
@@ -333,7 +360,7 @@ def test_the_headline_compares_each_strategy_at_its_best(found) -> None:
     ]
 
 
-def test_lines_say_gain_price_and_distance(found) -> None:
+def test_lines_say_gain_cost_and_distance(found) -> None:
     findings, _, _ = found
     lines = {line.label: line for line in findings.groups["injection"]}
     fixed = lines["fixed mask of the first frame"]
@@ -343,7 +370,7 @@ def test_lines_say_gain_price_and_distance(found) -> None:
     assert len(findings.groups["sharpness"]) == 2 * 7  # gain 2 is the shipped one, and stands once
 
 
-def test_a_way_has_to_be_clearly_better_to_be_taken(tmp_path) -> None:
+def test_a_setting_has_to_be_clearly_better_to_be_taken(tmp_path) -> None:
     store = Store(tmp_path)
     for number, lucky in enumerate((0.5, -0.3, 0.2, -0.2, 0.1)):
         store.add(record(Setting().key, number, 0.5))
@@ -351,17 +378,17 @@ def test_a_way_has_to_be_clearly_better_to_be_taken(tmp_path) -> None:
     tried = [Setting(gain=3.0)]
     assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting()
     for number in range(5):
-        store.add(record(Setting(gain=3.0).key, number, 0.501))  # ahead by rounding alone
+        store.add(record(Setting(gain=3.0).key, number, 0.501))  # better by rounding alone
     assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting()
     for number in range(5):
         store.add(record(Setting(gain=3.0).key, number, 0.6))
     assert tables._clearly_best(Setting(), tried, store, range(5)) == Setting(gain=3.0)
 
 
-def test_low_and_high_motion_are_thirds_of_all_that_were_played(found) -> None:
+def test_low_and_high_motion_are_thirds_of_all_scenes_that_were_run(found) -> None:
     findings, _, scenes = found
     low, high = findings.steps["low"], findings.steps["high"]
-    assert low["scenes"] == high["scenes"] == len(scenes.drawn) // 3
+    assert low["scenes"] == high["scenes"] == len(scenes.searched) // 3
     assert low["travel"][0] == 3.0 and low["travel"][1] < high["travel"][0]
     assert low["averaged"]["50"][0] == 1.0 and set(high["blocks"]) == {"1", "2"}
     overlapping, apart = findings.occlusion["overlapping"], findings.occlusion["apart"]
@@ -369,7 +396,7 @@ def test_low_and_high_motion_are_thirds_of_all_that_were_played(found) -> None:
 
 
 def test_the_frechet_distance_of_shifted_scenes() -> None:
-    here = [stage.moments_of(record("", k, 0.0)) for k in range(4)]
+    here = [runs.moments_of(record("", k, 0.0)) for k in range(4)]
     there = [replace(one, total=np.zeros(2), products=np.diag([4.0, 4.0])) for one in here]
     assert tables.frechet(here, there) == pytest.approx((1.0, 1.0, 1.0))
 
@@ -392,7 +419,7 @@ def test_json_markdown_and_page(found, tmp_path) -> None:
     assert kept["figures"]["predicted_over_fixed"]["bound"] == ">= 0.1"
     assert set(kept["groups"]) == set(TITLES) - {"trained"} and kept["steps"]["low"]["scenes"]
     text = paths[1].read_text(encoding="utf-8")
-    assert "| predicted mask | 0.80 (0.80 to 0.81) |  | 0.50 |" in text and words.NO_ID in text
+    assert "| predicted mask | 0.80 (0.80 to 0.81) |  | 0.50 |" in text and texts.NO_ID in text
     assert "| paper, high motion, averaged | 0.74 | 0.92 | 0.93 | 0.94 | 0.94 |" in text
     html = paths[2].read_text(encoding="utf-8")
     drawings = html.split("<svg ")[1:]
@@ -414,62 +441,72 @@ def test_a_dot_stands_where_its_value_is() -> None:
     assert half == pytest.approx((begin + end) / 2, abs=0.2) and one == pytest.approx(end, abs=0.2)
 
 
-def test_the_readmes_section_is_put_in_its_place_and_replaced(found, tmp_path) -> None:
+def test_figure_and_sentence_go_into_the_readme_and_tables_into_the_results(found, tmp_path) -> None:
     findings, _, _ = found
     (tmp_path / "docs").mkdir()
-    readme = tmp_path / "README.md"
+    readme, results = tmp_path / "README.md", tmp_path / page.RESULTS
     readme.write_text("# Title\n\ntext\n\n## Limits\n\n- some\n", encoding="utf-8")
     for command in ("python dev.py bench ablation --workers 2", "python dev.py bench ablation"):
         page.write_readme(tmp_path, findings, command)
-        text = readme.read_text(encoding="utf-8")
-        assert text.count("## Does it work?") == 1 and f"\n    {command}\n" in text
+        text, tables = (file.read_text(encoding="utf-8") for file in (readme, results))
+        assert text.count("## Does it work?") == 1 and f"\n    {command}\n" in tables
         assert text.startswith("# Title\n\ntext\n\n" + page.README_BEGIN) and text.endswith(
             "## Limits\n\n- some\n"
         )
-    assert "--workers 2" not in text and "predicted_over_fixed" in text
-    assert "| likeness of features, no trained head |" in text and "paper: Sync-D" in text
+        assert page.summary(findings) in text and page.RESULTS in text and "|" not in text
+    assert "--workers 2" not in tables and "predicted_over_fixed" in tables
+    assert "| likeness of features, no trained head |" in tables and "paper: Sync-D" in tables
     ElementTree.fromstring((tmp_path / page.README_FIGURE).read_text(encoding="utf-8"))
+
+
+def test_the_json_says_all_that_the_texts_are_made_of(found, tmp_path) -> None:
+    findings, _, _ = found
+    paths = page.write(tmp_path, findings, ABOUT)
+    written = [path.read_text(encoding="utf-8") for path in paths[1:]]
+    again, record = page.read(paths[0])
+    page.write_texts(tmp_path, again, record)
+    assert [path.read_text(encoding="utf-8") for path in paths[1:]] == written
 
 
 def test_the_command_line() -> None:
     chosen = ablation.arguments(["--scenes", "2", "--only", "occlusion"])
     assert chosen.only == ["injection", "occlusion"] and chosen.sweep_scenes == 2
-    assert chosen.out == ablation.CACHE / "ablation" and ablation.arguments([]).out == ablation._result.FOLDER
+    assert chosen.out == ablation.CACHE / "ablation" and ablation.arguments([]).out == ablation.result.FOLDER
     assert set(ablation.arguments([]).only) == set(TITLES) | {"steps", "occlusion"}
 
 
 def test_a_bench_that_is_out_of_time_says_what_is_whole(tmp_path) -> None:
     """Time for the scenes and for one row: the others are left out, and so is what would need them."""
     store = Store(tmp_path)
-    stands_for = Played(store)
+    fake_runs = FakeRuns(store)
     rng = np.random.default_rng(0)
-    spoken = [Excerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
+    recordings = [AudioExcerpt(voices.babble(rng, 1.2), voices.RATE, source="given") for _ in range(3)]
 
     def run(tasks: Sequence[Task]) -> None:
-        stands_for([task for task in tasks if task.key in (Setting().key, Setting("none").key)])
+        fake_runs([task for task in tasks if task.key in (Setting().key, Setting("none").key)])
 
-    scenes = ablation.Scenes(Programme(SHIPPED, spoken), store, run, argument=3, sweep=2)
+    scenes = ablation.Scenes(ScenePlan(SHIPPED, recordings), store, run, argument=3, sweep=2)
     chosen = ablation.arguments(["--scenes", "3", "--sweep-scenes", "2"])
-    played = ablation.play_groups(chosen, scenes)
-    findings = tables.findings(played, store, scenes.of, scenes.drawn, chosen.only)
+    finished = ablation.run_groups(chosen, scenes)
+    findings = tables.findings(finished, store, scenes.of, scenes.searched, chosen.only)
     assert [line.label for line in findings.groups["injection"]] == [
         "every voice everywhere",
         "predicted mask",
     ]
     assert "best" not in findings.groups
     assert findings.figures == [] and findings.groups["injection"][0].frechet is None
-    assert "predicted mask" in words.markdown(findings, "") and page.html(findings, ABOUT)
+    assert "predicted mask" in texts.markdown(findings, "") and page.html(findings, ABOUT)
 
 
 def test_records_come_from_processes_one_by_one(tmp_path) -> None:
     """With one worker in this process: a task that fails leaves what was done before it."""
     store = Store(tmp_path)
-    house = stage.House(tmp_path / "no models", 1, False, tmp_path / "truth")
+    worker = runs.WorkerSettings(tmp_path / "no models", 1, False, tmp_path / "truth")
     store.add(record(Setting().key, 1, 0.5))
-    with players(store, house, SHIPPED, 1) as run:
+    with worker_pool(store, worker, SHIPPED, 1) as run:
         run([Task(1, case_of(), Setting())])  # is there already: nothing is opened
         with pytest.raises(Exception):  # noqa: B017  (whatever a missing folder of weights raises)
             run([Task(2, case_of(), Setting())])
-    with players(store, house, SHIPPED, 1, minutes=1e-9) as run:
+    with worker_pool(store, worker, SHIPPED, 1, minutes=1e-9) as run:
         run([Task(3, case_of(), Setting())])  # no time: nothing is begun
     assert Task(1, None, Setting()) in Store(tmp_path) and Task(3, None, Setting()) not in store

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from interacthuman.benchmarks import length
 from interacthuman.interact_core.theatre import voices
-from interacthuman.interact_core.theatre.pipeline import Excerpt, Film, shipped_direction
-from interacthuman.tests.support import host as world
+from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, Film, shipped_run_settings
 from interacthuman.tests.support import theatre as theatre_support
+from interacthuman.tests.support import tiny_wan
 
 FPS = theatre_support.FPS
 
 
 def test_a_long_speech_says_every_sentence_before_it_repeats_one():
     pool = [
-        Excerpt(np.full(800 * (k + 1), 0.1 * (k + 1), np.float32), 1000, source="given") for k in range(3)
+        AudioExcerpt(np.full(800 * (k + 1), 0.1 * (k + 1), np.float32), 1000, source="given")
+        for k in range(3)
     ]
     speech = length.long_speech(np.random.default_rng(0), pool, 10.0)
     sounding = speech.waveform > 0
@@ -34,8 +35,8 @@ def test_joints_of_windows_are_where_cores_schedule_begins_them(tmp_path: Path):
     from comfy.context_windows import create_windows_static_standard
     from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
 
-    shipped = shipped_direction(25)
-    model = WanContextWindowsManualNode.execute(world.load_tiny(tmp_path), **shipped.windows)[0]
+    shipped = shipped_run_settings(25)
+    model = WanContextWindowsManualNode.execute(tiny_wan.load_tiny(tmp_path), **shipped.windows)[0]
     handler = model.model_options["context_handler"]
     for frames in (25, 29, 49, 97, 501):
         windows = create_windows_static_standard((frames - 1) // 4 + 1, handler, model.model_options)
@@ -45,17 +46,17 @@ def test_joints_of_windows_are_where_cores_schedule_begins_them(tmp_path: Path):
 
 def test_both_ends_are_measured_and_a_jump_at_a_joint_is_seen():
     """A drawn film of two whose mouths follow their voices in its first half and stand shut in its second."""
-    first = theatre_support.play(5, 2, 50, motion=0.2)
-    shut = theatre_support.play(5, 2, 50, silent=(0, 1), motion=0.2)
-    frames = np.concatenate((first.drawn.frames, shut.drawn.frames))
-    spoken = tuple(Excerpt(_sounding(track), voices.RATE) for track in first.voices)
-    case = length.Case(1, first.scene.looks, spoken)
-    quiet = length.show(case, Film(frames, (20, 70)), FPS, 1.0)
+    first = theatre_support.example_scene(5, 2, 50, motion=0.2)
+    shut = theatre_support.example_scene(5, 2, 50, silent=(0, 1), motion=0.2)
+    frames = np.concatenate((first.rendering.frames, shut.rendering.frames))
+    excerpts = tuple(AudioExcerpt(_sounding(track), voices.RATE) for track in first.voices)
+    case = length.Case(1, first.scene.looks, excerpts)
+    quiet = length.measure_film(case, Film(frames, (20, 70)), FPS, 1.0)
     assert quiet.first.sync > 0.8 and quiet.last.sync == 0.0 and quiet.first.alike == 1.0
     assert quiet.worst_seam < 1.0 and quiet.seams_above == 0.0
     jumped = frames.copy()
     jumped[70:] = 255 - jumped[70:]
-    loud = length.show(case, Film(jumped, (20, 70)), FPS, 1.0)
+    loud = length.measure_film(case, Film(jumped, (20, 70)), FPS, 1.0)
     assert loud.worst_seam > 1.0 and loud.seams_above == 0.5
 
 
@@ -68,9 +69,9 @@ def _sounding(opening: np.ndarray) -> np.ndarray:
 
 
 def test_figures_from_known_films():
-    def film(lost: float, seam: float) -> length.Shown:
+    def film(lost: float, seam: float) -> length.FilmMetrics:
         begins, ends = length.End(0.8, 0.1, 1.0), length.End(0.8 - lost, 0.2, 0.5)
-        return length.Shown(begins, ends, seam, 0.25, 60.0)
+        return length.FilmMetrics(begins, ends, seam, 0.25, 60.0)
 
     scenes = [{"windows": film(0.02, 0.5), "parts": film(0.1, 1.5)} for _ in range(3)]
     figures = {figure.name: figure for figure in length.figures_of(scenes)}

@@ -12,30 +12,28 @@ from pathlib import Path
 
 import pytest
 import torch
-from interacthuman.benchmarks.scenes import result as _result
+from interacthuman.benchmarks.scenes import result
 from interacthuman.benchmarks.speed import __main__ as speed
-from interacthuman.benchmarks.speed import forward as _speed_forward
-from interacthuman.benchmarks.speed import parts as _speed_parts
-from interacthuman.benchmarks.speed import rest as _speed_rest
-from interacthuman.benchmarks.speed.clock import Pass, alternate, ratio, side_by_side
+from interacthuman.benchmarks.speed import forward, roofline, server_run
 from interacthuman.benchmarks.speed.forward import Bench
 from interacthuman.benchmarks.speed.models import (
+    ForwardSetup,
     Grid,
     InfiniteTalk,
     Shape,
-    Stage,
     build_adapter,
     build_wan,
     cast_of,
 )
-from interacthuman.tests.support import host as host_support  # noqa: F401  (before anything of comfy)
+from interacthuman.benchmarks.speed.timing import Pass, alternate, ratio, side_by_side
+from interacthuman.tests.support import tiny_wan  # noqa: F401  (before anything of comfy)
 
 CPU = torch.device("cpu")
 SMALL = Shape("small", 256, 512, 2, 10, 3)
 BENCH = Bench(SMALL, Grid(96, 64, 9), 2, CPU, torch.float32, 2)
 
 
-def named(figures: list[_result.Figure]) -> dict[str, _result.Figure]:
+def named(figures: list[result.Figure]) -> dict[str, result.Figure]:
     return {figure.name: figure for figure in figures}
 
 
@@ -48,8 +46,8 @@ def test_a_pass_is_put_together_at_full_depth() -> None:
 
 def test_neighbours_are_compared_with_neighbours() -> None:
     order: list[str] = []
-    acts = {name: (lambda name=name: order.append(name) or len(order)) for name in ("a", "b")}
-    found = alternate(acts, 2, warm=False)
+    actions = {name: (lambda name=name: order.append(name) or len(order)) for name in ("a", "b")}
+    found = alternate(actions, 2, warm=False)
     assert order == ["a", "b", "a", "b"] and found == {"a": [1, 3], "b": [2, 4]}
     # The machine slows down tenfold in between: the ratio does not feel it.
     value, interval, count = ratio([2.0, 20.0, 2.0], [1.0, 10.0, 1.0])
@@ -60,7 +58,7 @@ def test_side_by_side_the_short_act_goes_on_until_the_long_one_is_done() -> None
     threads, again = torch.get_num_threads(), threading.Event()
     calls = {"short": 0, "long": 0}
 
-    def act(name: str) -> tuple[int, int]:
+    def action(name: str) -> tuple[int, int]:
         calls[name] += 1
         if calls["short"] > 2:
             again.set()
@@ -68,7 +66,7 @@ def test_side_by_side_the_short_act_goes_on_until_the_long_one_is_done() -> None
             assert again.wait(60)
         return calls[name], torch.get_num_threads()
 
-    found = side_by_side({name: partial(act, name) for name in calls}, 2)
+    found = side_by_side({name: partial(action, name) for name in calls}, 2)
     assert found == {name: [(1, 1), (2, 1)] for name in calls}  # the further ones are not counted
     assert torch.get_num_threads() == threads
 
@@ -82,23 +80,25 @@ def test_an_act_that_fails_ends_all_of_them() -> None:
 
 
 def test_peaks_are_those_of_the_act_alone() -> None:
-    """In a process of its own: one that has long been at work may give back as much as the act takes."""
+    """In a process of its own: one that has long been at work may give back as much as the action takes."""
     wanted = 1 << 28
     script = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "import torch; from interacthuman.benchmarks.speed.clock import peak_memory\n"
+        "import torch; from interacthuman.benchmarks.speed.timing import peak_memory\n"
         f"print(peak_memory(lambda: torch.ones({wanted // 4}), torch.device('cpu')))"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    if told.strip() == "None":
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    if printed.strip() == "None":
         pytest.skip("this system does not tell peaks of memory")
-    assert 0.9 * wanted < int(told) < 1.3 * wanted
+    assert 0.9 * wanted < int(printed) < 1.3 * wanted
 
 
 def test_the_watch_marks_every_block_and_what_is_behind_it() -> None:
-    stage = BENCH.stage()
+    setup = BENCH.setup()
     adapter = build_adapter(SMALL, 2, CPU, torch.float32)
-    found, steps = BENCH.passes(stage, {"masks": stage.guided(adapter, cast_of(BENCH.grid, 2))})
+    found, steps = BENCH.passes(setup, {"masks": setup.guided(adapter, cast_of(BENCH.grid, 2))})
     for run, whole in zip(found["masks"], steps["masks"]):
         assert len(run.blocks) == len(run.behind) == 2
         assert min(run.blocks) > 0 and min(run.behind) > 0 and run.once > 0
@@ -107,14 +107,14 @@ def test_the_watch_marks_every_block_and_what_is_behind_it() -> None:
 
 def test_the_guided_evaluation_is_one_of_a_run() -> None:
     """References alone are core's own; audio moves the result; masks move nothing, as they are fixed."""
-    stage = BENCH.stage()
+    setup = BENCH.setup()
     adapter = build_adapter(SMALL, 2, CPU, torch.float32)
     two, silent = cast_of(BENCH.grid, 2), cast_of(BENCH.grid, 0, 2)
-    bare, audio = stage.bare(2)(), stage.guided(adapter, two, heads=False)()
-    assert torch.equal(stage.guided(adapter, silent)(), bare)
+    bare, audio = setup.bare(2)(), setup.guided(adapter, two, heads=False)()
+    assert torch.equal(setup.guided(adapter, silent)(), bare)
     assert not torch.allclose(audio, bare, rtol=1e-4)
-    assert torch.equal(stage.guided(adapter, two)(), audio)
-    evaluate = stage.guided(adapter, two)
+    assert torch.equal(setup.guided(adapter, two)(), audio)
+    evaluate = setup.guided(adapter, two)
     assert torch.equal(evaluate(), evaluate())
 
 
@@ -128,25 +128,25 @@ def test_cores_infinitetalk_and_ours_share_weights_and_sound(monkeypatch: pytest
         made(self, *args, num_heads=SMALL.heads, **kwargs)
 
     monkeypatch.setattr(model_multitalk.SingleStreamMultiAttention, "__init__", fitting)
-    stage = BENCH.stage(image_to_video=True)
+    setup = BENCH.setup(image_to_video=True)
     infinite = InfiniteTalk.build(SMALL, 2, CPU, torch.float32)
     ours = infinite.ours.model.audio_blocks["0"].norm_x.weight
     assert infinite.patch.blocks[0].norm_x.weight.data_ptr() == ours.data_ptr()
     one = cast_of(BENCH.grid, 1, by_region=True)
     everywhere = replace(one, layouts=torch.ones_like(one.layouts))
-    bare, core = stage.bare()(), infinite.core(stage, one)()
+    bare, core = setup.bare()(), infinite.core(setup, one)()
     scale = float((core - bare).abs().max())
     assert scale > 1e-4
-    ours = stage.guided(infinite.ours, everywhere)()
+    ours = setup.guided(infinite.ours, everywhere)()
     assert float((ours - core).abs().max()) < 0.01 * scale
-    two = named(_speed_forward.core(replace(BENCH, repeats=1)))
+    two = named(forward.core(replace(BENCH, repeats=1)))
     assert two["over_core"].bound == "<= 0.8" and two["over_core"].value > 0
 
 
 def test_every_bound_of_the_issue_has_its_figure() -> None:
     quick = replace(BENCH, repeats=1)
-    found = named([*_speed_forward.forward(quick), *_speed_forward.reference(quick)])
-    found |= named(_speed_forward.forward(replace(quick, characters=8)))
+    found = named([*forward.forward(quick), *forward.reference(quick)])
+    found |= named(forward.forward(replace(quick, characters=8)))
     bounds = {name: figure.bound for name, figure in found.items() if figure.bound}
     assert bounds == {
         "two_speakers_over_bare": "<= 1.1",
@@ -157,7 +157,7 @@ def test_every_bound_of_the_issue_has_its_figure() -> None:
 
 
 def test_floors_count_what_the_parts_multiply() -> None:
-    parts = _speed_parts._parts(BENCH)
+    parts = roofline._parts(BENCH)
     # 3 frames of video and 2 references, 24 tokens each: q, k, v, o twice without text's k and v, FFN, attention.
     tokens, d = 5 * 24, SMALL.width
     block = tokens * (6 * d * d + 2 * d * SMALL.ffn + 2 * tokens * d + 2 * 512 * d) + 2 * 512 * d * d
@@ -165,14 +165,14 @@ def test_floors_count_what_the_parts_multiply() -> None:
     assert parts["audio_query_or_output"].flops == 2 * 72 * d * d
     for part in parts.values():
         with torch.inference_mode():
-            part.act()
+            part.action()
 
 
 def test_the_flops_of_passes_are_counted() -> None:
     """Against the products of the blocks by hand, of which attention is a part that torch alone does not count."""
-    stage = BENCH.stage()
-    acts = {str(count): stage.bare(count) for count in (1, 2)}
-    _, flops = replace(BENCH, repeats=1).pairs(stage, acts)
+    setup = BENCH.setup()
+    actions = {str(count): setup.bare(count) for count in (1, 2)}
+    _, flops = replace(BENCH, repeats=1).pairs(setup, actions)
     one, two = (first for first, _ in flops.values())
     tokens, d, text = 72 + torch.tensor([24, 48]), SMALL.width, 512
     block = tokens * (6 * d * d + 2 * d * SMALL.ffn + 2 * tokens * d + 2 * text * d)
@@ -181,7 +181,7 @@ def test_the_flops_of_passes_are_counted() -> None:
 
 
 def test_the_servers_graphs_differ_in_model_and_sampler_alone() -> None:
-    ours, core = _speed_rest._graph(BENCH, ours=True), _speed_rest._graph(BENCH, ours=False)
+    ours, core = server_run._graph(BENCH, ours=True), server_run._graph(BENCH, ours=False)
     kinds = [{node["class_type"] for node in graph.values()} for graph in (ours, core)]
     assert kinds[0] - kinds[1] == {"InterActSampler", "InterActLoadDiT"}
     assert kinds[1] - kinds[0] == {"KSampler", "UNETLoader"}
@@ -193,8 +193,8 @@ def test_a_comparison_replaces_itself_and_keeps_its_neighbours(tmp_path: Path) -
     path = tmp_path / "speed.json"
 
     def measured(title: str, value: float) -> None:
-        figures = [_result.at_most("ratio", value, (value, value), 3, 1.0)]
-        _result.merge(path, title, figures, {"cores": 2}, {"torch": "x"}, "python", "passes", when="now")
+        figures = [result.at_most("ratio", value, (value, value), 3, 1.0)]
+        result.merge(path, title, figures, {"cores": 2}, {"torch": "x"}, "python", "passes", when="now")
 
     measured("b", 2.0)
     measured("a", 0.5)
@@ -229,4 +229,6 @@ def test_comparisons_are_chosen_by_name() -> None:
 def test_models_are_stock_and_cut_in_depth_alone() -> None:
     wan = build_wan(SMALL, 1, CPU, torch.float32).model.diffusion_model
     assert (wan.dim, wan.ffn_dim, wan.num_heads, len(wan.blocks)) == (256, 512, 2, 1)
-    assert isinstance(Stage(build_wan(SMALL, 1, CPU, torch.float32), BENCH.grid, CPU).bare()(), torch.Tensor)
+    assert isinstance(
+        ForwardSetup(build_wan(SMALL, 1, CPU, torch.float32), BENCH.grid, CPU).bare()(), torch.Tensor
+    )

@@ -1,4 +1,4 @@
-"""The theatre's bench without its models: cases, figures from known performances, table and JSON."""
+"""The theatre's bench without its models: cases, figures from known records, table and JSON."""
 
 from __future__ import annotations
 
@@ -8,48 +8,46 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from interacthuman.benchmarks import theatre
-from interacthuman.benchmarks.scenes import held_out
-from interacthuman.benchmarks.scenes import result as _result
-from interacthuman.benchmarks.scenes import runs as _plays
+from interacthuman.benchmarks.scenes import held_out, result, runs
 from interacthuman.benchmarks.scenes.runs import Record
 from interacthuman.benchmarks.scenes.settings import FIRST_FRAME, Setting
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.measure import Likeness
-from interacthuman.interact_core.theatre.pipeline import Excerpt, shipped_direction
-from interacthuman.interact_core.theatre.report import Performance
-from interacthuman.tests.support.theatre import played_record as played
+from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, shipped_run_settings
+from interacthuman.interact_core.theatre.report import CharacterMetrics
+from interacthuman.tests.support.theatre import scene_record
 
 ALIKE = Likeness(on_screen=1.0, colour=10.0, face=20.0, rival=90.0)
 
 
 @pytest.fixture(scope="module")
-def spoken() -> list[Excerpt]:
+def recordings() -> list[AudioExcerpt]:
     rng = np.random.default_rng(0)
-    given = [Excerpt(voices.babble(rng, 1.8), voices.RATE, source="given") for _ in range(2)]
-    return given + [Excerpt(voices.babble(rng, 3.0), voices.RATE, source="espeak") for _ in range(3)]
+    given = [AudioExcerpt(voices.babble(rng, 1.8), voices.RATE, source="given") for _ in range(2)]
+    return given + [AudioExcerpt(voices.babble(rng, 3.0), voices.RATE, source="espeak") for _ in range(3)]
 
 
-def test_cases_are_fresh_and_the_same_every_time(spoken):
-    direction = shipped_direction(25)
-    cases = [held_out.draw_case(k, direction, spoken) for k in range(4)]
-    again = [held_out.draw_case(k, direction, spoken) for k in range(4)]
+def test_cases_are_fresh_and_the_same_every_time(recordings):
+    run_settings = shipped_run_settings(25)
+    cases = [held_out.draw_case(k, run_settings, recordings) for k in range(4)]
+    again = [held_out.draw_case(k, run_settings, recordings) for k in range(4)]
     assert [case.looks for case in cases] == [case.looks for case in again]
     assert all(case.seed >= held_out.FIRST_SEED for case in cases)
     sources = [[e.source for e in case.excerpts] for case in cases]
     assert sources == [["espeak"] * 2, ["given"] * 2] * 2
-    assert [held_out.source_of(k, spoken) for k in range(4)] == [source for source, _ in sources]
+    assert [held_out.source_of(k, recordings) for k in range(4)] == [source for source, _ in sources]
     for case in cases:
         first, second = case.excerpts
         assert first.waveform is not second.waveform
         for part in case.excerpts:
-            assert part.openings(25.0, 25).std() > held_out.SPOKEN
+            assert part.mouth_openings(25.0, 25).std() > held_out.MIN_OPENING_STD
             assert part.begin * 25 + 25 <= len(part.waveform) / part.rate * 25 + 1
             assert part.waveform.any() and part.begin * 25 == round(part.begin * 25)
 
 
 def test_what_is_kept_of_a_character_is_what_was_measured():
-    performance = Performance("puppet", 0.8, 0.1, -0.2, 0.15, 0.05, ALIKE, (0.2, 0.6, 0.9))
-    assert _plays._told(performance, boundary=1) == {
+    character = CharacterMetrics("puppet", 0.8, 0.1, -0.2, 0.15, 0.05, ALIKE, (0.2, 0.6, 0.9))
+    assert runs._character_record(character, boundary=1) == {
         "sync": 0.8, "crosstalk": 0.1, "crosstalk_at_own_lag": -0.2, "chance": 0.15, "silent_open": 0.05,
         "identity": True, "mask_iou": 0.9, "boundary_iou": 0.6,
     }  # fmt: skip
@@ -59,34 +57,36 @@ def test_who_speaks_does_so_to_the_end():
     """A recording shorter than the clip is said again; silence at its ends does not count as speech."""
     rate, quiet = 8000, np.zeros(4000, np.float32)
     word = np.sin(np.arange(8000) / 3).astype(np.float32)
-    short = Excerpt(np.concatenate([quiet, word, quiet]), rate, source="given")
-    long = held_out.said_on(short, 3.5)
+    short = AudioExcerpt(np.concatenate([quiet, word, quiet]), rate, source="given")
+    long = held_out.repeat_speech(short, 3.5)
     gap = round(held_out.PAUSE * rate)
     assert len(long.waveform) == 3 * (8000 - 1 + gap) and long.source == "given"  # sin(0) is silence
     assert np.array_equal(long.waveform[:7999], word[1:]) and not long.waveform[7999 : 7999 + gap].any()
     assert np.array_equal(long.waveform[7999 + gap :][:7999], word[1:])
-    silent = Excerpt(quiet, rate)
-    assert held_out.said_on(silent, 3.5) is silent
-    part = held_out.excerpt(np.random.default_rng(0), short, shipped_direction(73))
-    assert part.openings(25.0, 73)[-25:].max() > 0.5
+    silent = AudioExcerpt(quiet, rate)
+    assert held_out.repeat_speech(silent, 3.5) is silent
+    part = held_out.draw_excerpt(np.random.default_rng(0), short, shipped_run_settings(73))
+    assert part.mouth_openings(25.0, 73)[-25:].max() > 0.5
 
 
-def test_an_excerpt_is_heard_from_where_it_begins(spoken):
-    whole = spoken[2]
+def test_an_excerpt_begins_where_it_says(recordings):
+    whole = recordings[2]
     part = replace(whole, begin=0.4)
-    assert part.openings(25.0, 20).tolist() == whole.openings(25.0, 30)[10:].tolist()
+    assert part.mouth_openings(25.0, 20).tolist() == whole.mouth_openings(25.0, 30)[10:].tolist()
 
 
 def test_figures_from_known_records():
-    own = [played(0.8 + 0.01 * k, 0.1) for k in range(6)] + [played(0.1, 0.1, travel=1.0)]  # it stands still
+    own = [scene_record(0.8 + 0.01 * k, 0.1) for k in range(6)] + [
+        scene_record(0.1, 0.1, travel=1.0)
+    ]  # it stands still
     speaking = {
         "predicted": own,
-        "fixed": [played(0.6, 0.3)] * 7,
-        "none": [played(0.3, 0.3)] * 7,
-        "affinity": [played(0.5, 0.2)] * 7,
-        "start_image": [played(0.7, 0.2)] * 7,
+        "fixed": [scene_record(0.6, 0.3)] * 7,
+        "none": [scene_record(0.3, 0.3)] * 7,
+        "affinity": [scene_record(0.5, 0.2)] * 7,
+        "start_image": [scene_record(0.7, 0.2)] * 7,
     }
-    silent = [played(0.8, 0.0, mute=True)]
+    silent = [scene_record(0.8, 0.0, mute=True)]
     found = theatre.figures_of(speaking, silent, ["given"] * 6 + ["espeak"])
     figures = {figure.name: figure for figure in found}
     assert figures["identity"].value == 1 and figures["identity"].count == 8
@@ -115,7 +115,7 @@ def test_figures_from_known_records():
 def test_margins_that_overlap_do_not_hold():
     rng = np.random.default_rng(0)
     speaking: dict[str, list[Record]] = {
-        source: [played(*rng.random(2)) for _ in range(20)] for source in ("predicted", "fixed")
+        source: [scene_record(*rng.random(2)) for _ in range(20)] for source in ("predicted", "fixed")
     }
     figures = {figure.name: figure for figure in theatre.figures_of(speaking, [], ["given"] * 20)}
     assert figures["margin_over_fixed"].holds is False
@@ -126,21 +126,21 @@ def test_four_speakers_have_bounds_of_their_own():
     asked = theatre.settings_of(4, ("predicted", "fixed"))
     assert asked["fixed"] == Setting(FIRST_FRAME, references=4, speakers=4)
     assert asked["fixed"].source == asked["predicted"]
-    four = [played(0.6, 0.18, characters=4)] * 3
+    four = [scene_record(0.6, 0.18, characters=4)] * 3
     figures = {figure.name: figure for figure in theatre.figures_of({"predicted": four}, [], ["given"] * 3)}
     assert figures["sync"].bound == ">= 0.5" and figures["crosstalk"].bound == "<= 0.2"
 
 
 def test_table_and_json(tmp_path):
     figures = [
-        _result.at_least("sync", 0.71, (0.66, 0.76), 32, 0.7),
-        _result.at_most("crosstalk", 0.2, (0.1, 0.3), 32, 0.15, "by chance"),
+        result.at_least("sync", 0.71, (0.66, 0.76), 32, 0.7),
+        result.at_most("crosstalk", 0.2, (0.1, 0.3), 32, 0.15, "by chance"),
     ]
-    lines = _result.table(figures).splitlines()
+    lines = result.table(figures).splitlines()
     assert lines[2] == "| sync | 0.710 | 0.660 to 0.760 | >= 0.7 | yes | 32 |"
     assert "| NO |" in lines[3]
     path = tmp_path / "results" / "theatre.json"
-    _result.write(path, figures, {"cores": 2}, {"torch": "2"}, "python dev.py bench theatre", seconds=3)
+    result.write(path, figures, {"cores": 2}, {"torch": "2"}, "python dev.py bench theatre", seconds=3)
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["figures"]["crosstalk"] == {
         "value": 0.2,
@@ -154,12 +154,19 @@ def test_table_and_json(tmp_path):
 
 
 def test_the_command_line_changes_the_shipped_settings():
-    shipped = shipped_direction(73)
-    moving = theatre.direction_of(theatre.arguments([]))
+    shipped = shipped_run_settings(73)
+    moving = theatre.run_settings_of(theatre.arguments([]))
     assert moving == replace(shipped, motion=1.0)  # masks are compared where puppets leave their places
-    assert theatre.direction_of(theatre.arguments(["--motion", "-1"])) == shipped  # which is told nothing
+    assert (
+        theatre.run_settings_of(theatre.arguments(["--motion", "-1"])) == shipped
+    )  # which have no motion prompt
     words = ["--steps", "8", "--gain", "3", "--audio-cfg", "4", "--stage-one-audio", "all", "--scenes", "4"]
     chosen = theatre.arguments(words)
-    told = theatre.direction_of(chosen)
-    assert (told.steps, told.guidance.mask_gain, told.audio_cfg, told.cfg) == (8, 3.0, 4.0, shipped.cfg)
-    assert told.guidance.stage_one_audio == "all" and chosen.silent == 2
+    changed = theatre.run_settings_of(chosen)
+    assert (changed.steps, changed.guidance.mask_gain, changed.audio_cfg, changed.cfg) == (
+        8,
+        3.0,
+        4.0,
+        shipped.cfg,
+    )
+    assert changed.guidance.stage_one_audio == "all" and chosen.silent == 2

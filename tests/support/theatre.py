@@ -1,4 +1,4 @@
-"""Small drawn scenes whose truth is known, clean and as a poor video autoencoder would return them."""
+"""Small rendered scenes whose ground truth is known, clean and as a poor video autoencoder would return them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 import numpy as np
 from interacthuman.interact_core.theatre import voices
-from interacthuman.interact_core.theatre.measure import Reading, read_clip
+from interacthuman.interact_core.theatre.measure import ClipReading, read_clip
 from interacthuman.interact_core.theatre.scenes import Rendering, Scene, random_scene, render
 
 FPS = 25.0
 
 
 @dataclass(frozen=True)
-class Played:
-    """A scene, its voices' mouth openings float32 [N, F], and what was drawn."""
+class ExampleScene:
+    """A scene, its voices' mouth openings float32 [N, F], and the rendering."""
 
     scene: Scene
     voices: np.ndarray
-    drawn: Rendering
+    rendering: Rendering
 
 
-def play(
+def example_scene(
     seed: int, count: int, frames: int = 25, silent: tuple[int, ...] = (), motion: float | None = None
-) -> Played:
+) -> ExampleScene:
     """Puppets that babble; those in `silent` do not."""
     rng = np.random.default_rng(seed)
     scene = random_scene(rng, count, motion=motion)
@@ -33,7 +33,7 @@ def play(
         for _ in range(count)
     ]
     openings = np.stack([np.zeros(frames, np.float32) if i in silent else o for i, o in enumerate(spoken)])
-    return Played(scene, openings, render(scene, openings))
+    return ExampleScene(scene, openings, render(scene, openings))
 
 
 def degrade(frames: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -46,16 +46,16 @@ def degrade(frames: np.ndarray, seed: int = 0) -> np.ndarray:
     return noisy.clip(0, 255).round().astype(np.uint8)
 
 
-def read(played: Played, degraded: bool) -> tuple[np.ndarray, Reading]:
-    """The frames as measured, and what was read from them."""
-    frames = degrade(played.drawn.frames) if degraded else played.drawn.frames
-    return frames, read_clip(frames, played.scene.looks)
+def read(example: ExampleScene, degraded: bool) -> tuple[np.ndarray, ClipReading]:
+    """The frames, clean or degraded, and what was measured in them."""
+    frames = degrade(example.rendering.frames) if degraded else example.rendering.frames
+    return frames, read_clip(frames, example.scene.looks)
 
 
-def played_record(
+def scene_record(
     sync: float, crosstalk: float, travel: float = 20.0, mute: bool = False, characters: int = 2
 ) -> dict[str, Any]:
-    """What a bench keeps of a scene in which everybody has these figures; mute: the last one is silent."""
+    """A bench's record of a scene in which all characters have these metrics; mute: the last one is silent."""
     one = {
         "sync": sync,
         "crosstalk": crosstalk,

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from interacthuman.interact_core.theatre.company import assemble
-from interacthuman.interact_core.theatre.graphs import cast_players
+from interacthuman.interact_core.theatre.demo_characters import draw_characters
+from interacthuman.interact_core.theatre.graphs import with_characters
 from interacthuman.tests.support.model_files import ADAPTER, SPEECH, VAE, WAN
 
 
@@ -28,7 +28,7 @@ def tiny_graph(api: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def from_files(api: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """A shipped graph with the two people of `write_inputs` in place of the examples."""
-    return cast_players(api, assemble([Path("mira.wav"), Path("tobi.wav")], seed=1))
+    return with_characters(api, draw_characters([Path("mira.wav"), Path("tobi.wav")], seed=1))
 
 
 def only(graph: dict[str, dict[str, Any]], class_type: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The demo's parts that need no server: players, graphs, decoding, and what the report says."""
+"""The demo's parts that need no server: characters, graphs, decoding, and what the report says."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from interacthuman.interact_core.guidance import MaskHistory
 from interacthuman.interact_core.guidance.layout import layouts_on_grid
 from interacthuman.interact_core.media import read_frames, read_sound
+from interacthuman.interact_core.preview.record import RunRecord
 from interacthuman.interact_core.theatre import demo, graphs, measure, report, voices
-from interacthuman.interact_core.theatre.company import NAMES, assemble, write_inputs
+from interacthuman.interact_core.theatre.demo_characters import NAMES, draw_characters, write_input_files
 from interacthuman.interact_core.theatre.sample_speech import LINES, sample_files
-from interacthuman.tests.support.theatre import FPS, play
+from interacthuman.tests.support.theatre import FPS, example_scene
 
 
 def write_film(path: Path, frames: np.ndarray, sound: np.ndarray) -> None:
@@ -42,25 +42,25 @@ def test_the_project_brings_four_different_voices():
         assert rate == voices.RATE and 2.0 < len(sound) / rate < 4.5
         assert line.voice in voices.HELD_OUT_VOICES
         openings.append(voices.mouth_opening(sound, rate, FPS, 25))
-        assert openings[-1].std() > 0.2  # the first second of what the demo plays is not a pause
+        assert openings[-1].std() > 0.2  # the first second of what the demo uses is not a pause
     pairs = [measure.sync(a, b) for i, a in enumerate(openings) for b in openings[:i]]
     assert max(pairs) < 0.5
 
 
-def test_the_same_seed_casts_the_same_players():
-    first, again, other = (assemble(sample_files(3), seed) for seed in (1, 1, 2))
+def test_the_same_seed_draws_the_same_characters():
+    first, again, other = (draw_characters(sample_files(3), seed) for seed in (1, 1, 2))
     assert first == again
-    assert [player.name for player in first] == list(NAMES[:3])
-    assert {player.look for player in first}.isdisjoint(player.look for player in other)
+    assert [character.name for character in first] == list(NAMES[:3])
+    assert {character.look for character in first}.isdisjoint(character.look for character in other)
     for count in (0, 5):
         with pytest.raises(ValueError, match="one to 4 recordings"):
-            assemble([Path("voice.wav")] * count, 1)
+            draw_characters([Path("voice.wav")] * count, 1)
 
 
 def test_inputs_are_written_under_the_names_that_the_graph_loads(tmp_path):
-    players = assemble(sample_files(2), 1)
-    write_inputs(players, tmp_path / "input")
-    graph = graphs.cast_players(graphs.shipped_graph(), players)
+    characters = draw_characters(sample_files(2), 1)
+    write_input_files(characters, tmp_path / "input")
+    graph = graphs.with_characters(graphs.shipped_graph(), characters)
     named = [
         n["inputs"].get("image") or n["inputs"].get("audio")
         for n in graph.values()
@@ -73,7 +73,7 @@ def test_inputs_are_written_under_the_names_that_the_graph_loads(tmp_path):
 def test_two_sample_speakers_are_the_shipped_graph_on_files():
     """Nothing but where pictures and recordings come from is another node."""
     shipped = graphs.shipped_graph()
-    cast = graphs.cast_players(shipped, assemble(sample_files(2), 1))
+    cast = graphs.with_characters(shipped, draw_characters(sample_files(2), 1))
     examples = {name for name, node in shipped.items() if node["class_type"] == graphs.EXAMPLE}
     assert examples <= set(cast) and all(cast[name]["class_type"] == "LoadImage" for name in examples)
     added = set(cast) - set(shipped)
@@ -84,16 +84,16 @@ def test_two_sample_speakers_are_the_shipped_graph_on_files():
         assert changed <= ({"audio"} if before.get("audio", [""])[0] in examples else set()), name
 
 
-def test_a_cast_from_files_is_cast_again():
-    players = assemble(sample_files(3), 1)
-    graph = graphs.cast_players(graphs.shipped_graph(), players)
-    assert graphs.cast_players(graph, players) == graph
+def test_a_graph_with_characters_from_files_can_be_given_characters_again():
+    characters = draw_characters(sample_files(3), 1)
+    graph = graphs.with_characters(graphs.shipped_graph(), characters)
+    assert graphs.with_characters(graph, characters) == graph
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_graphs_for_any_number_of_players(count):
-    players = assemble(sample_files(count), 1)
-    graph = demo.build_graph(players, seconds=1.0, seed=7)
+def test_graphs_for_any_number_of_characters(count):
+    characters = draw_characters(sample_files(count), 1)
+    graph = demo.build_graph(characters, seconds=1.0, seed=7)
     by_class: dict[str, list[str]] = {}
     for name, node in graph.items():
         by_class.setdefault(node["class_type"], []).append(name)
@@ -103,31 +103,31 @@ def test_graphs_for_any_number_of_players(count):
     assert all(len(by_class[kind]) == count for kind in graphs.CHAIN)
     encode = graphs.inputs_of(graph, "InterActEncodeCharacters")
     cast = [encode[f"characters.character_{k}"][0] for k in range(count)]
-    assert [graph[name]["inputs"]["name"] for name in cast] == [player.name for player in players]
-    for name, player in zip(cast, players):
+    assert [graph[name]["inputs"]["name"] for name in cast] == [character.name for character in characters]
+    for name, character in zip(cast, characters):
         speech = graph[graph[name]["inputs"]["speech"][0]]
-        assert graph[speech["inputs"]["audio"][0]]["inputs"]["audio"] == player.sound_file
-        assert graph[graph[name]["inputs"]["image"][0]]["inputs"]["image"] == player.image_file
+        assert graph[speech["inputs"]["audio"][0]]["inputs"]["audio"] == character.sound_file
+        assert graph[graph[name]["inputs"]["image"][0]]["inputs"]["image"] == character.image_file
     assert f"characters.character_{count}" not in encode
     assert encode["length"] == 25 and graphs.inputs_of(graph, "InterActSampler")["seed"] == 7
 
 
 def test_the_length_is_snapped_to_what_wan_makes():
-    graph = demo.build_graph(assemble(sample_files(2), 1), seconds=2.5, seed=1)
+    graph = demo.build_graph(draw_characters(sample_files(2), 1), seconds=2.5, seed=1)
     assert graphs.inputs_of(graph, "InterActEncodeCharacters")["length"] == 65
 
 
 def test_a_finished_file_is_measured_as_the_drawing(tmp_path):
     """H.264 halves the colours' resolution; mouths are still read from the file that a person looks at."""
-    played = play(9_100_007, 2, motion=0.6)
+    example = example_scene(9_100_007, 2, motion=0.6)
     sound, _ = read_sound(sample_files(1)[0])
-    write_film(tmp_path / "film.mp4", played.drawn.frames, sound[: voices.RATE])
+    write_film(tmp_path / "film.mp4", example.rendering.frames, sound[: voices.RATE])
     frames = read_frames(tmp_path / "film.mp4")
-    assert frames.shape == played.drawn.frames.shape
-    heard, rate = read_sound(tmp_path / "film.mp4")
-    assert rate == voices.RATE and abs(len(heard) - voices.RATE) <= 4096
-    reading = measure.read_clip(frames, played.scene.looks)
-    for opening, voice in zip(reading.openings, played.voices):
+    assert frames.shape == example.rendering.frames.shape
+    track, rate = read_sound(tmp_path / "film.mp4")
+    assert rate == voices.RATE and abs(len(track) - voices.RATE) <= 4096
+    reading = measure.read_clip(frames, example.scene.looks)
+    for opening, voice in zip(reading.openings, example.voices):
         assert measure.sync(opening, voice) > 0.95
 
 
@@ -141,13 +141,13 @@ def test_recordings_that_cannot_be_read_are_named(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def history_of(played, names: tuple[str, ...]) -> MaskHistory:
+def history_of(example, names: tuple[str, ...]) -> RunRecord:
     """Four steps of masks: nowhere, everywhere, at each other's place, and right."""
     true = torch.stack(
-        [layouts_on_grid(torch.from_numpy(mask), 25, 192, 128, "x") for mask in played.drawn.masks]
+        [layouts_on_grid(torch.from_numpy(mask), 25, 192, 128, "x") for mask in example.rendering.masks]
     )
     masks = torch.stack([torch.zeros_like(true), torch.ones_like(true), true.flip(0), true]).half()
-    return MaskHistory(
+    return RunRecord(
         masks=masks,
         steps=(0, 1, 2, 3),
         sigmas=(1.0, 0.9, 0.6, 0.3),
@@ -162,18 +162,18 @@ def history_of(played, names: tuple[str, ...]) -> MaskHistory:
 
 
 def test_what_the_report_says():
-    played = play(9_100_002, 2, silent=(1,), motion=0.3)
-    looks, frames = played.scene.looks, played.drawn.frames
-    history = history_of(played, ("Mira", "Tobi"))
+    example = example_scene(9_100_002, 2, silent=(1,), motion=0.3)
+    looks, frames = example.scene.looks, example.rendering.frames
+    history = history_of(example, ("Mira", "Tobi"))
     reading = measure.read_clip(frames, looks)
-    speaking, silent = report.judge(frames, looks, played.voices, history, reading)
+    speaking, silent = report.measure_characters(frames, looks, example.voices, history, reading)
     assert speaking.sync > 0.95 and speaking.silent_open is None
     assert silent.sync == 0 == silent.crosstalk and silent.silent_open == 0
-    for performance in (speaking, silent):
-        assert performance.likeness.alike
-        nowhere, everywhere, swapped, right = performance.mask_iou
+    for character in (speaking, silent):
+        assert character.likeness.alike
+        nowhere, everywhere, swapped, right = character.mask_iou
         assert nowhere == 0 and everywhere < 0.5 and swapped < 0.1 and right > 0.9
-    assert report.boundary_record(history) == 1
+    assert report.boundary_index(history) == 1
     record = report.character_record(speaking, history.steps)
     assert json.loads(json.dumps(record)) == record
     assert list(record["mask_iou"]) == ["1", "2", "3", "4"] and record["name"] == "Mira"

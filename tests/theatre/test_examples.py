@@ -7,7 +7,7 @@ import pytest
 import torch
 from interacthuman.interact_core import examples
 from interacthuman.interact_core.theatre import sample_speech
-from interacthuman.interact_core.theatre.company import assemble
+from interacthuman.interact_core.theatre.demo_characters import draw_characters
 from interacthuman.interact_core.theatre.puppets import portrait
 from interacthuman.tests.support import tiny_wan  # noqa: F401  (before anything of comfy)
 from PIL import Image
@@ -27,10 +27,10 @@ def test_an_example_is_what_core_would_load(name: str) -> None:
 
 def test_portraits_are_those_that_the_script_draws() -> None:
     """And so those of the demo's own seed."""
-    players = assemble(sample_speech.sample_files(4), sample_speech.SEED)
-    for player in players:
-        drawn = portrait(player.look, sample_speech.WIDTH, sample_speech.HEIGHT)
-        kept = np.asarray(Image.open(examples.portrait_file(player.name)))
+    characters = draw_characters(sample_speech.sample_files(4), sample_speech.SEED)
+    for character in characters:
+        drawn = portrait(character.look, sample_speech.WIDTH, sample_speech.HEIGHT)
+        kept = np.asarray(Image.open(examples.portrait_file(character.name)))
         assert np.abs(kept.astype(int) - drawn).max() <= 8, "run sample_speech.py"  # another OpenCV may round
 
 

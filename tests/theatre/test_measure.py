@@ -9,7 +9,7 @@ import pytest
 from interacthuman.interact_core.theatre import measure, voices
 from interacthuman.interact_core.theatre.puppets import STRIPE_PERIOD, random_look
 from interacthuman.interact_core.theatre.scenes import render
-from interacthuman.tests.support.theatre import FPS, degrade, play, read
+from interacthuman.tests.support.theatre import FPS, degrade, example_scene, read
 
 CONDITIONS = pytest.mark.parametrize("degraded", [False, True], ids=["clean", "degraded"])
 SEED = 9_100_000  # of scenes that neither training nor the benches use
@@ -22,8 +22,8 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.fixture(scope="module", params=[False, True], ids=["clean", "degraded"])
 def dialogue(request):
     """Two puppets that both speak, 25 frames, read once for many tests."""
-    played = play(SEED, 2, motion=0.6)
-    return played, *read(played, request.param)
+    example = example_scene(SEED, 2, motion=0.6)
+    return example, *read(example, request.param)
 
 
 @CONDITIONS
@@ -31,28 +31,28 @@ def dialogue(request):
 def test_segmentation_finds_every_puppet(count, degraded):
     worst = []
     for seed in range(SEED + count, SEED + count + 8):
-        played = play(seed, count, frames=2, motion=0.0)
-        frames = degrade(played.drawn.frames) if degraded else played.drawn.frames
-        masks = measure.segment(frames, played.scene.looks)
+        example = example_scene(seed, count, frames=2, motion=0.0)
+        frames = degrade(example.rendering.frames) if degraded else example.rendering.frames
+        masks = measure.segment(frames, example.scene.looks)
         assert masks.sum(0).max() <= 1
-        worst.append(min(iou(mask, truth > 0.5) for mask, truth in zip(masks, played.drawn.masks)))
+        worst.append(min(iou(mask, truth > 0.5) for mask, truth in zip(masks, example.rendering.masks)))
     assert np.mean(worst) > (0.85 if degraded else 0.9) and min(worst) > 0.7
 
 
 def test_segmentation_is_not_fooled():
-    played, stranger = play(SEED, 2, frames=3), play(SEED + 50, 2, frames=3)
-    masks = measure.segment(played.drawn.frames, played.scene.looks)
-    truth = played.drawn.masks > 0.5
+    example, stranger = example_scene(SEED, 2, frames=3), example_scene(SEED + 50, 2, frames=3)
+    masks = measure.segment(example.rendering.frames, example.scene.looks)
+    truth = example.rendering.masks > 0.5
     assert max(iou(masks[0], truth[1]), iou(masks[1], truth[0])) < 0.05
-    absent = measure.segment(stranger.drawn.frames, played.scene.looks)
-    assert max(iou(a, t) for a, t in zip(absent, stranger.drawn.masks > 0.5)) < 0.8
-    empty = np.full_like(played.drawn.frames, 220)
-    assert not measure.segment(empty, played.scene.looks).any()
+    absent = measure.segment(stranger.rendering.frames, example.scene.looks)
+    assert max(iou(a, t) for a, t in zip(absent, stranger.rendering.masks > 0.5)) < 0.8
+    empty = np.full_like(example.rendering.frames, 220)
+    assert not measure.segment(empty, example.scene.looks).any()
 
 
 def test_mouths_are_read(dialogue):
-    played, _, reading = dialogue
-    for opening, truth in zip(reading.openings, played.voices):
+    example, _, reading = dialogue
+    for opening, truth in zip(reading.openings, example.voices):
         assert np.corrcoef(opening, truth)[0, 1] > 0.97
         assert np.sqrt(np.mean((opening - truth) ** 2)) < 0.1
 
@@ -60,30 +60,30 @@ def test_mouths_are_read(dialogue):
 @CONDITIONS
 def test_small_mouths_are_read(degraded):
     """Four puppets: heads of 14 to 18 pixels' radius, mouths of 12 by 1 to 11 pixels."""
-    played = play(SEED + 4, 4, frames=9, motion=0.3)
-    _, reading = read(played, degraded)
-    for opening, truth in zip(reading.openings, played.voices):
+    example = example_scene(SEED + 4, 4, frames=9, motion=0.3)
+    _, reading = read(example, degraded)
+    for opening, truth in zip(reading.openings, example.voices):
         seen = np.isfinite(opening)
         assert np.corrcoef(opening[seen], truth[seen])[0, 1] > 0.9
 
 
 def test_a_hidden_mouth_is_not_judged():
-    played = play(SEED, 2, frames=3)
-    reading = measure.read_clip(played.drawn.frames, played.scene.looks)
-    x, y, _ = played.drawn.heads[0, 1].astype(int)
+    example = example_scene(SEED, 2, frames=3)
+    reading = measure.read_clip(example.rendering.frames, example.scene.looks)
+    x, y, _ = example.rendering.heads[0, 1].astype(int)
     masks = reading.masks.copy()
     masks[1, 1, y - 10 : y + 40, x - 40 : x + 40] = True
     masks[0, 1] &= ~masks[1, 1]
-    openings = measure.mouth_openings(played.drawn.frames, played.scene.looks, masks)
+    openings = measure.mouth_openings(example.rendering.frames, example.scene.looks, masks)
     assert np.isnan(openings[0]).tolist() == [False, True, False]
 
 
 def test_sync_with_the_own_voice_only(dialogue):
-    played, _, reading = dialogue
+    example, _, reading = dialogue
     for i, opening in enumerate(reading.openings):
-        own, other = played.voices[i], played.voices[1 - i]
+        own, other = example.voices[i], example.voices[1 - i]
         assert measure.sync(opening, own) > 0.97
-        true_crosstalk = measure.crosstalk(played.voices[i], other[None])
+        true_crosstalk = measure.crosstalk(example.voices[i], other[None])
         assert measure.crosstalk(opening, other[None]) == pytest.approx(true_crosstalk, abs=0.1)
         assert measure.sync(opening, other) < 0.6  # swapped recordings
         shuffled = np.random.default_rng(i).permutation(len(opening))
@@ -145,36 +145,36 @@ def test_chance_lifts_crosstalk_of_short_clips():
 
 @CONDITIONS
 def test_a_silent_puppet_is_seen_shut_and_a_speaking_one_open(degraded):
-    played = play(SEED + 2, 2, frames=13, silent=(0,))
-    _, reading = read(played, degraded)
+    example = example_scene(SEED + 2, 2, frames=13, silent=(0,))
+    _, reading = read(example, degraded)
     assert measure.silent_open(reading.openings[0]) == 0
     assert measure.silent_open(np.full(13, np.nan)) == 1  # never seen
-    truth = float((played.voices[1] > measure.OPEN).mean())
+    truth = float((example.voices[1] > measure.OPEN).mean())
     assert truth > 0.2
     assert measure.silent_open(reading.openings[1]) == pytest.approx(truth, abs=0.2)
-    assert measure.sync(reading.openings[0], played.voices[1]) < 0.5
+    assert measure.sync(reading.openings[0], example.voices[1]) < 0.5
 
 
 def test_identity_of_the_right_looks_only(dialogue):
-    played, frames, reading = dialogue
-    looks = played.scene.looks
+    example, frames, reading = dialogue
+    looks = example.scene.looks
     assert all(likeness.alike for likeness in measure.identity(frames, looks, reading))
     swapped = looks[::-1]
     assert not any(likeness.alike for likeness in measure.identity(frames, swapped, reading))
     other_face = [replace(look, hair_style="mop" if look.hair_style == "bald" else "bald") for look in looks]
     assert not any(likeness.alike for likeness in measure.identity(frames, other_face, reading))
     rng = np.random.default_rng(5)
-    strangers = [random_look(rng) for _ in looks]
-    astray = measure.read_clip(frames[:5], strangers)
-    assert not any(likeness.alike for likeness in measure.identity(frames[:5], strangers, astray))
+    other_looks = [random_look(rng) for _ in looks]
+    astray = measure.read_clip(frames[:5], other_looks)
+    assert not any(likeness.alike for likeness in measure.identity(frames[:5], other_looks, astray))
 
 
 @CONDITIONS
 def test_identity_does_not_ask_where_a_shirts_stripes_sit(degraded):
     """Of the figures that a model is judged by, this one once missed striped puppets whose stripes sat lower."""
-    played = play(11, 1, frames=5, motion=0.0)
-    striped = replace(played.scene.looks[0], prop="stripes")
-    scene = replace(played.scene, looks=(striped,))
+    example = example_scene(11, 1, frames=5, motion=0.0)
+    striped = replace(example.scene.looks[0], prop="stripes")
+    scene = replace(example.scene, looks=(striped,))
     drawn = render(scene, np.zeros((1, 5), np.float32))
     radius = drawn.heads[0, 0, 2]
     neck, half = round(drawn.heads[0, :, 1].max() + 1.15 * radius), round(STRIPE_PERIOD / 2 * radius)
@@ -191,10 +191,10 @@ def test_identity_does_not_ask_where_a_shirts_stripes_sit(degraded):
 
 
 def test_identity_needs_the_puppet_on_screen(dialogue):
-    played, frames, reading = dialogue
+    example, frames, reading = dialogue
     masks = reading.masks.copy()
     masks[0, : len(frames) // 2] = False
-    gone = measure.identity(frames, played.scene.looks, replace(reading, masks=masks))[0]
+    gone = measure.identity(frames, example.scene.looks, replace(reading, masks=masks))[0]
     assert not gone.found and not gone.alike
 
 

@@ -1,4 +1,4 @@
-"""Companies that stay and companies that walk."""
+"""Scenes whose puppets stay and scenes whose puppets walk."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def heads(scene: Scene, frames: int = FILM) -> np.ndarray:
     return np.array([[(pose.x, pose.y, pose.radius) for pose in path] for path in poses])
 
 
-def companies(count: int, motion: float | None) -> list[Scene]:
+def random_scenes(count: int, motion: float | None) -> list[Scene]:
     return [random_scene(np.random.default_rng(seed), count, motion=motion) for seed in range(24)]
 
 
 @pytest.mark.parametrize("count", (1, 2, 3, 4))
-def test_a_cast_is_on_the_stage_to_the_end_of_a_long_film(count: int) -> None:
-    for scene in companies(count, 1.0):
+def test_all_puppets_are_in_the_picture_to_the_end_of_a_long_film(count: int) -> None:
+    for scene in random_scenes(count, 1.0):
         x, y, radius = np.moveaxis(heads(scene), -1, 0)
         assert (x > 0).all() and (x < scene.width).all()
         assert (y > radius).all() and (y < scene.height - radius).all()
@@ -35,7 +35,7 @@ def test_who_walks_comes_to_where_another_one_stood_and_who_stays_does_not(count
         there = np.abs(x[:, None] - x[None, :, :1]) < BODY * radius[None, :, None]
         return float(np.mean([there[i, j] for i in range(count) for j in range(count) if i != j]))
 
-    scenes = companies(count, 1.0)
+    scenes = random_scenes(count, 1.0)
     walks = [scene.paths[0].walk.reach > 0 for scene in scenes]
     assert 0.5 < np.mean(walks) < 1.0
     shares = {
@@ -46,11 +46,11 @@ def test_who_walks_comes_to_where_another_one_stood_and_who_stays_does_not(count
 
 @pytest.mark.parametrize("count", (1, 2, 3, 4))
 def test_without_motion_nobody_leaves_their_place(count: int) -> None:
-    for scene in companies(count, 0.0):
+    for scene in random_scenes(count, 0.0):
         x = heads(scene)[..., 0]
         assert np.abs(x - x[:, :1]).max() < 16 / 2
 
 
-def test_a_company_walks_together() -> None:
-    for scene in companies(3, 1.0):
+def test_the_puppets_of_a_scene_walk_together() -> None:
+    for scene in random_scenes(3, 1.0):
         assert len({path.walk for path in scene.paths}) == 1

@@ -8,10 +8,10 @@ import pytest
 from interacthuman.benchmarks import few_steps
 from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance, collect
-from interacthuman.interact_core.host.forward.call import CALL_KEY
+from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.tests.support import host as world
-from interacthuman.tests.support.theatre import played_record as played
+from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.theatre import scene_record
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip
@@ -22,7 +22,7 @@ OWN_SHIFT = 8.0  # Wan 2.1's (comfy/supported_models.py)
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
-    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+    return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
 
 
 def sigma_at(time: float, shift: float) -> float:
@@ -58,10 +58,10 @@ def test_masks_steer_from_the_boundary_on(
 
     watched = shifted.clone()
     watched.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "test", note)
-    cast = world.make_cast((True, False))
-    guided, handle = apply_guidance(watched, cast, GuidanceSettings(boundary=boundary))
-    samples = world.core_sample(
-        guided, *world.conds(cast), world.empty_latent(cast), sampler, steps=steps, cfg=1.0
+    cast = tiny_wan.make_cast((True, False))
+    guided, handle = apply_guidance(watched, cast, GuidanceSettings(stage_boundary=boundary))
+    samples = tiny_wan.core_sample(
+        guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), sampler, steps=steps, cfg=1.0
     )
     expected = first_of_stage_two(steps, shift, boundary)
     assert samples.isfinite().all() and 0 < expected < steps
@@ -73,9 +73,9 @@ def test_what_few_steps_lose_is_taken_scene_by_scene() -> None:
     """Scenes that differ by far more than what is lost: the interval of the difference does not see it."""
     syncs = [0.1, 0.5, 0.9, 0.3]
     runs = {
-        20: [played(sync, 0.1) for sync in syncs],
-        8: [played(sync - 0.05 - 0.01 * number, 0.1) for number, sync in enumerate(syncs)],
-        4: [played(sync - 0.4, 0.1) for sync in syncs],
+        20: [scene_record(sync, 0.1) for sync in syncs],
+        8: [scene_record(sync - 0.05 - 0.01 * number, 0.1) for number, sync in enumerate(syncs)],
+        4: [scene_record(sync - 0.4, 0.1) for sync in syncs],
     }
     figures = {figure.name: figure for figure in few_steps.figures_of(runs, 20)}
     lost = figures["sync_lost_in_8"]
@@ -88,10 +88,12 @@ def test_what_few_steps_lose_is_taken_scene_by_scene() -> None:
     assert [figure.holds for figure in worse if figure.name == "sync_lost_in_8"] == [False]
 
 
-def test_fewer_steps_are_played_with_the_sampler_that_is_asked_for() -> None:
+def test_fewer_steps_are_run_with_the_sampler_that_is_asked_for() -> None:
     chosen = few_steps.arguments(["--sampler", "lcm", "--shift", "5"])
-    direction = few_steps.directed(chosen)
-    told = [few_steps.in_steps(steps, direction, chosen) for steps in (direction.steps, *chosen.steps)]
-    assert [(d.steps, d.sampler, d.shift) for d in told] == [
-        (direction.steps, direction.sampler, direction.shift), (8, "lcm", 5.0), (4, "lcm", 5.0),
+    run_settings = few_steps.settings_from_arguments(chosen)
+    settings = [
+        few_steps.in_steps(steps, run_settings, chosen) for steps in (run_settings.steps, *chosen.steps)
+    ]
+    assert [(d.steps, d.sampler, d.shift) for d in settings] == [
+        (run_settings.steps, run_settings.sampler, run_settings.shift), (8, "lcm", 5.0), (4, "lcm", 5.0),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Each part alone, beside its count of FLOPs and bytes: how far from the floor of this machine."""
+"""Roofline of each part: its time beside the least that its FLOPs and bytes can take on this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 from ...interact_core.adapter.rope import grid_positions, reference_positions
 from ...interact_core.host.forward.attention import adapter_attention
 from ..scenes.result import Figure
-from .clock import alternate, median, seconds
 from .forward import Bench
 from .models import FEATURES, TEXT, build_adapter, build_wan
+from .timing import alternate, median, timed
 
 SPEAKERS = 2
 SQUARE = 4096  # side of the matrices whose product tells what this machine can multiply
@@ -25,19 +25,19 @@ class Part:
     """What is timed; flops: of its products, a multiplication and an addition each; bytes: read once and written
     once, weights included."""
 
-    act: Callable[[], object]
+    action: Callable[[], object]
     flops: float
     bytes: float
 
 
-def parts(bench: Bench) -> list[Figure]:
-    """The floor is the greater of the time that its products and its bytes take at the machine's own best."""
-    measured = {name: part.act for name, part in machine(bench).items()}
+def roofline(bench: Bench) -> list[Figure]:
+    """Time of each part, and over its floor: the greater of what its FLOPs and its bytes take at the machine's best."""
+    measured = {name: part.action for name, part in machine(bench).items()}
     built = _parts(bench)
-    acts = {**measured, **{name: part.act for name, part in built.items()}}
+    actions = {**measured, **{name: part.action for name, part in built.items()}}
     with torch.inference_mode():
-        timed = {name: _timed(act, bench.device) for name, act in acts.items()}
-        found = alternate(timed, bench.repeats)
+        timers = {name: timed(action, bench.device) for name, action in actions.items()}
+        found = alternate(timers, bench.repeats)
     best = {name: part for name, part in machine(bench).items()}
     flops = best["product"].flops / min(found["product"])
     bytes_ = best["copy"].bytes / min(found["copy"])
@@ -56,12 +56,8 @@ def parts(bench: Bench) -> list[Figure]:
     return figures
 
 
-def _timed(act: Callable[[], object], device: torch.device) -> Callable[[], float]:
-    return lambda: seconds(act, device)
-
-
 def machine(bench: Bench) -> dict[str, Part]:
-    """What this machine does at best in this precision."""
+    """The best matrix product and copy of this machine in this precision."""
     a = torch.ones(SQUARE, SQUARE, dtype=bench.dtype, device=bench.device)
     source = torch.ones(STREAM // 2, dtype=torch.bfloat16, device=bench.device)
     target = torch.empty_like(source)
@@ -93,7 +89,7 @@ def _parts(bench: Bench) -> dict[str, Part]:
     sound = drawn(tracks, grid.frames, *FEATURES)
     tokens = drawn(tracks, 1, frames, each, config.audio_context_width)
     weights = torch.rand(tracks, 1, length, device=device).softmax(0)
-    heard = audio.q(video)
+    queries = audio.q(video)
     k, v = audio.k(tokens), audio.v(tokens)
     positions = (
         grid_positions(frames, height, width, device),
@@ -131,16 +127,16 @@ def _parts(bench: Bench) -> dict[str, Part]:
         "audio_block": 2 * stream + tokens.nbytes + _weights(audio),
         "mask_head": both.nbytes + _weights(head),
     }
-    acts = {
+    actions = {
         "bare_block": lambda: block(both, e=vec, freqs=freqs, context=text, context_img_len=None),
         "audio_projector": lambda: adapter.audio_projector(sound),
         "audio_query_or_output": lambda: audio.q(video),
         "audio_keys_and_values": lambda: (audio.k(tokens), audio.v(tokens)),
-        "audio_mix": lambda: mix_tracks(heard, k, v, weights, config.audio_heads, attention),
+        "audio_mix": lambda: mix_tracks(queries, k, v, weights, config.audio_heads, attention),
         "audio_block": lambda: audio(video, tokens, weights, attention),
         "mask_head": lambda: head(video, pictures, *positions, attention),
     }
-    return {name: Part(act, 2.0 * products[name], float(moved[name])) for name, act in acts.items()}
+    return {name: Part(action, 2.0 * products[name], float(moved[name])) for name, action in actions.items()}
 
 
 def _weights(module: torch.nn.Module) -> int:

@@ -1,6 +1,4 @@
-"""The company that plays a demo: names, looks drawn from a seed, recordings, and the files that a graph
-loads.
-"""
+"""The characters of a demo: names, looks drawn from a seed, recordings, and the files that a graph loads."""
 
 from __future__ import annotations
 
@@ -19,8 +17,8 @@ WIDTH, HEIGHT = 192, 128  # of a portrait in pixels: the size of the theatre's v
 
 
 @dataclass(frozen=True)
-class Player:
-    """A puppet that speaks one recording."""
+class DemoCharacter:
+    """A puppet with a name, a look and the recording that it speaks."""
 
     name: str
     look: Look
@@ -37,24 +35,29 @@ class Player:
         return f"interact_{self.name.lower()}{self.recording.suffix.lower()}"
 
 
-def assemble(recordings: Sequence[Path], seed: int) -> tuple[Player, ...]:
-    """One player for each of one to four recordings; the same seed draws the same looks in the same order."""
+def draw_characters(recordings: Sequence[Path], seed: int) -> tuple[DemoCharacter, ...]:
+    """One character for each of one to four recordings; the same seed draws the same looks in the same order.
+
+    Raises ValueError for any other number of recordings.
+    """
     if not 1 <= len(recordings) <= len(NAMES):
         raise ValueError(
             f"Give one to {len(NAMES)} recordings, one for each character, not {len(recordings)}."
         )
     looks = random_looks(np.random.default_rng(FIRST_SEED + seed), len(recordings))
-    return tuple(Player(*player) for player in zip(NAMES, looks, recordings))
+    return tuple(DemoCharacter(*each) for each in zip(NAMES, looks, recordings))
 
 
-def write_inputs(players: Sequence[Player], folder: Path) -> None:
+def write_input_files(characters: Sequence[DemoCharacter], folder: Path) -> None:
     """Write portraits and recordings where LoadImage and LoadAudio find them."""
     import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
-    for player in players:
-        picture = cv2.cvtColor(portrait(player.look, WIDTH, HEIGHT), cv2.COLOR_RGB2BGR)
+    for character in characters:
+        picture = cv2.cvtColor(portrait(character.look, WIDTH, HEIGHT), cv2.COLOR_RGB2BGR)
         written, data = cv2.imencode(".png", picture)
         assert written
-        (folder / player.image_file).write_bytes(data.tobytes())  # cv2.imwrite fails at some paths on Windows
-        shutil.copyfile(player.recording, folder / player.sound_file)
+        (folder / character.image_file).write_bytes(
+            data.tobytes()
+        )  # cv2.imwrite fails at some paths on Windows
+        shutil.copyfile(character.recording, folder / character.sound_file)

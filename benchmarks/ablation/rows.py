@@ -1,4 +1,4 @@
-"""What the ablation compares: the groups of rows that settings stand in."""
+"""What the ablation compares: the rows of its tables, in groups, each with the setting that it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..scenes.settings import EVERY_FRAME, FIRST_FRAME, IN_TURNS, TWO_PASSES, WITHIN_STEP, Setting
 
-ARGUMENT, SWEEP, TUNING = "argument", "sweep", "tuning"  # which scenes a row is played on
+ARGUMENT, SWEEP, TUNING = "argument", "sweep", "tuning"  # which scenes a row is run on
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,21 @@ TITLES = {
     "sharpness": "Mask sharpness",
     "audio_scale": "Audio scale",
     "best": "Each strategy at its best",
-    "warmup": "Warm-up and what is heard in it",
+    "warmup": "Warm-up and its audio",
     "cache": "Mask cache",
     "references": "One to eight references",
     "speech": "Both at once, and in turns",
     "trained": "ID embedding",
 }
-"""Groups that are played, in this order and in that of the page."""
+"""Groups of rows, in the order in which they are run and shown."""
 
 STRATEGIES = (("predicted", "predicted"), ("fixed", FIRST_FRAME))
 
 
 def groups(trained: tuple[str, ...] = ()) -> dict[str, list[Row]]:
-    """All rows but those of "best", which follow from the others' figures (_ablation_tables.best_rows).
+    """All rows but those of "best", which follow from the others' figures (tables.best_rows).
 
-    trained: names of other weights that there are, see interact_core/theatre/training/id_embedding.py.
+    trained: names of other weights that exist, see interact_core/theatre/training/id_embedding.py.
     """
     made = [*_injection(), *_sharpness(), *_audio_scale(), *_warmup(), *_cache(), *_references(), *_speech()]
     made += _trained(trained)
@@ -79,14 +79,14 @@ def _for_both(group: str, ways: dict[str, dict[str, float]]) -> list[Row]:
     for name, masks in STRATEGIES:
         rows.append(Row(group, f"{name}, as shipped", Setting(masks), TUNING, None))
         rows += [
-            Row(group, f"{name}, {way}", Setting(masks, **told), TUNING, Setting(masks))
-            for way, told in ways.items()
+            Row(group, f"{name}, {way}", Setting(masks, **changed), TUNING, Setting(masks))
+            for way, changed in ways.items()
         ]
     return rows
 
 
 def _warmup() -> list[Row]:
-    """Stage one of 0, 5, 10 and 20 of 50 steps, as places on the schedule (method.md)."""
+    """Stage one of 0, 5, 10 and 20 of 50 steps, as fractions of the schedule (docs/method.md)."""
     rows = [Row("warmup", "0 of 50", Setting(boundary=0.0))]
     for steps in (5, 10, 20):
         for audio in ("none", "mute", "all"):
@@ -109,15 +109,15 @@ def _references() -> list[Row]:
 
 def _speech() -> list[Row]:
     rows = []
-    for words, speech in (("both at once", "together"), ("in turns", IN_TURNS)):
+    for label, speech in (("both at once", "together"), ("in turns", IN_TURNS)):
         for name, masks in (("predicted", "predicted"), ("fixed", FIRST_FRAME), ("everywhere", "none")):
             own = Setting(speech=speech)
-            rows.append(Row("speech", f"{words}, {name}", Setting(masks, speech=speech), SWEEP, own))
+            rows.append(Row("speech", f"{label}, {name}", Setting(masks, speech=speech), SWEEP, own))
     return rows
 
 
 def _trained(names: tuple[str, ...]) -> list[Row]:
     labels = {"id": "ID embedding", "masks": "predicted mask, as many steps more"}
     control = Setting(trained="masks") if "masks" in names else Setting()
-    told = {"id": Setting("none", trained="id"), "masks": Setting(trained="masks")}
-    return [Row("trained", labels[name], told[name], ARGUMENT, control) for name in names]
+    settings = {"id": Setting("none", trained="id"), "masks": Setting(trained="masks")}
+    return [Row("trained", labels[name], settings[name], ARGUMENT, control) for name in names]

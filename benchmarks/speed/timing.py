@@ -1,4 +1,4 @@
-"""Times and peaks of forward passes: sections of each, alternated, and what they come to at full depth."""
+"""Times, FLOPs and peak memory of forward passes, by sections, and what they come to at full depth."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from ...interact_core.theatre.measure import bootstrap_interval
 
-Act = Callable[[], object]
+Action = Callable[[], object]
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """Seconds, or what else a clock tells, of one evaluation of a model cut to a few blocks.
+    """Seconds, or FLOPs by a `FlopClock`, of one evaluation of a model cut to a few blocks.
 
     blocks: of each block, with whatever patches do inside it; behind: of each block, from its end to the next
     one's begin, where `double_block` patches run: the mask heads; once: all else, as often as there are steps.
@@ -55,12 +55,17 @@ def finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds(act: Act, device: torch.device, clock: Clock = time.perf_counter) -> float:
+def seconds(action: Action, device: torch.device, clock: Clock = time.perf_counter) -> float:
     finish(device)
     began = clock()
-    act()
+    action()
     finish(device)
     return clock() - began
+
+
+def timed(action: Action, device: torch.device) -> Callable[[], float]:
+    """The action as a function that returns its seconds."""
+    return lambda: seconds(action, device)
 
 
 class Stopwatch:
@@ -82,7 +87,7 @@ class Stopwatch:
         finish(self._device)
         self._of_thread.marks.append(self._of_thread.clock())
 
-    def time(self, evaluate: Act, clock: Clock = time.perf_counter) -> Pass:
+    def time(self, evaluate: Action, clock: Clock = time.perf_counter) -> Pass:
         marks: list[float] = []  # begin and end of every block, then the head's begin
         self._of_thread.marks, self._of_thread.clock = marks, clock
         total = seconds(evaluate, self._device, clock)
@@ -92,41 +97,41 @@ class Stopwatch:
 
 
 def alternate(
-    acts: Mapping[str, Callable[[], object]], repeats: int, warm: bool = True
+    actions: Mapping[str, Callable[[], object]], repeats: int, warm: bool = True
 ) -> dict[str, list[object]]:
-    """Results of every act, `repeats` times in turn: what disturbs the machine disturbs all of them alike."""
+    """Results of every action, `repeats` times in turn: what disturbs the machine disturbs all of them alike."""
     if warm:
-        for act in acts.values():
-            act()
-    found: dict[str, list[object]] = {name: [] for name in acts}
+        for action in actions.values():
+            action()
+    found: dict[str, list[object]] = {name: [] for name in actions}
     for _ in range(repeats):
-        for name, act in acts.items():
-            found[name].append(act())
+        for name, action in actions.items():
+            found[name].append(action())
     return found
 
 
-def side_by_side(acts: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[object]]:
-    """Results of every act, `repeats` of each, all of them at once: each in a thread that computes alone.
+def side_by_side(actions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[object]]:
+    """Results of every action, `repeats` of each, all of them at once: each in a thread that computes alone.
 
-    For processors on which others work too: what disturbs them for seconds then disturbs all acts alike, where a
-    median of neighbours in time would want hundreds of passes. Who is done goes on until all are, so that the last
-    one has no quieter machine.
+    For CPUs on which others work too: what disturbs them for seconds then disturbs all actions alike, where a median
+    of neighbours in time would need hundreds of passes. A finished action goes on until all are finished, so that the
+    last one has no quieter machine.
     """
-    found: dict[str, list[object]] = {name: [] for name in acts}
+    found: dict[str, list[object]] = {name: [] for name in actions}
     done: set[str] = set()
 
-    def play(name: str) -> None:
+    def repeat(name: str) -> None:
         torch.set_num_threads(1)
         try:
             for _ in range(repeats):
-                found[name].append(acts[name]())
+                found[name].append(actions[name]())
         finally:
             done.add(name)
-        while len(done) < len(acts):
-            acts[name]()
+        while len(done) < len(actions):
+            actions[name]()
 
-    with ThreadPoolExecutor(len(acts)) as pool:
-        list(pool.map(play, acts))
+    with ThreadPoolExecutor(len(actions)) as pool:
+        list(pool.map(repeat, actions))
     return found
 
 
@@ -152,7 +157,7 @@ class FlopClock(TorchDispatchMode):
             result = op(*args, **kwargs)
             self._flops += count(*args, **kwargs, out_val=result)
             return result
-        with self:  # it may be made of others that are counted
+        with self:  # it may be composed of others that are counted
             result = op.decompose(*args, **kwargs)
         return op(*args, **kwargs) if result is NotImplemented else result
 
@@ -162,7 +167,7 @@ def _attention_flops(q: Tensor, k: Tensor, v: Tensor, *_: object, **__: object) 
 
 
 PRODUCTS = {**flop_registry, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
-"""A processor's attention is missing in torch's."""
+"""torch's registry lacks the attention of a CPU."""
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> tuple[float, tuple[float, float], int]:
@@ -176,8 +181,8 @@ def median(values: Sequence[float], scale: float = 1.0) -> tuple[float, tuple[fl
     return float(np.median(scaled)), bootstrap_interval(scaled, np.median), len(scaled)
 
 
-def peak_memory(act: Act, device: torch.device) -> int | None:
-    """Bytes that `act` needs at its peak above what was held before; None where nothing tells.
+def peak_memory(action: Action, device: torch.device) -> int | None:
+    """Bytes that `action` needs at its peak above what was held before; None where it cannot be measured.
 
     A GPU's from torch's allocator. A processor's is the resident memory, whose peak Linux lets one reset.
     """
@@ -185,13 +190,13 @@ def peak_memory(act: Act, device: torch.device) -> int | None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         held = torch.cuda.memory_allocated(device)
-        act()
+        action()
         finish(device)
         return torch.cuda.max_memory_allocated(device) - held
     try:
         Path("/proc/self/clear_refs").write_text("5")
         held = _resident("VmRSS")
-        act()
+        action()
         return _resident("VmHWM") - held
     except OSError:
         return None
