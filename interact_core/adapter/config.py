@@ -88,7 +88,7 @@ class AdapterConfig:
         wrong += [f"has unknown {name}" for name in sorted(entries.keys() - names)]
         if wrong:
             raise InteractError(
-                f"{path}: the adapter configuration {', '.join(wrong)}; the file needs saving anew."
+                f"{path}: the adapter configuration {', '.join(wrong)}; save the file again."
             )
         if isinstance(entries["mask_blocks"], list):
             entries["mask_blocks"] = tuple(entries["mask_blocks"])  # JSON has no tuples

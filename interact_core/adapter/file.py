@@ -79,7 +79,7 @@ def weights_of(file: safetensors.safe_open, name: str) -> dict[str, Tensor]:
         scaled, scale = f"{key.rpartition('.')[0]}.weight", file.get_tensor(key)
         if scaled not in weights or weights[scaled].dtype not in FLOAT8 or scale.numel() != 1:
             raise InteractError(
-                f"{name} is quantised in a way that is not known here (see {key}): use the same model in fp16, "
+                f"{name} is quantised in a way that this pack cannot read (see {key}): use the same model in fp16, "
                 "bf16 or fp8."
             )
         weights[scaled] = (weights[scaled].float() * scale.float()).to(torch.bfloat16)
@@ -133,5 +133,5 @@ def check_keys(name: str, shapes: Mapping[str, Sequence[int]], module: nn.Module
     for key in shapes:
         if key not in expected:
             raise InteractError(
-                f"{name} has an unexpected weight {key}, which its own configuration does not know."
+                f"{name} has an unexpected weight {key}, which is not in its configuration."
             )

@@ -31,8 +31,8 @@ class HumoConfig:
     temporal_stride: int = 4
     fps: float = 25.0
     base: str = "HuMo"
-    kind = "HuMo, by the audio layers of the base model"
-    encoder = "whisper-large-v3, by ComfyUI's Load Audio Encoder"
+    kind = "HuMo, with the audio layers of the base model"
+    encoder = "whisper-large-v3, with ComfyUI's Load Audio Encoder"
     null_features = True
 
     @classmethod
@@ -42,8 +42,8 @@ class HumoConfig:
         own = hasattr(model, "audio_proj") and all(hasattr(b, "audio_cross_attn_wrapper") for b in blocks)
         if not own or not len(blocks):
             raise InteractError(
-                f"The base ({type(model).__name__}) has no audio layers of its own, only HuMo has: choose an "
-                "adapter file, or load a HuMo model."
+                f"The base model ({type(model).__name__}) has no audio layers of its own, only HuMo has them: "
+                "choose an adapter file, or load a HuMo model."
             )
         projector = model.audio_proj
         return cls(

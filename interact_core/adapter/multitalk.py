@@ -76,8 +76,8 @@ class MultiTalkConfig:
         each = (later - first) // (stride - 1)  # what one video frame brings: layers times channels
         if each < 1 or first % each or (first // each) % 2 == 0 or each % HEARD_LAYERS or width % HEAD_WIDTH:
             raise InteractError(
-                f"{name}: the first layers hear {first} and {later} numbers and the base is {width} wide, which "
-                f"are not {HEARD_LAYERS} layers of a wav2vec2 over an odd number of frames for a Wan model."
+                f"{name}: the first layers take {first} and {later} values and the base model is {width} wide, which "
+                f"are not {HEARD_LAYERS} layers of a wav2vec2 over an odd number of frames for a Wan model: choose another file."
             )
         return cls(
             model_width=width,

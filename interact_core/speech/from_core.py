@@ -55,12 +55,12 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
     layers, samples = output.get(LAYERS_KEY), output.get(SAMPLES_KEY)
     if not layers or not isinstance(samples, int) or samples < 1:
         raise InteractError(
-            "This audio encoder output holds no hidden states of its layers; encode it with a wav2vec2, or a whisper "
-            "for HuMo."
+            "This audio encoder output has no hidden states; encode the recording with InterAct Encode Speech and a "
+            "wav2vec2 model, or whisper for HuMo."
         )
     if any(layer.ndim != 3 or layer.shape[0] != 1 for layer in layers):
         raise InteractError(
-            f"This audio encoder output holds layers of shape {list(layers[0].shape)}; "
+            f"This audio encoder output has layers of shape {list(layers[0].shape)}; "
             "encode one recording per speaker, not a batch."
         )
     whisper = is_whisper(layers)

@@ -33,7 +33,7 @@ def features_on_timeline(
     silence = mute if mute is not None else speech.mute if speech is not None else None
     if silence is None:
         raise InteractError(
-            "A silent character needs the encoding of silence; give at least one character a speech."
+            "A silent character needs the encoding of silence; connect speech to at least one character."
         )
     silence = silence.float()
     if speech is None:

@@ -148,7 +148,7 @@ def settings_from_shapes(weights: dict[str, Tensor], path: Path) -> dict[str, ob
     width = position[0]
     if tuple(shape[2] for shape in convs) != PUBLIC_KERNELS or width % PUBLIC_HEAD_WIDTH:
         raise InteractError(
-            f"{path} is a wav2vec2 of no public size and its header names no configuration; "
+            f"{path} is a wav2vec2 of no public size and its header has no configuration; "
             "use its folder with config.json."
         )
     layers = {key.split(".")[2] for key in shapes if key.startswith("encoder.layers.")}
