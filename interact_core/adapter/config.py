@@ -87,9 +87,7 @@ class AdapterConfig:
         wrong = [f"lacks {name}" for name in sorted(names - entries.keys())]
         wrong += [f"has unknown {name}" for name in sorted(entries.keys() - names)]
         if wrong:
-            raise InteractError(
-                f"{path}: the adapter configuration {', '.join(wrong)}; save the file again."
-            )
+            raise InteractError(f"{path}: the adapter configuration {', '.join(wrong)}; save the file again.")
         if isinstance(entries["mask_blocks"], list):
             entries["mask_blocks"] = tuple(entries["mask_blocks"])  # JSON has no tuples
         try:

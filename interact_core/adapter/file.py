@@ -132,6 +132,4 @@ def check_keys(name: str, shapes: Mapping[str, Sequence[int]], module: nn.Module
             )
     for key in shapes:
         if key not in expected:
-            raise InteractError(
-                f"{name} has an unexpected weight {key}, which is not in its configuration."
-            )
+            raise InteractError(f"{name} has an unexpected weight {key}, which is not in its configuration.")
