@@ -57,7 +57,7 @@ FROM_BASE = "from the base model (HuMo)"
 
 
 def text(prompt: str) -> Graph:
-    """Node "9" the prompt, "14" no prompt at all, which at cfg 1 is not even asked."""
+    """Node "9" the prompt, "14" an empty negative prompt, which is not used at cfg 1."""
     return {
         "8": node("CLIPLoader", "Load CLIP", clip_name=UMT5, type="wan", device="default"),
         "9": node("CLIPTextEncode", "Prompt", clip=["8", 0], text=prompt),
@@ -185,15 +185,15 @@ PAGES = {
     "needs_weights_infinitetalk": Page(
         f"""# Two people of a picture talk: InfiniteTalk
 
-**This one needs public files that do not come with the pack.** In `ComfyUI/models`:
+**This graph needs public files that do not come with the pack.** In `ComfyUI/models`:
 
 {listed(needs_weights_infinitetalk())}
 
-Where they are published: docs/public-weights.md of this pack. Never tried on them: only on small random models
-of the same layout.
+Where to get them: docs/public-weights.md of this pack. This graph was never run with these files, only with
+small random models of the same layout.
 
-**Your own picture?** *Load Image* in place of *Start image*. For each person paint a mask in the mask editor
-and connect MASK to *region*. Two halves do while you try.
+**Your own picture?** Use *Load Image* in place of *Start image*. For each person paint a mask in the mask
+editor and connect MASK to *region*. Two halves are enough for a first try.
 
 **Longer?** Change the length in both places, and put *WAN Context Windows* of 81 frames on the model.""",
         (
@@ -213,17 +213,17 @@ and connect MASK to *region*. Two halves do while you try.
     "needs_weights_humo": Page(
         f"""# Two people by their pictures talk: HuMo
 
-**This one needs public files that do not come with the pack.** In `ComfyUI/models`:
+**This graph needs public files that do not come with the pack.** In `ComfyUI/models`:
 
 {listed(needs_weights_humo())}
 
-Where they are published: docs/public-weights.md of this pack. Never tried on them: only on small random models
-of the same layout.
+Where to get them: docs/public-weights.md of this pack. This graph was never run with these files, only with
+small random models of the same layout.
 
-HuMo hears by layers of its own, so the adapter is `{FROM_BASE}` and the voices are encoded by Whisper. It was
-made for one speaker; here each voice is kept to its own person by a mask.
+HuMo has its own audio layers, so the adapter is `{FROM_BASE}` and the voices are encoded with Whisper. It was
+made for one speaker; here masks keep each voice to its own person.
 
-**Your own?** *Load Image* and *Load Audio* in place of *Example*.""",
+**Your own characters?** Use *Load Image* and *Load Audio* in place of *Example*.""",
         (
             (NOTE,),
             (Box("Models", (("1", "6", "7", "5"), ("3", "4", "8", "9", "14"))),),

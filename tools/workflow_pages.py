@@ -1,4 +1,4 @@
-"""How the shipped graphs look in the browser: what stands in which box, and what the note says.
+"""How the shipped graphs look in the browser: which nodes are in which box, and the text of the note.
 
 Columns of boxes from left to right, in each box columns of nodes: places come from what the nodes need.
 """
@@ -107,8 +107,8 @@ def _fill(box: Box, x: float, y: float, sizes: dict[str, Size]) -> dict[str, Pla
 # -------------------------------------------------------------------------------------------------- the pages
 
 MODELS = Box("Models", (("1", "2", "5", "3", "4"),))
-THEATRE = """The models that come with this pack are a puppet theatre: puppets are what they can draw. For people
-you need a Wan model with an adapter of its own."""
+THEATRE = """The models that come with this pack are a small puppet theatre: they can only draw puppets. For people
+you need a Wan model and an adapter that was trained on it."""
 
 
 def person(title: str, first: int) -> Box:
@@ -128,13 +128,12 @@ PAGES = {
     "one_character": Page(
         f"""# One puppet talks
 
-Press **Run**. Mira says her line, and while the video still forms *InterAct Preview Masks* shows where the
-model found her.
+Press **Run**. Mira speaks, and while the video forms *InterAct Preview Masks* shows where the model found her.
 
-**Somebody else?** Choose another name on *Example*. **Somebody of your own?** Put *Load Image* and *Load
-Audio* in its place.
+**Another puppet?** Choose another name on *Example*. **Your own character?** Use *Load Image* and *Load Audio*
+in place of *Example*.
 
-**Length** 0 on *InterAct Encode Characters* is as long as the speech.
+**Length** 0 on *InterAct Encode Characters* makes the video as long as the speech.
 
 {THEATRE}""",
         (
@@ -148,11 +147,11 @@ Audio* in its place.
     "two_speakers": Page(
         f"""# Two characters talk
 
-Press **Run**. Each puppet has a voice of its own, and each mouth hears its own voice only: the model finds
-both while the video forms. *InterAct Preview Masks* shows it, step by step.
+Press **Run**. Each puppet has a voice of its own, and each voice moves only its own mouth: the model finds
+both characters while the video forms. *InterAct Preview Masks* shows it, step by step.
 
-**One more?** Copy a group and connect it to *InterAct Encode Characters*. **Your own?** *Load Image* and
-*Load Audio* in place of *Example*.
+**One more?** Copy a group and connect it to *InterAct Encode Characters*. **Your own characters?** Use *Load
+Image* and *Load Audio* in place of *Example*.
 
 {THEATRE}""",
         (
@@ -166,10 +165,10 @@ both while the video forms. *InterAct Preview Masks* shows it, step by step.
     "three_one_silent": Page(
         f"""# Two talk, one listens
 
-Elsa has a picture and no voice: the *speech* of her character stays open. She is found like everybody else,
-and her mouth stays shut.
+Elsa has a picture and no voice: *speech* of her character is not connected. She is found like the others, and
+her mouth stays shut.
 
-The same goes for cats, lamps and teapots: whoever has a picture can be in the video.
+The same works for cats, lamps and teapots: whatever has a picture can be in the video.
 
 {THEATRE}""",
         (
@@ -187,10 +186,10 @@ The same goes for cats, lamps and teapots: whoever has a picture can be in the v
     "stock_ksampler": Page(
         f"""# With ComfyUI's own sampler
 
-*InterAct Mask Guidance* puts on the MODEL what *InterAct Sampler* does inside. KSampler follows here;
-SamplerCustomAdvanced and others work too, and LoRA loaders go behind *Load Diffusion Model*.
+*InterAct Mask Guidance* adds the mask guidance of *InterAct Sampler* to the MODEL. KSampler follows here;
+SamplerCustomAdvanced and others work too. LoRA loaders go after *Load Diffusion Model*.
 
-*InterAct Collect Masks* then fetches what was found. Every sampler needs a *Mask Guidance* of its own.
+*InterAct Collect Masks* then collects the masks. Every sampler needs a *Mask Guidance* of its own.
 
 {THEATRE}""",
         (
@@ -203,14 +202,14 @@ SamplerCustomAdvanced and others work too, and LoRA loaders go behind *Load Diff
         ),
     ),
     "fixed_against_predicted": Page(
-        f"""# Drawn masks against found ones
+        f"""# Drawn masks against predicted masks
 
-The same puppets and the same seed, twice. Once the model finds everybody itself, frame by frame. Once each
-voice is bound to a half of the picture, as one would draw it by hand: whoever leaves their half leaves
-their voice behind.
+The same puppets and the same seed, twice. Once the model predicts the masks, frame by frame. Once each voice
+is bound to one half of the picture, as one would draw it by hand: a puppet that leaves its half loses its
+voice.
 
-A drawn mask says where a voice is heard; it moves nobody. If your two stand the other way round, swap the
-halves. Both viewers show where the model sees everybody; the difference is in the mouths.
+A drawn mask says where a voice applies; it does not place the characters. If the two stand the other way
+round, swap the halves. Both viewers show the predicted masks; the difference is in the mouths.
 
 {THEATRE}""",
         (
@@ -230,12 +229,13 @@ halves. Both viewers show where the model sees everybody; the difference is in t
     "long_film": Page(
         f"""# A film in parts
 
-A film may be longer than what fits into one run. Here it is made in two parts: *InterAct Next Part* takes the
-first out of the whole, and the second goes on from its last frames. Everybody keeps voice and mask across the
-cut, and *InterAct Join Parts* puts the frames together so that they are as long as the sound.
+A film may be longer than one sampling run. Here it is made in two parts: *InterAct Next Part* prepares the
+first part, and the second continues from its last frames. Each character keeps voice and mask across the cut,
+and *InterAct Join Parts* joins the frames, exactly as long as the audio.
 
-**Longer still?** Copy the box of the next part, and give it *film*, *masks* and *latent* of the part before. The speech
-is for the whole film: nothing has to be cut by hand. All samplers keep one *seed*, or the cuts show.
+**Longer still?** Copy the box of the next part, and connect *film*, *masks* and *latent* of the part before.
+The speech is for the whole film: no recording has to be cut. Use the same *seed* in all samplers, or cuts
+become visible.
 
 {THEATRE}""",
         (
