@@ -10,9 +10,9 @@ import { PAUSE, PLAY, Popover, icon, make } from "./dom.js";
  */
 
 const MODES = /** @type {const} */ ([
-  ["soft", "Soft", "As sure as the masks are, with a line at one half"],
+  ["soft", "Soft", "Opacity follows the mask's value, with a line at one half"],
   ["outline", "Outline", "Only the line at one half"],
-  ["winner", "Winner", "Every place to the surest character"],
+  ["winner", "Winner", "Each place to the character with the highest value"],
 ]);
 
 const SHOWS = /** @type {const} */ ([
@@ -74,7 +74,7 @@ export class Controls {
       ...this.shows.map((input, at) => make("label", {}, input, SHOWS[at][1])),
       make("hr"),
       make("label", { className: "interact-wide" }, "Opacity", this.opacities[1]),
-      make("label", {}, this.backdrop, "Frames behind the masks"),
+      make("label", {}, this.backdrop, "Video behind the masks"),
       make("label", {}, this.names, "Names on the picture"),
     );
     this.saves = SAVES.map(([what, label]) =>

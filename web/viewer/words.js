@@ -1,17 +1,17 @@
 // @ts-check
-/** What the viewer says, in one place. */
+/** The texts of the viewer. */
 
 /** @typedef {import("./run_store.js").RunStore} RunStore */
 
 export const WORDS = {
   waiting: "Waiting for masks",
-  waitingHint: "They appear here while InterAct Sampler works, step by step.",
+  waitingHint: "They appear here step by step while the sampler runs.",
   loading: "Loading the masks",
   gone: "The server was restarted, its pictures are gone: run again",
   lost: "The masks of the last run are gone: run again",
-  unreachable: "The server does not answer; its pictures come when it does",
+  unreachable: "The server does not answer: the masks appear when it does",
   versions: "These masks come from another version of InterActHuman: reload this page",
-  empty: "There are no masks in this run: nothing was sampled, or nothing predicted",
+  empty: "This run has no masks: nothing was sampled, or nothing predicted",
   noRecorder: "This browser cannot record video: save a picture instead",
   recording: "Recording the video",
 };
@@ -80,7 +80,7 @@ export function stepReading(run, step, visible) {
 export function notSteered(run, step) {
   if (!run.steps.get(step)?.steered) return `No masks steered step ${stepNumber(step)}`;
   if (run.scene.mask_source === "fixed")
-    return `Fixed masks steered step ${stepNumber(step)}: the layouts of the characters, not these`;
+    return `Fixed masks steered step ${stepNumber(step)}: the layout masks of the characters, not shown here`;
   return `The masks that steered step ${stepNumber(step)} were not kept`;
 }
 
