@@ -1,4 +1,4 @@
-"""Sampling with mask guidance: in one node, or on a MODEL for core's samplers."""
+"""Sampling with mask guidance: in one node, or on a MODEL for ComfyUI's own samplers."""
 
 import comfy.samplers
 from comfy_api.latest import io
@@ -14,15 +14,16 @@ DEFAULTS = GuidanceSettings()
 
 
 def guidance_inputs() -> list[io.Input]:
-    """What both the sampler and the mask guidance ask; new inputs go behind these."""
+    """The inputs that InterAct Sampler and InterAct Mask Guidance share; new inputs go after these."""
     return [
         io.Combo.Input(
             "mask_source",
             options=list(MASK_SOURCES),
             default=DEFAULTS.mask_source,
-            tooltip="How a voice finds its character. 'predicted': the model finds everybody itself, frame "
-            "by frame. 'fixed': the layout masks of the characters. 'none': every voice moves every mouth. "
-            "'affinity': by likeness to the pictures, for adapters that cannot find anybody (MultiTalk).",
+            tooltip="Where the masks come from; they assign each voice to its character. 'predicted': the "
+            "adapter predicts them, frame by frame. 'fixed': the layout masks of the characters. "
+            "'none': no masks, every voice moves every mouth. 'affinity': similarity to the "
+            "reference pictures, for adapters without a mask head (MultiTalk).",
         ),
         io.Float.Input(
             "stage_boundary",
@@ -32,16 +33,17 @@ def guidance_inputs() -> list[io.Input]:
             step=0.01,
             round=0.001,
             advanced=True,
-            tooltip="How much of the noise schedule passes before masks are used. 0.2 is 10 of 50 steps, as "
-            "in the paper; it is a place on the schedule, so it holds for few-step models and any sampler.",
+            tooltip="How much of the noise schedule passes before masks are used. 0.2 is 10 of 50 steps, "
+            "as in the paper. It is a position on the schedule and not a number of steps, so it "
+            "also suits few-step models and any sampler.",
         ),
         io.Combo.Input(
             "stage_one_audio",
             options=list(STAGE_ONE_AUDIO),
             default=DEFAULTS.stage_one_audio,
             advanced=True,
-            tooltip="What is heard before the boundary, while nobody is found yet: 'mute' is silence, 'all' "
-            "lets every voice reach everybody, 'none' switches the audio off.",
+            tooltip="The audio before the boundary, while there are no masks yet: 'mute' is silence, 'all' "
+            "gives every voice to every character, 'none' switches the audio off.",
         ),
         io.Float.Input(
             "mask_smoothing",
@@ -51,8 +53,8 @@ def guidance_inputs() -> list[io.Input]:
             step=0.05,
             round=0.001,
             advanced=True,
-            tooltip="Share of the old mask that each step keeps. 0 follows the newest prediction; raise it "
-            "if masks flicker from step to step.",
+            tooltip="Share of the previous mask that each step keeps. 0 uses the newest prediction only; "
+            "raise it if masks flicker from step to step.",
         ),
         io.Float.Input(
             "mask_gain",
@@ -62,9 +64,9 @@ def guidance_inputs() -> list[io.Input]:
             step=0.1,
             round=0.001,
             advanced=True,
-            tooltip="Masks are multiplied by this and cut off at 1 before use. Predicted masks are timid "
-            "while the video forms: at 1 the mouths open too little, at high values neighbours hear each "
-            "other.",
+            tooltip="Masks are multiplied by this and clamped to 1 before use. Predicted masks are weak in "
+            "early steps: at 1 the mouths open too little, at high values voices spill over to "
+            "neighbours.",
         ),
         io.Int.Input(
             "affinity_block",
@@ -73,8 +75,8 @@ def guidance_inputs() -> list[io.Input]:
             max=99,
             optional=True,
             advanced=True,
-            tooltip="Only for mask_source 'affinity': the block of the model whose features are compared with "
-            "the pictures, counted from 0. -1 takes the one behind the middle.",
+            tooltip="Only for mask_source 'affinity': the block of the model whose features are compared "
+            "with the reference pictures, counted from 0. -1 uses the block just after the middle.",
         ),
         io.Float.Input(
             "affinity_temperature",
@@ -85,8 +87,8 @@ def guidance_inputs() -> list[io.Input]:
             round=0.001,
             optional=True,
             advanced=True,
-            tooltip="Only for mask_source 'affinity': how alike tokens have to be. Lower makes harder masks; "
-            "raise it if people have holes, lower it if nobody is found.",
+            tooltip="Only for mask_source 'affinity': how soft the masks are. Lower makes harder masks; "
+            "raise it if masks have holes, lower it if no character is found.",
         ),
         io.Combo.Input(
             "reference_tokens",
@@ -94,9 +96,10 @@ def guidance_inputs() -> list[io.Input]:
             default=DEFAULTS.reference_tokens,
             optional=True,
             advanced=True,
-            tooltip="How much of each reference picture the model looks at. 'all': the whole frame, as it was "
-            "trained. 'person': the person and some of the white ground, which is faster and takes less memory, "
-            "the more so the more characters, and makes the masks of early steps a little worse.",
+            tooltip="How many tokens of each reference picture the model uses. 'all': the whole picture, "
+            "as in training. 'person': the person and some of the white background, which is "
+            "faster and takes less memory, the more so the more characters; masks of early steps "
+            "get slightly worse.",
         ),
         io.Int.Input(
             "reference_interval",
@@ -105,24 +108,24 @@ def guidance_inputs() -> list[io.Input]:
             max=100,
             optional=True,
             advanced=True,
-            tooltip="Every how many steps the model looks at the reference pictures; in between it recalls what it "
-            "saw of them. 1 is every step, as it was trained. 4 is faster, the more so the more characters, costs "
-            "hardly anything in quality, and takes memory for what is recalled.",
+            tooltip="Every how many steps the reference pictures are computed; in between, the model uses "
+            "their cached keys and values. 1 is every step, as in training. 4 is faster, the more "
+            "so the more characters, and costs hardly any quality, but the cache takes memory.",
         ),
     ]
 
 
 def settings_of(stage_boundary: float, mask_smoothing: float, **others: str | float) -> GuidanceSettings:
-    """From the values of `guidance_inputs`, all but two of which are called as the settings are."""
+    """GuidanceSettings from the values of `guidance_inputs`; all but two have the same names."""
     return GuidanceSettings(boundary=stage_boundary, smoothing=mask_smoothing, **others)
 
 
-# What a node needs to know of itself, so that its runs find the viewers of their own graph.
+# The node id and the workflow, by which the live masks of a run find the viewers of the same graph.
 HIDDEN = (io.Hidden.unique_id, io.Hidden.extra_pnginfo)
 
 
 def origin_of(node: type[io.ComfyNode]) -> Origin:
-    """Of the node that is executed now; it asks for HIDDEN, which only ComfyUI's executor fills."""
+    """Of the node that is executing. It needs HIDDEN, which only ComfyUI's executor fills."""
     hidden = node.hidden
     if hidden is None:
         return Origin("", "")
@@ -136,7 +139,7 @@ class InterActSampler(io.ComfyNode):
             node_id="InterActSampler",
             display_name="InterAct Sampler",
             category=CATEGORY,
-            description="Makes the video. While it forms, the model finds each character and gives it its "
+            description="Makes the video. While it forms, the model finds each character and assigns it its "
             "own voice.",
             search_aliases=[
                 "interacthuman",
@@ -148,21 +151,31 @@ class InterActSampler(io.ComfyNode):
             ],
             inputs=[
                 io.Model.Input("model", tooltip="From InterAct Load DiT or InterAct Apply Adapter."),
-                io.Conditioning.Input("positive", tooltip="From InterAct Encode Characters."),
-                io.Conditioning.Input("negative", tooltip="From InterAct Encode Characters."),
+                io.Conditioning.Input(
+                    "positive",
+                    tooltip="From InterAct Encode Characters, or InterAct Next Part for a part of a film.",
+                ),
+                io.Conditioning.Input(
+                    "negative",
+                    tooltip="From InterAct Encode Characters, or InterAct Next Part for a part of a film.",
+                ),
                 io.Latent.Input(
                     "latent",
                     tooltip="From InterAct Encode Characters, or an encoded video of the same size and "
                     "length.",
                 ),
-                CastWire.Input("cast", tooltip="From InterAct Encode Characters."),
+                CastWire.Input(
+                    "cast",
+                    tooltip="Connect positive, negative and cast from the same InterAct Encode Characters (or "
+                    "InterAct Next Part) node.",
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Another number, another video; the same number, the same video.",
+                    tooltip="The same seed gives the same video, another seed another video.",
                 ),
                 io.Int.Input(
                     "steps",
@@ -178,8 +191,8 @@ class InterActSampler(io.ComfyNode):
                     max=100.0,
                     step=0.1,
                     round=0.01,
-                    tooltip="How closely text and voices are followed. The paper uses 6.5 for both; the "
-                    "theatre works with 3; use 1 for distilled few-step models.",
+                    tooltip="How closely the video follows text and voices. The paper uses 6.5 for both; "
+                    "the theatre works with 3; use 1 for distilled few-step models.",
                 ),
                 io.Float.Input(
                     "audio_cfg",
@@ -189,21 +202,21 @@ class InterActSampler(io.ComfyNode):
                     step=0.1,
                     round=0.01,
                     advanced=True,
-                    tooltip="0: cfg holds for text and voices together, as in the paper. Above 0: a scale "
-                    "for the voices alone, so that lips can be stressed without burning the picture; costs "
-                    "half as much time again.",
+                    tooltip="0: cfg applies to text and voices together, as in the paper. Above 0: a "
+                    "separate scale for the voices, which emphasises the lips without burning the "
+                    "picture; takes half as much time again.",
                 ),
                 io.Combo.Input(
                     "sampler_name",
                     options=comfy.samplers.KSampler.SAMPLERS,
                     default="euler",
-                    tooltip="The algorithm, as in KSampler. euler and uni_pc suit Wan.",
+                    tooltip="The sampling algorithm, as in KSampler. euler and uni_pc suit Wan.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.KSampler.SCHEDULERS,
                     default="simple",
-                    tooltip="How noise is taken away over the steps, as in KSampler. simple suits Wan.",
+                    tooltip="How the noise is removed over the steps, as in KSampler. simple suits Wan.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -212,14 +225,14 @@ class InterActSampler(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     round=0.001,
-                    tooltip="1 makes a new video; lower values keep more of the latent that you give, for "
-                    "video to video.",
+                    tooltip="1 makes a new video; lower values keep more of the input latent, for video to "
+                    "video.",
                 ),
                 *guidance_inputs(),
             ],
             outputs=[
-                io.Latent.Output(display_name="latent", tooltip="The video, for VAE Decode."),
-                MasksWire.Output(display_name="masks", tooltip="Where everybody was found at each step."),
+                io.Latent.Output(display_name="latent", tooltip="The video as a latent, for VAE Decode."),
+                MasksWire.Output(display_name="masks", tooltip="The masks of all characters at each step."),
             ],
             hidden=list(HIDDEN),
         )
@@ -267,23 +280,26 @@ class InterActMaskGuidance(io.ComfyNode):
             node_id="InterActMaskGuidance",
             display_name="InterAct Mask Guidance",
             category=CATEGORY,
-            description="The InterAct Sampler's guidance on a MODEL, for KSampler, SamplerCustomAdvanced and "
-            "the like.",
+            description="Adds the mask guidance of InterAct Sampler to a MODEL, for KSampler, "
+            "SamplerCustomAdvanced and other samplers.",
             search_aliases=["interacthuman", "model patch", "ksampler", "custom sampling", "guider"],
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="From InterAct Load DiT or InterAct Apply Adapter; LoRAs may follow those.",
+                    tooltip="From InterAct Load DiT or InterAct Apply Adapter; LoRA loaders may stand in "
+                    "between.",
                 ),
                 CastWire.Input(
                     "cast",
-                    tooltip="From InterAct Encode Characters, whose conditioning the sampler must use.",
+                    tooltip="From InterAct Encode Characters. Connect positive and negative of the same "
+                    "node to the sampler.",
                 ),
                 *guidance_inputs(),
             ],
             outputs=[
                 io.Model.Output(
-                    display_name="model", tooltip="For one sampler. Use one such node for every sampler."
+                    display_name="model",
+                    tooltip="For one sampler. Every sampler needs an InterAct Mask Guidance node of its own.",
                 ),
                 MaskHandleWire.Output(display_name="mask_handle", tooltip="For InterAct Collect Masks."),
             ],
@@ -306,21 +322,21 @@ class InterActCollectMasks(io.ComfyNode):
             node_id="InterActCollectMasks",
             display_name="InterAct Collect Masks",
             category=CATEGORY,
-            description="Fetches the masks after a sampler that uses InterAct Mask Guidance has finished.",
+            description="Collects the masks after a sampler with InterAct Mask Guidance has finished.",
             search_aliases=["interacthuman", "masks", "ksampler masks"],
             inputs=[
                 io.Latent.Input(
                     "latent",
-                    tooltip="The output of that sampler: it makes sure that the masks are fetched "
-                    "afterwards.",
+                    tooltip="The output of that sampler, so that the masks are collected after it has "
+                    "finished.",
                 ),
                 MaskHandleWire.Input(
-                    "mask_handle", tooltip="From the InterAct Mask Guidance whose MODEL the sampler used."
+                    "mask_handle", tooltip="From the InterAct Mask Guidance whose MODEL the sampler uses."
                 ),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The same latent."),
-                MasksWire.Output(display_name="masks", tooltip="Where everybody was found at each step."),
+                MasksWire.Output(display_name="masks", tooltip="The masks of all characters at each step."),
             ],
         )
 
