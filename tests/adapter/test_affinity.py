@@ -51,7 +51,7 @@ def test_a_run_is_steered_by_it(tmp_path: Path) -> None:
     cast = tiny_wan.make_cast()
 
     def run(source: str, **changes: float) -> tuple[torch.Tensor, torch.Tensor]:
-        settings = GuidanceSettings(mask_source=source, boundary=0.0, **changes)
+        settings = GuidanceSettings(mask_source=source, stage_boundary=0.0, **changes)
         latent, history = sample(
             adapted, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), cast, settings, seed=1, steps=3, cfg=2.0,
             audio_cfg=None, sampler="euler", scheduler="simple",

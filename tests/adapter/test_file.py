@@ -176,7 +176,7 @@ def test_a_configuration_that_is_no_object(path: Path, text: str, part: str) -> 
 
 
 def test_no_key_is_one_that_comfyui_takes_for_another_model() -> None:
-    """host.md: these two make ComfyUI take a file for SCAIL2 or HuMo."""
+    """By these two ComfyUI knows SCAIL2 and HuMo (comfy/model_detection.py)."""
     assert (
         not {"patch_embedding_mask.weight", "audio_proj.audio_proj_glob_1.layer.bias"}
         & ADAPTER.state_dict().keys()

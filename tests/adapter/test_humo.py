@@ -24,7 +24,7 @@ from interacthuman.interact_core.host.encode.cast_encoding import make_region_ch
 from interacthuman.interact_core.host.loading import apply_adapter, apply_base_audio
 from interacthuman.interact_core.speech.from_core import from_encoder_output
 
-FIXED = GuidanceSettings(mask_source="fixed", boundary=0.0)
+FIXED = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
 FRAMES = 4 * (tiny_wan.FRAMES - 1) + 1
 HALVES = (
     (torch.arange(tiny_wan.COLUMNS) < tiny_wan.COLUMNS // 2)
@@ -239,7 +239,7 @@ def test_masks_come_from_likeness_but_not_from_a_head(small: ModelPatcher) -> No
     model = apply_base_audio(small)
     with pytest.raises(InteractError, match="no mask head.*HuMo.*affinity"):
         apply_guidance(model, cast, GuidanceSettings())
-    guided, handle = apply_guidance(model, cast, GuidanceSettings(mask_source="affinity", boundary=0.0))
+    guided, handle = apply_guidance(model, cast, GuidanceSettings(mask_source="affinity", stage_boundary=0.0))
     samples = tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), steps=3)
     masks = collect(handle).masks
     assert masks.shape == (3, 2, *cast.grid) and samples.isfinite().all() and masks.float().std() > 0.0

@@ -16,7 +16,7 @@ from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.encode import conditioning
 from interacthuman.interact_core.host.encode.cast_encoding import make_region_character
 from interacthuman.interact_core.host.forward.call import AudioRole
-from interacthuman.interact_core.host.forward.hooks import training_options
+from interacthuman.interact_core.host.forward.training_run import training_options
 from interacthuman.tests.support import tiny_wan
 from interacthuman.tests.support.tiny_multitalk import BLOCKS, CHANNELS, HEADS, WIDTH, core_patch
 from safetensors.torch import save_file
@@ -136,7 +136,7 @@ def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path, cfg: floa
     tracks = torch.stack((heard, features(4)))
     positive, negative = conditioning.attach_cast(positive, negative, cast, None, tracks)
     negative = conditioning.with_role(negative, AudioRole.VOICES)  # core's hears them too
-    settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
+    settings = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
     guided, _ = apply_guidance(loading.apply_adapter(base, loading.load_adapter(path)), cast, settings)
     samples = tiny_wan.core_sample(guided, positive, negative, latent, cfg=cfg)
     torch.testing.assert_close(samples, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))

@@ -1,11 +1,10 @@
-"""Metrics against closed forms."""
+"""The Fréchet distance against closed forms."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from interacthuman.interact_core.metrics.frechet import Moments, frechet_distance, pooled
-from interacthuman.interact_core.metrics.latents import token_features
 
 
 def gaussian(mean: np.ndarray, covariance: np.ndarray) -> Moments:
@@ -55,15 +54,3 @@ def test_moments_of_parts_are_those_of_the_whole():
     assert twice.count == 55
     np.testing.assert_allclose(twice.mean, doubled.mean(0))
     np.testing.assert_allclose(twice.covariance, np.cov(doubled.T, bias=True))
-
-
-def test_a_token_is_its_cells_mean_and_its_change():
-    latent = np.zeros((2, 3, 4, 6))
-    latent[1] = 5.0
-    latent[0, 0, 2:, 4:] = [[1, 2], [3, 6]]  # the last token of the first frame, mean 3
-    latent[0, 2] = 8.0
-    rows = token_features(latent)
-    assert rows.shape == (2 * 2 * 3, 4)
-    first, second = rows.reshape(2, 6, 4)
-    assert first[5].tolist() == [3, 5, -3, 0] and (first[:5] == [0, 5, 0, 0]).all()
-    assert (second == [0, 5, 8, 0]).all()

@@ -1,10 +1,9 @@
-"""Pictures, voices and sizes on their way from character nodes to the sampler."""
+"""Characters and the cast that is encoded of them: pictures, voices, sizes, lengths."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +17,6 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Character
 from interacthuman.interact_core.host.encode import cast_encoding
 from interacthuman.interact_core.host.encode.cast_encoding import encode_cast, make_character
-from interacthuman.interact_core.host.tokens.reference_images import fit_on_white, person_on_white
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
 
@@ -58,33 +56,6 @@ def person(name: str = "Mira", speech: dict[str, object] | None = None, **size: 
 # --- pictures
 
 
-def test_a_picture_of_the_videos_size_passes_untouched() -> None:
-    image = picture()
-    assert fit_on_white(image, 64, 48) is image
-
-
-@pytest.mark.parametrize("size", [(200, 40), (40, 200), (33, 31), (48, 64), (7, 1000)])
-def test_a_picture_is_fitted_whole_centred_and_undistorted(size: tuple[int, int]) -> None:
-    rows, columns = size
-    fitted = fit_on_white(torch.zeros(1, rows, columns, 3), 64, 48)
-    assert fitted.shape == (1, 48, 64, 3)
-    black = fitted[0, :, :, 0] < 0.5
-    found = int(black.any(1).sum()), int(black.any(0).sum())
-    scale = min(64 / columns, 48 / rows)
-    assert found == (max(1, round(rows * scale)), max(1, round(columns * scale)))
-    assert 48 in found or 64 in found
-    down, across = black.any(1).nonzero()[:, 0], black.any(0).nonzero()[:, 0]
-    assert abs(int(down[0]) - (47 - int(down[-1]))) <= 1 and abs(int(across[0]) - (63 - int(across[-1]))) <= 1
-    assert torch.equal(fitted[:, ~black.any(1)], torch.ones_like(fitted[:, ~black.any(1)]))
-
-
-def test_shrinking_averages() -> None:
-    """A fine checkerboard becomes grey, not a moire of black and white."""
-    board = (torch.arange(480)[:, None] + torch.arange(640)[None]).remainder(2).float()
-    fitted = fit_on_white(board.view(1, 480, 640, 1).expand(-1, -1, -1, 3), 64, 48)
-    assert (fitted - 0.5).abs().max() < 0.05
-
-
 def test_transparency_becomes_white() -> None:
     image = torch.cat((torch.zeros(1, 32, 32, 3), torch.zeros(1, 32, 32, 1)), dim=-1)
     image[:, :16, :, 3] = 1.0
@@ -93,15 +64,6 @@ def test_transparency_becomes_white() -> None:
     assert torch.equal(laid[:, :16], torch.zeros(1, 16, 32, 3)) and torch.equal(
         laid[:, 16:], torch.ones(1, 16, 32, 3)
     )
-
-
-@pytest.mark.parametrize("shape", [(1, 32, 32), (32, 32), (1, 16, 16)])
-def test_a_mask_cuts_the_person_out(shape: tuple[int, ...]) -> None:
-    mask = torch.zeros(shape)
-    mask[..., : shape[-1] // 2] = 1.0
-    laid = person_on_white(torch.zeros(1, 32, 32, 3), mask, "Mira")
-    assert torch.equal(laid[:, :, :14], torch.zeros(1, 32, 14, 3))
-    assert torch.equal(laid[:, :, 18:], torch.ones(1, 32, 14, 3))
 
 
 def test_what_is_wrong_with_a_mask_is_said() -> None:
@@ -237,71 +199,3 @@ def test_a_layout_may_be_one_mask_or_one_per_frame(vae: comfy.sd.VAE) -> None:
         left = make_character("Mira", picture(), None, voice(), layout)
         made = encode_cast([left, person("Tobi", voice())], vae, 64, 48, 9, 25.0)
         assert torch.equal(made.cast.layouts[0], torch.ones(3, 3, 4)) and not made.cast.layouts[1].any()
-
-
-# --- recordings
-
-
-def test_cores_audio_encoder_encodes_with_its_own_silence() -> None:
-    from interacthuman.interact_core.host.encode.recording import encode_recording
-
-    class Core:
-        """Core's AudioEncoderModel in short: two layers that carry the mean loudness."""
-
-        def encode_audio(self, audio: Tensor, sample_rate: int) -> dict[str, object]:
-            samples = audio.shape[-1] * 16000 // sample_rate
-            layer = audio.abs().mean().expand(1, samples // 320, 4)
-            return {"encoded_audio": layer, "encoded_audio_all_layers": [layer] * 2, "audio_samples": samples}
-
-    audio = {"waveform": torch.full((1, 2, 8000), 0.5), "sample_rate": 16000}
-    speech = encode_recording(Core(), audio, 0.5, 0.5)[SPEECH_KEY]
-    assert speech.mute.shape == (2, 4) and not speech.mute.any() and speech.features.min() == 0.25
-    assert speech.waveform.shape == (2, 8000) and float(speech.waveform[0, 0]) == 0.25
-    assert (speech.start, speech.sample_rate) == (0.5, 16000)
-
-
-def test_what_is_wrong_with_a_recording_is_said() -> None:
-    from interacthuman.interact_core.host.encode.recording import encode_recording
-
-    silence = torch.zeros(1, 1, 800)
-    for audio, words in (
-        (None, "no sound"),
-        ({"waveform": silence, "sample_rate": 0}, "0 Hz"),
-        ({"waveform": silence[..., :0], "sample_rate": RATE}, "empty"),
-        ({"waveform": silence / 0, "sample_rate": RATE}, "NaN"),
-        ({"waveform": silence.expand(2, -1, -1), "sample_rate": RATE}, "batch of 2"),
-    ):
-        with pytest.raises(InteractError, match=words):
-            encode_recording(object(), audio, 0.0, 1.0)
-
-
-# --- folders
-
-
-def test_encoders_are_listed_as_files_and_as_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import folder_paths
-    from interacthuman.interact_core.host import folders
-
-    for name in ("base/config.json", "base/model.safetensors", "sub/one.safetensors", "notes.txt", "old.bin"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    monkeypatch.setitem(folder_paths.folder_names_and_paths, "audio_encoders", ([str(tmp_path)], set()))
-    names = folders.audio_encoder_names()
-    assert names == ["base", str(Path("sub") / "one.safetensors")]
-    assert [folders.audio_encoder_path(name) for name in names] == [tmp_path / name for name in names]
-    with pytest.raises(InteractError, match="no audio encoder 'gone'"):
-        folders.audio_encoder_path("gone")
-
-
-def test_the_packs_own_models_are_found_behind_the_users(root: Path) -> None:
-    import folder_paths
-    from interacthuman.interact_core.host import folders
-
-    folders.register_folders()
-    folders.register_folders()  # a second extension load changes nothing
-    for name in folders.SHIPPED:
-        paths = [Path(path).resolve() for path in folder_paths.get_folder_paths(name)]
-        assert paths.count(root / "models" / name) == 1 and paths[0] != root / "models" / name
-        for file in (root / "models" / name).glob("*.safetensors"):
-            assert file.name in folder_paths.get_filename_list(name)
-    assert folder_paths.folder_names_and_paths["interact"][1] == {".safetensors"}
