@@ -52,7 +52,9 @@ th:first-child, td:first-child { text-align: left; white-space: normal; min-widt
 
 
 def write(folder: Path, found: Findings, about: dict[str, Any]) -> list[Path]:
-    """ablation.json, ablation.md and ablation.html; returns where they are. about: command, machine and so on."""
+    """ablation.json, ablation.md and ablation.html; returns where they are. about: command, machine and so
+    on.
+    """
     path = folder / "ablation.json"
     more = {
         "groups": {group: [line.record() for line in lines] for group, lines in found.groups.items()},
@@ -99,12 +101,12 @@ def html(found: Findings, about: dict[str, Any]) -> str:
         f"<p>{escape(summary(found))}</p>",
         _cards(found.figures),
     ]
-    for group, title, said, rows in texts.sections(found):
-        parts.append(f"<h2>{escape(title)}</h2><p>{escape(said)}</p>")
+    for group, title, text, rows in texts.sections(found):
+        parts.append(f"<h2>{escape(title)}</h2><p>{escape(text)}</p>")
         lines = found.groups.get(group) or (found.occlusion or {}).get(title.rpartition(" ")[2], [])
         parts += [
-            f"<figure>{svg}<figcaption>{escape(said)}</figcaption></figure>"
-            for svg, said in _figures(group, lines, found)
+            f"<figure>{svg}<figcaption>{escape(text)}</figcaption></figure>"
+            for svg, text in _figures(group, lines, found)
         ]
         parts.append(_html_table(rows))
     parts += [] if "trained" in found.groups else [f'<p class="faint">{escape(texts.NO_ID)}</p>']
@@ -125,7 +127,7 @@ def summary(found: Findings) -> str:
     """The argument in two sentences, from the figures."""
     by_name = {figure.name: figure for figure in found.figures}
     if not by_name:
-        return "Only some of the groups were run; each says what it found."
+        return "Only some of the groups were run; each section has its own results."
     margins = {name: by_name[f"margin_{name}"].value for name in ("predicted", "fixed", "global", "true")}
     return (
         f"On {by_name['margin_predicted'].count} moving scenes that training never saw, masks that the network predicts "
@@ -174,7 +176,7 @@ def _figures(group: str, lines: Sequence[Line], found: Findings) -> list[tuple[s
     if group == "steps":
         return _step_figures(found)
     if group == "warmup":
-        return [(_warmup(lines), "Margin by the length of stage one, and by what is heard in it.")]
+        return [(_warmup(lines), "Margin by the length of stage one, and by its audio.")]
     if group == "references":
         return [
             (_references(lines), "Margin of the speakers by the number of references, with its interval.")
@@ -255,8 +257,8 @@ def write_readme(root: Path, found: Findings, command: str) -> None:
     """The tables into docs/results.md, figure and sentence into README.md, each in place of what is there."""
     figure, results, readme = root / README_FIGURE, root / RESULTS, root / "README.md"
     figure.write_text(margins("audio injection", found.groups["injection"], alone=True), encoding="utf-8")
-    said = results.read_text(encoding="utf-8") if results.is_file() else "# Results\n"
-    results.write_text(with_section(said, section(found, command), before=None), encoding="utf-8")
+    text = results.read_text(encoding="utf-8") if results.is_file() else "# Results\n"
+    results.write_text(with_section(text, section(found, command), before=None), encoding="utf-8")
     readme.write_text(
         with_section(readme.read_text(encoding="utf-8"), readme_section(found)), encoding="utf-8"
     )
@@ -304,12 +306,14 @@ def section(found: Findings, command: str) -> str:
 
 def with_section(
     page: str,
-    said: str,
+    text: str,
     before: str | None = README_BEFORE,
     marks: tuple[str, str] = (README_BEGIN, README_END),
 ) -> str:
-    """The page with `said` between the marks; without marks it goes in front of the line `before`, or to the end."""
-    block = f"{marks[0]}\n{said}\n{marks[1]}"
+    """The page with `text` between the marks; without marks it goes in front of the line `before`, or to the
+    end.
+    """
+    block = f"{marks[0]}\n{text}\n{marks[1]}"
     begin, end = (page.find(mark) for mark in marks)
     if 0 <= begin < end:
         return page[:begin] + block + page[end + len(marks[1]) :]

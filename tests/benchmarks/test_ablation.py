@@ -1,5 +1,5 @@
-"""The ablation bench without the theatre's models: settings, records, tables and pages from known figures, and
-its other mask caches on a tiny random Wan.
+"""The ablation bench without the theatre's models: settings, records, tables and pages from known figures,
+and its other mask caches on a tiny random Wan.
 """
 
 from __future__ import annotations
