@@ -1,7 +1,7 @@
 """The method's own logic: which masks steer which step, and in which shares the tracks are heard."""
 
 from ..frames import snap_frames
-from .blend import blend_weights, sharpen
+from .blend import blend_weights
 from .cast import Cast, Character, assemble_cast
 from .history import MaskHistory
 from .layout import layouts_on_grid
@@ -23,6 +23,5 @@ __all__ = [
     "guiding_masks",
     "layouts_on_grid",
     "plan_part",
-    "sharpen",
     "snap_frames",
 ]

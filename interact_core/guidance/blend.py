@@ -6,22 +6,6 @@ from torch import Tensor
 from .settings import GuidanceSettings
 
 
-def sharpen(masks: Tensor, gain: float, temperature: float = 1.0, threshold: float = 0.0) -> Tensor:
-    """Multiply by `gain` and clamp to 0..1, in float32; any shape.
-
-    Not in the paper: raw sigmoid masks are under-confident while the video forms and starve the mouths
-    (method.md, "masks must be sharpened"). It applies to fixed masks too, whose soft edges it hardens.
-    Two other ways, for comparison, come before it: `temperature` divides the masks' logits, a `threshold`
-    above 0 makes them 1 from there on and 0 below.
-    """
-    masks = masks.float()
-    if temperature != 1.0:
-        masks = torch.sigmoid(torch.logit(masks) / temperature)
-    if threshold > 0.0:
-        masks = (masks >= threshold).float()
-    return (masks * gain).clamp(0.0, 1.0)
-
-
 @torch.no_grad()
 def blend_weights(
     masks: Tensor | None, speaking: tuple[bool, ...], settings: GuidanceSettings, tokens: int | None = None
@@ -49,8 +33,7 @@ def blend_weights(
         else:
             shares[-1] = 1.0
         return shares if tokens is None else shares.repeat(1, tokens)
-    sharp = sharpen(masks, settings.mask_gain, settings.mask_temperature, settings.mask_threshold)
-    claims = sharp.flatten(-3)  # [..., N, L]
+    claims = settings.sharpen(masks).flatten(-3)  # [..., N, L]
     claims = claims / claims.sum(-2, keepdim=True).clamp(min=1.0)
     # Row numbers and not a boolean mask, which would halt the device to count its hits.
     rows = torch.tensor([row for row, speaks in enumerate(speaking) if speaks], dtype=torch.long)

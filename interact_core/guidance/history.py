@@ -12,10 +12,10 @@ class MaskHistory:
     """What the network predicted while it sampled: the INTERACT_MASKS wire value.
 
     Raw predictions, before sharpening and smoothing. Of a batch of latents it holds the FIRST item. K may be
-    smaller than the number of steps (thinned to GuidanceSettings.history_limit, first and last kept; 0 if
-    nothing was predicted). Raises InteractError if the parts do not fit together.
+    smaller than the number of steps (thinned to a limit of memory, first and last kept; 0 if nothing was
+    predicted). Raises InteractError if the parts do not fit together.
 
-    Those from `run` on are for the viewer, which does without where they are missing.
+    A run's own record is a preview.record.RunRecord, which adds what viewers show beside the masks.
     """
 
     masks: Tensor  # [K, N, T, h, w] float16 CPU, 0..1; T latent frames, h = height / 16, w = width / 16
@@ -28,11 +28,6 @@ class MaskHistory:
     height: int
     frames: int  # video frames, 4n+1
     fps: float
-    run: str = ""  # unlike any other run's
-    # [K, T, h', w', 3] uint8 CPU, RGB: the clean video as it was predicted at each recorded step
-    frames_pictures: Tensor | None = None
-    # loudness of each character, uint8 [4 * frames], four to a video frame; None for who is silent
-    voices: tuple[Tensor | None, ...] | None = None
     mask_source: str = "predicted"  # GuidanceSettings.mask_source: whether these masks steered, or others
     start: int = 0  # frame of the film at which this part of it begins (guidance/part.py)
     carried: bool = False  # whether the finished part's masks steered from the first step on
@@ -47,16 +42,6 @@ class MaskHistory:
         if characters != len(self.names):
             raise InteractError(
                 f"mask history holds {characters} masks but names {len(self.names)} characters."
-            )
-        pictures = self.frames_pictures
-        expected = (recorded, self.masks.shape[2], 3)
-        if pictures is not None and (*pictures.shape[:2], pictures.shape[-1]) != expected:
-            raise InteractError(
-                f"mask history has pictures of shape {list(pictures.shape)}, expected [K, T, h', w', 3]."
-            )
-        if self.voices is not None and len(self.voices) != characters:
-            raise InteractError(
-                f"mask history holds {characters} masks but {len(self.voices)} characters' voices."
             )
 
     @property

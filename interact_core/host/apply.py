@@ -3,14 +3,16 @@
 from comfy.model_patcher import ModelPatcher
 
 from ..errors import InteractError
-from ..guidance import Cast, GuidanceSettings, MaskHistory, guiding_masks
+from ..guidance import Cast, GuidanceSettings, guiding_masks
+from ..preview.record import RunRecord
 from ..speech.from_core import heard_as
 from ..speech.whisper import WHISPER_GROUPS
 from .forward.binding import Binding
+from .keys import ADAPTER_KEY, GUIDANCE_KEY
 from .loading import check_references, check_start_image
 from .run.live import MaskStream, OpenStream
 from .run.motion_frames import show_clean
-from .run.wrappers import ADAPTER_KEY, GUIDANCE_KEY, Guidance, MaskHandle
+from .run.wrappers import Guidance, MaskHandle
 
 
 def apply_guidance(
@@ -80,7 +82,7 @@ def _check_speech(cast: Cast, binding: Binding) -> None:
             )
 
 
-def collect(handle: MaskHandle) -> MaskHistory:
+def collect(handle: MaskHandle) -> RunRecord:
     """The masks of the guided MODEL's last finished run. Raises InteractError if there was none."""
     if handle.history is None:
         raise InteractError(

@@ -16,9 +16,9 @@ from ..adapter import load_any_adapter
 from ..adapter.humo import HumoConfig
 from ..errors import InteractError
 from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
-from .forward.hooks import install
 from .forward.humo import is_humo
-from .run.wrappers import ADAPTER_KEY
+from .install import install
+from .keys import ADAPTER_KEY
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
     wan, config = model.get_model_object("diffusion_model"), adapter.model.config
     if is_humo(model):
         raise InteractError(
-            f"The base is HuMo, which hears by audio layers of its own, but the adapter is a file ({config.base}): "
+            f"The base is HuMo, which has its own audio layers, but the adapter is a file ({config.base}): "
             'choose "from the base model (HuMo)" as the adapter, or load another base.'
         )
     if (wan.dim, len(wan.blocks)) != (config.model_width, config.model_blocks):
@@ -108,7 +108,7 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
 
 
 def apply_base_audio(model: ModelPatcher, strength: float = 1.0) -> ModelPatcher:
-    """A clone of `model` that hears voices by its base's own audio layers (HuMo); as apply_adapter otherwise.
+    """A clone of `model` that takes voices through its base's own audio layers (HuMo); as apply_adapter otherwise.
 
     Raises InteractError for a base that is not Wan or has no audio layers.
     """
@@ -130,7 +130,7 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
 
 
 def found(model: ModelPatcher) -> str:
-    """What a MODEL with an adapter hears by, in words."""
+    """What a MODEL takes its voices through, as a text for its node."""
     return describe(model.model_options["transformer_options"][ADAPTER_KEY])
 
 
@@ -153,7 +153,7 @@ def check_references(model: ModelPatcher) -> None:
     """Raise InteractError if the base cannot take reference pictures among its frames.
 
     References pass through the patch embedding as plain latents; image-to-video bases expect a mask and an
-    image besides in every frame, and crash (host.md, "On I2V bases"). HuMo's are given theirs (humo.py).
+    image besides in every frame, and crash. HuMo's are given theirs (humo.py).
     """
     taken, latent = _channels(model)
     if taken != latent and not is_humo(model):

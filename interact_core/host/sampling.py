@@ -11,7 +11,9 @@ import latent_preview
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..guidance import Cast, GuidanceSettings, MaskHistory, MaskMemory
+from ..guidance import Cast, GuidanceSettings
+from ..preview.record import RunRecord
+from ..preview.recorder import RunRecorder
 from .apply import apply_guidance
 from .encode.conditioning import Conditioning, with_role
 from .forward.call import AudioRole
@@ -78,7 +80,7 @@ def sample(
     scheduler: str,
     denoise: float = 1.0,
     open_stream: OpenStream = MaskStream,
-) -> tuple[dict[str, Any], MaskHistory]:
+) -> tuple[dict[str, Any], RunRecord]:
     """Sample `latent` (a LATENT dict) guided for `cast`; returns the LATENT and the masks of the run.
 
     The same as core's KSampler on the guided model, bit for bit, when `audio_cfg` is None: one scale for text
@@ -118,7 +120,7 @@ def sample(
         seed=seed,
     )
     # At denoise 0 there are no steps: core hands the latent back and nothing has run.
-    history = handle.history or MaskMemory(cast.latent_frames, settings).history(cast, -1, 0)
+    history = handle.history or RunRecorder().finish(cast, settings, -1, 0)
     result = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio")}
     result["samples"] = samples.to(
         device=comfy.model_management.intermediate_device(), dtype=comfy.model_management.intermediate_dtype()

@@ -14,12 +14,13 @@ from ..errors import InteractError
 from ..guidance import Cast, MaskHistory
 from .atlas import decode_masks, encode_frames, encode_masks, encode_video, write_picture
 from .masks import frame_pictures
+from .record import RunRecord
 
 FORMAT = 1  # of the manifest and of the events; another number where an old viewer could not read it
 
 
 def build_manifest(
-    history: MaskHistory, image: Tensor | None, folder: str | os.PathLike[str]
+    history: RunRecord, image: Tensor | None, folder: str | os.PathLike[str]
 ) -> dict[str, Any]:
     """Write the pictures of every recorded step into `folder` and tell of them, as plain JSON.
 
@@ -27,7 +28,7 @@ def build_manifest(
     already are found by their content and left. Raises InteractError for a video of another length, OSError.
     """
     video = frame_pictures(history, image)
-    pictures = history.frames_pictures
+    pictures = history.pictures
     steps = [
         step_record(
             folder,
@@ -39,7 +40,7 @@ def build_manifest(
         )
         for row in range(len(history.steps))
     ]
-    voices = history.voices or (None,) * len(history.names)
+    voices = history.loudness or (None,) * len(history.names)
     return {
         # Not "format": ComfyUI's job list takes that for a MIME type (comfy_execution/jobs.py) and breaks.
         "version": FORMAT,
@@ -88,7 +89,7 @@ def step_record(
     }
 
 
-def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> MaskHistory:
+def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> RunRecord:
     """The masks that a manifest tells of, exact to half of 1/255, without frames and voices.
 
     Raises InteractError where a picture is gone or the manifest is none of ours.
@@ -97,7 +98,7 @@ def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> Ma
         scene, steps = manifest["scene"], manifest["steps"]
         grid, count = tuple(scene["grid"]), len(scene["names"])
         masks = [decode_masks((Path(folder) / step["masks"]).read_bytes(), count, grid) for step in steps]
-        return MaskHistory(
+        return RunRecord(
             masks=torch.stack(masks) if masks else torch.zeros(0, count, *grid, dtype=torch.float16),
             steps=tuple(step["index"] for step in steps),
             sigmas=tuple(step["sigma"] for step in steps),

@@ -14,7 +14,6 @@ from interacthuman.interact_core.guidance import (
     StageClock,
     blend_weights,
     guiding_masks,
-    sharpen,
 )
 
 PREDICTED = GuidanceSettings()
@@ -99,26 +98,15 @@ def test_masks_of_a_batch_are_blended_each_for_itself() -> None:
 @given(st.integers(0, 10**6), gains)
 def test_sharpening_is_gain_and_clamp(seed: int, gain: float) -> None:
     masks = masks_of(seed, 1)
-    sharp = sharpen(masks, gain)
+    settings = GuidanceSettings(mask_gain=gain)
+    sharp = settings.sharpen(masks)
     torch.testing.assert_close(sharp, (masks * gain).clamp(0, 1))
     if gain >= 1:
         assert bool((sharp >= masks).all())
-    assert sharpen(masks.bfloat16(), gain).dtype == torch.float32
+    assert settings.sharpen(masks.bfloat16()).dtype == torch.float32
 
 
-def test_temperature_divides_the_logit_and_a_threshold_cuts() -> None:
-    masks = torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0])
-    odds = torch.tensor([1 / 16, 1.0, 16.0])  # 0.2 is 1 to 4; at half the temperature 1 to 16
-    torch.testing.assert_close(sharpen(masks, 1.0, 0.5)[1:4], odds / (1 + odds))
-    assert sharpen(masks, 1.0, 0.5)[[0, 4]].tolist() == [0.0, 1.0]  # certain stays certain
-    assert sharpen(masks, 1.0, 1.0, 0.5).tolist() == [0, 0, 1, 1, 1]
-    assert sharpen(masks, 0.5, 0.1, 0.5).tolist() == [0, 0, 0.5, 0.5, 0.5]  # the gain comes last
-    told = GuidanceSettings(boundary=0.0, mask_gain=1.0, mask_threshold=0.3)
-    shares = blend_weights(torch.full((1, 1, 1, 1), 0.3), (True,), told)
-    assert shares.flatten().tolist() == [1.0, 0.0]
-
-
-def test_gain_doubles_a_timid_mask() -> None:
+def test_gain_doubles_a_weak_mask() -> None:
     shares = blend_weights(torch.full((1, 1, 1, 1), 0.3), (True,), PREDICTED)
     torch.testing.assert_close(shares, torch.tensor([[0.6], [0.4]]))
 
@@ -268,17 +256,13 @@ def test_which_masks_steer() -> None:
     [
         {"mask_source": "drawn"},
         {"stage_one_audio": "loud"},
-        {"boundary": -0.1},
-        {"boundary": 1.1},
-        {"boundary": math.nan},
+        {"stage_boundary": -0.1},
+        {"stage_boundary": 1.1},
+        {"stage_boundary": math.nan},
         {"mask_gain": 0.0},
         {"mask_gain": math.inf},
-        {"mask_temperature": 0.0},
-        {"mask_threshold": 1.5},
-        {"smoothing": 1.5},
-        {"smoothing": -0.5},
-        {"audio_strength": math.nan},
-        {"history_limit": -1},
+        {"mask_smoothing": 1.5},
+        {"mask_smoothing": -0.5},
     ],
 )
 def test_settings_out_of_range_are_named(wrong: dict[str, object]) -> None:

@@ -60,7 +60,7 @@ def test_an_adapter_runs_on_an_fp8_base(
 ) -> None:
     cast = tiny_wan.make_cast()
     model = apply_adapter(load_dit(folder / "wan.safetensors", "fp8_e4m3fn"), adapter)
-    guided, _ = apply_guidance(model, cast, GuidanceSettings(boundary=0.0))
+    guided, _ = apply_guidance(model, cast, GuidanceSettings(stage_boundary=0.0))
     assert tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast)).isfinite().all()
 
 
@@ -132,7 +132,7 @@ def test_a_second_adapter_takes_the_place_of_the_first(
     cast = tiny_wan.make_cast()
 
     def sampled(model: ModelPatcher) -> torch.Tensor:
-        guided, _ = apply_guidance(model, cast, GuidanceSettings(boundary=0.0))
+        guided, _ = apply_guidance(model, cast, GuidanceSettings(stage_boundary=0.0))
         return tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast))
 
     once, twice = apply_adapter(base, other), apply_adapter(apply_adapter(base, adapter), other)

@@ -19,7 +19,7 @@ from interacthuman.interact_core.host.forward.call import AudioRole
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
 
-FROM_THE_START = GuidanceSettings(boundary=0.0)
+FROM_THE_START = GuidanceSettings(stage_boundary=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_audio_guidance_apart_from_text(adapted: ModelPatcher) -> None:
     """One step of euler is linear in the guided prediction: the conds can be weighed against each other."""
     cast = tiny_wan.make_cast()
     settings = GuidanceSettings(
-        boundary=0.0, stage_one_audio="all"
+        stage_boundary=0.0, stage_one_audio="all"
     )  # so that the first step hears the voices
     positive, negative = tiny_wan.conds(cast)
     muted = with_role(positive, AudioRole.MUTE)

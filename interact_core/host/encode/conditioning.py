@@ -11,6 +11,8 @@ from ...errors import InteractError
 from ...frames import TEMPORAL_STRIDE, latent_frame_of
 from ...guidance import Cast, Part
 from ..forward.call import AudioRole
+from ..forward.voice_tracks import VoiceTracks
+from ..keys import ROLE_COND, TRACKS_COND
 
 Conditioning = list[list[Any]]
 """ComfyUI's CONDITIONING: entries [text tokens [1, L, C], dict]."""
@@ -50,14 +52,14 @@ def attach_cast(
     injection out, and this is the null condition that the network knows. Raises InteractError for shapes that
     do not fit the cast, for NaN, and for conditioning that carries a voice already.
     """
-    _check_unheard(positive, negative)
+    _check_no_voice(positive, negative)
     if cast.references:
         _check_references(cast, reference_latents)
     else:
         _check_start_image(positive, negative)
     audio = None
     if any(cast.speaking) or tracks is not None:
-        audio = _with_sentinel(_checked_tracks(cast, tracks))
+        audio = VoiceTracks(_checked_tracks(cast, tracks).unsqueeze(0)).pack()
     shown = reference_latents
     if blank_negative and cast.references:
         shown = comfy.latent_formats.Wan21().process_out(torch.zeros_like(reference_latents))
@@ -70,8 +72,8 @@ def attach_cast(
 def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
     """A copy in which every entry that carries a cast hears `role`."""
     return [
-        [text, _with_conds(values, {"interact_flag": _flag(role)})]
-        if "interact_flag" in values.get("model_conds", {})
+        [text, _with_conds(values, {ROLE_COND: _flag(role)})]
+        if ROLE_COND in values.get("model_conds", {})
         else [text, values]
         for text, values in conditioning
     ]
@@ -88,10 +90,10 @@ def cut_to_part(conditioning: Conditioning, part: Part) -> Conditioning:
 
 
 def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
-    audio = values.get("model_conds", {}).get("interact_audio")
+    audio = values.get("model_conds", {}).get(TRACKS_COND)
     if audio is not None:
-        cut = comfy.conds.CONDRegular(_with_sentinel(_tracks_of_part(audio.cond[0, :, :-1], part)))
-        values = _with_conds(values, {"interact_audio": cut})
+        cut = _tracks_of_part(VoiceTracks.unpack(audio.cond), part)
+        values = _with_conds(values, {TRACKS_COND: comfy.conds.CONDRegular(cut.pack())})
     image = values.get("concat_latent_image")
     if image is None or (part.known and not part.clean):  # then the known frames will be the start image
         return values
@@ -107,24 +109,21 @@ def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
     return {**values, **cut}
 
 
-def _tracks_of_part(tracks: Tensor, part: Part) -> Tensor:
-    """[S + 1, F, L, C] of the film -> of the part; beyond the film's end everybody hears what mute heard last."""
-    if tracks.shape[1] != part.film:
+def _tracks_of_part(tracks: VoiceTracks, part: Part) -> VoiceTracks:
+    if tracks.frames != part.film:
         raise InteractError(
-            f"The conditioning carries voices over {tracks.shape[1]} frames but the film has {part.film}: "
-            "connect positive, negative and cast of one and the same InterAct Encode Characters."
+            f"The conditioning carries voices over {tracks.frames} frames but the film has {part.film}: "
+            "connect positive, negative and cast from the same InterAct Encode Characters node."
         )
-    cut = tracks[:, part.start : part.start + part.frames]
-    missing = part.frames - cut.shape[1]
-    return torch.cat((cut, tracks[-1:, -1:].expand(len(tracks), missing, -1, -1)), dim=1)
+    return tracks.of_frames(part.start, part.frames)
 
 
 def _attach(
     conditioning: Conditioning, references: Tensor | None, audio: Tensor | None, role: AudioRole
 ) -> Conditioning:
-    conds = {"interact_flag": _flag(role)}
+    conds = {ROLE_COND: _flag(role)}
     if audio is not None:
-        conds["interact_audio"] = comfy.conds.CONDRegular(audio)
+        conds[TRACKS_COND] = comfy.conds.CONDRegular(audio)
     shown = {} if references is None else {"time_dim_concat": references}
     return [[text, {**_with_conds(values, conds), **shown}] for text, values in conditioning]
 
@@ -138,17 +137,7 @@ def _flag(role: AudioRole) -> comfy.conds.CONDRegular:
     return comfy.conds.CONDRegular(torch.tensor([[role.value]]))
 
 
-def _with_sentinel(tracks: Tensor) -> Tensor:
-    """[S + 1, F, L, C] -> [1, S + 1, F + 1, L, C].
-
-    The frame axis stands third and is one longer than the video. Context windows slice every tensor whose
-    third axis is as long as the latent video (comfy/context_windows.py); this one they leave whole, for the
-    run to index.
-    """
-    return torch.cat((tracks, torch.zeros_like(tracks[:, :1])), dim=1).unsqueeze(0)
-
-
-def _check_unheard(*conditionings: Conditioning) -> None:
+def _check_no_voice(*conditionings: Conditioning) -> None:
     """Core's nodes for HuMo and S2V bring one voice and one picture; ours would stand beside them."""
     for name, conditioning in zip(("positive", "negative"), conditionings):
         if any("audio_embed" in values for _, values in conditioning):

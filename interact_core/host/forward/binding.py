@@ -8,7 +8,8 @@ from comfy.model_patcher import ModelPatcher
 
 from ...adapter import SpeechAdapter, SpeechSizes
 from ...adapter.humo import HumoAdapter, HumoConfig
-from .call import BASE_KEY, MaskHead
+from ..keys import BASE_KEY
+from .call import MaskHead
 
 
 @dataclass(frozen=True, eq=False)

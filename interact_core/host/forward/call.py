@@ -3,31 +3,23 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ...adapter import SpeechAdapter
 from ...adapter.model import Attention
-from ..tokens.layout import Geometry
-from ..tokens.reference_cache import SeenReferences
-
-if TYPE_CHECKING:
-    from .finite import FiniteProbe
-
-CALL_KEY = "interact_call"
-"""Where the wrapper leaves the CallState for the patches, in the call's own transformer_options."""
-BASE_KEY = "interact_base"
-"""Where it leaves the diffusion model that runs, likewise."""
-
+from ..tokens.geometry import Geometry
+from ..tokens.reference_cache import CachedReferences
+from .finite import FiniteProbe
 
 MaskHead = Callable[[Tensor, Tensor, Tensor, Tensor, Attention], Tensor]
 """Called as MaskPredictor is."""
 
 
 class AudioRole(Enum):
-    """What one row of the batch hears; its value is the `interact_flag` of the conditioning.
+    """Which audio one row of the batch gets; its value travels in the conditioning under ROLE_COND.
 
     NONE: no injection at all. The negative of classifier-free guidance: training drops audio by leaving the
         injection out (so that the null condition is one the network knows).
@@ -47,10 +39,11 @@ class AudioRole(Enum):
 
 @dataclass(frozen=True)
 class Voices:
-    """The audio of the batch rows that hear any.
+    """The audio of the batch rows that get any.
 
-    tokens: [S + 1, R, T, n, context], mute last; weights: [S + 1, R or 1, L or 1]; rows: [R] int64, None for
-    all rows; strength: factor on the injection. Where references hear as well (null_audio.py), T counts them too.
+    tokens: [S + 1, R, T, n, context], mute last; weights: [S + 1, R or 1, L or 1], the share of each track for each
+    video token; rows: [R] int64, None for all rows; strength: factor on the injection. Where references get audio as
+    well (null_audio.py), T counts them too.
     """
 
     tokens: Tensor
@@ -75,20 +68,44 @@ class CallState:
     voices: Voices | None
     mask_heads: Mapping[str, MaskHead]  # by block number; empty where no masks are wanted
     mask_rows: Tensor | None = None
-    seen: SeenReferences | None = None  # what the call recalls of its references, or where it notes it
-    probe: "FiniteProbe | None" = None
+    cached: CachedReferences | None = None  # what the call reads of its references, or where it stores it
+    probe: FiniteProbe | None = None
     mask_logits: list[Tensor] = field(default_factory=list)
     injected: set[int] = field(default_factory=set)
 
 
-def project_tracks(adapter: SpeechAdapter, audio: Tensor) -> Tensor:
-    """audio [B, S + 1, F + 1, L, C] as the conditioning carries it -> tokens [S + 1, B, T, n, context].
+class ForwardRun(Protocol):
+    """What the DIFFUSION_MODEL wrapper asks of a run: SamplingRun while sampling, TrainingRun in training."""
 
-    The last frame, the sentinel of `attach_cast` that keeps core from slicing the features, is left out.
-    """
-    batch, tracks = audio.shape[:2]
-    tokens = adapter.audio_projector(audio[:, :, :-1].flatten(0, 1))
-    return tokens.unflatten(0, (batch, tracks)).transpose(0, 1)
+    def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
+        """The references of one call, [B, C, N, H, W]."""
+        ...
+
+    def shorten(
+        self, geometry: Geometry, options: dict[str, Any], device: torch.device
+    ) -> tuple[Geometry, CachedReferences | None]:
+        """Geometry and cache of a call whose blocks can do with a shorter sequence."""
+        ...
+
+    def open_call(
+        self,
+        geometry: Geometry,
+        x: Tensor,
+        audio: Tensor | None,
+        flag: Tensor,
+        options: dict[str, Any],
+        cached: CachedReferences | None = None,
+    ) -> CallState:
+        """State for one call on x [B, C, T, H, W], whose rows are the conds of options["uuids"], b rows each.
+
+        audio: packed VoiceTracks, or None (nobody speaks); flag: [B, 1], an AudioRole value per row; cached: of
+        `shorten`.
+        """
+        ...
+
+    def close_call(self, call: CallState) -> None:
+        """The call has ended: take the masks that it predicted."""
+        ...
 
 
 def mute_weights(tracks: int, device: torch.device) -> Tensor:

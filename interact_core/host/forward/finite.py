@@ -1,4 +1,4 @@
-"""Where did the numbers stop being finite? A black video with no error is the worst answer (users.md, 8)."""
+"""Where did the numbers stop being finite? A black video without an error is the worst answer."""
 
 from collections.abc import Sequence
 

@@ -13,7 +13,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...adapter.humo import WINDOW
-from .call import BASE_KEY, CALL_KEY
+from ..keys import BASE_KEY, CALL_KEY
 from .patches import AudioPatch
 
 LAYER = "audio_cross_attn_wrapper"

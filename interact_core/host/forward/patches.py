@@ -12,8 +12,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..keys import CALL_KEY
 from ..tokens.sequence import restore
-from .call import CALL_KEY, CallState, Voices
+from .call import CallState, Voices
 
 
 class AdapterPatch:
@@ -37,22 +38,22 @@ class AudioPatch(AdapterPatch):
         if call is None or call.voices is None or options["block_index"] in call.injected:
             return x
         call.injected.add(options["block_index"])
-        heard = call.geometry.frames_of(x, call.voices.tokens.shape[2])
-        added = injection(call, call.voices, options["block_index"], heard)
+        frames = call.voices.tokens.shape[2]
+        added = injection(call, call.voices, options["block_index"], call.geometry.frames_of(x, frames))
         # In place is safe: the block made x just now. Autograd, though, has kept it for the adapter's norm.
         x = x.clone() if added.requires_grad else x
-        heard = call.geometry.frames_of(x, call.voices.tokens.shape[2])
+        video = call.geometry.frames_of(x, frames)
         if call.voices.rows is None:
-            heard += added
+            video += added
         else:
-            heard.index_add_(0, call.voices.rows, added)
+            video.index_add_(0, call.voices.rows, added)
         return x
 
 
 class MaskPatch(AdapterPatch):
     """`double_block`: reads the masks off the block's output, and notes where numbers stop being finite.
 
-    Behind the last block it also gives a cropped sequence its full length again, for core's head.
+    Behind the last block it also gives a shortened sequence its full length again, for core's head.
     """
 
     @torch.compiler.disable
@@ -86,20 +87,20 @@ def mask_logits(call: CallState, head: str, tokens: Tensor) -> Tensor:
         tokens = tokens[call.mask_rows]
     logits = call.mask_heads[head](
         call.geometry.video(tokens),
-        shown_references(call, head, tokens),
+        reference_features(call, head, tokens),
         *call.positions,
         call.attention,
     )
     return logits.to(torch.float32)
 
 
-def shown_references(call: CallState, head: str, tokens: Tensor) -> Tensor:
-    """[R, N, h*w, D] of a block's output [R, L, D], or what the call recalls of an earlier one's."""
-    if call.geometry.recalled:
-        # Not there where the window that saw them has no head (InteractRun._mask_heads): heads for regions do not
-        # look at references.
-        return call.seen.shown.get(head, tokens[:, None, :0])
-    shown = call.geometry.reference_tokens(tokens)
-    if call.seen is not None:
-        call.seen.shown[head] = shown.clone()  # the rest of the sequence can go
-    return shown
+def reference_features(call: CallState, head: str, tokens: Tensor) -> Tensor:
+    """[R, N, h*w, D] of a block's output [R, L, D], or what the reference cache holds of an earlier one's."""
+    if call.geometry.cached:
+        # Nothing is stored where the window that filled the cache had no head (CallBuilder._mask_heads): heads for
+        # regions do not use references.
+        return call.cached.features.get(head, tokens[:, None, :0])
+    features = call.geometry.reference_tokens(tokens)
+    if call.cached is not None:
+        call.cached.features[head] = features.clone()  # the rest of the sequence can go
+    return features

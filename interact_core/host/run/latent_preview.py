@@ -9,7 +9,7 @@ from torch import Tensor
 from ...preview.atlas import FRAME_SIDE, tile_size
 
 
-class LatentColours:
+class LatentPreview:
     """Latent2RGBPreviewer of ComfyUI's latent_preview.py, for every frame of a video instead of the first."""
 
     def __init__(self, latent_format: Any) -> None:

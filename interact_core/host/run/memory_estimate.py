@@ -9,6 +9,7 @@ from comfy.model_patcher import ModelPatcher
 
 from ...errors import InteractError
 from ...guidance import Cast
+from ..keys import ROLE_COND
 
 WIDE_STATES = 8
 """Tensors of the model's width that a block holds at once, at least: the hidden state, its normed copy, q, k,
@@ -18,7 +19,8 @@ v, the attention's output and two of the modulation (comfy/ldm/wan/model.py, Wan
 def shape_to_estimate(
     noise_shape: Sequence[int], conds: Mapping[str, list[dict]], model_options: dict[str, Any]
 ) -> list[int]:
-    """The noise's shape [B, C, T, H, W] with the references in it, for WAN21 estimates memory from it alone (host.md).
+    """The noise's shape [B, C, T, H, W] with the references in it, for WAN21 estimates memory from it alone
+    (comfy/model_base.py).
 
     The references are added to its HEIGHT in proportion, not to its frames: core's wrapper for context windows cuts
     the frames to one window, before or after this one.
@@ -31,12 +33,12 @@ def shape_to_estimate(
     return shape
 
 
-def shape_with_recall(
+def shape_with_reference_cache(
     model: ModelPatcher, shape: Sequence[int], conds: Mapping[str, list[dict]], each: int
 ) -> list[int]:
-    """The same with what recall.py keeps through the run, in proportion again: keys and values of every block.
+    """The same with the reference KV cache, in proportion again: keys and values of every block.
 
-    each: tokens of a reference that are recalled. Core asks for the least that it needs, one cond at a time, and for
+    each: tokens of a reference that are cached. Core asks for the least that it needs, one cond at a time, and for
     what two take; the first is right then, and the second a little more than it need be.
     """
     wan, dtype = model.get_model_object("diffusion_model"), model.model.get_dtype_inference()
@@ -50,7 +52,7 @@ def shape_with_recall(
 def reference_count(cond: dict[str, Any]) -> int:
     """Reference pictures in one converted conditioning entry that carries a cast."""
     references = cond.get("time_dim_concat")
-    carries_cast = "interact_flag" in cond.get("model_conds", {})
+    carries_cast = ROLE_COND in cond.get("model_conds", {})
     return references.shape[2] if carries_cast and references is not None else 0
 
 

@@ -24,9 +24,9 @@ from torch import Tensor
 
 from ...frames import TEMPORAL_STRIDE
 from ...guidance import Part
-from ..tokens.layout import frames_of_call
+from ..keys import CLEAN_FRAMES_KEY
+from ..tokens.geometry import frames_of_call
 
-WRAPPER_KEY = "interact_motion_frames"
 # Of the last finished latent frame in the noise of the first new one. In the theatre, in 4 steps and from the
 # same noise, two puppets changed places at the cut without it (heads from x 41 and 122 to 129 and 60) and stood
 # where they were with it (47 and 129); the picture's change at the cut went from 15.4 to 7.0 of 255.
@@ -74,8 +74,8 @@ def with_trace(noise: Tensor, known: Tensor) -> Tensor:
 
 def show_clean(model: ModelPatcher, frames: int) -> None:
     """Have `model` (a clone of the caller's own) see the first latent frames of what it samples without noise."""
-    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY)
-    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, WRAPPER_KEY, _CleanRun(frames))
+    model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, CLEAN_FRAMES_KEY)
+    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, CLEAN_FRAMES_KEY, _CleanRun(frames))
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class _CleanRun:
         known = guider.model_patcher.model.process_latent_in(latent_image[:, :, : self.frames])
         wrappers = guider.model_options["transformer_options"].setdefault("wrappers", {})
         of_calls = wrappers.setdefault(WrappersMP.APPLY_MODEL, {})
-        of_calls[WRAPPER_KEY] = [_CleanCall(known)]
+        of_calls[CLEAN_FRAMES_KEY] = [_CleanCall(known)]
         try:
             return executor(noise, latent_image, *args, **kwargs)
         finally:
-            of_calls.pop(WRAPPER_KEY, None)
+            of_calls.pop(CLEAN_FRAMES_KEY, None)
 
 
 @dataclass(frozen=True, eq=False)

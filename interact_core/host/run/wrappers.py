@@ -10,17 +10,13 @@ from torch import Tensor
 
 from ...errors import InteractError
 from ...frames import TEMPORAL_STRIDE
-from ...guidance import Cast, GuidanceSettings, MaskHistory
+from ...guidance import Cast, GuidanceSettings
+from ...preview.record import RunRecord
+from ..keys import ADAPTER_KEY, GUIDANCE_KEY, ROLE_COND, RUN_KEY
 from .live import DONE, STOPPED, MaskStream, OpenStream
-from .memory_estimate import check_memory, shape_to_estimate, shape_with_recall
+from .memory_estimate import check_memory, shape_to_estimate, shape_with_reference_cache
 from .motion_frames import noise_of_film, with_trace
-from .sampling_run import InteractRun
-
-RUN_KEY = "interact_run"
-"""Where the per-run object stands in transformer_options: an object, as core copies dicts and lists."""
-GUIDANCE_KEY = "interact_guidance"
-ADAPTER_KEY = "interact_adapter"
-"""Where a MODEL keeps its AdapterBinding, likewise in transformer_options."""
+from .sampling_run import SamplingRun
 
 
 class MaskHandle:
@@ -30,7 +26,7 @@ class MaskHandle:
     """
 
     def __init__(self) -> None:
-        self.history: MaskHistory | None = None
+        self.history: RunRecord | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +57,7 @@ def outer_sample_wrapper(
     conds = [cond for part in guider.conds.values() for cond in part]
     options = guider.model_options["transformer_options"]
     guidance: Guidance | None = options.get(GUIDANCE_KEY)
-    carriers = [cond for cond in conds if "interact_flag" in cond.get("model_conds", {})]
+    carriers = [cond for cond in conds if ROLE_COND in cond.get("model_conds", {})]
     if not carriers and guidance is None:
         return executor(noise, *rest, **kwargs)
     _check_run(noise, conds, carriers, guidance)
@@ -70,7 +66,7 @@ def outer_sample_wrapper(
     if references is not None:
         references = guider.model_patcher.model.process_latent_in(references)
     stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source)
-    run = InteractRun(
+    run = SamplingRun(
         options[ADAPTER_KEY],
         guidance.cast,
         guidance.settings,
@@ -106,11 +102,11 @@ def prepare_sampling_wrapper(
     model_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """PREPARE_SAMPLING: let ComfyUI's estimate of the memory count the references, and what is recalled of them."""
+    """PREPARE_SAMPLING: let ComfyUI's estimate of the memory count the references and the reference KV cache."""
     shape = shape_to_estimate(noise_shape, conds, model_options or {})
-    run: InteractRun | None = (model_options or {}).get("transformer_options", {}).get(RUN_KEY)
-    if run is not None and run.recalled_each:
-        shape = shape_with_recall(model, shape, conds, run.recalled_each)
+    run: SamplingRun | None = (model_options or {}).get("transformer_options", {}).get(RUN_KEY)
+    if run is not None and run.cached_tokens_each:
+        shape = shape_with_reference_cache(model, shape, conds, run.cached_tokens_each)
     return executor(model, shape, conds, model_options=model_options, **kwargs)
 
 
@@ -127,7 +123,7 @@ def sampler_sample_wrapper(
 
     A sampler reports (step, clean latent as predicted, latent, total steps) (comfy/samplers.py, KSAMPLER).
     """
-    run: InteractRun | None = extra_args["model_options"]["transformer_options"].get(RUN_KEY)
+    run: SamplingRun | None = extra_args["model_options"]["transformer_options"].get(RUN_KEY)
     if run is None:
         return executor(guider, sigmas, extra_args, callback, *args, **kwargs)
 
@@ -146,7 +142,7 @@ def predict_noise_wrapper(
     seed: int | None = None,
 ) -> Tensor:
     """PREDICT_NOISE: one model evaluation, however many conds, windows and devices it is made of."""
-    run: InteractRun | None = model_options.get("transformer_options", {}).get(RUN_KEY)
+    run: SamplingRun | None = model_options.get("transformer_options", {}).get(RUN_KEY)
     if run is None:
         return executor(x, timestep, model_options, seed)
     run.begin_evaluation(float(timestep.max()), x)

@@ -1,11 +1,12 @@
-"""Which tokens of reference pictures can be left out, of those that show nothing but white ground.
+"""Token pruning of reference pictures: most tokens that show nothing but the white background are left out.
 
-A reference stands in the sequence as a whole frame (core's `time_dim_concat`), and most of that frame is the
-ground on which the person was fitted. sequence.py takes it out of the blocks' sight.
+A deviation from the paper. A reference stands in the sequence as a whole frame (core's `time_dim_concat`), and most of
+that frame is the background on which the person was fitted. sequence.py takes it out of the blocks' sequence.
 
-The model was trained with the ground there, and its attention feels how much of it there is: without any of it
-the theatre lost its voices altogether (sync 0.68 to 0.21 over 5 scenes). So some tokens of the ground stay, far apart
-from each other, and together weigh as much as all of it.
+The model was trained with the background there, and its attention depends on how much of it there is: without any of it
+the theatre lost its voices altogether (sync 0.68 to 0.21 over 5 scenes). So some background tokens stay, far apart
+from each other, and in attention together weigh as much as all of them (proportional attention, as in ToMe,
+arXiv 2210.09461).
 """
 
 import torch
@@ -15,45 +16,44 @@ from torch import Tensor
 from ...adapter import grid_positions
 from ...guidance import Cast
 from ...guidance.layout import TOKEN_PIXELS
-from .layout import KeptTokens
+from .geometry import KeptTokens
 from .reference_images import WHITE, fit_on_white
 
 BLANK = 2 / 255
-"""How far from white a pixel may be and still show nothing: JPEG's grain."""
+"""How far from white a pixel may be and still be background: JPEG's grain."""
 
 SHARE = 6
-"""Of so many tokens of a frame one stays to stand for the ground.
+"""One background token is kept for every so many tokens of a frame.
 
 With 4, 6, 8 and 12 the theatre's masks lost 0.06, 0.08, 0.15 and 0.22 of their IoU at the stage boundary (16 scenes).
 """
 
 
 def kept_tokens(cast: Cast) -> KeptTokens | None:
-    """The persons with one token more all around, and some of the ground.
+    """The persons with one token more all around, and some of the background.
 
-    As many of each picture as the largest person takes: of the others more of the ground is kept. None where nothing
-    can go.
+    As many of each picture as the largest person takes: of the others more of the background is kept. None where
+    nothing can be pruned.
     """
     near = _near_persons(cast)
     number, height, width = near.shape
     near, places = near.flatten(1), grid_positions(1, height, width)[:, 1:]
-    grounds = [torch.where(row == 0)[0] for row in near]
-    stand_ins = height * width // SHARE
-    if min(len(ground) for ground in grounds) <= stand_ins:
+    backgrounds = [torch.where(row == 0)[0] for row in near]
+    each = height * width // SHARE  # background tokens that represent others, of each picture
+    if min(len(background) for background in backgrounds) <= each:
         return None
-    standing = torch.stack([ground[_far_apart(places[ground], stand_ins)] for ground in grounds])
-    ranks = near.scatter(
-        1, standing, -1.0
-    )  # the standing come last, whatever is taken between them and the persons
+    background = torch.stack([tokens[_far_apart(places[tokens], each)] for tokens in backgrounds])
+    # Background tokens come last, whatever is kept between them and the persons.
+    ranks = near.scatter(1, background, -1.0)
     count = int(near.sum(1).max())
     others = ranks.argsort(dim=1, descending=True, stable=True)[:, :count].sort(dim=1).values
     frames = torch.arange(number)[:, None] * height * width
-    index = torch.cat([(frames + rows).flatten() for rows in (others, standing)])
-    first = number * count + stand_ins * torch.arange(number)[:, None]
-    nearest = torch.cdist(places, places[standing]).argmin(dim=-1)
-    stand_in = (first + nearest).flatten()
-    stand_in[index] = torch.arange(len(index))
-    return KeptTokens(index, standing.numel(), stand_in.view(number, -1))
+    index = torch.cat([(frames + rows).flatten() for rows in (others, background)])
+    first = number * count + each * torch.arange(number)[:, None]
+    nearest = torch.cdist(places, places[background]).argmin(dim=-1)
+    representative = (first + nearest).flatten()
+    representative[index] = torch.arange(len(index))
+    return KeptTokens(index, background.numel(), representative.view(number, -1))
 
 
 def _near_persons(cast: Cast) -> Tensor:

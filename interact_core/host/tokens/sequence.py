@@ -1,4 +1,4 @@
-"""The blocks' token sequence where they do not see all of the references: some tokens left out, or all of them.
+"""The blocks' token sequence where reference tokens are pruned, or come from the reference KV cache.
 
 Tokens are taken out before the first block, so that no block spends anything on them, and put back as zeros behind
 the last one, where core cuts the references' output away.
@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from comfy.ldm.wan.model import WanModel
 from torch import Tensor
 
-from .layout import Geometry
-from .reference_cache import SeenReferences
+from .geometry import Geometry
+from .reference_cache import CachedReferences
 
 CHUNK = 4096
 """Tokens whose scores are there at a time."""
@@ -25,7 +25,7 @@ Replace = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 """An entry of transformer_options["patches_replace"]["dit"]."""
 
 
-def can_shorten(model: torch.nn.Module, timestep: Tensor) -> bool:
+def can_shorten_sequence(model: torch.nn.Module, timestep: Tensor) -> bool:
     """Whether the blocks take a shorter sequence.
 
     VACE adds control to the whole sequence, and a timestep for every frame (core's [B, T]) is laid on it.
@@ -33,35 +33,35 @@ def can_shorten(model: torch.nn.Module, timestep: Tensor) -> bool:
     return type(model).forward_orig is WanModel.forward_orig and timestep.ndim == 1
 
 
-def can_weigh(options: dict[str, Any]) -> bool:
-    """Whether tokens may stand for several: another node's attention could not be told of the weights."""
+def can_weight_attention(options: dict[str, Any]) -> bool:
+    """Whether proportional attention can be used: another node's attention function takes no weights."""
     return OVERRIDE not in options
 
 
-def with_sequence(
-    options: dict[str, Any], geometry: Geometry, seen: SeenReferences | None, blocks: int
+def with_shorter_sequence(
+    options: dict[str, Any], geometry: Geometry, cached: CachedReferences | None, blocks: int
 ) -> dict[str, Any]:
-    """Entries of the call's transformer_options by which every block sees the sequence of `geometry`.
+    """Entries of the call's transformer_options by which every block gets the sequence of `geometry`.
 
-    seen: what the call recalls, or where it notes what it sees. Replacements that other nodes have put there stay,
+    cached: keys and values that the call reads, or where it stores them. Block replacements of other nodes stay,
     within ours. `restore` undoes it.
     """
     replaced = options.get("patches_replace", {})
     inner = replaced.get("dit", {})
-    sequence = BlockSequence(geometry, seen, options.get(OVERRIDE))
+    sequence = BlockSequence(geometry, cached, options.get(OVERRIDE))
     ours = {("double_block", n): sequence.of_block(n, inner.get(("double_block", n))) for n in range(blocks)}
     return {"patches_replace": {**replaced, "dit": {**inner, **ours}}, OVERRIDE: sequence.attention}
 
 
 def kept_rows(geometry: Geometry, device: torch.device) -> Tensor:
-    """[L'] int64: where the tokens that the blocks see stand in the whole sequence."""
+    """[L'] int64: where the tokens that the blocks get stand in the whole sequence."""
     start = geometry.offset + geometry.video_tokens
     before = torch.arange(start, device=device)
-    return before if geometry.recalled else torch.cat((before, start + geometry.kept.index))
+    return before if geometry.cached else torch.cat((before, start + geometry.kept.index))
 
 
 def restore(tokens: Tensor, geometry: Geometry) -> Tensor:
-    """tokens [B, L', D] behind the last block -> [B, L, D], with zeros for what was left out."""
+    """tokens [B, L', D] behind the last block -> [B, L, D], with zeros for what was taken out."""
     missing = geometry.references * (geometry.frame_tokens - geometry.reference_each)
     return F.pad(tokens, (0, 0, 0, missing))
 
@@ -70,11 +70,11 @@ class BlockSequence:
     """For one call of the model; holds its rotary table once it is cut, and which block runs."""
 
     def __init__(
-        self, geometry: Geometry, seen: SeenReferences | None, attention: Callable[..., Tensor] | None = None
+        self, geometry: Geometry, cached: CachedReferences | None, attention: Callable[..., Tensor] | None = None
     ) -> None:
-        """attention: another node's override, which has been asked for by can_weigh if tokens are weighed."""
+        """attention: another node's override; there is none where tokens are weighted (can_weight_attention)."""
         self._geometry = geometry
-        self._seen = seen
+        self._cached = cached
         self._other = attention
         self._before = geometry.offset + geometry.video_tokens
         self._length = self._before + geometry.references * geometry.reference_each
@@ -106,36 +106,39 @@ class BlockSequence:
     def attention(
         self, chosen: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, heads: int, **options: Any
     ) -> Tensor:
-        """As transformer_options["optimized_attention_override"]: self-attention hears recalled references too, and
-        every kept token weighs as many as it stands for; text and all else as core had chosen."""
+        """As transformer_options["optimized_attention_override"].
+
+        Self-attention gets cached references' keys and values too, and every background token weighs as many as it
+        represents; cross-attention and all else is as core had chosen.
+        """
         own = q.shape[1] == k.shape[1] == self._length and not options.get("skip_reshape")
-        if own and self._seen is not None:
-            if not self._geometry.recalled:
-                self._seen.note(self._block, k[:, self._before :], v[:, self._before :])
-            elif self._block in self._seen.keys_and_values:
-                k, v = self._seen.beside(self._block, k, v)
-            else:  # another node left this block out when the references were seen
+        if own and self._cached is not None:
+            if not self._geometry.cached:
+                self._cached.store(self._block, k[:, self._before :], v[:, self._before :])
+            elif self._block in self._cached.keys_and_values:
+                k, v = self._cached.append_to(self._block, k, v)
+            else:  # another node skipped this block when the cache was filled
                 own = False
         if own and self._geometry.kept is not None:
             q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-            return self.weighted(q, k, v).transpose(1, 2).flatten(2)
+            return self.proportional_attention(q, k, v).transpose(1, 2).flatten(2)
         if self._other is not None:
             return self._other(chosen, q, k, v, heads, **options)
         return chosen(q, k, v, heads, **options)
 
-    def weighted(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention over [B, H, L, d] with every key counted as often as it stands for a token.
+    def proportional_attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attention over [B, H, L, d] in which every key counts as many times as it represents a token.
 
-        To the standing and to all others apart, each with its normaliser, which flash kernels give: a bias on the
-        scores would say the same and take the fast kernels away.
+        Over the background tokens and over all others apart, each with its normaliser, which flash kernels return: a
+        bias on the scores would say the same and take the fast kernels away.
         """
         kept = self._geometry.kept
-        (attended, log_z), (ground, log_ground) = (
+        (attended, log_z), (background, log_background) = (
             flash_attention(q, k[:, :, part], v[:, :, part])
-            for part in (slice(-kept.standing), slice(-kept.standing, None))
+            for part in (slice(-kept.background), slice(-kept.background, None))
         )
-        share = (log_ground + math.log(kept.weight) - log_z).sigmoid()
-        return attended.lerp_(ground, share.unsqueeze(-1).to(attended))
+        share = (log_background + math.log(kept.weight) - log_z).sigmoid()
+        return attended.lerp_(background, share.unsqueeze(-1).to(attended))
 
 
 def flash_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,7 +38,8 @@ from interacthuman.interact_core.host.encode.cast_encoding import (
     make_region_character,
 )
 from interacthuman.interact_core.host.encode.parts import EncodedPart, encode_part
-from interacthuman.interact_core.host.forward.call import CALL_KEY, CallState
+from interacthuman.interact_core.host.forward.call import CallState
+from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.run.motion_frames import FADE, TRACE, noise_of_film, with_trace
 from interacthuman.interact_core.host.sampling import sample
@@ -199,7 +200,7 @@ def test_carried_masks_guide_from_the_first_step(
     made = film_of(vae, 33)
     part = part_of(made, vae, pictures(21), history(8, 13))
     spy = Spy(tiny_wan.with_windows(adapted, 9) if windows else adapted)
-    settings = GuidanceSettings(boundary=0.5)
+    settings = GuidanceSettings(stage_boundary=0.5)
     _, found = sampled(spy.model, part, settings)
     assert found.start == 16 and found.carried and found.steered == (True,) * 4
     assert 0 < found.boundary_step < 3
@@ -222,7 +223,7 @@ def test_carried_masks_guide_from_the_first_step(
 def test_without_masks_the_first_stage_is_as_ever(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:
     part = part_of(film_of(vae, 33), vae, pictures(21), None)
     spy = Spy(adapted)
-    _, found = sampled(spy.model, part, GuidanceSettings(boundary=0.5))
+    _, found = sampled(spy.model, part, GuidanceSettings(stage_boundary=0.5))
     assert not found.carried and found.start == 16 and found.steered[0] is False
     mute = torch.tensor([0.0, 0.0, 1.0])
     assert torch.equal(spy.calls[0].voices.weights[:, 0].amax(-1), mute)

@@ -1,4 +1,4 @@
-"""The sound of the whole scene: heard in the mix, and fed where nobody speaks if asked."""
+"""Recordings become speech; the sound of the whole scene is in the mix, and fed where nobody speaks if asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Character
 from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, encode_cast
-from interacthuman.interact_core.host.encode.recording import scene_track
+from interacthuman.interact_core.host.encode.recording import encode_recording, scene_track
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Sound, Speech
 from interacthuman.tests.support import tiny_wan  # before anything of comfy
@@ -129,7 +129,7 @@ def test_a_fed_scene_is_what_the_blend_gives_to_everybody_who_does_not_speak(tmp
         cast = people(voice(level, 1.0))
         cast = [Character(c.name, c.image, c.speech, torch.zeros(1, 8, 8)) for c in cast]
         made = encode_cast(cast, Pictures(), 64, 48, 9, FPS, scene=scene)
-        settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
+        settings = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
         conds = made.positive, made.negative
         options = dict(seed=1, steps=1, cfg=1.0, audio_cfg=None, sampler="euler", scheduler="simple")
         return sample(model, *conds, made.latent, made.cast, settings, **options)[0]["samples"]
@@ -162,3 +162,35 @@ def test_a_scene_of_another_encoder_is_refused() -> None:
     other = Speech(torch.zeros(25, 3, 4), torch.zeros(3, 4), FPS, torch.zeros(1, RATE), RATE)
     with pytest.raises(InteractError, match="same audio encoder"):
         encoded(other, spoken)
+
+
+# Recordings
+
+
+def test_cores_audio_encoder_encodes_with_its_own_silence() -> None:
+    class Core:
+        """Core's AudioEncoderModel in short: two layers that carry the mean loudness."""
+
+        def encode_audio(self, audio: Tensor, sample_rate: int) -> dict[str, object]:
+            samples = audio.shape[-1] * 16000 // sample_rate
+            layer = audio.abs().mean().expand(1, samples // 320, 4)
+            return {"encoded_audio": layer, "encoded_audio_all_layers": [layer] * 2, "audio_samples": samples}
+
+    audio = {"waveform": torch.full((1, 2, 8000), 0.5), "sample_rate": 16000}
+    speech = encode_recording(Core(), audio, 0.5, 0.5)[SPEECH_KEY]
+    assert speech.mute.shape == (2, 4) and not speech.mute.any() and speech.features.min() == 0.25
+    assert speech.waveform.shape == (2, 8000) and float(speech.waveform[0, 0]) == 0.25
+    assert (speech.start, speech.sample_rate) == (0.5, 16000)
+
+
+def test_what_is_wrong_with_a_recording_is_said() -> None:
+    silence = torch.zeros(1, 1, 800)
+    for audio, words in (
+        (None, "no sound"),
+        ({"waveform": silence, "sample_rate": 0}, "0 Hz"),
+        ({"waveform": silence[..., :0], "sample_rate": RATE}, "empty"),
+        ({"waveform": silence / 0, "sample_rate": RATE}, "NaN"),
+        ({"waveform": silence.expand(2, -1, -1), "sample_rate": RATE}, "batch of 2"),
+    ):
+        with pytest.raises(InteractError, match=words):
+            encode_recording(object(), audio, 0.0, 1.0)

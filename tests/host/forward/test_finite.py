@@ -15,7 +15,7 @@ from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.forward.finite import FiniteProbe
 from interacthuman.interact_core.host.loading import apply_adapter
 
-FROM_THE_START = GuidanceSettings(boundary=0.0)
+FROM_THE_START = GuidanceSettings(stage_boundary=0.0)
 
 
 @pytest.fixture

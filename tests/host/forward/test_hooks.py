@@ -18,7 +18,7 @@ from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.loading import apply_adapter
 
-FROM_THE_START = GuidanceSettings(boundary=0.0)
+FROM_THE_START = GuidanceSettings(stage_boundary=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_reruns_are_identical(adapted: ModelPatcher) -> None:
 def test_masks_guide_the_next_step_and_only_in_stage_two(adapted: ModelPatcher) -> None:
     cast = tiny_wan.make_cast()
     guided, masks = run(adapted, cast, steps=2)
-    muted, other_masks = run(adapted, cast, GuidanceSettings(boundary=1.0), steps=2)
+    muted, other_masks = run(adapted, cast, GuidanceSettings(stage_boundary=1.0), steps=2)
     assert torch.equal(masks[0], other_masks[0])  # the first evaluation has no masks either way
     assert (guided - muted).abs().max() > 1e-4
     assert 0.05 < masks.float().mean() < 0.95
@@ -126,7 +126,7 @@ def test_boundary_is_a_place_on_the_models_own_schedule(adapted: ModelPatcher) -
     """The same absolute sigma, whatever the number of steps, and whatever shift a node has set."""
     from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 
-    cast, settings = tiny_wan.make_cast((True,)), GuidanceSettings(boundary=0.2)
+    cast, settings = tiny_wan.make_cast((True,)), GuidanceSettings(stage_boundary=0.2)
     boundary = 8.0 * 0.8 / (1 + 7.0 * 0.8)  # time_snr_shift(8, 0.8), Wan's own shift
     shifted = ModelSamplingSD3().patch(adapted, shift=3.0, multiplier=1000)[0]
     for model, steps in ((adapted, 10), (adapted, 4), (shifted, 10)):
@@ -206,7 +206,7 @@ def test_every_sampler_completes(adapted: ModelPatcher, sampler: str) -> None:
 
 
 def test_split_sampling_stays_in_its_stage(adapted: ModelPatcher) -> None:
-    cast, settings = tiny_wan.make_cast(), GuidanceSettings(boundary=0.2)
+    cast, settings = tiny_wan.make_cast(), GuidanceSettings(stage_boundary=0.2)
     guided, handle = apply_guidance(adapted, cast, settings)
     conds = tiny_wan.conds(cast)
     first = tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), steps=10, last_step=6)
@@ -274,7 +274,7 @@ def test_fixed_masks_steer_from_the_start(adapted: ModelPatcher) -> None:
     left = torch.zeros(grid)
     left[0, ..., : tiny_wan.COLUMNS // 2] = 1
     left[1, ..., tiny_wan.COLUMNS // 2 :] = 1
-    settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
+    settings = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
     first, _ = run(adapted, tiny_wan.make_cast(layouts=left), settings, steps=1)
     second, _ = run(adapted, tiny_wan.make_cast(layouts=left.flip(0)), settings, steps=1)
     assert (first - second).abs().max() > 1e-3

@@ -10,7 +10,7 @@ import comfy.model_management  # isort: skip
 from interacthuman.interact_core.adapter import Adapter, sdpa_attention
 from interacthuman.interact_core.host.forward.attention import matmul_attention
 from interacthuman.interact_core.host.forward.differentiable import differentiable_host
-from interacthuman.interact_core.host.forward.hooks import training_options
+from interacthuman.interact_core.host.forward.training_run import training_options
 
 BATCH, SPEAKERS, REFERENCES = 2, 2, 2
 TOKENS = tiny_wan.FRAMES * tiny_wan.ROWS * tiny_wan.COLUMNS

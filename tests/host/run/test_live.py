@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 import comfy.latent_formats  # isort: skip
 import comfy.model_management  # isort: skip
@@ -26,21 +26,21 @@ from interacthuman.interact_core.guidance import Cast, GuidanceSettings, MaskHis
 from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.run import live
-from interacthuman.interact_core.host.run.latent_preview import LatentColours
+from interacthuman.interact_core.host.run.latent_preview import LatentPreview
 from interacthuman.interact_core.host.run.live import MaskStream, Origin, workflow_id
 from interacthuman.interact_core.host.sampling import sample
 from interacthuman.interact_core.preview.manifest import build_manifest, read_history
 from interacthuman.interact_core.speech.peaks import peaks_on_timeline
 from interacthuman.interact_core.speech.types import Speech
 
-HALFWAY = GuidanceSettings(boundary=0.5)
+HALFWAY = GuidanceSettings(stage_boundary=0.5)
 ORIGIN = {"workflow": "w", "source": "5:1", "prompt": "p"}
 
 
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
-    return apply_adapter(world.load_tiny(folder), world.load_tiny_adapter(folder))
+    return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
 
 
 class Browser:
@@ -73,11 +73,11 @@ def sampled(
     settings: GuidanceSettings = HALFWAY,
     layouts: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, MaskHistory]:
-    cast = world.make_cast(layouts=layouts)
+    cast = tiny_wan.make_cast(layouts=layouts)
     latent, history = sample(
         model,
-        *world.conds(cast),
-        world.empty_latent(cast),
+        *tiny_wan.conds(cast),
+        tiny_wan.empty_latent(cast),
         cast,
         settings,
         seed=5,
@@ -118,7 +118,7 @@ def test_every_step_is_told_with_its_pictures(adapted: ModelPatcher, tmp_path: P
     assert {True, False} == set(history.steered)
     quiet, other = sampled(adapted, MaskStream)
     assert torch.equal(samples, quiet) and torch.equal(history.masks, other.masks)
-    assert torch.equal(history.frames_pictures, other.frames_pictures) and history.run != other.run
+    assert torch.equal(history.pictures, other.pictures) and history.run != other.run
 
 
 def test_the_manifest_names_the_pictures_that_were_sent(adapted: ModelPatcher, tmp_path: Path) -> None:
@@ -146,16 +146,16 @@ def test_a_viewer_is_told_which_masks_steer(adapted: ModelPatcher, tmp_path: Pat
 
 
 def test_core_samplers_on_a_guided_model_tell_too(adapted: ModelPatcher, tmp_path: Path) -> None:
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     for sampler in ("euler", "uni_pc", "heun", "dpmpp_2m"):
         browser = Browser(tmp_path)
         guided, handle = apply_guidance(adapted, cast, HALFWAY, browser.open_stream)
-        world.core_sample(
-            guided, *world.conds(cast), world.empty_latent(cast, 2), sampler, callback=lambda *_: None
+        tiny_wan.core_sample(
+            guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast, 2), sampler, callback=lambda *_: None
         )
         assert [step["index"] for step in browser.steps] == list(collect(handle).steps)
         assert all(step["masks"] and step["frames"] for step in browser.steps)
-        assert collect(handle).frames_pictures.shape == (len(browser.steps), 3, 8, 12, 3)
+        assert collect(handle).pictures.shape == (len(browser.steps), 3, 8, 12, 3)
 
 
 def test_without_a_browser_nothing_is_sent_or_written(adapted: ModelPatcher, tmp_path: Path) -> None:
@@ -193,11 +193,13 @@ def test_interrupts_and_errors_pass_and_end_the_view(adapted: ModelPatcher, tmp_
     assert [event for event, _ in browser.told] == ["interact.step"] * 2 + ["interact.end"]
     assert browser.told[-1][1]["how"] == "stopped"
 
-    cast = world.make_cast()
+    cast = tiny_wan.make_cast()
     browser = Browser(tmp_path)
     guided, handle = apply_guidance(adapted, cast, HALFWAY, browser.open_stream)
     with pytest.raises(InteractError, match="1 reference pictures"):
-        world.core_sample(guided, *world.conds(world.make_cast((True,))), world.empty_latent(cast))
+        tiny_wan.core_sample(
+            guided, *tiny_wan.conds(tiny_wan.make_cast((True,))), tiny_wan.empty_latent(cast)
+        )
     assert [told["how"] for _, told in browser.told] == ["stopped"] and handle.history is None
 
 
@@ -230,7 +232,7 @@ def test_the_prompt_that_is_executed_says_who_is_told(
     sent: list[tuple] = []
     monkeypatch.setitem(sys.modules, "server", fake_server(client, executed, sent))
     with CurrentNodeContext("p", "77"):
-        stream = Origin("5:1", "original").open_stream(world.make_cast(), 4)
+        stream = Origin("5:1", "original").open_stream(tiny_wan.make_cast(), 4)
     stream.step(0, 1.0, False, None, None)
     stream.end("done")
     if expected is None:
@@ -251,7 +253,7 @@ def test_the_prompt_that_is_executed_says_who_is_told(
 
 def test_outside_a_server_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "server", raising=False)
-    Origin("1", "w").open_stream(world.make_cast(), 4).end("done")
+    Origin("1", "w").open_stream(tiny_wan.make_cast(), 4).end("done")
     assert "server" not in sys.modules
 
 
@@ -275,16 +277,16 @@ def test_a_prompt_need_not_come_with_a_workflow(sent_along: Any, expected: str) 
 def test_frames_have_the_colours_of_comfyuis_own_preview() -> None:
     wan = comfy.latent_formats.Wan21()
     latent = torch.randn(2, 16, 3, 8, 12, generator=torch.Generator().manual_seed(0))
-    ours = LatentColours(wan).pictures(latent)
+    ours = LatentPreview(wan).pictures(latent)
     assert ours.shape == (3, 8, 12, 3) and ours.dtype == torch.uint8
     core = latent_preview.Latent2RGBPreviewer(wan.latent_rgb_factors, wan.latent_rgb_factors_bias)
     for frame in range(3):
         theirs = core.decode_latent_to_preview(latent[:, :, frame : frame + 1])
         assert abs(ours[frame].int() - torch.from_numpy(np.array(theirs)).int()).max() <= 1
-    assert LatentColours(wan).pictures(torch.zeros(1, 16, 2, 90, 160)).shape == (2, 72, 128, 3)
+    assert LatentPreview(wan).pictures(torch.zeros(1, 16, 2, 90, 160)).shape == (2, 72, 128, 3)
     for other in (torch.zeros(1, 16, 8, 8), torch.zeros(1, 48, 2, 8, 8)):
-        assert LatentColours(wan).pictures(other) is None
-    assert LatentColours(comfy.latent_formats.LatentFormat()).pictures(latent) is None
+        assert LatentPreview(wan).pictures(other) is None
+    assert LatentPreview(comfy.latent_formats.LatentFormat()).pictures(latent) is None
 
 
 def spoken(waveform: torch.Tensor, start: float = 0.0) -> Speech:

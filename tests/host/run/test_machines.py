@@ -75,7 +75,7 @@ def interact(folder: Path) -> Scene:
     cast = tiny_wan.make_cast()
     adapter = tiny_wan.load_tiny_adapter(folder)
     weights = tiny_wan.random_wan().state_dict()
-    return Scene(weights, adapter, GuidanceSettings(boundary=0.0), cast, *tiny_wan.conds(cast))
+    return Scene(weights, adapter, GuidanceSettings(stage_boundary=0.0), cast, *tiny_wan.conds(cast))
 
 
 def infinitetalk(folder: Path) -> Scene:
@@ -95,7 +95,7 @@ def infinitetalk(folder: Path) -> Scene:
             in_dim=36, model_type="i2v", width=tiny_multitalk.WIDTH, blocks=tiny_multitalk.BLOCKS
         ).state_dict(),
         loading.load_adapter(folder / "infinitetalk.safetensors"),
-        GuidanceSettings(mask_source="affinity", boundary=0.0, affinity_block=0, affinity_temperature=0.1),
+        GuidanceSettings(mask_source="affinity", stage_boundary=0.0, affinity_block=0, affinity_temperature=0.1),
         cast,
         *conditioning.attach_cast(start, start, cast, None, tracks),
     )

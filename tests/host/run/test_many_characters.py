@@ -18,7 +18,8 @@ from comfy.patcher_extension import WrappersMP  # isort: skip
 from interacthuman.interact_core.guidance import Character, GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, encode_cast
-from interacthuman.interact_core.host.forward.call import CALL_KEY, CallState
+from interacthuman.interact_core.host.forward.call import CallState
+from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
@@ -126,7 +127,7 @@ def test_each_of_eight_hears_their_own_voice_in_their_own_place(
     samples = {}
     for louder in (None, 1, 4):
         made = everybody(vae, 25.0, 9, louder)
-        settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
+        settings = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
         options = {"seed": 1, "steps": 2, "cfg": 2.0, "sampler": "euler", "scheduler": "simple"}
         conds = made.positive, made.negative
         latent, masks = sample(spy.model, *conds, made.latent, made.cast, settings, audio_cfg=None, **options)
@@ -163,7 +164,7 @@ def test_text_and_voices_are_guided_apart_in_any_sampler(adapted: ModelPatcher, 
     given = cast, tiny_wan.references(cast), tracks
     positive, negative = attach_cast(tiny_wan.text(3), tiny_wan.text(4), *given)
     unheard = attach_cast(tiny_wan.text(3), tiny_wan.text(3), *given)[1]
-    guided, _ = apply_guidance(adapted, cast, GuidanceSettings(boundary=0.0, stage_one_audio="all"))
+    guided, _ = apply_guidance(adapted, cast, GuidanceSettings(stage_boundary=0.0, stage_one_audio="all"))
     heard, text, nothing = (
         one_step(guided, cast, conds, negative, 1.0) for conds in (positive, unheard, negative)
     )
@@ -191,7 +192,7 @@ def test_everybody_has_a_strength_of_their_own(adapted: ModelPatcher, tmp_path: 
     strengths = (1.0, 0.5, 0.0, -1.0)
     people = tuple(replace(c, strength=s) for c, s in zip(cast.characters, strengths))
     spy = Spy(adapted)
-    settings = GuidanceSettings(mask_source="fixed", boundary=0.0)
+    settings = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
     guided, _ = apply_guidance(spy.model, replace(cast, characters=people), settings)
     assert one_step(guided, cast, *tiny_wan.conds(cast), 1.0).isfinite().all()
     shares = spy.calls[0].voices.weights[:, 0].view(5, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)

@@ -13,9 +13,9 @@ from interacthuman.interact_core.guidance import Cast, Character, GuidanceSettin
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.encode.conditioning import attach_cast
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.interact_core.host.run.memory_estimate import check_memory, shape_with_recall
+from interacthuman.interact_core.host.run.memory_estimate import check_memory, shape_with_reference_cache
 from interacthuman.interact_core.host.run.wrappers import prepare_sampling_wrapper
-from interacthuman.tests.support import host as world
+from interacthuman.tests.support import tiny_wan
 
 import comfy.conds  # isort: skip
 import comfy.model_detection  # isort: skip
@@ -44,7 +44,7 @@ def wan(size: str) -> ModelPatcher:
     config.set_inference_dtype(torch.bfloat16, None)
     device = torch.device("cpu")
     base = ModelPatcher(config.get_model({}, device="meta"), load_device=device, offload_device=device)
-    sizes = world.adapter_config(model_width=fields["dim"], model_blocks=fields["num_layers"])
+    sizes = tiny_wan.adapter_config(model_width=fields["dim"], model_blocks=fields["num_layers"])
     adapter = ModelPatcher(Adapter(sizes, device="meta"), load_device=device, offload_device=device)
     return apply_adapter(base, adapter)
 
@@ -61,9 +61,9 @@ def two_people(frames: int = 4 * (FRAMES - 1) + 1) -> Cast:
 
 def conds_of(cast: Cast) -> dict[str, list[dict]]:
     """As core converts them before it estimates (comfy/sampler_helpers.py, convert_cond)."""
-    tracks = torch.zeros(3, cast.frames, world.LAYERS, world.CHANNELS)
+    tracks = torch.zeros(3, cast.frames, tiny_wan.LAYERS, tiny_wan.CHANNELS)
     pictures = torch.zeros(1, CHANNELS, 2, HEIGHT, WIDTH)
-    parts = attach_cast(world.text(3), world.text(4), cast, pictures, tracks)
+    parts = attach_cast(tiny_wan.text(3), tiny_wan.text(4), cast, pictures, tracks)
     return {
         name: comfy.sampler_helpers.convert_cond(part) for name, part in zip(("positive", "negative"), parts)
     }
@@ -99,7 +99,7 @@ def test_what_is_recalled_of_pictures_is_asked_for(adapted: ModelPatcher) -> Non
     each = HEIGHT * WIDTH // 4
     kept = 4 * 2 * each * wan.dim * len(wan.blocks) * 2  # two pictures in both conds, bfloat16
     plain = adapted.model.memory_required(shape)
-    more = adapted.model.memory_required(shape_with_recall(adapted, shape, conds, each)) - plain
+    more = adapted.model.memory_required(shape_with_reference_cache(adapted, shape, conds, each)) - plain
     row = plain / HEIGHT
     assert kept <= more <= kept + row
 
@@ -137,12 +137,12 @@ def test_what_fits_is_let_through_and_what_cannot_is_refused(monkeypatch: pytest
 
 
 def test_the_refusal_comes_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cast = world.make_cast()
-    model = apply_adapter(world.load_tiny(tmp_path), world.load_tiny_adapter(tmp_path))
+    cast = tiny_wan.make_cast()
+    model = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
     guided, _ = apply_guidance(model, cast, GuidanceSettings())
     loaded: list[Any] = []
     monkeypatch.setattr(comfy.model_management, "load_models_gpu", lambda *args, **_: loaded.append(args))
     monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda *_: 1)
     with pytest.raises(InteractError, match="for one step but the device has"):
-        world.core_sample(guided, *world.conds(cast), world.empty_latent(cast))
+        tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast))
     assert not loaded

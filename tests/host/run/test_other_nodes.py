@@ -16,10 +16,11 @@ from comfy.patcher_extension import WrappersMP  # isort: skip
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance, collect
-from interacthuman.interact_core.host.forward.call import CALL_KEY, CallState, project_tracks
+from interacthuman.interact_core.host.forward.call import CallState, project_tracks
+from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 
-FROM_THE_START = GuidanceSettings(boundary=0.0)
+FROM_THE_START = GuidanceSettings(stage_boundary=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_weights_follow_the_windows_frames(adapted: ModelPatcher) -> None:
     cast = tiny_wan.make_cast(frames=9, layouts=masks)
     spy = Spy(tiny_wan.with_windows(adapted, 17))
     guided, _ = apply_guidance(
-        spy.model, cast, GuidanceSettings(mask_source="fixed", boundary=0.0, mask_gain=1.0)
+        spy.model, cast, GuidanceSettings(mask_source="fixed", stage_boundary=0.0, mask_gain=1.0)
     )
     tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=1)
     for call in spy.calls:
@@ -159,7 +160,7 @@ def test_a_character_can_be_moved_more_than_the_others(adapted: ModelPatcher) ->
     weights = []
     for cast in (plain, stronger):
         spy = Spy(adapted)
-        guided, _ = apply_guidance(spy.model, cast, GuidanceSettings(mask_source="fixed", boundary=0.0))
+        guided, _ = apply_guidance(spy.model, cast, GuidanceSettings(mask_source="fixed", stage_boundary=0.0))
         tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=1)
         weights.append(next(call.voices.weights for call in spy.calls if call.voices is not None))
     assert torch.equal(weights[1][0], 3 * weights[0][0]) and torch.equal(weights[1][1:], weights[0][1:])
@@ -177,7 +178,7 @@ def test_a_compiled_model_is_guided_as_a_plain_one(adapted: ModelPatcher) -> Non
     set_torch_compile_wrapper(model=compiled, backend="eager", options=options)
     cast, results = tiny_wan.make_cast(), []
     for model in (adapted, compiled):
-        guided, handle = apply_guidance(model, cast, GuidanceSettings(boundary=0.5))
+        guided, handle = apply_guidance(model, cast, GuidanceSettings(stage_boundary=0.5))
         samples = tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=4)
         results.append((samples, collect(handle)))
     (plain, masks), (fast, others) = results

@@ -54,7 +54,7 @@ def encoded(*names: str) -> EncodedCast:
 def run(model: ModelPatcher, made: EncodedCast, source: str) -> tuple[torch.Tensor, MaskHistory]:
     latent, history = sample(
         model, made.positive, made.negative, made.latent, made.cast,
-        GuidanceSettings(mask_source=source, boundary=0.0), seed=1, steps=3, cfg=2.0, audio_cfg=None,
+        GuidanceSettings(mask_source=source, stage_boundary=0.0), seed=1, steps=3, cfg=2.0, audio_cfg=None,
         sampler="euler", scheduler="simple",
     )  # fmt: skip
     return latent["samples"], history

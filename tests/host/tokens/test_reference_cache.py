@@ -1,4 +1,4 @@
-"""References that are looked at now and then: what is recalled in between, and that nothing else changes."""
+"""The reference KV cache: what attention gets between refreshes, and that nothing else changes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.drawn_references import Counting, counted, drawn, sampled
 from torch import Tensor
 
 import comfy.model_management  # isort: skip
@@ -18,10 +19,9 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.interact_core.host.tokens import reference_pruning as cropping
-from interacthuman.tests.host.tokens.test_reference_pruning import Counting, counted, drawn, sampled
+from interacthuman.interact_core.host.tokens import reference_pruning
 
-WHOLE = GuidanceSettings(boundary=0.0)
+WHOLE = GuidanceSettings(stage_boundary=0.0)
 PERSON = replace(WHOLE, reference_tokens="person")
 FRAME = tiny_wan.ROWS * tiny_wan.COLUMNS
 VIDEO = tiny_wan.FRAMES * FRAME
@@ -80,12 +80,12 @@ class Frozen:
         return attend(q, k, v, heads, **options)
 
 
-def test_in_between_attention_has_the_references_of_the_step_that_saw_them(adapted: ModelPatcher) -> None:
+def test_between_refreshes_attention_has_the_cached_references(adapted: ModelPatcher) -> None:
     """Against the whole sequence in every step, with the references' keys and values put in by hand."""
     cast, how = two_people(), {"steps": 4, "cfg": 1.0}
     held = adapted.clone()
     held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(3)
-    # Masks do not steer: heads see recalled features in one run and present ones in the other.
+    # Masks do not steer: heads get cached features in one run and present ones in the other.
     unsteered = replace(WHOLE, mask_source="none")
     expected, _ = sampled(held, cast, unsteered, **how)
     found, _ = sampled(adapted, cast, every(3, unsteered), **how)
@@ -94,7 +94,7 @@ def test_in_between_attention_has_the_references_of_the_step_that_saw_them(adapt
     assert not torch.allclose(found, plain, rtol=1e-2, atol=1e-3)
 
 
-def test_recalling_where_nothing_has_changed_is_looking_again(adapted: ModelPatcher) -> None:
+def test_the_cache_of_an_unchanged_step_equals_a_refresh(adapted: ModelPatcher) -> None:
     """Euler's step from a sigma to the same one leaves the latent alone: the next evaluation is the same once more."""
     generator = torch.Generator().manual_seed(0)
     layouts = torch.rand(2, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS, generator=generator)
@@ -103,12 +103,12 @@ def test_recalling_where_nothing_has_changed_is_looking_again(adapted: ModelPatc
     sigmas = torch.tensor([0.9, 0.9, 0.9, 0.0])
     expected = sampled(adapted, cast, fixed, sigmas=sigmas)
     found = sampled(adapted, cast, every(9, fixed), sigmas=sigmas)
-    for ours, plain in zip(found, expected):  # the video, and what the mask heads saw in every step
+    for ours, plain in zip(found, expected):  # the video, and what the mask heads predicted in every step
         torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
-def test_the_step_that_looks_is_the_plain_one(adapted: ModelPatcher, settings: GuidanceSettings) -> None:
+def test_a_refresh_is_a_plain_step(adapted: ModelPatcher, settings: GuidanceSettings) -> None:
     """Both halves of classifier-free guidance, and the masks."""
     cast = two_people()
     samples, masks = sampled(adapted, cast, every(5, settings), steps=1)
@@ -119,7 +119,7 @@ def test_the_step_that_looks_is_the_plain_one(adapted: ModelPatcher, settings: G
     assert torch.equal(again, whole)
 
 
-def test_blocks_see_the_video_alone_in_between(adapted: ModelPatcher) -> None:
+def test_blocks_get_the_video_alone_between_refreshes(adapted: ModelPatcher) -> None:
     cast, watched = two_people(), Watched()
     sampled(watched.on(adapted), cast, every(3), steps=5, cfg=1.0)
     whole, alone = (VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)
@@ -128,18 +128,18 @@ def test_blocks_see_the_video_alone_in_between(adapted: ModelPatcher) -> None:
     assert seen == [whole, alone, alone, whole, alone]
 
 
-def test_another_nodes_attention_stays_and_then_all_is_recalled(adapted: ModelPatcher) -> None:
-    """It could not be told that a token stands for several."""
+def test_another_nodes_attention_stays_and_then_nothing_is_pruned(adapted: ModelPatcher) -> None:
+    """It takes no weights."""
     cast = two_people()
     samples, _ = sampled(Watched().on(adapted), cast, every(3, PERSON), steps=3, cfg=1.0)
     whole, _ = sampled(adapted, cast, every(3), steps=3, cfg=1.0)
     assert torch.equal(samples, whole)
 
 
-def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: ModelPatcher) -> None:
+def test_cached_background_tokens_are_weighted_too(adapted: ModelPatcher) -> None:
     """Against the whole sequence in every step, with keys and values put in and counted by hand."""
     cast = two_people()
-    counting = Counting(counted(cropping.kept_tokens(cast)), VIDEO)
+    counting = Counting(counted(reference_pruning.kept_tokens(cast)), VIDEO)
     held = adapted.clone()
     held.model_options["transformer_options"]["optimized_attention_override"] = Frozen(9, counting)
     unsteered = replace(WHOLE, mask_source="none")
@@ -150,7 +150,7 @@ def test_recalled_ground_counts_as_often_as_it_stands_for_a_token(adapted: Model
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_an_attention_that_comes_in_between_sees_the_whole_pictures_first(adapted: ModelPatcher) -> None:
+def test_an_attention_that_comes_later_refreshes_with_whole_pictures(adapted: ModelPatcher) -> None:
     """As nodes do that put a faster attention into the later steps."""
     watched, calls = Watched(), []
 
@@ -168,7 +168,7 @@ def test_an_attention_that_comes_in_between_sees_the_whole_pictures_first(adapte
 
 
 @pytest.mark.parametrize("settings", [WHOLE, PERSON], ids=["all", "person"])
-def test_a_block_that_was_left_out_while_they_were_seen_has_none_to_recall(
+def test_a_block_that_was_skipped_at_a_refresh_has_nothing_cached(
     adapted: ModelPatcher, settings: GuidanceSettings
 ) -> None:
     """As nodes do that skip a block in some of the steps."""
@@ -181,25 +181,25 @@ def test_a_block_that_was_left_out_while_they_were_seen_has_none_to_recall(
     model = adapted.clone()
     model.set_model_patch_replace(skips_at_first, "dit", "double_block", 1)
     samples, _ = sampled(model, two_people(), every(3, settings), steps=3, cfg=1.0)
-    seen = FRAME if settings is WHOLE else cropping.kept_tokens(two_people()).each
+    seen = FRAME if settings is WHOLE else reference_pruning.kept_tokens(two_people()).each
     assert samples.isfinite().all() and calls == [VIDEO + 2 * seen, VIDEO, VIDEO]
 
 
-def test_windows_of_one_length_share_what_the_first_of_them_saw(adapted: ModelPatcher) -> None:
-    """Core's causal anchor makes the first window a frame shorter than the others, so two have to look."""
+def test_windows_of_one_length_share_a_cache(adapted: ModelPatcher) -> None:
+    """Core's causal anchor makes the first window a frame shorter than the others, so two are refreshed."""
     cast, watched = replace(two_people(), frames=25), Watched()
     model = tiny_wan.with_windows(watched.on(adapted), 9)
     samples, masks = sampled(model, cast, every(2), steps=2, cfg=1.0)
     assert samples.isfinite().all() and masks.isfinite().all()
-    looks, recalls = [VIDEO + 2 * FRAME, VIDEO + 3 * FRAME], [VIDEO, VIDEO + FRAME]
+    refreshed, cached = [VIDEO + 2 * FRAME, VIDEO + 3 * FRAME], [VIDEO, VIDEO + FRAME]
     windows = [queries for queries, _ in watched.lengths[:: tiny_wan.BLOCKS]]
     half = len(windows) // 2  # of the second step
     assert half > 2
-    assert windows[:2] == looks and set(windows[2:half]) == {recalls[1]}
-    assert windows[half:] == [recalls[0]] + [recalls[1]] * (half - 1)
+    assert windows[:2] == refreshed and set(windows[2:half]) == {cached[1]}
+    assert windows[half:] == [cached[0]] + [cached[1]] * (half - 1)
 
 
-def test_each_cond_recalls_what_it_saw_itself(adapted: ModelPatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cond_has_a_cache_of_its_own(adapted: ModelPatcher, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory is short, core hands the model one cond at a time (comfy/samplers.py, calc_cond_batch)."""
     cast = two_people()
     together, _ = sampled(adapted, cast, every(2), steps=3)
@@ -211,7 +211,7 @@ def test_each_cond_recalls_what_it_saw_itself(adapted: ModelPatcher, monkeypatch
 
 
 def test_a_run_that_is_over_keeps_nothing(adapted: ModelPatcher) -> None:
-    """Two runs of one guided MODEL are the same: the second looks anew."""
+    """Two runs of one guided MODEL are the same: the second begins with an empty cache."""
     cast = two_people()
     guided, _ = apply_guidance(adapted, cast, every(9))
     given = *tiny_wan.conds(cast), tiny_wan.empty_latent(cast)
@@ -220,6 +220,6 @@ def test_a_run_that_is_over_keeps_nothing(adapted: ModelPatcher) -> None:
     )
 
 
-def test_an_interval_of_nothing_is_refused() -> None:
+def test_an_interval_of_zero_is_refused() -> None:
     with pytest.raises(InteractError, match="reference_interval is 0"):
         every(0)

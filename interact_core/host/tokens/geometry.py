@@ -12,31 +12,31 @@ from ...errors import InteractError
 
 @dataclass(frozen=True, eq=False)
 class KeptTokens:
-    """Tokens of N references that the blocks see, in the order in which they see them (cropping.py).
+    """Tokens of N references that token pruning keeps, in the order in which the blocks get them.
 
-    index: [N*K] int64 into the N * h*w that there are, K of each reference. standing: how many of them, the last,
-    stand for all that were left out. stand_in: [N, h*w] int64 into the N*K: a kept token is its own, one that was
-    left out has the nearest of those that stand for it.
+    See reference_pruning.py. index: [N*K] int64 into all N * h*w, K of each reference. background: how many of them,
+    the last, are background tokens, each of which represents several. representative: [N, h*w] int64 into the N*K: a
+    kept token's is itself, a pruned one's the nearest background token that was kept.
     """
 
     index: Tensor
-    standing: int
-    stand_in: Tensor
+    background: int
+    representative: Tensor
 
     @property
     def each(self) -> int:
-        return len(self.index) // len(self.stand_in)
+        return len(self.index) // len(self.representative)
 
     @property
     def weight(self) -> float:
-        """How many tokens one of the standing counts as, itself among them."""
-        return 1.0 + (self.stand_in.numel() - len(self.index)) / self.standing
+        """How many tokens each background token represents, itself among them: its weight in attention."""
+        return 1.0 + (self.representative.numel() - len(self.index)) / self.background
 
     def to(self, device: torch.device) -> "KeptTokens":
         """On that device; itself if it is there already."""
         if self.index.device == device:
             return self
-        return KeptTokens(self.index.to(device), self.standing, self.stand_in.to(device))
+        return KeptTokens(self.index.to(device), self.background, self.representative.to(device))
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Geometry:
     height, width: token grid of one frame (latent size / 2).
     offset: tokens in front of the video (`img_offset` of core's double_block patches: ref_conv bases only).
     references: reference pictures behind the video, one frame each (core's `time_dim_concat`).
-    kept: which tokens of the references the blocks see, or recall; None for all of them.
-    recalled: the references are not in the sequence, as the call recalls what an earlier one saw of them
-        (recall.py).
+    kept: which tokens of the references are left by token pruning; None for all of them.
+    cached: the references are not in the sequence: their keys and values come from the reference KV cache
+        (reference_cache.py).
     """
 
     frames: tuple[int, ...]
@@ -63,7 +63,7 @@ class Geometry:
     offset: int
     references: int
     kept: KeptTokens | None = None
-    recalled: bool = False
+    cached: bool = False
 
     @property
     def frame_tokens(self) -> int:
@@ -76,13 +76,13 @@ class Geometry:
     @property
     def reference_each(self) -> int:
         """Tokens of each reference in the sequence."""
-        if self.recalled:
+        if self.cached:
             return 0
         return self.frame_tokens if self.kept is None else self.kept.each
 
     @property
     def shortened(self) -> bool:
-        """Whether the blocks see fewer tokens than core has laid out."""
+        """Whether the blocks get fewer tokens than core has laid out."""
         return self.references * self.reference_each < self.references * self.frame_tokens
 
     @property
@@ -99,12 +99,12 @@ class Geometry:
         return tokens[:, self.offset : self.offset + count * self.frame_tokens]
 
     def reference_tokens(self, tokens: Tensor) -> Tensor:
-        """tokens [B, L, D] -> the references' tokens [B, N, h*w, D], a view unless some were left out."""
+        """tokens [B, L, D] -> the references' tokens [B, N, h*w, D], a view unless some were pruned."""
         start = self.offset + self.video_tokens
-        shown = tokens[:, start : start + self.references * self.reference_each]
+        present = tokens[:, start : start + self.references * self.reference_each]
         if self.kept is not None:
-            return shown[:, self.kept.stand_in]
-        return shown.unflatten(1, (self.references, self.frame_tokens))
+            return present[:, self.kept.representative]
+        return present.unflatten(1, (self.references, self.frame_tokens))
 
     def positions(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w, 3].

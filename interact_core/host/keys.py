@@ -1,0 +1,26 @@
+"""Keys under which the pack leaves its own things in ComfyUI's dicts, all in one place.
+
+In `transformer_options` they are objects: core copies nested dicts and lists where it merges options, and what is
+written into a copy is lost; objects pass.
+"""
+
+RUN_KEY = "interact_run"
+"""transformer_options, from the start of a sampling run to its end: the SamplingRun, in training a TrainingRun."""
+GUIDANCE_KEY = "interact_guidance"
+"""transformer_options of a guided MODEL: its Guidance."""
+ADAPTER_KEY = "interact_adapter"
+"""transformer_options of a MODEL with an adapter: its Binding."""
+CALL_KEY = "interact_call"
+"""transformer_options of one call of the diffusion model: its CallState, read and written by the patches."""
+BASE_KEY = "interact_base"
+"""transformer_options of one call: the diffusion model that runs."""
+
+TRACKS_COND = "interact_audio"
+"""model_conds of CONDITIONING: packed VoiceTracks."""
+ROLE_COND = "interact_flag"
+"""model_conds of CONDITIONING: [1, 1], the value of an AudioRole. Its presence tells that the entry carries a cast."""
+
+WRAPPER_KEY = "interact"
+"""Name of the pack's wrappers on a MODEL."""
+CLEAN_FRAMES_KEY = "interact_motion_frames"
+"""Name of the wrappers that show a part's known frames without noise."""

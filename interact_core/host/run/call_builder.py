@@ -1,0 +1,269 @@
+"""Builds the state of each call of the diffusion model within a sampling run."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...adapter import SpeechAdapter
+from ...adapter.affinity import AffinityHead, RegionHead, foreground_of
+from ...errors import InteractError
+from ...guidance import Cast, GuidanceSettings, MaskMemory
+from ..forward.attention import adapter_attention
+from ..forward.binding import Binding
+from ..forward.call import AudioRole, CallState, MaskHead, Voices, mute_weights, row_index
+from ..forward.finite import FiniteProbe
+from ..forward.null_audio import NullTrack
+from ..forward.voice_tracks import VoiceTracks
+from ..tokens.geometry import Geometry
+from ..tokens.reference_cache import CachedReferences, ReferenceCache
+from ..tokens.sequence import can_weight_attention
+
+
+@dataclass
+class Evaluation:
+    """One evaluation of the model, which may take several calls (conds, context windows, devices).
+
+    number: counted from 1 within the run; sigma: its noise level; latent: [B, C, T, H, W], what it starts from;
+    weights: [S + 1, B or 1, L or 1], the share of each track for each video token, mute last; None: inject nothing.
+    probes: of its calls.
+    """
+
+    number: int
+    sigma: float
+    latent: Tensor
+    weights: Tensor | None
+    probes: list[FiniteProbe] = field(default_factory=list)
+
+
+class CallBuilder:
+    """Of one run: what stays the same in all of its calls, and how a call's state comes of it.
+
+    Several calls may be built at once, one thread per device.
+    """
+
+    def __init__(
+        self, binding: Binding, cast: Cast, settings: GuidanceSettings, references: Tensor | None, memory: MaskMemory
+    ) -> None:
+        """references: [1, C, N, H, W] as the model sees them; memory: told of regions where no head predicts them."""
+        self._binding = binding
+        self._cast = cast
+        self._settings = settings
+        self._references = references
+        self._memory = memory
+        self._roles: dict[object, AudioRole] = {}  # by cond uuid
+        self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
+        self._positions: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}  # by frames in a call
+        self._affinity: AffinityHead | RegionHead | None = None
+        self._reference_cache = ReferenceCache(cast, settings)
+        self._lock = threading.Lock()
+
+    def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
+        """The references of one call, [B, C, N, H, W].
+
+        A context window slices every cond whose frame axis is as long as the video
+        (comfy/context_windows.py, slice_cond): as many references as latent frames would be taken for the
+        video.
+        """
+        window = options.get("context_window")
+        if window is None or time_dim_concat is None or self._references is None:
+            return time_dim_concat
+        if self._references.shape[2] != window.total_frames:
+            return time_dim_concat
+        return self._references.to(time_dim_concat).expand(time_dim_concat.shape[0], -1, -1, -1, -1)
+
+    def shorten(
+        self, geometry: Geometry, options: dict[str, Any], device: torch.device, evaluation: Evaluation
+    ) -> tuple[Geometry, CachedReferences | None]:
+        """Geometry and cache of a call whose blocks can do with a shorter sequence: ReferenceCache.of_call."""
+        proportional = can_weight_attention(options)
+        return self._reference_cache.of_call(
+            geometry, options.get("uuids"), device, evaluation.number, proportional
+        )
+
+    @property
+    def cached_tokens_each(self) -> int:
+        """Tokens of each reference whose keys and values stay in memory through the run."""
+        return self._reference_cache.tokens_each(self._cast.grid[1] * self._cast.grid[2])
+
+    @property
+    def audio_tokens(self) -> Sequence[Tensor]:
+        """Every cond's projected audio, of the whole video."""
+        return list(self._tokens.values())
+
+    def open_call(
+        self,
+        evaluation: Evaluation,
+        geometry: Geometry,
+        x: Tensor,
+        audio: Tensor | None,
+        flag: Tensor,
+        options: dict[str, Any],
+        cached: CachedReferences | None,
+    ) -> CallState:
+        """As ForwardRun.open_call has it."""
+        tracks = None if audio is None else VoiceTracks.unpack(audio)
+        self._check_call(geometry, tracks)
+        uuids = options.get("uuids") or [None] * x.shape[0]
+        each = x.shape[0] // len(uuids)
+        roles = [self._role(uuid, flag, number * each) for number, uuid in enumerate(uuids)]
+        predicting = [row for row in range(x.shape[0]) if roles[row // each] is AudioRole.VOICES]
+        adapter = self._binding.adapter_in(options)
+        voices = self._voices(adapter, evaluation.weights, geometry, x, tracks, uuids, roles)
+        probe = FiniteProbe(self._binding.config.model_blocks)
+        with self._lock:
+            evaluation.probes.append(probe)
+        return CallState(
+            geometry=geometry,
+            positions=self._positions_of(geometry, x.device),
+            adapter=adapter,
+            attention=adapter_attention(x.device),
+            voices=voices,
+            mask_heads=self._mask_heads(geometry, evaluation.latent.shape[0]) if predicting else {},
+            mask_rows=row_index(predicting, x.shape[0], x.device),
+            cached=cached,
+            probe=probe,
+        )
+
+    def release(self) -> None:
+        """Let go of every tensor, for the case that something keeps the run."""
+        self._tokens.clear()
+        self._positions.clear()
+        self._reference_cache.release()
+        self._references = self._affinity = None
+
+    def _mask_heads(self, geometry: Geometry, batch: int) -> Mapping[str, MaskHead]:
+        """What finds the characters, by block number. With fixed masks or none, what the heads predict is only shown.
+
+        Regions are followed from the first latent frame; in a window that lacks it they are where they were
+        drawn.
+        """
+        settings, binding = self._settings, self._binding
+        if self._cast.regions is None and settings.mask_source != "affinity":
+            return binding.mask_heads
+        if self._cast.regions is not None and geometry.frames[0] != 0:
+            drawn = self._cast.layouts[:, list(geometry.frames)]
+            self._memory.add(drawn.expand(batch, *drawn.shape), geometry.frames)
+            return {}
+        if self._affinity is None:
+            temperature = settings.affinity_temperature
+            if self._cast.regions is None:
+                self._affinity = AffinityHead(foreground_of(self._references), temperature)
+            else:
+                self._affinity = RegionHead(self._cast.regions, temperature)
+        block = settings.affinity_block
+        return {str(binding.config.model_blocks // 2 if block < 0 else block): self._affinity}
+
+    def _check_call(self, geometry: Geometry, tracks: VoiceTracks | None) -> None:
+        if geometry.references != self._cast.references:
+            raise InteractError(
+                f"The conditioning shows {geometry.references} reference pictures but the cast has "
+                f"{self._cast.references} characters with one: connect positive, negative and cast "
+                "from the same InterAct Encode Characters node."
+            )
+        if tracks is None:
+            return
+        config, count = self._binding.config, sum(self._cast.speaking) + 1
+        frames = config.temporal_stride * (self._cast.latent_frames - 1) + 1
+        if (tracks.count, tracks.frames) != (count, frames):
+            raise InteractError(
+                f"The conditioning carries {tracks.count - 1} voices over {tracks.frames} frames but "
+                f"the cast has {count - 1} over {frames}: connect positive, negative and cast "
+                "from the same InterAct Encode Characters node."
+            )
+        layers, channels = tracks.features.shape[3:]
+        if (layers, channels) != (config.audio_layers, config.audio_width):
+            raise InteractError(
+                f"The speech was encoded into {layers} layers of {channels} channels but the "
+                f"adapter was trained on {config.audio_layers} of {config.audio_width}: load {config.encoder}."
+            )
+
+    def _role(self, uuid: object, flag: Tensor, row: int) -> AudioRole:
+        """Which audio a cond gets; read off the device once per cond and run."""
+        if uuid is None:
+            return AudioRole.of(float(flag[row, 0]))
+        if uuid not in self._roles:
+            self._roles[uuid] = AudioRole.of(float(flag[row, 0]))
+        return self._roles[uuid]
+
+    def _voices(
+        self,
+        adapter: SpeechAdapter,
+        weights: Tensor | None,
+        geometry: Geometry,
+        x: Tensor,
+        tracks: VoiceTracks | None,
+        uuids: Sequence[object],
+        roles: Sequence[AudioRole],
+    ) -> Voices | None:
+        """The audio of the conds that get any; all rows of a cond get the same."""
+        strength = self._binding.strength
+        each = x.shape[0] // len(uuids)
+        null = self._null_track(adapter, geometry, x)
+        tokens, shares, rows = [], [], []
+        for number, (uuid, role) in enumerate(zip(uuids, roles, strict=True)):
+            share = None if tracks is None else _shares(role, weights, geometry, x.device)
+            first = number * each
+            if tracks is None or share is None or strength == 0.0:
+                if null is None:
+                    continue
+                audio, share = null.alone(1 if tracks is None else tracks.count, len(geometry.frames))
+            else:
+                audio = self._audio_tokens(adapter, uuid, tracks.rows(slice(first, first + 1)), geometry)
+                if null is not None:
+                    audio, share = null.behind(audio, share, strength)
+            tokens.append(audio.expand(-1, each, -1, -1, -1))
+            shares.append(share.expand(-1, each, -1))
+            rows.extend(range(first, first + each))
+        if not rows:
+            return None
+        length = max(share.shape[-1] for share in shares)
+        return Voices(
+            tokens=torch.cat(tokens, dim=1),
+            weights=torch.cat([share.expand(-1, -1, length) for share in shares], dim=1),
+            rows=row_index(rows, x.shape[0], x.device),
+            strength=strength if null is None else 1.0,  # null tracks hold it in their shares
+        )
+
+    def _null_track(self, adapter: SpeechAdapter, geometry: Geometry, x: Tensor) -> NullTrack | None:
+        """For a base that always gets audio; made in every call, as it is one frame of zeros."""
+        if not adapter.config.null_features:
+            return None
+        return NullTrack.of(adapter, x, geometry.references, geometry.frame_tokens)
+
+    def _audio_tokens(
+        self, adapter: SpeechAdapter, uuid: object, tracks: VoiceTracks, geometry: Geometry
+    ) -> Tensor:
+        """Tracks of one row -> tokens [S + 1, 1, T, n, context] of this call's frames.
+
+        The projector runs once per cond and device: its input does not change during a run.
+        """
+        key = (uuid, tracks.features.device, tracks.features.dtype)
+        tokens = self._tokens.get(key) if uuid is not None else None
+        if tokens is None:
+            tokens = tracks.project(adapter)
+            if uuid is not None:
+                self._tokens[key] = tokens
+        return tokens if geometry.whole_video else tokens[:, :, list(geometry.frames)]
+
+    def _positions_of(self, geometry: Geometry, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Made once per length of window, as copying them to a device waits for it."""
+        key = (len(geometry.frames), device)
+        if key not in self._positions:
+            self._positions[key] = geometry.positions(device)
+        return self._positions[key]
+
+
+def _shares(role: AudioRole, weights: Tensor | None, geometry: Geometry, device: torch.device) -> Tensor | None:
+    """[S + 1, b or 1, T*h*w or 1] for a cond of this role in this call; None: inject nothing."""
+    if role is AudioRole.NONE or weights is None:
+        return None
+    if role is AudioRole.MUTE:
+        return mute_weights(weights.shape[0], device)
+    if weights.shape[-1] > 1 and not geometry.whole_video:
+        frames = weights.unflatten(-1, (geometry.total_frames, geometry.frame_tokens))
+        weights = frames[:, :, list(geometry.frames)].flatten(2)
+    return weights.to(device)
