@@ -1,8 +1,9 @@
-"""`dev.py bench few_steps`: what a short schedule costs. The same scenes in the shipped number of steps and in fewer.
+"""`dev.py bench few_steps`: what a short schedule costs. The same scenes in the shipped number of steps and
+in fewer.
 
 Each scene has two speakers and is one that training never saw, drawn as `bench theatre` draws it. It is run
-from the same noise with the shipped number of steps and with each smaller number; differences are taken within a
-scene, so that they are more precise than the difference of two means.
+from the same noise with the shipped number of steps and with each smaller number; differences are taken
+within a scene, so that they are more precise than the difference of two means.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def in_steps(steps: int, shipped: RunSettings, chosen: argparse.Namespace) -> RunSettings:
-    """The shipped settings with so many steps; other numbers than the shipped one take the asked sampler and shift."""
+    """The shipped settings with so many steps; other numbers than the shipped one take the asked sampler and
+    shift.
+    """
     if steps == shipped.steps:
         return shipped
     sampler, shift = chosen.sampler or shipped.sampler, chosen.shift or shipped.shift

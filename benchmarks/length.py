@@ -1,11 +1,10 @@
 """`dev.py bench length`: does a long film keep voice and person to its end, and are its joints visible?
 
-Each scene has two speakers and is one that training never saw; it is far longer than a training clip. It is made
-twice from the same speech: through ComfyUI's context windows in one run, and in parts
-that overlap, each continuing from the last frames of the previous part (InterAct Next Part), given as
-latent or, for "encoded_again", as pictures only. Sync at the end is set
-against sync at the beginning of the same film, and the picture's change at every joint against that of all other
-frames.
+Each scene has two speakers and is one that training never saw; it is far longer than a training clip. It is
+made twice from the same speech: through ComfyUI's context windows in one run, and in parts that overlap, each
+continuing from the last frames of the previous part (InterAct Next Part), given as latent or, for
+"encoded_again", as pictures only. Sync at the end is set against sync at the beginning of the same film, and
+the picture's change at every joint against that of all other frames.
 """
 
 from __future__ import annotations
@@ -73,7 +72,8 @@ class FilmMetrics:
     """What was measured of a film.
 
     worst_seam: the largest change of the picture at a joint, over the 99th percentile of all changes;
-    seams_above: share of the joints whose change passes that percentile, 0.01 if joints are frames like others.
+    seams_above: share of the joints whose change passes that percentile, 0.01 if joints are frames like
+    others.
     """
 
     first: End

@@ -1,9 +1,10 @@
 """`dev.py bench live`: what the live view of the masks costs a run, and how much it sends to the browser.
 
 Measured is all that a sampler step does for the view: masks and predicted frames are coloured, copied off the
-device, packed into pictures, written, and the event is handed over. Masks and latents are noise, which does not
-compress: real runs write less. It is compared with the shortest possible step: one forward pass of the blocks of Wan 1.3B (one real block at the run's true tokens, measured in the same process,
-times their number), without cfg's second pass, without the adapter, embeddings and head.
+device, packed into pictures, written, and the event is handed over. Masks and latents are noise, which does
+not compress: real runs write less. It is compared with the shortest possible step: one forward pass of the
+blocks of Wan 1.3B (one real block at the run's true tokens, measured in the same process, times their
+number), without cfg's second pass, without the adapter, embeddings and head.
 """
 
 from __future__ import annotations

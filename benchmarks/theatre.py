@@ -1,19 +1,20 @@
 """`dev.py bench theatre`: does each voice move its own mouth? Fresh scenes, measured with bootstrap
 intervals.
 
-Scenes are drawn from seeds that training never saw. Two puppets speak, or as many as `--puppets` says; in other
-scenes one of them is silent. Where everybody speaks, a scene is run three times from the same noise: with predicted
-masks, with fixed masks, and with every voice everywhere. Fixed masks are what a person would draw before anything
-moves: the true segmentation of the first frame of the finished predicted run, repeated over time. Two more mask
-sources need no trained head: `--sources affinity`, by likeness to the reference images, and `start_image`: the video begins with a rendered
-picture, and everybody is followed from there by likeness.
+Scenes are drawn from seeds that training never saw. Two puppets speak, or as many as `--puppets` says; in
+other scenes one of them is silent. Where everybody speaks, a scene is run three times from the same noise:
+with predicted masks, with fixed masks, and with every voice everywhere. Fixed masks are what a person would
+draw before anything moves: the true segmentation of the first frame of the finished predicted run, repeated
+over time. Two more mask sources need no trained head: `--sources affinity`, by likeness to the reference
+images, and `start_image`: the video begins with a rendered picture, and everybody is followed from there by
+likeness.
 
-Clips are as long as those of training, and who speaks does so to the end: over a single second, or where both fall
-silent, a mouth correlates with any voice at the best of five lags (crosstalk_of_perfect_mouths is what the
-recordings themselves score).
+Clips are as long as those of training, and who speaks does so to the end: over a single second, or where both
+fall silent, a mouth correlates with any voice at the best of five lags (crosstalk_of_perfect_mouths is what
+the recordings themselves score).
 
-Finished runs are kept in .cache/bench_runs, by weights, settings and code: a bench that was killed goes on, and runs
-of the same scenes by another bench are not repeated.
+Finished runs are kept in .cache/bench_runs, by weights, settings and code: a bench that was killed goes on,
+and runs of the same scenes by another bench are not repeated.
 """
 
 from __future__ import annotations
@@ -133,7 +134,9 @@ def _gain(name: str, own: np.ndarray, others: np.ndarray) -> Figure:
 
 
 def _travel(source: str, records: Sequence[Record]) -> Figure:
-    """A median: where two puppets change places, or are taken for one another, a head seems to cross the picture."""
+    """A median: where two puppets change places, or are taken for one another, a head seems to cross the
+    picture.
+    """
     values = [record["travel"] for record in records]
     name = "travel_global" if source == "none" else f"travel_{source}"
     return Figure(name, *median(values), note=PIXELS)

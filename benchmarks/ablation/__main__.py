@@ -1,13 +1,13 @@
 """`dev.py bench ablation`: the paper's argument, rerun in the theatre, where the truth is known.
 
-Scenes, looks and voices that training never saw; two puppets speak at once, and some head moves at least half a
-token (scenes that stand still are drawn again: no mask has to follow there). Every row runs the same scenes from
-the same noise. Finished runs are kept in .cache/bench_runs, by weights and code, so that a killed bench goes on, and
-a second one only adds what is new.
+Scenes, looks and voices that training never saw; two puppets speak at once, and some head moves at least half
+a token (scenes that stand still are drawn again: no mask has to follow there). Every row runs the same scenes
+from the same noise. Finished runs are kept in .cache/bench_runs, by weights and code, so that a killed bench
+goes on, and a second one only adds what is new.
 
-True masks are the segmentation of the finished predicted run, as shipped: of its first frame for the fixed masks, of
-every frame for the ceiling. The video that is then made with them may differ; the column "mask IoU" says how well
-the masks that steered a video fit it.
+True masks are the segmentation of the finished predicted run, as shipped: of its first frame for the fixed
+masks, of every frame for the ceiling. The video that is then made with them may differ; the column "mask IoU"
+says how well the masks that steered a video fit it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Other mask caches than the method's, and a probe of every mask head: hooks on a clone of the theatre's MODEL.
+"""Other mask caches than the method's, and a probe of every mask head: hooks on a clone of the theatre's
+MODEL.
 
-The pack itself has one cache, the previous step's masks. These belong to the bench and change nothing in the pack.
+The pack itself has one cache, the previous step's masks. These belong to the bench and change nothing in the
+pack.
 """
 
 from __future__ import annotations
@@ -99,7 +101,8 @@ class _WithinStep:
 
 @dataclass(frozen=True)
 class LayerProbe:
-    """Keeps the prediction of every mask head at every step: in `found` one [heads, N, T, h, w] float16 a step.
+    """Keeps the prediction of every mask head at every step: in `found` one [heads, N, T, h, w] float16 a
+    step.
 
     For samplers with one evaluation a step and videos without context windows; otherwise it stays empty.
     """

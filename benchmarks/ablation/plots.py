@@ -43,7 +43,9 @@ class Curve:
 
 
 def dots(title: str, rows: Sequence[Dot], axis: str, alone: bool = False) -> str:
-    """Rows of a dot and its interval, over one axis that holds 0. alone: with a background, for a file of its own."""
+    """Rows of a dot and its interval, over one axis that holds 0. alone: with a background, for a file of its
+    own.
+    """
     low = min(0.0, *(row.value[1] for row in rows))
     high = max(0.1, *(row.value[2] for row in rows))
     ticks = _ticks(low, high)

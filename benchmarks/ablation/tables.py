@@ -58,8 +58,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Findings:
-    """All results. steps, occlusion: None where they were not asked for; trained: a sentence on how long other weights
-    were trained.
+    """All results. steps, occlusion: None where they were not asked for; trained: a sentence on how long
+    other weights were trained.
     """
 
     figures: list[Figure]
@@ -98,7 +98,9 @@ def gains(records: Sequence[Record], base: Sequence[Record]) -> list[float]:
 
 
 def frechet(generated: Sequence[Moments], rendered: Sequence[Moments]) -> Spread:
-    """Distance over all scenes' tokens; resampled by scene, a generated video and its rendered scene as a pair."""
+    """Distance over all scenes' tokens; resampled by scene, a generated video and its rendered scene as a
+    pair.
+    """
     picks = np.random.default_rng(0).integers(0, len(generated), (DRAWS, len(generated)))
     weights = [np.bincount(pick, minlength=len(generated)) for pick in picks]
     draws = [frechet_distance(pooled(generated, w), pooled(rendered, w)) for w in weights]
@@ -145,9 +147,9 @@ def _with_frechet(one: Line, store: Store, numbers: Sequence[int], rendered: Seq
 def best_rows(finished: dict[str, list[Row]], store: Store, tuning: Sequence[int]) -> list[Row]:
     """Predicted, fixed, true and global, each at the best of what was tried for it on the tuning scenes.
 
-    A setting other than the shipped one is taken only if its paired gain there is clear of SAME; among those, the one
-    that gains most. The ceiling has the settings of the predicted masks, and so has global where they apply. Empty
-    where nothing was tried.
+    A setting other than the shipped one is taken only if its paired gain there is clear of SAME; among those,
+    the one that gains most. The ceiling has the settings of the predicted masks, and so has global where they
+    apply. Empty where nothing was tried.
     """
     rows = [row for group in ("sharpness", "audio_scale") for row in finished.get(group, ())]
     tried = [row for row in rows if row.against is not None]
@@ -226,7 +228,9 @@ def _ratio(pairs: np.ndarray) -> float:
 
 
 def by_step(records: Sequence[Record]) -> dict[str, Any]:
-    """Mask IoU by step and block: of the third of the scenes that moves least, the third that moves most, and all."""
+    """Mask IoU by step and block: of the third of the scenes that moves least, the third that moves most, and
+    all.
+    """
     ordered = sorted(records, key=lambda record: record["travel"])
     third = max(1, len(ordered) // 3)
     parts = {"low": ordered[:third], "high": ordered[-third:], "all": ordered}

@@ -45,7 +45,7 @@ EXPLAINED = {
     "seen in training. The cost is the processor time of a whole run, "
     "relative to two references.",
     "speech": "The first half of the clip is one puppet's and the second the other's, or both speak all the time. A "
-    "perfect mouth's margin says what there is to be had.",
+    "perfect mouth's margin is the most that can be reached.",
     "trained": "An ID embedding ties each voice to its reference in place of a mask: one vector a slot, added to the "
     "voice's tokens and to the reference's latent, and every token hears all voices at once. It was trained from the "
     "shipped weights; beside it the shipped model, trained on for as many steps.",
@@ -66,7 +66,7 @@ class Table:
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def shown(value: Spread | None, digits: int = 2) -> str:
+def with_interval(value: Spread | None, digits: int = 2) -> str:
     """0.71 (0.66 to 0.76)"""
     if value is None:
         return ""
@@ -85,14 +85,14 @@ def rounded(number: float, digits: int = 2) -> str:
 
 Cell = Callable[[Line], str]
 COLUMNS: dict[str, Cell] = {
-    "margin": lambda line: shown(line.metrics.get("margin")),
-    "gain": lambda line: shown(line.over),
+    "margin": lambda line: with_interval(line.metrics.get("margin")),
+    "gain": lambda line: with_interval(line.over),
     "sync": lambda line: short(line.metrics.get("sync")),
     "crosstalk": lambda line: short(line.metrics.get("crosstalk")),
     "mask IoU": lambda line: short(line.metrics.get("mask_iou")),
     "identity": lambda line: short(line.metrics.get("identity")),
 }
-FRECHET: dict[str, Cell] = {"Frechet distance": lambda line: shown(line.frechet, 3)}
+FRECHET: dict[str, Cell] = {"Frechet distance": lambda line: with_interval(line.frechet, 3)}
 COST: dict[str, Cell] = {"cost": lambda line: "1" if line.cost is None else f"{line.cost:.2f}"}
 PAPER: dict[str, Cell] = {
     "paper: Sync-D": lambda line: PAPER_INJECTION.get(line.label, ("", ""))[0],

@@ -85,8 +85,8 @@ def load_recordings(folder: Path | None) -> list[AudioExcerpt]:
 def repeat_speech(recording: AudioExcerpt, seconds: float) -> AudioExcerpt:
     """The recording without the silence at its ends, repeated after PAUSE until it lasts at least `seconds`.
 
-    Recordings that end before the clip fall silent together, and then correlate with each other however well each
-    mouth follows its own: 0.20 on average over 73 frames, 0.12 when repeated.
+    Recordings that end before the clip fall silent together, and then correlate with each other however well
+    each mouth follows its own: 0.20 on average over 73 frames, 0.12 when repeated.
     """
     loudness = np.abs(recording.waveform)
     sounding = np.flatnonzero(loudness > SILENCE_LEVEL * loudness.max(initial=0.0))
@@ -105,7 +105,7 @@ def repeat_speech(recording: AudioExcerpt, seconds: float) -> AudioExcerpt:
 def draw_excerpt(
     rng: np.random.Generator, recording: AudioExcerpt, run_settings: RunSettings
 ) -> AudioExcerpt:
-    """A random part of a recording, as long as the video, in which something is said, if there is one."""
+    """A random part of a recording, as long as the video, with some speech in it, if there is any."""
     seconds = run_settings.frames / run_settings.fps
     recording = repeat_speech(recording, seconds + len(recording.waveform) / recording.rate)
     frames = int(len(recording.waveform) / recording.rate * run_settings.fps)

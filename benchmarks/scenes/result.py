@@ -75,8 +75,8 @@ def merge(
 ) -> None:
     """Put one comparison into NAME.json, in place of its earlier self and beside those of other titles.
 
-    Each is measured by itself, so each carries its own machine, versions and command. counted: what a figure's
-    count counts.
+    Each is measured by itself, so each carries its own machine, versions and command. counted: what a
+    figure's count counts.
     """
     record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     record[title] = _record(figures, counted, machine=machine, versions=versions, command=command, **more)

@@ -48,8 +48,8 @@ Record = dict[str, Any]
 class WorkerSettings:
     """What every worker process needs.
 
-    models: a models folder; threads: of each process; truth: folder of segmentations; trained: folder of other weights
-    by name; pictures: folder for six frames of every clip, or None.
+    models: a models folder; threads: of each process; truth: folder of segmentations; trained: folder of
+    other weights by name; pictures: folder for six frames of every clip, or None.
     """
 
     models: Path
@@ -128,7 +128,9 @@ def _run_setting(task: Task, worker: WorkerSettings, shipped: RunSettings) -> Re
 
 
 def scene_record(result: SceneResult, reading: ClipReading, clip: Clip, layouts: np.ndarray | None) -> Record:
-    """A clip's metrics, averaged over its speakers; mask_iou is that of the masks that steered, None without any."""
+    """A clip's metrics, averaged over its speakers; mask_iou is that of the masks that steered, None without
+    any.
+    """
     speakers = [k for k, p in enumerate(result.characters) if p.silent_open is None]
     speaking = [result.characters[k] for k in speakers]
     steps = [max(1, round(step * clip.history.total_steps / 50)) - 1 for step in PAPER_STEPS]
@@ -173,7 +175,8 @@ def _character_record(character: CharacterMetrics, boundary: int) -> Record:
 
 
 def closeness(reading: ClipReading) -> float:
-    """Smallest distance of the first two heads, in sums of their radii; 2 for one head or where one is never found.
+    """Smallest distance of the first two heads, in sums of their radii; 2 for one head or where one is never
+    found.
 
     A body is 1.3 radii wide to each side (puppets.py): below 1.3 they overlap.
     """
@@ -186,7 +189,9 @@ def closeness(reading: ClipReading) -> float:
 
 
 def adapted_case(case: Case, setting: Setting, run_settings: RunSettings) -> Case:
-    """The case with the setting's number of characters, and its voices in turns or one of them mute where it asks so."""
+    """The case with the setting's number of characters, and its voices in turns or one of them mute where it
+    asks so.
+    """
     looks, excerpts = list(case.looks[: setting.references]), list(case.excerpts[: setting.references])
     rng = np.random.default_rng(case.seed + 1)
     while len(looks) < setting.references:
@@ -202,7 +207,9 @@ def adapted_case(case: Case, setting: Setting, run_settings: RunSettings) -> Cas
 
 
 def _extra_look(rng: np.random.Generator, speakers: Sequence[Look]) -> Look:
-    """A look that segmentation does not confuse with a speaker; eight looks that all differ are hardly to be found."""
+    """A look that segmentation does not confuse with a speaker; eight looks that all differ are hardly to be
+    found.
+    """
     while True:
         look = random_look(rng)
         pairs = [(a, b) for other in speakers for a in other.colours[:3] for b in look.colours[:3]]

@@ -30,10 +30,10 @@ class Setting:
     """How a scene is run; None is as shipped. Equal settings are run once, whatever rows need them.
 
     masks: predicted | affinity | START_IMAGE | none (every voice everywhere) | FIRST_FRAME | EVERY_FRAME (the
-    segmentation of the finished predicted run's first frame, repeated, or of each of its frames). cache: which masks
-    steer a step: the previous one's, those of a first pass of the same step, or, within one pass, those of
-    the heads that came before. references: number of reference images; the first two characters speak, the others are silent.
-    trained: name of other weights, "" for the shipped ones.
+    segmentation of the finished predicted run's first frame, repeated, or of each of its frames). cache:
+    which masks steer a step: the previous one's, those of a first pass of the same step, or, within one pass,
+    those of the heads that came before. references: number of reference images; the first two characters
+    speak, the others are silent. trained: name of other weights, "" for the shipped ones.
     """
 
     masks: str = "predicted"

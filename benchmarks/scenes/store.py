@@ -1,5 +1,6 @@
-"""Finished records on disk, so that a killed bench goes on and no bench repeats another's runs, and the worker pool
-that makes them."""
+"""Finished records on disk, so that a killed bench goes on and no bench repeats another's runs, and the
+worker pool that makes them.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ RunTasks = Callable[[Sequence[Task]], None]
 def fingerprint(
     models: Sequence[Path], run_settings: RunSettings, recordings: Sequence[AudioExcerpt], bf16: bool
 ) -> str:
-    """Hash of everything that a record depends on besides its setting and scene: weights, code and recordings.
+    """Hash of everything that a record depends on besides its setting and scene: weights, code and
+    recordings.
 
     models: folders of weights; documents in them do not count.
     """
@@ -69,7 +71,8 @@ def fingerprint(
 class Store:
     """Records by setting and case, as lines of JSON; each is on disk before the next is waited for.
 
-    Records of other weights (Setting.trained) have a folder of their own, so that new ones keep the shipped records.
+    Records of other weights (Setting.trained) have a folder of their own, so that new ones keep the shipped
+    records.
     """
 
     def __init__(self, folder: Path, trained: Path | None = None) -> None:
@@ -169,7 +172,8 @@ def open_runs(
 def worker_pool(
     store: Store, worker: WorkerSettings, shipped: RunSettings, workers: int, minutes: float | None = None
 ) -> Iterator[RunTasks]:
-    """A function that runs those of its tasks that are not in the store yet, in processes that share the cores.
+    """A function that runs those of its tasks that are not in the store yet, in processes that share the
+    cores.
 
     After so many minutes it starts no more runs, and leaves the rest for another call of the bench.
     """

@@ -1,9 +1,9 @@
 """`dev.py bench speed`: what the method costs beside the bare model, and beside core's InfiniteTalk.
 
-One process, passes in turn, medians of ratios of neighbouring passes with bootstrap intervals. Models have the
-true widths and random weights, and as many blocks as fit; times are taken apart by section and put together
-again at the full number of blocks (see benchmarks/README.md). Each comparison can be run by itself, and its
-figures replace its earlier ones in results/speed.json.
+One process, passes in turn, medians of ratios of neighbouring passes with bootstrap intervals. Models have
+the true widths and random weights, and as many blocks as fit; times are taken apart by section and put
+together again at the full number of blocks (see benchmarks/README.md). Each comparison can be run by itself,
+and its figures replace its earlier ones in results/speed.json.
 """
 
 from __future__ import annotations

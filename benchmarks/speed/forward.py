@@ -1,4 +1,6 @@
-"""Comparisons of whole evaluations: the method's parts on the bare model, and core's InfiniteTalk on the same."""
+"""Comparisons of whole evaluations: the method's parts on the bare model, and core's InfiniteTalk on the
+same.
+"""
 
 from __future__ import annotations
 
@@ -209,7 +211,9 @@ def reference(bench: Bench) -> list[Figure]:
 
 
 def _with_interval(pairs: dict[str, list[float]]) -> dict[str, list[float]]:
-    """Of pairs of a refreshing and a cached pass: the former, and the mean of INTERVAL steps of which one refreshes."""
+    """Of pairs of a refreshing and a cached pass: the former, and the mean of INTERVAL steps of which one
+    refreshes.
+    """
     refreshing = {name: both[::2] for name, both in pairs.items()}
     means = {
         f"now_and_then_{name}": [

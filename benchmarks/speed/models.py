@@ -74,7 +74,9 @@ class Grid:
 
 @torch.no_grad()
 def fill(module: nn.Module, std: float = 0.02) -> nn.Module:
-    """Fill existing weights with random values; which ones does not matter, only that none is denormal and slow."""
+    """Fill existing weights with random values; which ones does not matter, only that none is denormal and
+    slow.
+    """
     block = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0)) * std
     for name, parameter in module.named_parameters():
         values = parameter.view(-1)
@@ -108,8 +110,8 @@ def build_wan(
         "cross_attn_norm": True,
         "eps": 1e-6,
     }
-    known = comfy.supported_models.WAN21_I2V if image_to_video else comfy.supported_models.WAN21_T2V
-    config = known(sizes)
+    config_class = comfy.supported_models.WAN21_I2V if image_to_video else comfy.supported_models.WAN21_T2V
+    config = config_class(sizes)
     config.set_inference_dtype(dtype, None)
     model = config.get_model({}, "", device=device)
     fill(model.diffusion_model)
@@ -117,7 +119,9 @@ def build_wan(
 
 
 def adapter_config(shape: Shape, depth: int, **changes: int) -> AdapterConfig:
-    """Our adapter at this width, in the paper's budget for mask heads, with as many audio tokens as InfiniteTalk."""
+    """Our adapter at this width, in the paper's budget for mask heads, with as many audio tokens as
+    InfiniteTalk.
+    """
     sizes = {
         "model_width": shape.width,
         "model_blocks": depth,

@@ -16,14 +16,15 @@ from .models import FEATURES, TEXT, build_adapter, build_wan
 from .timing import alternate, median, timed
 
 SPEAKERS = 2
-SQUARE = 4096  # side of the matrices whose product tells what this machine can multiply
+SQUARE = 4096  # side of the matrices whose product measures this machine's FLOPs
 STREAM = 1 << 27  # bytes copied to see what its memory can move
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is timed; flops: of its products, a multiplication and an addition each; bytes: read once and written
-    once, weights included."""
+    """What is timed; flops: of its products, a multiplication and an addition each; bytes: read once and
+    written once, weights included.
+    """
 
     action: Callable[[], object]
     flops: float
@@ -31,7 +32,9 @@ class Part:
 
 
 def roofline(bench: Bench) -> list[Figure]:
-    """Time of each part, and over its floor: the greater of what its FLOPs and its bytes take at the machine's best."""
+    """Time of each part, and over its floor: the greater of what its FLOPs and its bytes take at the
+    machine's best.
+    """
     measured = {name: part.action for name, part in machine(bench).items()}
     built = _parts(bench)
     actions = {**measured, **{name: part.action for name, part in built.items()}}

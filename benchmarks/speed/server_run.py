@@ -26,8 +26,8 @@ FIRST = "loads the model and encodes everything"
 def server(bench: Bench) -> list[Figure]:
     """A run of 8 steps in a real server: the InterAct Sampler, and core's KSampler on the bare model.
 
-    Both see the same references, and both models have one block of this width; cfg is 1, so that every step is
-    one pass. What comes before the sampler is in ComfyUI's cache, as where only the seed changes.
+    Both see the same references, and both models have one block of this width; cfg is 1, so that every step
+    is one pass. What comes before the sampler is in ComfyUI's cache, as where only the seed changes.
     """
     with tempfile.TemporaryDirectory() as folder:
         models = _write_models(Path(folder), bench)

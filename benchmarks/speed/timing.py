@@ -30,7 +30,8 @@ class Pass:
     """Seconds, or FLOPs by a `FlopClock`, of one evaluation of a model cut to a few blocks.
 
     blocks: of each block, with whatever patches do inside it; behind: of each block, from its end to the next
-    one's begin, where `double_block` patches run: the mask heads; once: all else, as often as there are steps.
+    one's begin, where `double_block` patches run: the mask heads; once: all else, as often as there are
+    steps.
     """
 
     blocks: tuple[float, ...]
@@ -113,9 +114,9 @@ def alternate(
 def side_by_side(actions: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[object]]:
     """Results of every action, `repeats` of each, all of them at once: each in a thread that computes alone.
 
-    For CPUs on which others work too: what disturbs them for seconds then disturbs all actions alike, where a median
-    of neighbours in time would need hundreds of passes. A finished action goes on until all are finished, so that the
-    last one has no quieter machine.
+    For CPUs on which others work too: what disturbs them for seconds then disturbs all actions alike, where a
+    median of neighbours in time would need hundreds of passes. A finished action goes on until all are
+    finished, so that the last one has no quieter machine.
     """
     found: dict[str, list[object]] = {name: [] for name in actions}
     done: set[str] = set()
@@ -209,7 +210,7 @@ def _resident(field: str) -> int:
 
 @contextmanager
 def all_cores() -> Iterator[None]:
-    """Every core that this process may use, whatever the environment said."""
+    """Compute on every core that this process may use, whatever the environment sets."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, usable_cores()))
     try:

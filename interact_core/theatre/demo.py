@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         characters = draw_characters(chosen.speech or sample_files(2), chosen.seed)
         for character in characters:
-            read_sound(character.recording)  # a recording that cannot be read is said before anything starts
+            read_sound(character.recording)  # fail early for a recording that cannot be read
         run_demo(characters, chosen.seconds, chosen.seed, chosen.out)
     except (ValueError, ServerDied, PromptRejected, PromptFailed, TimeoutError) as error:
         print(f"[demo] {error}", file=sys.stderr, flush=True)
@@ -200,12 +200,12 @@ def _print_progress(server: ComfyServer) -> Iterator[None]:
     done = threading.Event()
 
     def follow() -> None:
-        shown = ""
+        printed = ""
         while not done.wait(0.5):
             steps = re.findall(r"(\d+/\d+) \[", server.log()[-2000:])
-            if steps and steps[-1] != shown:
-                shown = steps[-1]
-                print(f"[demo]   step {shown}", flush=True)
+            if steps and steps[-1] != printed:
+                printed = steps[-1]
+                print(f"[demo]   step {printed}", flush=True)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -83,8 +83,8 @@ def draw_face(
 def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndarray) -> Heads:
     """Fit the drawing of a look to every frame, inside of its mask, by what no other puppet hides.
 
-    frames: uint8 [F, H, W, 3]; mask, others: bool [F, H, W], where this puppet and where others are visible. One
-    radius for the clip: the one that fits best in a few of its frames.
+    frames: uint8 [F, H, W, 3]; mask, others: bool [F, H, W], where this puppet and where others are visible.
+    One radius for the clip: the one that fits best in a few of its frames.
     """
     import cv2
 
@@ -111,12 +111,12 @@ def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndar
 def mouth_opening(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarray) -> np.ndarray:
     """Measured opening of the mouth, float [F] in 0..1 as voices.mouth_opening defines it.
 
-    others: bool [F, H, W], where other puppets are visible. NaN where they or the frame's border hide the mouth,
-    0 where there is no such face.
+    others: bool [F, H, W], where other puppets are visible. NaN where they or the frame's border hide the
+    mouth, 0 where there is no such face.
 
     The amount of mouth is read by linear unmixing: each pixel's way from the drawing without mouth towards
     the mouth's colour, summed over the mouth's place. Blur moves this sum from pixel to pixel but does not
-    change it, so it holds at mouths of a few pixels; felt beside the mouth tells the colour shift. What the
+    change it, so it holds at mouths of a few pixels; felt beside the mouth gives the colour shift. What the
     sum means is read off the same sums of drawn mouths.
     """
     radius = heads.radius
@@ -184,14 +184,14 @@ def _fit(
     # With v = visible, w = face: sum v w (I - T)^2 = sum w (v I^2) - 2 sum (w T) (v I) + sum (w T^2) v
     face = drawing.face.astype(np.float32)
     drawn = drawing.picture * face[..., None]
-    seen = cv2.matchTemplate(visible, face, cv2.TM_CCORR)
+    covered = cv2.matchTemplate(visible, face, cv2.TM_CCORR)
     error = (
         cv2.matchTemplate((picture**2).sum(-1), face, cv2.TM_CCORR)
         - 2 * cv2.matchTemplate(picture, drawn, cv2.TM_CCORR)
         + cv2.matchTemplate(visible, (drawn**2).sum(-1), cv2.TM_CCORR)
     )
-    inside = mask[top : rows[-1] + 1, left : columns[-1] + 1] & (seen > (1 - HIDDEN_SHARE) * face.sum())
-    error = np.where(inside, error / np.maximum(seen, 1.0), np.inf)
+    inside = mask[top : rows[-1] + 1, left : columns[-1] + 1] & (covered > (1 - HIDDEN_SHARE) * face.sum())
+    error = np.where(inside, error / np.maximum(covered, 1.0), np.inf)
     r, c = np.unravel_index(error.argmin(), error.shape)
     x = left + c + 0.5 + _vertex(error[r, max(0, c - 1) : c + 2])
     y = top + r + 0.5 + _vertex(error[max(0, r - 1) : r + 2, c])
@@ -238,12 +238,12 @@ def _amount_of_mouth(
 ) -> tuple[float, float]:
     """Pixels' worth of mouth in a picture around a head, and the visible share of the mouth's place."""
     drawing = draw_face(look, radius, shift)
-    seen = np.ones(drawing.face.shape, bool) if hidden is None else ~hidden
+    visible = np.ones(drawing.face.shape, bool) if hidden is None else ~hidden
     place = _mouth_place(*_face_axes(len(picture), shift, radius))
-    felt = drawing.face & seen & (np.abs(drawing.picture - np.array(look.felt)).sum(-1) < 24)
+    felt = drawing.face & visible & (np.abs(drawing.picture - np.array(look.felt)).sum(-1) < 24)
     difference = picture - drawing.picture
     if felt.sum() > 8:
         difference -= np.median(difference[felt], 0)
     towards = np.array(MOUTH, np.float32) - drawing.picture
     amount = (difference * towards).sum(-1) / np.maximum((towards**2).sum(-1), 1.0)
-    return float(amount[place & seen].sum()), float((place & seen).sum() / max(1, place.sum()))
+    return float(amount[place & visible].sum()), float((place & visible).sum() / max(1, place.sum()))

@@ -1,7 +1,8 @@
-"""The metrics of the theatre: who is on screen, who looks like their reference, whose mouth follows which voice.
+"""The metrics of the theatre: who is on screen, who looks like their reference, whose mouth follows which
+voice.
 
-Everything is measured from finished frames, with what is known of the puppets (segmentation.py, faces.py), and from
-the recordings (voices.mouth_opening). NumPy and OpenCV; no ComfyUI.
+Everything is measured from finished frames, with what is known of the puppets (segmentation.py, faces.py),
+and from the recordings (voices.mouth_opening). NumPy and OpenCV; no ComfyUI.
 """
 
 from __future__ import annotations
@@ -124,8 +125,9 @@ def sync(opening: np.ndarray, loudness: np.ndarray) -> float:
 def crosstalk(opening: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> float:
     """Mean over the other voices of `sync` with them.
 
-    others: float [M, F]; silent ones are left out, and without any other the result is 0. own: float [F], the mouth's own
-    voice: then the others are compared at the lag that is best for it, so that chance does not raise the result.
+    others: float [M, F]; silent ones are left out, and without any other the result is 0. own: float [F], the
+    mouth's own voice: then the others are compared at the lag that is best for it, so that chance does not
+    raise the result.
     """
     by_lag = [_by_lag(opening, other) for other in np.atleast_2d(others) if np.std(other) > STILL]
     if not by_lag:
@@ -259,10 +261,11 @@ def _colour_error(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarr
 
 
 def _stripe_shifts(radius: float) -> range:
-    """Pixels by which a striped shirt may sit lower or higher than it is drawn: half a stripe's way to the next.
+    """Pixels by which a striped shirt may sit lower or higher than it is drawn: half a stripe's way to the
+    next.
 
-    A body is drawn where the head was found. A stripe is 5 pixels high, and one that is 5 pixels off is no other shirt
-    (nor, then, are stripes whose two colours have changed places).
+    A body is drawn where the head was found. A stripe is 5 pixels high, and one that is 5 pixels off is no
+    other shirt (nor, then, are stripes whose two colours have changed places).
     """
     half = round(STRIPE_PERIOD / 2 * radius)
     return range(-half, half + 1)
@@ -271,7 +274,9 @@ def _stripe_shifts(radius: float) -> range:
 def _pixels_like(
     frame: np.ndarray, drawing: np.ndarray, hidden: np.ndarray, colour: Colour, rows: Sequence[int]
 ) -> np.ndarray:
-    """The frame's pixels [n, 3] where the drawing has this colour, moved down by that of `rows` which fits best."""
+    """The frame's pixels [n, 3] where the drawing has this colour, moved down by that of `rows` which fits
+    best.
+    """
     place = np.abs(drawing - np.array(colour, float)).max(-1) < 2
     found = []
     for down in rows:

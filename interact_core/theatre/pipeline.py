@@ -36,8 +36,8 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 class AudioExcerpt:
     """A part of a recording.
 
-    waveform: float32 [samples] of the whole recording; rate: Hz; begin: second at which the part begins; source:
-    where the recording is from, for tables.
+    waveform: float32 [samples] of the whole recording; rate: Hz; begin: second at which the part begins;
+    source: where the recording is from, for tables.
     """
 
     waveform: np.ndarray
@@ -56,8 +56,8 @@ class RunSettings:
     """How a scene is sampled; `shipped_run_settings` gives the values of the shipped graph.
 
     frames: 4n+1; shift: of the noise schedule; windows: inputs of core's WanContextWindowsManual, by which
-    videos longer than a training clip are sampled; audio_cfg: None for one scale for text and voices; motion: how far
-    the motion prompt has the puppets move, 0..1 (prompts.py), None for no text.
+    videos longer than a training clip are sampled; audio_cfg: None for one scale for text and voices; motion:
+    how far the motion prompt has the puppets move, 0..1 (prompts.py), None for no text.
     """
 
     width: int
@@ -90,7 +90,9 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class StartImage:
-    """The first frame of a video: uint8 RGB [H, W, 3], and each character's region in it, float32 [N, H, W] in 0..1."""
+    """The first frame of a video: uint8 RGB [H, W, 3], and each character's region in it, float32 [N, H, W]
+    in 0..1.
+    """
 
     picture: np.ndarray
     regions: np.ndarray
@@ -144,8 +146,8 @@ def shipped_run_settings(frames: int) -> RunSettings:
 def load_models(folder: Path = MODELS, dtype: torch.dtype | None = None) -> TheatreModels:
     """Load what the shipped graph loads, from a folder laid out as ComfyUI's models folder.
 
-    dtype: in which diffusion model and VAE compute, as core's ModelComputeDtype node and --bf16-vae set it; None
-    for ComfyUI's choice, which is float32 on a CPU.
+    dtype: in which diffusion model and VAE compute, as core's ModelComputeDtype node and --bf16-vae set it;
+    None for ComfyUI's choice, which is float32 on a CPU.
     """
     graph = shipped_graph()
     base = inputs_of(graph, "InterActLoadDiT")
@@ -175,8 +177,8 @@ def run_scene(
 ) -> Clip:
     """Sample one clip: looks as reference images, an excerpt or None (silent) for each.
 
-    layouts: [N, F or 1, H, W] for settings.guidance.mask_source "fixed"; start: for "affinity", which then follows
-    its regions from the first frame on and ignores the reference images.
+    layouts: [N, F or 1, H, W] for settings.guidance.mask_source "fixed"; start: for "affinity", which then
+    follows its regions from the first frame on and ignores the reference images.
     """
     encoded = _encode_cast(models, settings, looks, excerpts, layouts)
     if start is not None:
@@ -199,8 +201,8 @@ def run_scene_in_parts(
 ) -> Film:
     """Sample one film part by part, as InterAct Next Part and InterAct Join Parts do.
 
-    length, overlap: frames, as host.encode.parts.encode_part takes them; encode_again: known frames are encoded
-    from pictures alone and not taken from the latent of the previous part.
+    length, overlap: frames, as host.encode.parts.encode_part takes them; encode_again: known frames are
+    encoded from pictures alone and not taken from the latent of the previous part.
     """
     encoded = _encode_cast(models, settings, looks, excerpts, None)
     film, masks, latent, seams = None, None, None, []
@@ -233,7 +235,9 @@ def _encode_cast(
 
 
 def _with_start_image(models: TheatreModels, encoded: EncodedCast, start: StartImage) -> EncodedPart:
-    """The first frame is known, as in a later part of a film: the theatre's base has no other input for a start image."""
+    """The first frame is known, as in a later part of a film: the theatre's base has no other input for a
+    start image.
+    """
     picture = torch.from_numpy(start.picture)[None] / 255.0
     part = encode_part(
         encoded.positive, encoded.negative, encoded.cast, models.vae, encoded.cast.frames, 1, picture

@@ -1,8 +1,8 @@
 """The motion prompt of the theatre's model: one text token that says how far its puppets move.
 
-No text encoder is small enough to ship, so the token is computed here: it lies between two fixed embeddings, one for
-puppets that stand still and one for puppets that move far. An empty prompt is a row of zeros and says nothing about
-motion. NumPy and torch; no ComfyUI.
+No text encoder is small enough to ship, so the token is computed here: it lies between two fixed embeddings,
+one for puppets that stand still and one for puppets that move far. An empty prompt is a row of zeros and says
+nothing about motion. NumPy and torch; no ComfyUI.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The report of a finished clip: every character's metrics, and the machine and versions they were measured with."""
+"""The report of a finished clip: every character's metrics, and the machine and versions they were measured
+with.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +129,8 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The CPU's name and its bfloat16 instruction sets, with which the theatre runs and trains three times as fast.
+    """The CPU's name and its bfloat16 instruction sets, with which the theatre runs and trains three times as
+    fast.
 
     Linux only; elsewhere the architecture.
     """

@@ -3,7 +3,7 @@
     python -m interacthuman.interact_core.theatre.sample_speech
 
 writes the portraits again and, where espeak-ng is installed, the recordings. The sentences are this
-project's; the sound is espeak-ng's synthesis of them, in voices that training never hears
+project's; the sound is espeak-ng's synthesis of them, in voices that training never uses
 (voices.HELD_OUT_VOICES); both are under this project's licence.
 """
 

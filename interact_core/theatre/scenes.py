@@ -32,8 +32,8 @@ class Walk:
 
 @dataclass(frozen=True)
 class Path:
-    """The path of one head: its resting place (x, y) in pixels, a sway in pixels around it, a nod in degrees, and the
-    walk that all puppets of the scene share.
+    """The path of one head: its resting place (x, y) in pixels, a sway in pixels around it, a nod in degrees,
+    and the walk that all puppets of the scene share.
 
     Paths are periodic, so that a film of any length keeps its puppets in the picture.
     """
@@ -123,8 +123,8 @@ def random_paths(
 ) -> tuple[Path, ...]:
     """Paths of `count` puppets in random order from left to right; motion, 0..1, scales how far they move.
 
-    At 1, puppets that stay sway so far that a head can pass in front of a neighbour's; puppets that walk stand close
-    together and cross the picture, so that everybody comes to where somebody else stood.
+    At 1, puppets that stay sway so far that a head can pass in front of a neighbour's; puppets that walk
+    stand close together and cross the picture, so that everybody comes to where somebody else stood.
     """
     radii = height * rng.uniform(0.175, 0.215, count) * HEAD_SCALE[count - 1]
     walks = rng.random() < WALK_SHARE
@@ -153,7 +153,8 @@ def random_paths(
 def random_scene(
     rng: np.random.Generator, count: int, width: int = 192, height: int = 128, motion: float | None = None
 ) -> Scene:
-    """One to four puppets side by side in random order; motion None draws it from 0..1, favouring large values.
+    """One to four puppets side by side in random order; motion None draws it from 0..1, favouring large
+    values.
 
     Raises ValueError for another number of puppets.
     """

@@ -1,7 +1,7 @@
 """Finding the puppets of a generated video by their known colours.
 
 A video autoencoder blurs, shifts colours and adds noise, so no pixel is trusted alone. Each frame is looked
-at twice: large areas in the puppets' main colours say where everybody stands and what the backdrop looks
+at twice: large areas in the puppets' main colours show where everybody stands and what the backdrop looks
 like; then every pixel goes to the puppet or backdrop that explains its colour and place best.
 """
 
@@ -30,7 +30,7 @@ HOLE_SHARE = 0.006  # of the frame: the largest gap closed between puppets (an e
 
 
 def segment(frames: np.ndarray, looks: Sequence[Look]) -> np.ndarray:
-    """Where each puppet is seen: bool [N, F, H, W], no pixel in two masks.
+    """Where each puppet is visible: bool [N, F, H, W], no pixel in two masks.
 
     frames: uint8 RGB [F, H, W, 3]. A puppet that is nowhere has an empty mask.
     """
@@ -71,7 +71,7 @@ def _pastel_cost(picture: np.ndarray) -> np.ndarray:
 
 
 def _backdrop_cost(picture: np.ndarray, puppets: np.ndarray) -> np.ndarray:
-    """Distance to the frame's own backdrop: to the pale colours that are seen often away from puppets."""
+    """Distance to the frame's own backdrop: to the pale colours that are frequent away from puppets."""
     import cv2
 
     pastel = _pastel_cost(picture)

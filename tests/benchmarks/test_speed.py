@@ -169,7 +169,9 @@ def test_floors_count_what_the_parts_multiply() -> None:
 
 
 def test_the_flops_of_passes_are_counted() -> None:
-    """Against the products of the blocks by hand, of which attention is a part that torch alone does not count."""
+    """Against the products of the blocks by hand, of which attention is a part that torch alone does not
+    count.
+    """
     setup = BENCH.setup()
     actions = {str(count): setup.bare(count) for count in (1, 2)}
     _, flops = replace(BENCH, repeats=1).pairs(setup, actions)
