@@ -41,8 +41,8 @@ def test_overlay_without_a_video_and_over_one_picture() -> None:
     assert draw_overlay(column_record(), 1).shape[0] == COLUMN_FRAMES
     still = draw_overlay(column_record(), 1, video(1))
     assert torch.equal(still, draw_overlay(column_record(), 1, video()))
-    large = draw_overlay(column_record(), 0, torch.zeros(1, 500, 700, 3))
-    assert large.shape[1:3] == (500, 700)  # the picture's own size, masks stretched
+    large = draw_overlay(column_record(), 0, torch.zeros(1, 120, 600, 3))
+    assert large.shape[1:3] == (120, 600)  # the picture's own size, masks stretched
     for wrong in (2, COLUMN_FRAMES + 1):
         with pytest.raises(InteractError, match=f"{wrong} frames but the masks are of a video of 9"):
             draw_overlay(column_record(), 0, video(wrong))
