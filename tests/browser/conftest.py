@@ -16,6 +16,8 @@ from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser import comfy_page
 from interacthuman.tests.browser.window import Window, open_window
 
+pytest.register_assert_rewrite("interacthuman.tests.browser.watched_runs")
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",

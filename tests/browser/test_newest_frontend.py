@@ -19,10 +19,7 @@ from interacthuman.tests.browser.comfy_page import (
     viewer,
     wait_for_status,
 )
-from interacthuman.tests.browser.test_comfy import (  # noqa: F401  (once more; all of them would take too long)
-    test_a_run_is_watched_scrubbed_and_found_again,
-    test_a_stopped_run_keeps_its_masks,
-)
+from interacthuman.tests.browser.watched_runs import stop_and_keep_the_masks, watch_scrub_and_find_again
 from interacthuman.tests.browser.window import Window
 from interacthuman.tests.support.server import tiny_server
 
@@ -45,6 +42,14 @@ def test_it_is_the_newest_frontend(comfy: Window) -> None:
         name="comfyui-frontend-package", path=[os.environ["INTERACT_NEWEST_FRONTEND"]]
     )
     assert comfy.js("return window.__COMFYUI_FRONTEND_VERSION__") == newest.version
+
+
+def test_a_run_is_watched_scrubbed_and_found_again(comfy: Window, graph: dict[str, Any], shots: Path) -> None:
+    watch_scrub_and_find_again(comfy, graph, shots)
+
+
+def test_a_stopped_run_keeps_its_masks(comfy: Window, graph: dict[str, Any]) -> None:
+    stop_and_keep_the_masks(comfy, graph)
 
 
 @pytest.mark.parametrize("comfy", ["nodes2"], indirect=True)  # once is enough: it takes a server's start
