@@ -59,7 +59,7 @@ def test_a_run_is_steered_by_it(tmp_path: Path) -> None:
         return latent["samples"], history.masks
 
     steered, masks = run("affinity")
-    assert masks.shape == (3, 2, *cast.grid) and 0 <= masks.min() and masks.float().sum(1).max() <= 1.01
+    assert masks.shape == (3, 2, *cast.grid) and masks.min() >= 0 and masks.float().sum(1).max() <= 1.01
     assert torch.equal(run("affinity")[0], steered)
     assert not torch.equal(run("predicted")[0], steered)
     assert not torch.equal(run("affinity", affinity_block=2)[1], masks)

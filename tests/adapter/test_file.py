@@ -60,10 +60,8 @@ def test_what_is_saved_comes_back(tmp_path: Path, dtype: torch.dtype | None) -> 
 
 def test_saving_refuses_weights_of_another_adapter_and_keeps_the_old_file(path: Path) -> None:
     before = path.read_bytes()
+    weights = {key: value for key, value in ADAPTER.state_dict().items() if key != "audio_blocks.1.q.weight"}
     with pytest.raises(InteractError, match="lacks the weight audio_blocks.1.q.weight"):
-        weights = {
-            key: value for key, value in ADAPTER.state_dict().items() if key != "audio_blocks.1.q.weight"
-        }
         save_adapter(path, weights, CONFIG)
     assert path.read_bytes() == before
 
@@ -137,7 +135,7 @@ def test_a_configuration_of_another_width(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "parts"),
+    "change, parts",
     [
         ({"model_width": None}, ("lacks model_width",)),
         ({"colour": "red"}, ("unknown colour",)),
@@ -169,7 +167,7 @@ def test_a_wrong_configuration(path: Path, change: dict[str, object], parts: tup
     refused(path, *parts)
 
 
-@pytest.mark.parametrize(("text", "part"), [("{", "not JSON"), ("[1]", "not a JSON object")])
+@pytest.mark.parametrize("text, part", [("{", "not JSON"), ("[1]", "not a JSON object")])
 def test_a_configuration_that_is_no_object(path: Path, text: str, part: str) -> None:
     write(path, {**CONFIG.to_metadata(), "interact_adapter": text})
     refused(path, part)

@@ -109,7 +109,7 @@ def longer_text(conds: list) -> list:
     return [[torch.cat((text, text), dim=1), values] for text, values in conds]
 
 
-@pytest.mark.parametrize(("cfg", "batched"), [(1.0, False), (5.0, True), (5.0, False)])
+@pytest.mark.parametrize("cfg, batched", [(1.0, False), (5.0, True), (5.0, False)])
 def test_one_speaker_everywhere_equals_core_humo(base: ModelPatcher, cfg: float, batched: bool) -> None:
     """Core's node on the stock model against our cast on the same: picture, voice, both conds, three steps."""
     cast = tiny_wan.make_cast(
@@ -259,8 +259,8 @@ def test_what_does_not_belong_together_is_refused(small: ModelPatcher, tmp_path:
     with pytest.raises(InteractError, match="HuMo, which sees none"):
         apply_guidance(apply_base_audio(small), cast, GuidanceSettings(mask_source="affinity"))
     cast = tiny_wan.make_cast((True,))
+    conds = core_conds(cast, whisper_output(), tiny_wan.references(cast))
     with pytest.raises(InteractError, match="positive carries a voice already.*WanHuMoImageToVideo"):
-        conds = core_conds(cast, whisper_output(), tiny_wan.references(cast))
         conditioning.attach_cast(*conds, cast, tiny_wan.references(cast), tracks(7))
 
 

@@ -198,7 +198,7 @@ def test_predicted_masks_need_a_mask_head(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    "changed, said",
     [
         ({"audio_proj.proj3.weight": None}, "lacks the weight audio_proj.proj3.weight"),
         ({"blocks.1.norm_x.bias": None}, "lacks the weight blocks.1.norm_x.bias"),

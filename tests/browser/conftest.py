@@ -9,7 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
@@ -56,14 +56,17 @@ def shots(root: Path) -> Path:
 class _Files(http.server.SimpleHTTPRequestHandler):
     """The viewer's files, the test page, and the pictures that tests write."""
 
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
+    extensions_map: ClassVar = {
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+    }
 
     def __init__(self, *words: Any, places: dict[str, Path], **named: Any) -> None:
         self.places = places
         super().__init__(*words, **named)
 
     def translate_path(self, path: str) -> str:
-        first, _, rest = path.split("?")[0].lstrip("/").partition("/")
+        first, _, rest = path.split("?", maxsplit=1)[0].lstrip("/").partition("/")
         place = self.places.get(first)
         return str(place / rest if rest else place) if place else "/nowhere"
 

@@ -42,8 +42,8 @@ COLLECT = ["9", "InterActCollectMasks", [["LATENT", "8", 0], [HANDLE, "7", 1]]]
 KSAMPLER = ["8", "KSampler", [["MODEL", "7", 0]]]
 
 
-def viewer(*masks: Any, id: str = "50") -> list[Any]:
-    return [id, "InterActPreviewMasks", [[MASKS, *masks], ["IMAGE"]]]
+def viewer(*masks: Any, name: str = "50") -> list[Any]:
+    return [name, "InterActPreviewMasks", [[MASKS, *masks], ["IMAGE"]]]
 
 
 CASES = {
@@ -71,7 +71,7 @@ CASES = {
         ["50"],
     ),
     "viewer in a subgraph": (
-        [[SAMPLER, ["5", "uuid", [[MASKS, "31", 1]], {"inside": [[viewer(-10, 0, id="2")]]}]]],
+        [[SAMPLER, ["5", "uuid", [[MASKS, "31", 1]], {"inside": [[viewer(-10, 0, name="2")]]}]]],
         "5:2",
         ["31"],
         ["5:2"],
@@ -81,7 +81,7 @@ CASES = {
             [
                 ["5", "uuid", [], {"inside": [[["1", "InterActSampler", []]], [["1", 1]]]}],
                 ["6", "uuid", [[MASKS, "5", 0]], {
-                    "inside": [[["4", "uuid", [[MASKS, -10, 0]], {"inside": [[viewer(-10, 0, id="2")]]}]]]
+                    "inside": [[["4", "uuid", [[MASKS, -10, 0]], {"inside": [[viewer(-10, 0, name="2")]]}]]]
                 }],
             ]
         ],
@@ -110,6 +110,6 @@ def test_a_subgraph_that_is_used_twice(window: Window) -> None:
         "const find",
         "graph.nodes.find((n) => n.id === '6').subgraph = graph.nodes.find((n) => n.id === '5').subgraph; const find",
     )
-    inside = [[["1", "InterActSampler", []], viewer("1", 1, id="2")]]
+    inside = [[["1", "InterActSampler", []], viewer("1", 1, name="2")]]
     graph = [[["5", "uuid", [], {"inside": inside}], ["6", "uuid", []]]]
     assert window.js(body, [graph, "5:2"]) == [["5:1", "6:1"], ["5:2", "6:2"]]

@@ -235,7 +235,7 @@ def test_what_a_viewer_is_set_to_is_remembered(shown: Window) -> None:
 
 
 @pytest.mark.parametrize(
-    ("button", "ending"),
+    "button, ending",
     [
         ("Picture of this view", ".png"),
         ("Video of this step", ".webm"),

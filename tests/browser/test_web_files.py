@@ -23,7 +23,7 @@ def scripts(root: Path) -> dict[str, str]:
 
 
 def imports(text: str) -> list[str]:
-    return re.findall(r'^import [^;"]*"([^"]+)";', text, re.M)
+    return re.findall(r'^import [^;"]*"([^"]+)";', text, re.MULTILINE)
 
 
 def test_the_version_is_the_packs(root: Path, scripts) -> None:
@@ -32,7 +32,7 @@ def test_the_version_is_the_packs(root: Path, scripts) -> None:
 
 
 def test_colours_are_those_of_the_pictures(scripts) -> None:
-    numbers = re.findall(r"^  \[(\d+), (\d+), (\d+)\],$", scripts["viewer/palette.js"], re.M)
+    numbers = re.findall(r"^  \[(\d+), (\d+), (\d+)\],$", scripts["viewer/palette.js"], re.MULTILINE)
     assert tuple(tuple(map(int, colour)) for colour in numbers) == palette.OKABE_ITO
     paper = re.search(r"PAPER = \[(\d+), (\d+), (\d+)\]", scripts["viewer/palette.js"]).groups()
     assert tuple(map(int, paper)) == palette.PAPER
@@ -72,7 +72,7 @@ def test_only_the_extension_knows_comfyui(scripts) -> None:
 def test_every_import_is_there(root: Path, scripts) -> None:
     for name, text in scripts.items():
         for path in imports(text):
-            assert path.startswith("./") or path.startswith("../"), (name, path)
+            assert path.startswith(("./", "../")), (name, path)
             if not path.startswith("../../scripts/"):
                 assert ((root / "web" / name).parent / path).is_file(), (name, path)
 

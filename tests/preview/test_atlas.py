@@ -18,7 +18,7 @@ def opened(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content))
 
 
-@pytest.mark.parametrize(("characters", "frames"), [(1, 1), (2, 5), (3, 8), (2, 10), (1, 16), (64, 2)])
+@pytest.mark.parametrize("characters, frames", [(1, 1), (2, 5), (3, 8), (2, 10), (1, 16), (64, 2)])
 def test_every_tile_lies_where_a_reader_looks_for_it(characters: int, frames: int) -> None:
     masks = drawn_masks(characters, frames)
     content = atlas.encode_masks(masks)
@@ -68,7 +68,7 @@ def test_a_video_gives_the_frame_that_a_latent_frame_ends_with() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "side", "frames", "expected"),
+    "size, side, frames, expected",
     [
         ((60, 104), 128, 21, (60, 104)),  # 832x480: as it is
         ((90, 160), 128, 21, (72, 128)),

@@ -19,7 +19,7 @@ def test_overlay_tints_everybody_in_their_own_colour() -> None:
     drawn = draw_overlay(column_record(), 0, video())
     factor = drawn.shape[2] // WIDTH
     assert drawn.shape == (COLUMN_FRAMES, HEIGHT * factor, WIDTH * factor, 3) and drawn.shape[2] >= 480
-    assert 0 <= float(drawn.min()) and float(drawn.max()) <= 1
+    assert float(drawn.min()) >= 0 and float(drawn.max()) <= 1
     low = HEIGHT * factor - 2  # below the names
     colours = palette.character_colours(2)
     for column, colour in ((1, colours[0]), (drawn.shape[2] - 2, colours[1])):

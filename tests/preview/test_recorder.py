@@ -1,5 +1,7 @@
 """A run's record: masks and pictures side by side, of bounded size, with what belongs to them."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -52,7 +54,7 @@ def test_a_long_history_is_thinned_evenly(steps: int, room: int) -> None:
     kept = history.steps
     assert len(kept) <= max(2, room)
     assert kept[0] == 0 and kept[-1] == steps - 1 and list(kept) == sorted(set(kept))
-    gaps = [late - early for early, late in zip(kept, kept[1:])]
+    gaps = [late - early for early, late in itertools.pairwise(kept)]
     assert len(set(gaps[:-1])) <= 1 and (len(gaps) < 2 or gaps[-1] <= gaps[0])
     if steps <= room:
         assert len(kept) == steps
@@ -127,7 +129,7 @@ def test_a_history_knows_its_characters_and_checks_its_parts() -> None:
     assert history.index("Ben") == 1
     with pytest.raises(InteractError, match="no character 'Cyd'.*Ada, Ben"):
         history.index("Cyd")
-    parts = dict(boundary_step=-1, total_steps=2, width=32, height=16, frames=9, fps=25.0)
+    parts = {"boundary_step": -1, "total_steps": 2, "width": 32, "height": 16, "frames": 9, "fps": 25.0}
     with pytest.raises(InteractError, match="has 1 steps"):
         MaskHistory(history.masks, (0,), (1.0, 0.5), names=("Ada", "Ben"), **parts)
     with pytest.raises(InteractError, match="2 masks but names 1"):

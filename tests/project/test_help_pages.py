@@ -119,7 +119,8 @@ def messages(root: Path) -> list[str]:
     """Every text in the code that a node runs, an f-string's in the parts between its values."""
     found = []
     for file in (root / "interact_core").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
+        constants = (
+            one for one in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(one, ast.Constant)
+        )
+        found.extend(one.value for one in constants if isinstance(one.value, str))
     return found

@@ -1,4 +1,4 @@
-"""Bad input on a real server: a sentence before sampling, and nothing lost (issue 2, section 8)."""
+"""Bad input on a real server: a sentence before sampling, and nothing lost."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from interacthuman.tests.support.tiny_graphs import from_files, id_of, on_stock_
 from interacthuman.tools.make_workflows import GRAPHS
 from PIL import Image
 
-GROWTH_LIMIT = 50 * 2**20  # bytes of resident memory, issue 2, section 7
+GROWTH_LIMIT = 50 * 2**20  # bytes of resident memory after the second run
 RUNS = 10
 
 Graph = dict[str, dict[str, Any]]
@@ -202,7 +202,7 @@ def test_a_run_that_fails_leaves_the_next_one_clean(server: ComfyServer, graph: 
 
 @pytest.mark.slow
 def test_ten_runs_do_not_grow(server: ComfyServer, graph: Graph) -> None:
-    """Less than 50 MB after the second run (issue 2, section 7)."""
+    """What the first runs load and compile stays; later ones add nothing."""
     resident = []
     for run in range(RUNS):
         only(graph, "InterActSampler")["seed"] = 100 + run

@@ -22,7 +22,10 @@ SPEECH_WIDTH = 64
 
 
 def shrunk(graph: Graph) -> Graph:
-    """The graph at a size and in so many steps that it takes seconds, its two large encoders by tests/support/stand_in_nodes.py."""
+    """The graph at a size and in so many steps that it takes seconds.
+
+    Its two large encoders are those of tests/support/stand_in_nodes.py.
+    """
     made = {}
     for name, one in graph.items():
         inputs, kind = dict(one["inputs"]), one["class_type"]

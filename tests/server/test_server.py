@@ -101,9 +101,8 @@ async def watched(
     import aiohttp  # ComfyUI's own
 
     async with aiohttp.ClientSession() as session:
-        client, sockets = uuid.uuid4().hex, []
-        for name in (client, uuid.uuid4().hex):
-            sockets.append(await session.ws_connect(f"{server.address}/ws?clientId={name}"))
+        client, address = uuid.uuid4().hex, f"{server.address}/ws?clientId="
+        sockets = [await session.ws_connect(address + name) for name in (client, uuid.uuid4().hex)]
         extra = {"extra_pnginfo": {"workflow": {"id": workflow}}, "preview_method": "latent2rgb"}
         body = {"prompt": graph, "client_id": client, "extra_data": extra}
         prompt = (await asyncio.to_thread(server.post, "/prompt", body))["prompt_id"]

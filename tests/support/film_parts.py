@@ -9,6 +9,7 @@ import torch
 from interacthuman.interact_core.guidance import Character, MaskHistory
 from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, encode_cast
 from interacthuman.interact_core.host.encode.parts import EncodedPart, encode_part
+from interacthuman.interact_core.preview.record import RunRecord
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
 from interacthuman.tests.support import tiny_wan  # before anything of comfy
@@ -46,13 +47,13 @@ def pictures(frames: int, seed: int = 0) -> Tensor:
     return torch.rand(frames, HEIGHT, WIDTH, 3, generator=torch.Generator().manual_seed(seed))
 
 
-def history(start: int, frames: int, names: tuple[str, ...] = ("Ann", "Bob")) -> MaskHistory:
+def history(start: int, frames: int, names: tuple[str, ...] = ("Ann", "Bob")) -> RunRecord:
     """The first is left, more so in each latent frame; the second is right."""
     latents = (frames - 1) // 4 + 1
     masks = torch.zeros(1, len(names), latents, tiny_wan.ROWS, tiny_wan.COLUMNS)
     masks[0, 0, :, :, :3] = (torch.arange(latents).view(-1, 1, 1) + 1) / 16
     masks[0, -1, :, :, 3:] = 1.0
-    return MaskHistory(
+    return RunRecord(
         masks.half(), (3,), (0.1,), boundary_step=1, total_steps=4, names=names, width=WIDTH, height=HEIGHT,
         frames=frames, fps=25.0, start=start,
     )  # fmt: skip

@@ -37,9 +37,9 @@ STAND_IN_NODES = Path(__file__).with_name("stand_in_nodes.py")
 
 
 def write_models(folder: Path) -> Path:
-    """The four models of a graph under `folder`/models, wrong ones beside them, STAND_IN_NODES; the YAML that names them.
+    """Writes the four models of a graph under `folder`/models, wrong ones and STAND_IN_NODES beside them.
 
-    The YAML is for main.py's --extra-model-paths-config.
+    Returns the YAML that names them, for main.py's --extra-model-paths-config.
     """
     models = folder / "models"
     places = {name: models / name for name in FOLDERS}

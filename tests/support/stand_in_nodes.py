@@ -15,7 +15,7 @@ class TestEmptyText:
     FUNCTION = "make"
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
         return {"required": {}}
 
     def make(self):
@@ -45,7 +45,7 @@ class TestWhisper:
     FUNCTION = "make"
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
         return {"required": {}}
 
     def make(self):

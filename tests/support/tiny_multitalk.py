@@ -1,4 +1,4 @@
-"""A random MultiTalk or InfiniteTalk file small enough for seconds, for a Wan whose heads are as wide as every Wan's."""
+"""A random MultiTalk or InfiniteTalk file small enough for seconds, whose heads are as wide as every Wan's."""
 
 from __future__ import annotations
 

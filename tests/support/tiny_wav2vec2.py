@@ -27,7 +27,7 @@ def random_wav2vec2(seed: int = 0, **settings: object) -> torch.nn.Module:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(0.1 * torch.randn_like(parameter))
             parameter.copy_(parameter.half().float())  # core keeps float16: values that survive it
     return model
 
@@ -53,9 +53,10 @@ def older_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     }
     renamed = {}
     for key, value in weights.items():
+        older = key
         for new, old in halves.items():
-            key = key.replace(new, old)
-        renamed[f"wav2vec2.{key}"] = value
+            older = older.replace(new, old)
+        renamed[f"wav2vec2.{older}"] = value
     return {**renamed, "lm_head.weight": torch.zeros(4, 4)}
 
 
