@@ -8,7 +8,7 @@ import pytest
 import torch
 from interacthuman.interact_core.adapter import load_any_adapter
 from interacthuman.interact_core.adapter.file import check_keys
-from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS, MultiTalkAdapter, MultiTalkConfig
+from interacthuman.interact_core.adapter.multitalk import WAV2VEC2_LAYERS, MultiTalkAdapter, MultiTalkConfig
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings, assemble_cast
 from interacthuman.interact_core.host import loading
@@ -60,13 +60,13 @@ def drawn(*shape: int, seed: int) -> torch.Tensor:
 
 
 def features(seed: int = 3) -> torch.Tensor:
-    return drawn(4 * (FRAMES - 1) + 1, HEARD_LAYERS + 1, CHANNELS, seed=seed)
+    return drawn(4 * (FRAMES - 1) + 1, WAV2VEC2_LAYERS + 1, CHANNELS, seed=seed)
 
 
 def test_sizes_are_read_off_the_file(path: Path) -> None:
     config = read(path).config
     assert (config.model_width, config.model_blocks, config.heads) == (WIDTH, BLOCKS, HEADS)
-    assert (config.audio_layers, config.audio_width, config.window) == (HEARD_LAYERS + 1, CHANNELS, 5)
+    assert (config.audio_layers, config.audio_width, config.window) == (WAV2VEC2_LAYERS + 1, CHANNELS, 5)
     assert (config.audio_tokens, config.audio_context_width, config.audio_hidden) == (4, 20, 24)
 
 
@@ -107,8 +107,7 @@ def test_one_speaker_everywhere_equals_core_infinitetalk(path: Path) -> None:
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("cfg", [1.0, 5.0])
-def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path, cfg: float) -> None:
+def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path) -> None:
     """On an image-to-video base. Conds one by one: core's attention (SingleStreamMultiAttention) takes one row."""
     import comfy.model_patcher
     from comfy.ldm.wan.model_multitalk import MultiTalkCrossAttnPatch, project_audio_features
@@ -131,16 +130,16 @@ def test_a_run_of_one_speaker_equals_cores(path: Path, tmp_path: Path, cfg: floa
     )
     cast = assemble_cast([person], 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS, len(heard), 25.0)
     latent = tiny_wan.empty_latent(cast)
-    expected = tiny_wan.core_sample(golden, positive, negative, latent, cfg=cfg)
+    expected = tiny_wan.core_sample(golden, positive, negative, latent, cfg=5.0)
 
     tracks = torch.stack((heard, features(4)))
     positive, negative = conditioning.attach_cast(positive, negative, cast, None, tracks)
     negative = conditioning.with_role(negative, AudioRole.VOICES)  # core's hears them too
     settings = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
     guided, _ = apply_guidance(loading.apply_adapter(base, loading.load_adapter(path)), cast, settings)
-    samples = tiny_wan.core_sample(guided, positive, negative, latent, cfg=cfg)
+    samples = tiny_wan.core_sample(guided, positive, negative, latent, cfg=5.0)
     torch.testing.assert_close(samples, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
-    unheard = tiny_wan.core_sample(base, positive, negative, latent, cfg=cfg)
+    unheard = tiny_wan.core_sample(base, positive, negative, latent, cfg=5.0)
     assert (unheard - expected).abs().max() > 1e-2 * expected.abs().max()
 
 
@@ -203,7 +202,7 @@ def test_predicted_masks_need_a_mask_head(path: Path, tmp_path: Path) -> None:
         ({"audio_proj.proj3.weight": None}, "lacks the weight audio_proj.proj3.weight"),
         ({"blocks.1.norm_x.bias": None}, "lacks the weight blocks.1.norm_x.bias"),
         ({"blocks.0.norm_x.weight": torch.zeros(3)}, "shape \\[3\\], expected \\[256\\]"),
-        ({"audio_proj.proj1.weight": torch.zeros(24, 7)}, "hear 7 and"),
+        ({"audio_proj.proj1.weight": torch.zeros(24, 7)}, "take 7 and"),
         ({"lora_A": torch.zeros(1)}, "unexpected weight lora_A"),
     ],
 )
