@@ -1,4 +1,4 @@
-"""What kinds of adapter files there are, told by their headers. A kind is a module with the parts of `Adapter`."""
+"""The kinds of adapter files, recognised by their headers. A kind is a module with the parts of `Adapter`."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from .multitalk import MARK, MultiTalkAdapter, MultiTalkConfig
 
 
 class SpeechSizes(Protocol):
-    """What the hooks ask of the configuration of any kind."""
+    """What the hooks need from the configuration of any kind."""
 
     model_width: int  # D, channels of a token of the base model
     model_blocks: int
@@ -22,13 +22,13 @@ class SpeechSizes(Protocol):
     temporal_stride: int  # video frames per latent frame
     fps: float  # video frames per second that the audio was read at in training
     base: str  # free text: what it was trained on
-    kind: str  # what such adapters are called
-    encoder: str  # the audio encoder that it listens through, in words that go behind "load"
-    null_features: bool  # where nothing is to be heard features of 0 are, and nothing is left out (HuMo)
+    kind: str  # name of this kind of adapter
+    encoder: str  # the audio encoder that it needs; messages write it after "load"
+    null_features: bool  # frames without a voice get features of 0 and not no audio at all (HuMo)
 
 
 class SpeechAdapter(Protocol):
-    """What the hooks ask of an adapter of any kind."""
+    """What the hooks need from an adapter of any kind."""
 
     config: SpeechSizes
     audio_projector: Callable[[Tensor], Tensor]  # [B, F, L, C] -> tokens [B, T, n, context]

@@ -1,9 +1,9 @@
-"""HuMo (Phantom-video, arXiv 2509.08519): audio layers that are part of the base model, heard through our masks.
+"""HuMo (Phantom-video, arXiv 2509.08519): audio layers that are part of the base model, with our masks.
 
 There is no file of its own: the layers are those of the loaded base, so LoRAs and quantised weights hold for
 them too. Keys and arithmetic of one speaker are core's (comfy/ldm/wan/model.py, HumoWanModel), so that with a
 mask of 1 everywhere the two are equal. Unlike the other kinds, HuMo was never trained with its audio left out:
-where there is nothing to be heard it hears features of 0, and so do its reference pictures.
+where there is no voice it gets features of 0, and so do its reference pictures.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from ..errors import InteractError
 from .model import Attention, mix_tracks, sdpa_attention
 
 WINDOW = 8
-"""Video frames that a latent frame hears: its four and two on each side."""
+"""Video frames of audio for each latent frame: its own four and two on each side."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class HumoAdapter:
 
 
 def audio_windows(features: Tensor, stride: int = 4) -> Tensor:
-    """features [B, F, L, C], F = stride (T - 1) + 1 -> what each latent frame hears, [B, T, WINDOW, L, C].
+    """features [B, F, L, C], F = stride (T - 1) + 1 -> the features of each latent frame, [B, T, WINDOW, L, C].
 
-    A latent frame hears its own `stride` video frames and two on each side; the first has one video frame and
+    A latent frame gets its own `stride` video frames and two on each side; the first has one video frame and
     stands last in a window whose beginning is empty (core's get_audio_emb_window, comfy_extras/nodes_wan.py).
     Beyond the ends of the clip there are zeros.
     """

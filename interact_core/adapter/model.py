@@ -28,9 +28,9 @@ def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 
 
 def mix_tracks(q: Tensor, k: Tensor, v: Tensor, weights: Tensor, heads: int, attention: Attention) -> Tensor:
-    """What every video token hears of all tracks, in the shares of `weights`; [B, L, D].
+    """Cross-attention of every video token to all tracks, summed in the shares of `weights`; [B, L, D].
 
-    q [B, L, D], L = T * h * w with time slowest; k, v [S, B, T, n, D]: each latent frame hears its own n
+    q [B, L, D], L = T * h * w with time slowest; k, v [S, B, T, n, D]: each latent frame attends to its own n
     audio tokens only. weights [S, B or 1, L or 1]. A track alone is left to `attention`.
     """
     batch, length, width = q.shape
@@ -41,17 +41,17 @@ def mix_tracks(q: Tensor, k: Tensor, v: Tensor, weights: Tensor, heads: int, att
     shares = weights.to(q).expand(-1, batch, length).reshape(tracks, batch * frames, -1)
     shares = shares.permute(1, 2, 0)  # [B * T, hw, S]
     if tracks == 1:
-        heard = attention(q, k[:, 0], v[:, 0], heads) * shares
+        mixed = attention(q, k[:, 0], v[:, 0], heads) * shares
     else:
         # So many frames at a time that their scores take no more room than their tokens do.
         rows = max(1, batch * frames * width // (heads * tracks * tokens))
-        parts = [_heard_of_all(*part, heads) for part in zip(*(x.split(rows) for x in (q, k, v, shares)))]
-        heard = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return heard.view(batch, length, width)
+        parts = [_mix_frames(*part, heads) for part in zip(*(x.split(rows) for x in (q, k, v, shares)))]
+        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return mixed.view(batch, length, width)
 
 
-def _heard_of_all(q: Tensor, k: Tensor, v: Tensor, shares: Tensor, heads: int) -> Tensor:
-    """Frames q [R, hw, D] hear k, v [R, S, n, D] in shares [R, hw, S]; [R, hw, D].
+def _mix_frames(q: Tensor, k: Tensor, v: Tensor, shares: Tensor, heads: int) -> Tensor:
+    """Attention of frames q [R, hw, D] to k, v [R, S, n, D], summed in shares [R, hw, S]; [R, hw, D].
 
     sum_s w_s softmax(q k_s) v_s = [w_1 p_1, w_2 p_2, ...] [v_1, v_2, ...]: another track is a few more keys and
     not another pass over the video. Each track's keys are taken from their mean, which its softmax does not
@@ -120,7 +120,7 @@ class AudioProjector(nn.Module):
 
 
 class AudioCrossAttention(nn.Module):
-    """Local audio injection: every token hears the tracks in the shares that the masks give it.
+    """Local audio injection: every token gets the tracks in the shares that the masks give it.
 
     InterActHuman sec. 3 (method.md, "Local injection"): h <- h + m A(h, audio) + (1 - m) A(h, mute), where A
     is a cross-attention to the audio tokens of the token's own latent frame.

@@ -1,9 +1,9 @@
-"""MultiTalk and InfiniteTalk files (MeiGen-AI, arXiv 2505.22647 and 2508.14033), heard through our masks.
+"""MultiTalk and InfiniteTalk files (MeiGen-AI, arXiv 2505.22647 and 2508.14033), with our masks.
 
 Keys and arithmetic of one speaker are core's (comfy/ldm/wan/model_multitalk.py), so that with a mask of 1
 everywhere the two are equal. For more speakers core tells them apart by rotating queries and keys with places
-that it takes from attention to drawn regions; here each speaker is heard as a single one and the masks mix
-them, which any number of people and moving ones can do. These files carry no mask head.
+that it takes from attention to drawn regions; here each speaker is computed as a single one and the
+masks mix them, which works for any number of people, and for people who move. These files carry no mask head.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ MARK = "audio_proj.proj1.weight"
 HEAD_WIDTH = 128
 """Channels of an attention head in every Wan 2.1; core writes 40 heads, which is this at 14B."""
 
-HEARD_LAYERS = 12
+WAV2VEC2_LAYERS = 12
 """Transformer layers of wav2vec2-base. A file holds only their number times their width."""
 
 
@@ -33,7 +33,7 @@ class MultiTalkConfig:
     model_width: int  # D, channels of a token of the base model
     model_blocks: int
     audio_width: int  # C, channels of one hidden state
-    window: int  # video frames that the first latent frame hears: an odd number, its own in the middle
+    window: int  # video frames of audio for the first latent frame: an odd number, its own in the middle
     audio_hidden: int
     audio_tokens: int  # n, per latent frame
     audio_context_width: int
@@ -46,8 +46,8 @@ class MultiTalkConfig:
 
     @property
     def audio_layers(self) -> int:
-        """Hidden states per frame in Speech.features; the first, the embedding, is not heard."""
-        return HEARD_LAYERS + 1
+        """Hidden states per frame in Speech.features; the first, the embedding, is not used."""
+        return WAV2VEC2_LAYERS + 1
 
     @property
     def heads(self) -> int:
@@ -74,15 +74,22 @@ class MultiTalkConfig:
         width = shape("blocks.0.audio_cross_attn.proj.weight")[0]
         stride = cls.temporal_stride
         each = (later - first) // (stride - 1)  # what one video frame brings: layers times channels
-        if each < 1 or first % each or (first // each) % 2 == 0 or each % HEARD_LAYERS or width % HEAD_WIDTH:
+        if (
+            each < 1
+            or first % each
+            or (first // each) % 2 == 0
+            or each % WAV2VEC2_LAYERS
+            or width % HEAD_WIDTH
+        ):
             raise InteractError(
                 f"{name}: the first layers take {first} and {later} values and the base model is {width} wide, which "
-                f"are not {HEARD_LAYERS} layers of a wav2vec2 over an odd number of frames for a Wan model: choose another file."
+                f"are not {WAV2VEC2_LAYERS} layers of a wav2vec2 over an odd number of frames for a Wan model: choose "
+                "another file."
             )
         return cls(
             model_width=width,
             model_blocks=len({key.split(".")[1] for key in shapes if key.startswith("blocks.")}),
-            audio_width=each // HEARD_LAYERS,
+            audio_width=each // WAV2VEC2_LAYERS,
             window=first // each,
             audio_hidden=hidden,
             audio_tokens=shape("audio_proj.proj3.weight")[0] // context,
@@ -96,7 +103,7 @@ class MultiTalkProjector(nn.Module):
     def __init__(self, config: MultiTalkConfig, operations: Any, **kwargs: Any) -> None:
         super().__init__()
         self.stride, self.window, self.tokens = config.temporal_stride, config.window, config.audio_tokens
-        each, hidden = HEARD_LAYERS * config.audio_width, config.audio_hidden
+        each, hidden = WAV2VEC2_LAYERS * config.audio_width, config.audio_hidden
         later = config.window + config.temporal_stride - 1
         self.proj1 = operations.Linear(config.window * each, hidden, **kwargs)
         self.proj1_vf = operations.Linear(later * each, hidden, **kwargs)
@@ -107,17 +114,17 @@ class MultiTalkProjector(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """features [B, F, L, C], F = stride (T - 1) + 1 -> tokens [B, T, n, context]; fold tracks into B.
 
-        The first latent frame hears `window` video frames around its own, a later one its four and half a
+        The first latent frame gets the audio of `window` video frames around its own, a later one its four and half a
         window on each side; beyond an end of the clip the end frame is repeated.
         """
         frames, half = features.shape[1], self.window // 2
-        heard = features[:, :, 1:].flatten(2)  # [B, F, layers * C]
+        layers = features[:, :, 1:].flatten(2)  # [B, F, layers * C]
         around = torch.arange(-half, half + 1, device=features.device).clamp(0, frames - 1)
         last = torch.arange(self.stride, frames, self.stride, device=features.device)
         offset = torch.arange(1 - self.stride - half, half + 1, device=features.device)
         later = (last[:, None] + offset[None, :]).clamp(0, frames - 1)
         hidden = torch.cat(
-            (self.proj1(heard[:, around].flatten(1))[:, None], self.proj1_vf(heard[:, later].flatten(2))),
+            (self.proj1(layers[:, around].flatten(1))[:, None], self.proj1_vf(layers[:, later].flatten(2))),
             dim=1,
         ).relu()
         tokens = self.proj3(self.proj2(hidden).relu()).unflatten(-1, (self.tokens, -1))

@@ -5,7 +5,7 @@ from comfy.model_patcher import ModelPatcher
 from ..errors import InteractError
 from ..guidance import Cast, GuidanceSettings, guiding_masks
 from ..preview.record import RunRecord
-from ..speech.from_core import heard_as
+from ..speech.from_core import layers_and_channels
 from ..speech.whisper import WHISPER_GROUPS
 from .forward.binding import Binding
 from .keys import ADAPTER_KEY, GUIDANCE_KEY
@@ -72,7 +72,7 @@ def _check_speech(cast: Cast, binding: Binding) -> None:
     config = binding.config
     expected = (config.audio_layers, config.audio_width)
     for character in cast.characters:
-        found = None if character.speech is None else heard_as(character.speech)
+        found = None if character.speech is None else layers_and_channels(character.speech)
         if found is not None and found != expected:
             heard = "whisper" if found[0] == WHISPER_GROUPS else "wav2vec2"
             raise InteractError(

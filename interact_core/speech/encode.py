@@ -10,10 +10,10 @@ from .sound import check_fps, check_waveform, resample
 from .types import Speech
 from .wav2vec2 import SAMPLE_RATE, Wav2Vec2Encoder
 
-# Attention is quadratic in time and every hidden state is kept, so long recordings are heard in pieces.
+# Attention is quadratic in time and every hidden state is kept, so long recordings are encoded in pieces.
 WHOLE_SECONDS = 60.0  # recordings up to here are encoded in one go
 CHUNK_SECONDS = 30.0  # longer ones give this much per piece ...
-CONTEXT_SECONDS = 5.0  # ... heard together with this much on each side, which is then dropped
+CONTEXT_SECONDS = 5.0  # ... encoded with this much on each side, which is then dropped
 SILENCE_SECONDS = 2.0  # of digital silence, averaged into the mute track
 VARIANCE_FLOOR = 1e-7  # as transformers' Wav2Vec2FeatureExtractor; also what keeps silence finite
 
@@ -31,7 +31,7 @@ def encode_speech(
     waveform: [S, samples] or [1, S, samples]; channels are averaged for the encoder and kept in
     Speech.waveform.
     sample_rate: Hz. fps: feature frames per second. start: seconds after the start of the video.
-    gain: factor on the sound; an encoder that normalises does not hear it.
+    gain: factor on the sound; an encoder that normalises its input is not affected.
     Raises InteractError for NaN, empty, or 0 Hz sound, a wrong rank, and numbers that are not finite.
     """
     return encode_with_states(encoder, waveform, sample_rate, fps, start, gain)[0]
@@ -77,7 +77,7 @@ def encode_states(encoder: Wav2Vec2Encoder, mono: Tensor) -> Tensor:
     """Hidden states [T, L, C] of a whole recording.
 
     mono: [n] at 16 kHz, n >= 1. Normalised over its whole length, as the public extractors do, so one speaker
-    must never be encoded together with another. Over WHOLE_SECONDS it is heard in overlapping pieces: the
+    must never be encoded together with another. Over WHOLE_SECONDS it is encoded in overlapping pieces: the
     states then differ a little from those of one pass, for whose attention the whole recording is one
     context.
     """
@@ -93,9 +93,9 @@ def encode_states(encoder: Wav2Vec2Encoder, mono: Tensor) -> Tensor:
     pieces = []
     for first in range(0, total, chunk):
         last = min(first + chunk, total)
-        heard_first, heard_last = max(0, first - context), min(last + context, total)
-        heard = mono[heard_first * stride : (heard_last - 1) * stride + field]
-        pieces.append(encoder.hidden_states(heard)[first - heard_first : last - heard_first])
+        context_first, context_last = max(0, first - context), min(last + context, total)
+        piece = mono[context_first * stride : (context_last - 1) * stride + field]
+        pieces.append(encoder.hidden_states(piece)[first - context_first : last - context_first])
     return torch.cat(pieces)
 
 

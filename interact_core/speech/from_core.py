@@ -73,7 +73,7 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
         )
     sound = {"waveform": torch.zeros(1, samples), "sample_rate": SAMPLE_RATE}
     if whisper:
-        return _heard_by_whisper(states, samples, sound)
+        return _speech_of_whisper(states, samples, sound)
     return Speech(
         features=states_to_frames(states, samples / SAMPLE_RATE, fps, CORE_STRIDE, CORE_RECEPTIVE_FIELD),
         mute=quiet_mean(states),
@@ -82,7 +82,7 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
     )
 
 
-def heard_as(output: dict[str, object]) -> tuple[int, int] | None:
+def layers_and_channels(output: dict[str, object]) -> tuple[int, int] | None:
     """(L, C) of the Speech of an AUDIO_ENCODER_OUTPUT, without making it; None if it holds none."""
     speech, layers = output.get(SPEECH_KEY), output.get(LAYERS_KEY)
     if speech is not None:
@@ -92,12 +92,12 @@ def heard_as(output: dict[str, object]) -> tuple[int, int] | None:
     return WHISPER_GROUPS if is_whisper(layers) else len(layers), layers[0].shape[-1]
 
 
-def _heard_by_whisper(states: Tensor, samples: int, sound: dict[str, Any]) -> Speech:
-    """Core hears at most 30 s of a recording in one go, and so does HuMo in core."""
+def _speech_of_whisper(states: Tensor, samples: int, sound: dict[str, Any]) -> Speech:
+    """Whisper in core encodes at most 30 s of a recording, and so does HuMo in core."""
     if samples / SAMPLE_RATE > states.shape[0] / STATES_PER_SECOND + 0.1:
         logger.warning(
-            "Whisper heard the first %g s of a recording of %g s: encode it with InterAct Encode Speech, which "
-            "goes through all of it.",
+            "Whisper encoded only the first %g s of a recording of %g s: use InterAct Encode Speech, which encodes "
+            "all of it.",
             states.shape[0] / STATES_PER_SECOND,
             samples / SAMPLE_RATE,
         )

@@ -1,4 +1,4 @@
-"""Loudness over the frames of a video, to look at."""
+"""Loudness over the frames of a video, for the viewer."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ PER_FRAME = 4
 def peaks_on_timeline(speech: Speech, frames: int, fps: float) -> Tensor:
     """The waveform's highest amplitude in each quarter of a video frame, uint8 [4 * frames], 255 for 1.
 
-    0 where the recording is not heard; what lies before the video or after it is cut.
+    0 before and after the recording; what lies before the video or after it is cut.
     """
     amplitude = speech.waveform.abs().amax(0).clamp(max=1.0)
     seconds = speech.start + torch.arange(len(amplitude), dtype=torch.float64) / speech.sample_rate

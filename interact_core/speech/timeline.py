@@ -21,7 +21,7 @@ SILENT_RATE = 44100  # Hz of a dialogue in which nobody speaks
 def features_on_timeline(
     speech: Speech | None, frames: int, fps: float, mute: Tensor | None = None
 ) -> Tensor:
-    """One speaker's features for every video frame, silence where the recording is not heard.
+    """One speaker's features for every video frame, silence before and after the recording.
 
     speech: None for somebody who never speaks; then `mute` is needed.
     frames, fps: of the video, frame f centred at (f + 0.5) / fps seconds. Speech at another fps is
@@ -52,7 +52,7 @@ def features_on_timeline(
 def mix_dialogue(
     speeches: Sequence[Speech | Sound], frames: int, fps: float, sample_rate: int | None = None
 ) -> tuple[Tensor, int]:
-    """All speakers' sound, and whatever else is heard, together and exactly as long as the video.
+    """All speakers' sound, and other sounds, together and exactly as long as the video.
 
     speeches: in any order, each from its own start; [] gives silence.
     sample_rate: Hz of the result, by default the highest among the speeches.
@@ -67,9 +67,9 @@ def mix_dialogue(
     for speech in speeches:
         sound = resample(speech.waveform, speech.sample_rate, rate)
         offset = round(speech.start * rate)
-        heard = sound[:, max(0, -offset) : max(0, mixed.shape[1] - offset)]
+        inside = sound[:, max(0, -offset) : max(0, mixed.shape[1] - offset)]
         first = max(0, offset)
-        mixed[:, first : first + heard.shape[1]] += _to_channels(heard, channels)
+        mixed[:, first : first + inside.shape[1]] += _to_channels(inside, channels)
     peak = mixed.abs().max().item() if mixed.numel() else 0.0
     if peak > 1.0:
         logger.info("The mixed dialogue peaks at %.2f and is turned down to 1.", peak)
@@ -83,7 +83,7 @@ def _to_channels(sound: Tensor, channels: int) -> Tensor:
 
 
 def frames_for(speeches: list[Speech], fps: float) -> int:
-    """Length of a video in which every speech is heard to its end, in frames, of the form 4n + 1."""
+    """Length of a video in which no speech is cut off, in frames, of the form 4n + 1."""
     check_fps(fps)
     if not speeches:
         raise InteractError(

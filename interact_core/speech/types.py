@@ -1,4 +1,4 @@
-"""The values that travel from the speech room to the rest of the pack."""
+"""The values that the rest of the pack gets from speech/."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sound:
-    """What is heard and moves nobody: music, a room, wind.
+    """Sound that belongs to nobody: music, a room, wind.
 
     waveform: [S, samples] float32 on the CPU, gain applied; sample_rate: Hz; start: seconds after the start of
     the video at which it begins.
@@ -20,14 +20,14 @@ class Sound:
 
 @dataclass(frozen=True)
 class Speech:
-    """One speaker's recording and what the speech encoder heard in it.
+    """One speaker's recording and its audio features.
 
     features: [F, L, C] float32 on the CPU, the encoder's hidden states at `fps` frames per second. L counts
         every hidden state, the embedding output first; frame f is centred at (f + 0.5) / fps seconds of the
         recording.
     mute: [L, C] float32 on the CPU, digital silence through the same encoder, averaged over time.
     fps: feature frames per second, above 0.
-    waveform: [S, samples] float32 on the CPU, the sound as it will be heard: gain applied, start time not
+    waveform: [S, samples] float32 on the CPU, the sound for the mixed dialogue: gain applied, start time not
     padded.
     sample_rate: samples per second of `waveform`.
     start: seconds after the start of the video at which the recording begins; below 0 cuts its beginning.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import InteractError
 from .wav2vec2_file import read_wav2vec2
 
-SAMPLE_RATE = 16000  # Hz; every published wav2vec2 hears at this rate
+SAMPLE_RATE = 16000  # Hz; the sample rate of every published wav2vec2
 
 
 class Wav2Vec2Encoder(nn.Module):

@@ -1,6 +1,6 @@
-"""Whisper-large-v3 as HuMo hears it, from what core's audio encoder gives (comfy/audio_encoders/whisper.py).
+"""Whisper-large-v3 features as HuMo takes them, from the output of core's comfy/audio_encoders/whisper.py.
 
-Whisper always hears 30 seconds: a shorter recording with silence behind it, of a longer one the beginning only.
+Whisper always encodes 30 seconds: a shorter recording with silence after it, of a longer one the beginning only.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ LAYERS = 33
 """Hidden states of whisper-large: the embedding output and 32 layers. No wav2vec2 that core loads has so many."""
 
 GROUP = 8
-"""Layers whose mean HuMo hears as one; the last stands alone (comfy_extras/nodes_wan.py, WanHuMoImageToVideo)."""
+"""Layers whose mean HuMo takes as one; the last stands alone (comfy_extras/nodes_wan.py, WanHuMoImageToVideo)."""
 
 WHISPER_GROUPS = (LAYERS - 1) // GROUP + 1
 
 STATES_PER_SECOND = 50
 FRAMES_PER_SECOND = 25.0  # of HuMo's features
 FRAME_SAMPLES = 640
-HEARD_SECONDS = 30.0  # at once
-FADING_STATES = 25  # behind the end of a recording, which still tell of it
+WHISPER_SECONDS = 30.0  # at once
+FADING_STATES = 25  # after the end of a recording, still influenced by it
 SILENT_STATES = 50  # at least, for a mean of silence
 
 
@@ -34,15 +34,15 @@ def is_whisper(layers: Sequence[Tensor]) -> bool:
 
 def grouped(layers: Sequence[Tensor]) -> Tensor:
     """Hidden states [1, T, C] of all layers -> [T, 5, C] float32 on the CPU, as HuMo takes them."""
-    heard = [layer[0].detach().float().cpu() for layer in layers]
-    groups = [torch.stack(heard[first : first + GROUP]).mean(0) for first in range(0, LAYERS - 1, GROUP)]
-    return torch.stack([*groups, heard[-1]], dim=1)
+    states = [layer[0].detach().float().cpu() for layer in layers]
+    groups = [torch.stack(states[first : first + GROUP]).mean(0) for first in range(0, LAYERS - 1, GROUP)]
+    return torch.stack([*groups, states[-1]], dim=1)
 
 
 def to_frames(states: Tensor, samples: int) -> Tensor:
     """States [T, L, C] of a recording of `samples` at 16 kHz -> [F, L, C] at 25 frames a second.
 
-    The ends of the recording are the first and the last frame's own, as HuMo was trained: frame f is heard up to
+    The ends of the recording are the first and the last frame's own, as HuMo was trained: frame f is sampled up to
     half a frame before its centre.
     """
     spoken = states[: max(2, 2 * (samples // FRAME_SAMPLES))]
@@ -56,8 +56,8 @@ def to_frames(states: Tensor, samples: int) -> Tensor:
 def silence_behind(states: Tensor, samples: int) -> Tensor | None:
     """[L, C], the mean of what whisper makes of the silence behind a recording; None if there is too little.
 
-    Whisper scales what it hears by its loudest moment, so silence by itself, where nothing is loud, is something
-    that HuMo has never heard.
+    Whisper scales its input by the loudest moment, so silence by itself, where nothing is loud, gives features
+    that HuMo was not trained on.
     """
     first = ceil(samples / SAMPLE_RATE * STATES_PER_SECOND) + FADING_STATES
     return states[first:].mean(0) if len(states) - first >= SILENT_STATES else None

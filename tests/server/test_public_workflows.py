@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS
+from interacthuman.interact_core.adapter.multitalk import WAV2VEC2_LAYERS
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.media import read_frames
 from interacthuman.tests.support import model_files, tiny_multitalk, tiny_wan, tiny_wav2vec2
@@ -58,7 +58,7 @@ def with_files(server: ComfyServer) -> ComfyServer:
     patch = tiny_multitalk.core_patch(channels=SPEECH_WIDTH).half()
     tiny_wav2vec2.save_file(places[public.INFINITETALK], patch.state_dict())
     model_files.write_vae(places[public.VAE])
-    sizes = {"hidden_size": SPEECH_WIDTH, "num_hidden_layers": HEARD_LAYERS}
+    sizes = {"hidden_size": SPEECH_WIDTH, "num_hidden_layers": WAV2VEC2_LAYERS}
     encoder = tiny_wav2vec2.random_wav2vec2(**{**model_files.ENCODER, **sizes})
     tiny_wav2vec2.save_file(places[public.WAV2VEC2], tiny_wav2vec2.plain_weights(encoder))
     return server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS
+from interacthuman.interact_core.adapter.multitalk import WAV2VEC2_LAYERS
 from interacthuman.tests.support import tiny_wan
 
 WIDTH, HEADS, BLOCKS, CHANNELS = 256, 2, 2, 2
@@ -15,7 +15,7 @@ def core_patch(seed: int = 0, channels: int = CHANNELS) -> torch.nn.Module:
     from comfy.ldm.wan.model_multitalk import MultiTalkAudioProjModel, SingleStreamMultiAttention
 
     kwargs = {"operations": comfy.ops.disable_weight_init, "dtype": torch.float32}
-    sizes = {"blocks": HEARD_LAYERS, "channels": channels, "intermediate_dim": 24, "out_dim": 20}
+    sizes = {"blocks": WAV2VEC2_LAYERS, "channels": channels, "intermediate_dim": 24, "out_dim": 20}
     patch = torch.nn.Module()
     patch.audio_proj = MultiTalkAudioProjModel(seq_len=5, seq_len_vf=8, context_tokens=4, **sizes, **kwargs)
     patch.blocks = torch.nn.ModuleList(torch.nn.Module() for _ in range(BLOCKS))

@@ -11,9 +11,9 @@ from ...speech.encode import CONTEXT_SECONDS
 from ...speech.from_core import LAYERS_KEY, SAMPLES_KEY
 from ...speech.sound import resample
 from ...speech.wav2vec2 import SAMPLE_RATE
-from ...speech.whisper import HEARD_SECONDS, STATES_PER_SECOND, grouped, silence_behind
+from ...speech.whisper import WHISPER_SECONDS, STATES_PER_SECOND, grouped, silence_behind
 
-PIECE_SECONDS = HEARD_SECONDS - 2 * CONTEXT_SECONDS  # of a longer recording, with context on each side
+PIECE_SECONDS = WHISPER_SECONDS - 2 * CONTEXT_SECONDS  # of a longer recording, with context on each side
 
 
 def is_whisper_model(encoder: Any) -> bool:
@@ -32,7 +32,7 @@ def encode_by_whisper(encoder: AudioEncoderModel, sound: Tensor, rate: int) -> t
     mute = silence_behind(grouped(opening), min(piece, len(mono)))
     if len(mono) <= piece:
         layers = opening
-    elif len(mono) <= HEARD_SECONDS * SAMPLE_RATE:
+    elif len(mono) <= WHISPER_SECONDS * SAMPLE_RATE:
         layers = encoder.encode_audio(mono[None, None], SAMPLE_RATE)[LAYERS_KEY]
     else:
         layers = _in_pieces(encoder, mono, piece)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from interacthuman.interact_core.host.encode.cast_encoding import voice_tracks
 from interacthuman.interact_core.host.encode.recording import encode_recording
-from interacthuman.interact_core.speech.from_core import SPEECH_KEY, from_encoder_output, heard_as
+from interacthuman.interact_core.speech.from_core import SPEECH_KEY, from_encoder_output, layers_and_channels
 from interacthuman.interact_core.speech.types import Speech
 from interacthuman.tests.support import tiny_wan  # before anything of comfy
 from interacthuman.tests.support.sounds import RATE, syllables
@@ -48,8 +48,8 @@ def speech(encoder: Any) -> Speech:
     return heard(encoder, SOUND, start=0.5)[SPEECH_KEY]
 
 
-def test_a_short_recording_is_heard_as_in_core(core: dict[str, Any], speech: Speech) -> None:
-    assert heard_as(core) == (5, WIDTH)
+def test_a_short_recording_is_layers_and_channels_in_core(core: dict[str, Any], speech: Speech) -> None:
+    assert layers_and_channels(core) == (5, WIDTH)
     torch.testing.assert_close(speech.features, from_encoder_output(core).features)
     assert speech.features.shape == (50, 5, WIDTH) and speech.fps == 25.0 and speech.start == 0.5
     assert torch.equal(speech.waveform, SOUND[None])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.interact_core.adapter.multitalk import HEARD_LAYERS
+from interacthuman.interact_core.adapter.multitalk import WAV2VEC2_LAYERS
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
 from interacthuman.interact_core.host import loading
@@ -87,7 +87,7 @@ def infinitetalk(folder: Path) -> Scene:
     regions = torch.stack([side(False)[0], side(True)[0]])
     cast = region_cast(regions)
     tracks = torch.randn(
-        3, cast.frames, HEARD_LAYERS + 1, tiny_multitalk.CHANNELS, generator=torch.Generator().manual_seed(5)
+        3, cast.frames, WAV2VEC2_LAYERS + 1, tiny_multitalk.CHANNELS, generator=torch.Generator().manual_seed(5)
     )
     start = with_start_image()
     return Scene(
@@ -95,7 +95,9 @@ def infinitetalk(folder: Path) -> Scene:
             in_dim=36, model_type="i2v", width=tiny_multitalk.WIDTH, blocks=tiny_multitalk.BLOCKS
         ).state_dict(),
         loading.load_adapter(folder / "infinitetalk.safetensors"),
-        GuidanceSettings(mask_source="affinity", stage_boundary=0.0, affinity_block=0, affinity_temperature=0.1),
+        GuidanceSettings(
+            mask_source="affinity", stage_boundary=0.0, affinity_block=0, affinity_temperature=0.1
+        ),
         cast,
         *conditioning.attach_cast(start, start, cast, None, tracks),
     )
