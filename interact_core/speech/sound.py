@@ -31,7 +31,8 @@ def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
         )
     if waveform.ndim == 3 and waveform.shape[0] != 1:
         raise InteractError(
-            f"The audio is a batch of {waveform.shape[0]} recordings; use one InterAct Encode Speech for each recording."
+            f"The audio is a batch of {waveform.shape[0]} recordings; use one InterAct Encode Speech for each "
+            "recording."
         )
     if waveform.ndim not in (2, 3):
         raise InteractError(

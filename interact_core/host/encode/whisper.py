@@ -11,7 +11,7 @@ from ...speech.encode import CONTEXT_SECONDS
 from ...speech.from_core import LAYERS_KEY, SAMPLES_KEY
 from ...speech.sound import resample
 from ...speech.wav2vec2 import SAMPLE_RATE
-from ...speech.whisper import WHISPER_SECONDS, STATES_PER_SECOND, grouped, silence_behind
+from ...speech.whisper import STATES_PER_SECOND, WHISPER_SECONDS, grouped, silence_behind
 
 PIECE_SECONDS = WHISPER_SECONDS - 2 * CONTEXT_SECONDS  # of a longer recording, with context on each side
 
