@@ -1,4 +1,4 @@
-"""`python dev.py train adapter` and `python dev.py train shards`: the trainer and its shards on the command line."""
+"""`python dev.py train adapter` and `python dev.py train shards`: the trainer's command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def adapter_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dev.py train adapter", description="Train an InterAct adapter on a Wan base: docs/training.md."
     )
-    parser.add_argument("--config", type=Path, help="the run's TOML file; configs/ has some to begin with")
+    parser.add_argument("--config", type=Path, help="the run's TOML file; configs/ has presets")
     parser.add_argument(
         "--set",
         nargs="*",
@@ -26,37 +26,39 @@ def adapter_parser() -> argparse.ArgumentParser:
         metavar="TABLE.KEY=VALUE",
         help="keys to change, such as run.steps=200",
     )
-    parser.add_argument("--explain", action="store_true", help="print a whole file with every key explained")
     parser.add_argument(
-        "--launch", nargs=argparse.REMAINDER, help="run on many processes: torchrun's own options"
+        "--explain", action="store_true", help="print a configuration with every key explained"
+    )
+    parser.add_argument(
+        "--launch", nargs=argparse.REMAINDER, help="run on several processes; takes torchrun's options"
     )
     return parser
 
 
 def shards_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dev.py train shards", description="Write, check or encode shards.")
+    parser = argparse.ArgumentParser(prog="dev.py train shards", description="Check or encode shards.")
     jobs = parser.add_subparsers(dest="job", required=True)
-    check = jobs.add_parser("check", help="decode every sample and say what is broken")
+    check = jobs.add_parser("check", help="decode every sample and report what is broken")
     check.add_argument("shards", type=Path, nargs="+")
-    encode = jobs.add_parser("encode", help="encode a run's shards before it starts")
+    encode = jobs.add_parser("encode", help="encode a run's shards before the run")
     encode.add_argument("--config", type=Path, required=True)
     encode.add_argument("--set", nargs="*", default=[], metavar="TABLE.KEY=VALUE")
     encode.add_argument(
-        "--part", default="0/1", help="2/8: every eighth shard from the third on, one of 8 machines"
+        "--part", default="0/1", help="2/8: shards 2, 10, 18, ..., the share of one of 8 machines"
     )
     return parser
 
 
 def launch_command(chosen: argparse.Namespace) -> list[str]:
-    """The same training under torchrun; accelerate takes ranks and devices from what torchrun sets."""
+    """The same training under torchrun, whose environment variables tell accelerate ranks and devices."""
     launcher = Path(__file__).with_name("launch.py")
     package = __spec__.parent  # __name__ is "__main__" here
-    words = ["adapter", "--config", str(chosen.config), *(["--set", *chosen.set] if chosen.set else [])]
-    return [sys.executable, "-m", "torch.distributed.run", *chosen.launch, str(launcher), package, *words]
+    arguments = ["adapter", "--config", str(chosen.config), *(["--set", *chosen.set] if chosen.set else [])]
+    return [sys.executable, "-m", "torch.distributed.run", *chosen.launch, str(launcher), package, *arguments]
 
 
-def train_adapter(words: list[str]) -> None:
-    chosen = adapter_parser().parse_args(words)
+def train_adapter(arguments: list[str]) -> None:
+    chosen = adapter_parser().parse_args(arguments)
     if chosen.explain:
         sys.stdout.write(describe())
         return
@@ -74,20 +76,20 @@ def train_adapter(words: list[str]) -> None:
     log.info("finished: %s", train(config))
 
 
-def work_on_shards(words: list[str]) -> int:
-    """The exit code: 1 where something is broken."""
-    chosen = shards_parser().parse_args(words)
+def run_shards_job(arguments: list[str]) -> int:
+    """Check or encode shards; returns the exit code, 1 if a sample is broken."""
+    chosen = shards_parser().parse_args(arguments)
     if chosen.job == "check":
         from .data.shards import check_shards
 
-        found = check_shards(chosen.shards)
-        for sentence in found.broken:
+        findings = check_shards(chosen.shards)
+        for sentence in findings.broken:
             log.warning("%s", sentence)
         log.info(
             "%d samples are good, %d of them with masks, %d with speech; %d broken",
-            *(found.good, found.masked, found.speaking, len(found.broken)),
+            *(findings.good, findings.masked, findings.speaking, len(findings.broken)),
         )
-        return int(bool(found.broken))
+        return int(bool(findings.broken))
     from ..host.standalone import prepare_comfy
 
     prepare_comfy()
@@ -101,16 +103,18 @@ def work_on_shards(words: list[str]) -> int:
     return 0
 
 
-def main(words: list[str]) -> int:
-    """words: "adapter" or "shards" and what follows. An error of the user's is one sentence."""
+def main(arguments: list[str]) -> int:
+    """arguments: "adapter" or "shards", then its options. Returns the exit code; an InteractError is logged
+    as one sentence.
+    """
     rank = os.environ.get("RANK", "0")
     level = logging.INFO if rank == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
     try:
-        if words[0] == "adapter":
-            train_adapter(words[1:])
+        if arguments[0] == "adapter":
+            train_adapter(arguments[1:])
             return 0
-        return work_on_shards(words[1:])
+        return run_shards_job(arguments[1:])
     except InteractError as error:
         log.error("%s", error)
         return 1

@@ -1,6 +1,6 @@
-"""What a training run is told: a TOML file, each key of which is explained here and nowhere else.
+"""The configuration of a training run: a TOML file, whose keys are defined and explained here.
 
-`describe()` prints a whole file with every key, its default and what it means; docs/training.md shows it.
+`describe()` gives a whole file with every key, its default and its explanation; docs/training.md contains it.
 """
 
 from __future__ import annotations
@@ -20,159 +20,175 @@ else:  # a requirement of the extra `train` there
     import tomli as tomllib
 
 
-def key(default: Any, words: str, choices: tuple[str, ...] = (), watching: bool = False) -> Any:
-    """One key of the file. choices: the only values it takes; watching: a resumed run may change it, for what is
-    trained does not depend on it.
+def key(default: Any, explanation: str, choices: tuple[str, ...] = (), may_change: bool = False) -> Any:
+    """One key of the file. choices: the only values it takes; may_change: a resumed run may have another
+    value, because the trained weights do not depend on it.
     """
-    return field(default=default, metadata={"words": words, "choices": choices, "watching": watching})
+    metadata = {"explanation": explanation, "choices": choices, "may_change": may_change}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class BaseKeys:
     """The base model, a Wan2.1 text-to-video file with ComfyUI's keys."""
 
-    file: str = key("", "the base, .safetensors; Phantom-Wan is the one that knows reference pictures")
-    train: str = key("frozen", "what of the base is trained", ("frozen", "lora", "full"))
+    file: str = key("", "the base model, .safetensors; Phantom-Wan is the one trained on reference images")
+    train: str = key("frozen", "which weights of the base are trained", ("frozen", "lora", "full"))
     dtype: str = key(
         "float32",
-        "of its weights; a frozen base may be bfloat16 (half the memory), a full one is float32",
+        "of the base's weights; bfloat16 takes half the memory, but train = 'full' needs float32",
         ("float32", "bfloat16"),
     )
-    lora_rank: int = key(32, "rank of the LoRA, with train = 'lora'")
-    lora_alpha: float = key(32.0, "its scale is lora_alpha / lora_rank")
-    lora_start: str = key("", "lora.safetensors of an earlier run to go on from; empty: a new one")
+    lora_rank: int = key(32, "rank of the LoRA, for train = 'lora'")
+    lora_alpha: float = key(32.0, "the LoRA is scaled by lora_alpha / lora_rank")
+    lora_start: str = key("", "lora.safetensors of an earlier run to start from; empty: a new LoRA")
     lora_layers: tuple[str, ...] = key(
         ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "ffn.0", "ffn.2"),
-        "linear layers of each block that get one",
+        "linear layers of each block that get a LoRA",
     )
-    checkpointing: bool = key(False, "compute each block again in the backward pass instead of keeping it")
+    checkpointing: bool = key(False, "gradient checkpointing: less memory, and each block is computed twice")
 
 
 @dataclass(frozen=True)
 class AdapterKeys:
-    """The adapter: width and depth come from the base, audio layers and channels from the audio encoder."""
+    """The adapter; its width and depth follow from the base, its audio input from the audio encoder."""
 
-    start: str = key("", "adapter file to go on from (its sizes count then); empty: a new one")
+    start: str = key(
+        "", "adapter file to start from, whose sizes then replace those below; empty: a new adapter"
+    )
     new_heads: bool = key(
-        False, "with start: mask heads of the sizes below begin anew; of the file only what hears stays"
+        False,
+        "with start: take only the audio parts of that file, and make new mask heads of the sizes below",
     )
     audio_projector: bool = key(True, "train the audio projector; false: frozen")
     audio_blocks: bool = key(True, "train the audio cross-attentions; false: frozen")
     mask_heads: bool = key(True, "train the mask heads; false: frozen")
     audio_frame_width: int = key(512, "channels of one video frame's audio after the first projection")
     audio_window: int = key(
-        5, "video frames heard on each side of a latent frame's own four (paper: +-5 tokens)"
+        5, "video frames of audio on each side of a latent frame's own four (paper: +-5 tokens)"
     )
-    audio_hidden: int = key(1024, "hidden width of the projector")
+    audio_hidden: int = key(1024, "hidden width of the audio projector")
     audio_tokens: int = key(8, "audio tokens for each latent frame")
     audio_context_width: int = key(768, "channels of an audio token")
     mask_width: int = key(224, "width of a mask head; 224 is the paper's 56M parameters at 14B")
     mask_heads_each: int = key(4, "attention heads of a mask head")
     mask_blocks: tuple[int, ...] = key(
-        (), "blocks with a mask head, all of them averaged; empty: the last quarter of the base's blocks"
+        (), "blocks with a mask head, whose masks are averaged; empty: the last quarter of the blocks"
     )
 
 
 @dataclass(frozen=True)
 class ShardKeys:
-    """What is learned from: WebDataset shards (docs/training.md has the format), encoded once."""
+    """The training data: WebDataset shards (format: docs/training.md), encoded once."""
 
-    train: tuple[str, ...] = key((), "tar files; a path may hold *")
-    validation: tuple[str, ...] = key((), "held-out ones for figures and clips; may be empty", watching=True)
-    cache: str = key("", "folder for what is encoded; empty: beside the first shard", watching=True)
+    train: tuple[str, ...] = key((), "tar files; a path may contain *")
+    validation: tuple[str, ...] = key((), "held-out shards for validation; may be empty", may_change=True)
+    cache: str = key("", "folder for the encoded clips; empty: beside the first shard", may_change=True)
     vae: str = key("", "the Wan2.1 VAE")
-    audio_encoder: str = key("", "wav2vec2, a folder or .safetensors; it is what the nodes must use later")
-    text_encoder: str = key("", "umt5-xxl as ComfyUI reads it; empty: captions are not heard")
-    width: int = key(832, "pixels, a multiple of 16; clips are scaled to cover the frame, and cropped")
-    height: int = key(480, "likewise")
+    audio_encoder: str = key("", "wav2vec2, a folder or .safetensors; the nodes must use the same one later")
+    text_encoder: str = key("", "umt5-xxl as ComfyUI reads it; empty: captions are ignored")
+    width: int = key(832, "pixels, a multiple of 16; clips are scaled to cover the frame, then cropped")
+    height: int = key(480, "pixels, a multiple of 16")
     frames: int = key(81, "video frames of a clip, 4n+1; shorter clips are left out")
     fps: float = key(25.0, "video frames per second of a clip, and of the audio features")
-    views: int = key(3, "reference pictures encoded for each concept, one of which is drawn at each step")
-    crops: bool = key(True, "crop views to head, half body or clothing at random (paper); false: as they are")
+    views: int = key(3, "reference images encoded for each concept; each step draws one of them")
+    crops: bool = key(True, "crop reference images to head, half body or clothing at random (paper)")
     people: tuple[int, ...] = key((1, 4), "fewest and most concepts of a clip; others are left out")
-    readers: int = key(2, "threads that read batches ahead", watching=True)
+    readers: int = key(2, "threads that prefetch batches", may_change=True)
 
 
 @dataclass(frozen=True)
 class AugmentationKeys:
-    """How often what is left out or spoiled, so that the model knows it from training; shares in 0..1."""
+    """Condition dropout and mask augmentation: probabilities and noise levels in 0..1."""
 
     injection: str = key(
         "masks",
-        "where voices are heard: inside their owner's true mask, or everywhere (stage one, a single person)",
+        "where audio is injected: inside the speaker's true mask, or everywhere (stage one, one person)",
         ("masks", "everywhere"),
     )
-    no_audio: float = key(0.1, "no audio at all: the negative branch of guidance")
+    no_audio: float = key(0.1, "no audio: the negative branch of classifier-free guidance")
     no_references: float = key(
-        0.8, "of the clips without audio: blank references too, so that cfg means likeness"
+        0.8, "of the samples without audio: blank references too, so that cfg strengthens likeness"
     )
-    no_text: float = key(0.1, "no caption; clips without audio have none either, for cfg drops both together")
-    all_mute: float = key(0.05, "silence everywhere: the middle branch of audio guidance")
-    no_masks_early: float = key(0.5, "above stage_one_above: no masks yet, silence or all voices everywhere")
-    stage_one_above: float = key(0.9, "noise level from which that happens")
+    no_text: float = key(
+        0.1, "no caption, of the samples with audio; those without have none, because cfg drops both"
+    )
+    all_mute: float = key(0.05, "the mute track everywhere: the middle branch of separate audio guidance")
+    no_masks_early: float = key(0.5, "above stage_one_above: no masks yet, but mute or all voices everywhere")
+    stage_one_above: float = key(0.9, "noise level above which no_masks_early applies")
     held: float = key(
-        0.0, "above held_above: masks of one moment at all moments, so that a mask is no order to stand there"
+        0.0, "above held_above: one latent frame's masks for all frames, so that people keep moving"
     )
-    held_above: float = key(0.6, "noise level from which that happens")
-    blurred: float = key(0.3, "masks as a model predicts them while the video forms")
-    dilated: float = key(0.15, "masks that are a token too wide")
+    held_above: float = key(0.6, "noise level above which held applies")
+    blurred: float = key(0.3, "blurred masks, as a model predicts them at high noise")
+    dilated: float = key(0.15, "masks one token too wide")
 
 
 @dataclass(frozen=True)
 class LossKeys:
-    """losses.py has the formulas and their sources."""
+    """The losses; formulas and sources are in interact_core/training/losses.py."""
 
-    velocity: float = key(1.0, "weight of the rectified-flow loss; 0 where only mask heads are trained")
+    velocity: float = key(1.0, "weight of the rectified-flow loss; 0 if only mask heads are trained")
     mask: float = key(1.0, "weight of the mask loss (paper: 1:1)")
-    focal_alpha: float = key(0.25, "of the focal loss (paper)")
-    focal_gamma: float = key(2.0, "likewise")
-    confidence: float = key(0.5, "frames whose mask is less sure than this leave the mask loss (paper)")
-    emphasis_people: float = key(0.0, "how much more the velocity loss weighs inside masks; the paper: 0")
-    emphasis_focus: float = key(0.0, "likewise inside a shard's focus map, such as mouths; the paper: 0")
+    focal_alpha: float = key(0.25, "alpha of the focal loss (paper)")
+    focal_gamma: float = key(2.0, "gamma of the focal loss (paper)")
+    confidence: float = key(0.5, "the mask loss ignores frames whose mask has a lower confidence (paper)")
+    emphasis_people: float = key(0.0, "additional weight of the velocity loss inside masks (paper: 0)")
+    emphasis_focus: float = key(
+        0.0, "additional weight inside a shard's focus map, such as mouths (paper: 0)"
+    )
 
 
 @dataclass(frozen=True)
 class OptimiserKeys:
-    """AdamW; the paper says 10k steps at 3e-5 with an effective batch of 8."""
+    """The optimiser; the paper trains 10k steps at rate 3e-5 with a batch of 8."""
 
-    kind: str = key("adamw", "muon: matrices in blocks by Muon (one process only)", ("adamw", "muon"))
+    kind: str = key(
+        "adamw",
+        "muon: Muon for the matrices inside blocks, AdamW for the rest (one process only)",
+        ("adamw", "muon"),
+    )
     rate: float = key(3e-5, "learning rate after the warm-up")
-    warmup: int = key(100, "steps in which it rises")
-    cooldown: int = key(1000, "last steps, in which it falls to nothing")
-    clip: float = key(1.0, "largest norm of the gradient")
-    average: float = key(0.999, "EMA of what is trained: the share that is kept at each step; 0: none")
+    warmup: int = key(100, "steps of linear warm-up")
+    cooldown: int = key(1000, "last steps, in which the rate falls linearly to 0")
+    clip: float = key(1.0, "gradient clipping: largest norm")
+    average: float = key(0.999, "decay of the EMA of the trained weights; 0: no EMA")
 
 
 @dataclass(frozen=True)
 class RunKeys:
     """The run itself."""
 
-    folder: str = key("", "where checkpoints, curves, clips and the finished adapter go", watching=True)
+    folder: str = key(
+        "", "output folder: checkpoints, curves, clips and the finished adapter", may_change=True
+    )
     steps: int = key(10000, "optimiser steps")
     batch: int = key(8, "clips in a step, over all processes together")
-    micro: int = key(1, "clips in one forward pass of one process; the rest is accumulated", watching=True)
-    seed: int = key(0, "all that is drawn follows from it, from the step and from the place in the batch")
-    precision: str = key("bf16", "of the forward pass (autocast)", ("bf16", "no"))
-    sharding: str = key(
-        "none", "over several GPUs: 'fsdp' shards the weights, 'none' copies them", ("none", "fsdp"), True
+    micro: int = key(
+        1, "clips in one forward pass of one process; gradients are accumulated", may_change=True
     )
-    save_every: int = key(250, "steps from checkpoint to checkpoint", watching=True)
-    keep: int = key(2, "checkpoints that are kept", watching=True)
-    log_every: int = key(10, "steps from line to line", watching=True)
-    validate_every: int = key(500, "steps from validation to validation; 0: none", watching=True)
-    validation_clips: int = key(8, "held-out clips for the figures, from the first on", watching=True)
-    sampled_clips: int = key(2, "of these, sampled to the end and written as video", watching=True)
-    sampling_steps: int = key(30, "steps of that sampling", watching=True)
-    sampling_cfg: float = key(5.0, "its scale of guidance", watching=True)
-    sampling_shift: float = key(5.0, "its shift of the noise schedule", watching=True)
+    seed: int = key(0, "every random draw follows from it, the step and the position in the batch")
+    precision: str = key("bf16", "autocast of the forward pass", ("bf16", "no"))
+    sharding: str = key(
+        "none", "on several GPUs: 'fsdp' shards the weights, 'none' replicates them", ("none", "fsdp"), True
+    )
+    save_every: int = key(250, "steps between checkpoints", may_change=True)
+    keep: int = key(2, "number of checkpoints that are kept", may_change=True)
+    log_every: int = key(10, "steps between lines of the log", may_change=True)
+    validate_every: int = key(500, "steps between validations; 0: none", may_change=True)
+    validation_clips: int = key(8, "number of held-out clips that validation uses", may_change=True)
+    sampled_clips: int = key(2, "of these, clips that are sampled and written as video", may_change=True)
+    sampling_steps: int = key(30, "sampling steps of those clips", may_change=True)
+    sampling_cfg: float = key(5.0, "guidance scale of those clips", may_change=True)
+    sampling_shift: float = key(5.0, "noise schedule shift of those clips", may_change=True)
     measure_peak: bool = key(
-        True, "measure the matrix rate of the device, for the FLOPs utilisation", watching=True
+        True, "measure the matmul rate of the device, to report the FLOPs utilisation", may_change=True
     )
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A whole file. Raises InteractError for what cannot be."""
+    """A whole file. Raises InteractError for values out of range or that contradict each other."""
 
     base: BaseKeys = BaseKeys()
     adapter: AdapterKeys = AdapterKeys()
@@ -183,8 +199,8 @@ class TrainingConfig:
     run: RunKeys = RunKeys()
 
     def __post_init__(self) -> None:
-        for name, given, words in _checks(self):
-            raise InteractError(f"Training configuration: {name} is {given!r}; {words}.")
+        for name, given, advice in _checks(self):
+            raise InteractError(f"Training configuration: {name} is {given!r}; {advice}.")
 
     @property
     def trains_base(self) -> bool:
@@ -192,7 +208,7 @@ class TrainingConfig:
 
     @property
     def needs_masks(self) -> bool:
-        """Whether a clip without masks is of no use."""
+        """Whether clips without masks cannot be used."""
         return self.mix.injection == "masks" or (self.adapter.mask_heads and self.loss.mask > 0)
 
     def entries(self) -> dict[str, Any]:
@@ -205,7 +221,7 @@ class TrainingConfig:
 
 
 def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
-    """What is wrong, if anything is: (key, value, what to do)."""
+    """Yields (key, value, advice) for each wrong value."""
     for table in fields(config):
         for entry in fields(getattr(config, table.name)):
             value, choices = getattr(getattr(config, table.name), entry.name), entry.metadata["choices"]
@@ -252,11 +268,11 @@ def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
 
 
 def read_config(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
-    """Read a TOML file, then apply "table.key=value" settings, whose values are TOML too (text without quotes is
-    text). Paths in the file may begin with ~ and count from the folder that the command runs in.
+    """Read a TOML file, then apply "table.key=value" settings, whose values are TOML too (text needs no
+    quotes). Paths in the file may begin with ~ and are relative to the working folder of the command.
 
-    Raises InteractError, one sentence, for a file that is missing or not TOML, a key that does not exist and a
-    value of the wrong type or range.
+    Raises InteractError, one sentence, for a file that is missing or not TOML, an unknown key, and a value of
+    the wrong type or range.
     """
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -280,7 +296,7 @@ def read_config(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
 
 
 def config_of(entries: Mapping[str, Any], name: str) -> TrainingConfig:
-    """From nested tables; `name` is only named in errors."""
+    """From nested tables; name: of the file, for error messages."""
     tables = {table.name: getattr(TrainingConfig(), table.name) for table in fields(TrainingConfig)}
     for table, given in entries.items():
         if not isinstance(given, Mapping):
@@ -316,32 +332,32 @@ def _as(kind: Any, value: Any, where: str) -> Any:
         value = value if isinstance(value, (list, tuple)) else [value]
         return tuple(_as(inner, item, where) for item in value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        words = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise InteractError(f"{where} is {value!r}; give {words}.")
+        wanted = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
+        raise InteractError(f"{where} is {value!r}; give {wanted}.")
     return value
 
 
 def check_same_run(before: Mapping[str, Any], now: TrainingConfig, folder: Path) -> None:
-    """Raise InteractError where a checkpoint was made under another configuration: what would go on there would be
-    neither the one run nor the other. Keys that only watch may differ.
+    """Raise InteractError if a checkpoint was made under another configuration, except for keys that a
+    resumed run may change.
     """
-    watching = {
+    may_change = {
         f"{table.name}.{entry.name}"
         for table in fields(now)
         for entry in fields(getattr(now, table.name))
-        if entry.metadata["watching"]
+        if entry.metadata["may_change"]
     }
     for name, value in now.entries().items():
         value = list(value) if isinstance(value, tuple) else value
-        if name not in watching and before.get(name, value) != value:
+        if name not in may_change and before.get(name, value) != value:
             raise InteractError(
-                f"The run in {folder} was begun with {name} = {before[name]!r} and would go on with {value!r}: "
-                "put that back, or give run.folder another folder."
+                f"The run in {folder} was begun with {name} = {before[name]!r} and would go on with "
+                f"{value!r}: put that back, or give run.folder another folder."
             )
 
 
 def describe() -> str:
-    """A whole file: every key with its default, explained."""
+    """A whole file as text: every key with its default and its explanation."""
     lines = []
     for table in fields(TrainingConfig):
         keys = getattr(TrainingConfig(), table.name)
@@ -350,8 +366,8 @@ def describe() -> str:
         lines += [f"# {summary}", f"[{table.name}]"]
         for entry in fields(keys):
             choices = entry.metadata["choices"]
-            words = entry.metadata["words"] + (f" ({' | '.join(choices)})" if choices else "")
-            lines.append(f"{entry.name} = {_toml(getattr(keys, entry.name))}  # {words}")
+            comment = entry.metadata["explanation"] + (f" ({' | '.join(choices)})" if choices else "")
+            lines.append(f"{entry.name} = {_toml(getattr(keys, entry.name))}  # {comment}")
         lines.append("")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""A training run's figures: a CSV that grows by a line a step, and a picture of it."""
+"""Training curves: a CSV file with one row per step, and a plot of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 class Curves:
-    """Rows of named figures per step; a resumed run drops what was written after its checkpoint."""
+    """Named figures per step. A resumed run drops the rows from `first_step` on, written after its
+    checkpoint.
+    """
 
     def __init__(self, path: Path, names: tuple[str, ...], first_step: int = 0):
         self.path, self.names = path, names
@@ -33,18 +35,18 @@ class Curves:
         )
 
     def plot(self, path: Path, window: int = 50) -> None:
-        """One panel a figure, means over `window` steps."""
+        """One panel per figure, each point a mean over `window` rows."""
         import matplotlib
 
         matplotlib.use("Agg")
         from matplotlib import pyplot
 
-        figure, axes = pyplot.subplots(
+        canvas, axes = pyplot.subplots(
             1, len(self.names), figsize=(4 * len(self.names), 3), constrained_layout=True
         )
         for i, (name, axis) in enumerate(zip(self.names, axes)):
             blocks = [self.rows[k : k + window] for k in range(0, len(self.rows), window)]
             axis.plot([b[-1][0] for b in blocks], [sum(r[i + 1] for r in b) / len(b) for b in blocks])
             axis.set(title=name, xlabel="step")
-        figure.savefig(path, dpi=90)
-        pyplot.close(figure)
+        canvas.savefig(path, dpi=90)
+        pyplot.close(canvas)

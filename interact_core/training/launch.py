@@ -1,7 +1,7 @@
-"""What torchrun or `accelerate launch` runs: `launch.py PACKAGE words...` is `python -m PACKAGE words...`.
+"""What torchrun or `accelerate launch` runs: `launch.py PACKAGE ARGUMENTS` is `python -m PACKAGE ARGUMENTS`.
 
-A file and not "-m", which would put the working folder first on sys.path, where our nodes/ hides ComfyUI's nodes.py;
-for the same reason this file's own folder leaves it.
+`python -m` would put the working folder first on sys.path, where this pack's nodes/ hides ComfyUI's nodes.py.
+Running this file avoids that; its own folder, which Python puts there instead, is removed.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""The base model and the adapter in training: loaded through ComfyUI, trained or frozen part by part."""
+"""The base model and the adapter in training: loaded through ComfyUI, each part trained or frozen."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 import comfy.sd
 import comfy.utils
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..adapter import Adapter, AdapterConfig, init_adapter, read_adapter, sdpa_attention
 from ..errors import InteractError
-from ..host.forward.call import CALL_KEY
-from ..host.forward.hooks import training_options
+from ..host.forward.training_run import training_options
+from ..host.keys import CALL_KEY
 from ..host.loading import check_base, check_references
 from .config import AdapterKeys, BaseKeys, TrainingConfig
 from .data.samples import TrainingBatch
+from .lora import add_lora
 
 log = logging.getLogger(__name__)
-TIMESTEPS = 1000  # Wan's timestep of noise level 1
+TIMESTEPS = 1000  # Wan's timestep at noise level 1
 
 
 def load_base(keys: BaseKeys) -> nn.Module:
-    """A Wan text-to-video model by ComfyUI's own detection, of plain torch layers, on the CPU.
+    """A Wan text-to-video model, found by ComfyUI's own detection and built of plain torch layers, on the
+    CPU.
 
-    Raises InteractError for a file that is missing, no safetensors file, not Wan, an image-to-video Wan, or scaled
-    fp8, whose weights are not numbers that could be trained on.
+    Raises InteractError for a file that is missing or not a safetensors file, is not Wan or an image-to-video
+    Wan, or holds scaled fp8 weights, which cannot be trained.
     """
     path = Path(keys.file).expanduser()
     if path.suffix != ".safetensors" or not path.is_file():
@@ -40,7 +40,7 @@ def load_base(keys: BaseKeys) -> nn.Module:
             f"base.file is {keys.file!r}: name a Wan 2.1 text-to-video model, a .safetensors file."
         )
     cpu = torch.device("cpu")
-    # torch.nn and not comfy.ops: its layers may leave their weights unloaded until the server wants them.
+    # torch.nn, because comfy.ops' layers may leave their weights unloaded until ComfyUI's server needs them.
     options = {
         "dtype": getattr(torch, keys.dtype),
         "custom_operations": nn,
@@ -64,13 +64,13 @@ def load_base(keys: BaseKeys) -> nn.Module:
 
 
 def base_name(path: str, base: nn.Module) -> str:
-    """What an adapter's file says of the base it was trained on."""
+    """The name of the base in the metadata of an adapter file."""
     return f"{Path(path).name}, {base.dim} wide, {len(base.blocks)} blocks"
 
 
 def derive_config(base: nn.Module, keys: AdapterKeys, mute: Tensor, fps: float, name: str) -> AdapterConfig:
-    """Sizes of a new adapter: from the base its width, depth and heads, from the encoding of silence [L, C] the
-    audio's, all else from `keys`.
+    """Sizes of a new adapter: width, depth and audio heads from the base, audio layers and channels from the
+    encoding of silence `mute` [L, C], all others from `keys`.
     """
     blocks = len(base.blocks)
     return AdapterConfig(
@@ -93,7 +93,9 @@ def derive_config(base: nn.Module, keys: AdapterKeys, mute: Tensor, fps: float, 
 
 
 def make_adapter(base: nn.Module, config: TrainingConfig, mute: Tensor) -> Adapter:
-    """A new adapter for this base, or the one to go on from. Raises InteractError where that does not fit."""
+    """A new adapter for this base, or the one of adapter.start. Raises InteractError if that does not fit the
+    base.
+    """
     keys, name = config.adapter, base_name(config.base.file, base)
     if not keys.start:
         sizes = derive_config(base, keys, mute, config.shards.fps, name)
@@ -104,7 +106,8 @@ def make_adapter(base: nn.Module, config: TrainingConfig, mute: Tensor) -> Adapt
     if found != wanted:
         raise InteractError(
             f"{keys.start} (adapter.start) is for a base {found[0]} wide with {found[1]} blocks and audio of "
-            f"{found[2]} layers of {found[3]}, but here these are {wanted[0]}, {wanted[1]}, {wanted[2]} and {wanted[3]}."
+            f"{found[2]} layers of {found[3]}, but here these are {wanted[0]}, {wanted[1]}, {wanted[2]} and "
+            f"{wanted[3]}."
         )
     sizes = replace(sizes, base=name)
     if keys.new_heads:
@@ -112,20 +115,22 @@ def make_adapter(base: nn.Module, config: TrainingConfig, mute: Tensor) -> Adapt
         heads = {"mask_width": keys.mask_width, "mask_heads": keys.mask_heads_each, "mask_blocks": blocks}
         sizes = replace(sizes, **heads)
         fresh = init_adapter(Adapter(sizes), torch.Generator().manual_seed(config.run.seed))
-        hearing = {name: value for name, value in weights.items() if not name.startswith("mask_heads.")}
-        weights = {**hearing, **fresh.mask_heads.state_dict(prefix="mask_heads.")}
+        audio_parts = {name: value for name, value in weights.items() if not name.startswith("mask_heads.")}
+        weights = {**audio_parts, **fresh.mask_heads.state_dict(prefix="mask_heads.")}
     adapter = Adapter(sizes)
     adapter.load_state_dict(weights)
     return adapter.float()
 
 
 def _mask_blocks(keys: AdapterKeys, blocks: int) -> tuple[int, ...]:
-    """ "The last several layers" (InterActHuman); which, it does not say."""
+    """InterActHuman puts mask heads on "the last several layers" and does not say which; here, the last
+    quarter.
+    """
     return keys.mask_blocks or tuple(range(blocks - max(1, blocks // 4), blocks))
 
 
 class AdaptedModel(nn.Module):
-    """Base and adapter as one module, for one optimiser, one wrapping and one running average."""
+    """Base and adapter as one module, so that one optimiser, one wrapper and one EMA hold both."""
 
     def __init__(self, base: nn.Module, adapter: Adapter, config: TrainingConfig) -> None:
         super().__init__()
@@ -135,32 +140,36 @@ class AdaptedModel(nn.Module):
             for block in base.blocks:
                 block.forward = checkpointed(block.forward)
 
-    def forward(self, noisy: Tensor, shown: TrainingBatch) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, noisy: Tensor, batch: TrainingBatch) -> tuple[Tensor, list[Tensor]]:
         """noisy [B, 16, T, h8, w8] -> velocity of the same shape and, per mask block, logits [B, N, T*h*w].
 
-        Runs inside `differentiable_host()`, and so does its backward pass: blocks may be computed again in it.
+        Run it inside `differentiable_host()`, and its backward pass too: with gradient checkpointing that
+        runs the blocks again.
         """
         dtype = self.base.patch_embedding.weight.dtype
-        # The plain softmax that is fastest on a CPU keeps every score; a GPU has kernels that keep none.
+        # On a CPU the plain softmax of matmul_attention is fastest; on a GPU, SDPA's kernels do not store the
+        # scores.
         attention = sdpa_attention if noisy.is_cuda else None
-        options = training_options(self.adapter, shown.weights, attention)
+        options = training_options(self.adapter, batch.weights, attention)
         velocity = self.base(
             noisy.to(dtype),
-            shown.t * TIMESTEPS,
-            shown.text.to(dtype),
-            time_dim_concat=shown.references.to(dtype),
+            batch.t * TIMESTEPS,
+            batch.text.to(dtype),
+            time_dim_concat=batch.references.to(dtype),
             transformer_options=options,
-            interact_audio=shown.audio,
-            interact_flag=shown.flag,
+            interact_audio=batch.audio,
+            interact_flag=batch.flag,
         )
         return velocity, options[CALL_KEY].mask_logits
 
 
 def checkpointed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A Wan block's forward that keeps its input only, and is run again in the backward pass.
+    """Gradient checkpointing of a Wan block's forward: keeps only the input and runs again in the backward
+    pass.
 
-    By then core's loop is over: the block number in transformer_options is the last one's, and the hooks have noted
-    that this block has had its audio. Both are put back, or the second run would leave the voices out.
+    By then ComfyUI's loop over the blocks has ended: block_index in transformer_options is the last block's,
+    and the hooks have recorded that this block has had its audio. Both are reset, or the second run would add
+    no audio.
     """
 
     def run(x: Tensor, *, transformer_options: dict[str, Any], **rest: Any) -> Tensor:
@@ -177,65 +186,12 @@ def checkpointed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return run
 
 
-def _set_trainable(actor: AdaptedModel, config: TrainingConfig) -> None:
-    adapter, keys = actor.adapter, config.adapter
+def _set_trainable(model: AdaptedModel, config: TrainingConfig) -> None:
+    adapter, keys = model.adapter, config.adapter
     adapter.audio_projector.requires_grad_(keys.audio_projector)
     adapter.audio_blocks.requires_grad_(keys.audio_blocks)
     adapter.mask_heads.requires_grad_(keys.mask_heads)
     if config.base.train == "full":
-        actor.base.requires_grad_(True)
+        model.base.requires_grad_(True)
     elif config.base.train == "lora":
-        _add_lora(actor.base, config)
-
-
-def _add_lora(base: nn.Module, config: TrainingConfig) -> None:
-    """LoRA by peft, the library that its authors' successors keep: starting values, casting and names are its own."""
-    from peft import LoraConfig, inject_adapter_in_model
-
-    keys = config.base
-    layers = "|".join(name.replace(".", r"\.") for name in keys.lora_layers)
-    chosen = LoraConfig(
-        r=keys.lora_rank, lora_alpha=keys.lora_alpha, target_modules=rf"blocks\.\d+\.({layers})"
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.run.seed)
-        try:
-            inject_adapter_in_model(chosen, base)
-        except ValueError as error:
-            raise InteractError(
-                f"base.lora_layers is {list(keys.lora_layers)}, of which the base has none."
-            ) from error
-    begun = _read_lora(keys) if keys.lora_start else {}
-    for name, parameter in base.named_parameters():
-        if ".lora_" in name:
-            value = begun.get(_lora_key(name)) if keys.lora_start else parameter.data
-            if value is None or value.shape != parameter.shape:
-                raise InteractError(
-                    f"{keys.lora_start} (base.lora_start) has no {_lora_key(name)} of shape "
-                    f"{list(parameter.shape)}: give the rank and layers that it was trained with."
-                )
-            parameter.data = value.float()
-
-
-def _read_lora(keys: BaseKeys) -> dict[str, Tensor]:
-    try:
-        return load_file(Path(keys.lora_start).expanduser())
-    except (OSError, SafetensorError) as error:
-        raise InteractError(f"{keys.lora_start} (base.lora_start) cannot be read ({error}).") from error
-
-
-def _lora_key(name: str) -> str:
-    """The key of a LoRA weight in the file, from its name within the base."""
-    layer, _, which = name.rpartition(".lora_")
-    return f"diffusion_model.{layer}.lora_{which[0]}.weight"
-
-
-def lora_weights(trained: dict[str, Tensor], keys: BaseKeys) -> dict[str, Tensor]:
-    """Trained LoRA weights, by name within the AdaptedModel, under the keys that ComfyUI's LoRA loaders read."""
-    found = {}
-    for name, value in trained.items():
-        if name.startswith("base.") and ".lora_" in name:
-            entry = _lora_key(name.removeprefix("base."))
-            found[entry] = value
-            found[entry.rpartition(".lora_")[0] + ".alpha"] = torch.tensor(keys.lora_alpha)
-    return found
+        add_lora(model.base, config)

@@ -1,4 +1,6 @@
-"""What a step costs: tokens per second, share of the device's matrix rate, share of time waiting for clips."""
+"""What a training step costs: tokens per second, FLOPs utilisation, and the share of time spent waiting for
+data.
+"""
 
 from __future__ import annotations
 
@@ -12,106 +14,118 @@ from ..adapter import AdapterConfig
 from .config import TrainingConfig
 from .data.samples import TrainingBatch
 
-PEAK_SIDE = {"cpu": 1024, "cuda": 8192}  # of the square matrices whose product is timed
-PEAK_SECONDS = {"cpu": 0.3, "cuda": 1.0}
+MATMUL_SIZE = {"cpu": 1024, "cuda": 8192}  # rows and columns of the square matrices whose product is timed
+MATMUL_SECONDS = {"cpu": 0.3, "cuda": 1.0}
 
 
 @dataclass(frozen=True)
 class ForwardFlops:
-    """Floating-point operations of one forward pass, a multiply-add being two."""
+    """Floating-point operations of one forward pass; a multiply-add counts as two."""
 
     base: float
     audio: float  # projector and cross-attentions
     heads: float
 
 
-def forward_flops(base: nn.Module, adapter: AdapterConfig, shown: TrainingBatch) -> ForwardFlops:
-    """The matrix products of one forward pass (tests count them with torch's FlopCounterMode).
+def forward_flops(base: nn.Module, adapter: AdapterConfig, batch: TrainingBatch) -> ForwardFlops:
+    """The matrix products of one forward pass (a test compares them with torch's FlopCounterMode).
 
-    A Wan block on L tokens with M tokens of text: 4 projections of self-attention, its scores and sums, 2 + 2
-    projections and the attention to text, 2 layers of FFN.
+    A Wan block on L tokens with M text tokens has 4 projections of self-attention, its scores and weighted
+    sums, 2 + 2 projections of the cross-attention to text, its scores and weighted sums, and 2 layers of FFN.
     """
-    rows, _, frames, height, width = shown.clean.shape
-    concepts, cell = shown.references.shape[2], (height // 2) * (width // 2)
-    video, length, text = frames * cell, (frames + concepts) * cell, shown.text.shape[1]
-    wide, hidden = base.dim, base.blocks[0].ffn[0].out_features
-    block = 2 * length * (6 * wide**2 + 2 * wide * hidden) + 2 * text * 2 * wide**2
-    block += 4 * length**2 * wide + 4 * length * text * wide
-    patch = 2 * length * wide * (base.patch_embedding.weight.shape[1:].numel() + base.head.head.out_features)
-    texts = 2 * text * wide * (base.text_embedding[0].in_features + wide)
-    times = 2 * wide * (base.freq_dim + wide + 6 * wide)
-    tracks, heard = shown.audio.shape[1], frames * adapter.audio_tokens
-    context = adapter.audio_context_width
-    features = (
-        (shown.audio.shape[2] - 1) * adapter.audio_layers * adapter.audio_width * adapter.audio_frame_width
-    )
-    windows = frames * adapter.window_frames * adapter.audio_frame_width * adapter.audio_hidden
-    projected = 2 * tracks * (features + windows + heard * adapter.audio_hidden * context)
-    each = 2 * video * 2 * wide**2 + tracks * (
-        2 * heard * 2 * context * wide + 4 * video * adapter.audio_tokens * wide
-    )
-    mask = adapter.mask_width
-    seen, known = video * wide * mask + video * mask**2, concepts * cell * (wide * mask + 2 * mask**2)
-    compared = concepts * video * (2 * mask**2 + mask) + concepts * 2 * video * cell * mask
-    hearing = int((shown.flag > 0).sum())
+    rows, _, frames, height, width = batch.clean.shape
+    concepts, frame_tokens = batch.references.shape[2], (height // 2) * (width // 2)
+    video, length, text = frames * frame_tokens, (frames + concepts) * frame_tokens, batch.text.shape[1]
+    dim, ffn = base.dim, base.blocks[0].ffn[0].out_features
+    block = 2 * length * (6 * dim**2 + 2 * dim * ffn) + 2 * text * 2 * dim**2
+    block += 4 * length**2 * dim + 4 * length * text * dim
+    patch = 2 * length * dim * (base.patch_embedding.weight.shape[1:].numel() + base.head.head.out_features)
+    text_embedding = 2 * text * dim * (base.text_embedding[0].in_features + dim)
+    time_embedding = 2 * dim * (base.freq_dim + dim + 6 * dim)
+    audio_rows = int((batch.flag > 0).sum())
+    mask, reference = adapter.mask_width, concepts * frame_tokens
+    video_features = video * dim * mask + video * mask**2
+    reference_features = reference * (dim * mask + 2 * mask**2)
+    attention = concepts * video * (2 * mask**2 + mask) + concepts * 2 * video * frame_tokens * mask
     return ForwardFlops(
-        base=rows * (len(base.blocks) * block + patch + texts + times),
-        audio=hearing * (projected + adapter.model_blocks * each),
-        heads=rows * len(adapter.mask_blocks) * 2 * (seen + known + compared),
+        base=rows * (len(base.blocks) * block + patch + text_embedding + time_embedding),
+        audio=audio_rows * _audio_flops(dim, adapter, batch, frames, video),
+        heads=rows * len(adapter.mask_blocks) * 2 * (video_features + reference_features + attention),
     )
 
 
-def training_flops(work: ForwardFlops, config: TrainingConfig) -> float:
-    """Operations that a training step cannot do without ("model FLOPs": what checkpointing computes again is not
-    counted). Gradients of activations cost as much as the forward pass, wherever one flows; those of weights as much
-    again, for what is trained.
+def _audio_flops(dim: int, adapter: AdapterConfig, batch: TrainingBatch, frames: int, video: int) -> float:
+    """Projector and cross-attentions of all blocks, for one row of the batch that has audio."""
+    tracks, video_frames = batch.audio.shape[1], batch.audio.shape[2] - 1
+    tokens, context = frames * adapter.audio_tokens, adapter.audio_context_width
+    features = video_frames * adapter.audio_layers * adapter.audio_width * adapter.audio_frame_width
+    windows = frames * adapter.window_frames * adapter.audio_frame_width * adapter.audio_hidden
+    projector = 2 * tracks * (features + windows + tokens * adapter.audio_hidden * context)
+    keys_and_values = 2 * tokens * 2 * context * dim
+    cross_attention = 2 * video * 2 * dim**2 + tracks * (
+        keys_and_values + 4 * video * adapter.audio_tokens * dim
+    )
+    return projector + adapter.model_blocks * cross_attention
+
+
+def training_flops(forward: ForwardFlops, config: TrainingConfig) -> float:
+    """The operations that a training step needs ("model FLOPs": recomputation by gradient checkpointing not
+    counted).
+
+    Gradients of activations cost as much as the forward pass, wherever they are needed; gradients of weights
+    cost as much again, for the parts that are trained.
     """
     parts = config.adapter
-    flows = config.trains_base or parts.audio_projector or parts.audio_blocks
-    base = 1 + flows + (config.base.train == "full")
-    audio = 1 + flows + (parts.audio_projector or parts.audio_blocks)
-    heads = 1 + (flows or parts.mask_heads) + parts.mask_heads
-    return work.base * base + work.audio * audio + work.heads * heads
+    through_base = config.trains_base or parts.audio_projector or parts.audio_blocks
+    base = 1 + through_base + (config.base.train == "full")
+    audio = 1 + through_base + (parts.audio_projector or parts.audio_blocks)
+    heads = 1 + (through_base or parts.mask_heads) + parts.mask_heads
+    return forward.base * base + forward.audio * audio + forward.heads * heads
 
 
 def measure_matmul_rate(device: torch.device, precision: str) -> float:
-    """Operations per second of a large matrix product on this device, in the precision of the forward pass."""
+    """Operations per second of a large matrix product on this device, in the forward pass's precision."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     kind = "cuda" if device.type == "cuda" else "cpu"
-    a = torch.randn(PEAK_SIDE[kind], PEAK_SIDE[kind], device=device).to(dtype)
+    a = torch.randn(MATMUL_SIZE[kind], MATMUL_SIZE[kind], device=device).to(dtype)
     products, began = 0, 0.0
-    for warm in (True, False):
+    for warm_up in (True, False):
         products, began = 0, time.perf_counter()
-        while time.perf_counter() - began < PEAK_SECONDS[kind] / (5 if warm else 1):
+        while time.perf_counter() - began < MATMUL_SECONDS[kind] / (5 if warm_up else 1):
             for _ in range(5):
                 torch.mm(a, a)
                 products += 1
             if kind == "cuda":
                 torch.cuda.synchronize(device)
-    return products * 2 * PEAK_SIDE[kind] ** 3 / (time.perf_counter() - began)
+    return products * 2 * MATMUL_SIZE[kind] ** 3 / (time.perf_counter() - began)
 
 
 class ThroughputMeter:
-    """Figures of the steps since the last `read`, of all processes together."""
+    """Throughput since the last `read` or `reset`, of all processes together."""
 
-    def __init__(self, rate: float, processes: int) -> None:
-        """rate: of one device, operations per second; 0: not measured."""
-        self._rate, self._processes = rate, processes
+    def __init__(self, matmul_rate: float, processes: int) -> None:
+        """matmul_rate: of one device, operations per second; 0: not measured."""
+        self._matmul_rate, self._processes = matmul_rate, processes
         self.reset(0.0)
 
-    def reset(self, waited: float) -> None:
-        self._began, self._waited = time.perf_counter(), waited
-        self._tokens, self._work = 0, 0.0
+    def reset(self, seconds_waited: float) -> None:
+        self._began, self._seconds_waited = time.perf_counter(), seconds_waited
+        self._tokens, self._flops = 0, 0.0
 
-    def add(self, tokens: int, work: float) -> None:
-        """One forward and backward pass of this process."""
+    def add(self, tokens: int, flops: float) -> None:
+        """Count one forward and backward pass of this process."""
         self._tokens += tokens
-        self._work += work
+        self._flops += flops
 
-    def read(self, waited: float) -> tuple[float, float, float]:
-        """Tokens per second, FLOPs utilisation (0 where the rate was not measured), share of time waiting."""
+    def read(self, seconds_waited: float) -> tuple[float, float, float]:
+        """Tokens per second, FLOPs utilisation (0 if the matmul rate was not measured), share of time spent
+        waiting.
+
+        seconds_waited: of the prefetcher, since the run began.
+        """
         seconds = max(time.perf_counter() - self._began, 1e-9)
-        used = self._work / seconds / self._rate if self._rate else 0.0
-        figures = self._tokens * self._processes / seconds, used, (waited - self._waited) / seconds
-        self.reset(waited)
+        utilisation = self._flops / seconds / self._matmul_rate if self._matmul_rate else 0.0
+        waiting = (seconds_waited - self._seconds_waited) / seconds
+        figures = self._tokens * self._processes / seconds, utilisation, waiting
+        self.reset(seconds_waited)
         return figures

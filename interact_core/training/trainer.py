@@ -1,7 +1,7 @@
-"""The trainer: any part of an InterAct adapter, with or without its base, on any number of processes.
+"""The training loop: any part of an InterAct adapter, with or without its base, on any number of processes.
 
-Method: InterActHuman (arXiv 2506.09984), training section. Stage one and stage two are the same loop under two
-configurations (configs/): single-person audio pre-training, then multi-concept fine-tuning.
+Method: InterActHuman (arXiv 2506.09984), training section. Its two stages, audio pre-training on single
+persons and then multi-concept fine-tuning, are the same loop under two configurations (configs/).
 """
 
 from __future__ import annotations
@@ -19,32 +19,40 @@ from torch import Tensor, nn
 from ..adapter import save_adapter
 from ..errors import InteractError
 from ..host.forward.differentiable import differentiable_host
-from .models import AdaptedModel, load_base, lora_weights, make_adapter
-from .checkpoints import EMA, checkpoint_steps, gathered, resume_run, save_run
 from .config import TrainingConfig
 from .curves import Curves
 from .data.cache import encode_shards, find_shards, read_cache
+from .data.library import Library
 from .data.prefetch import Prefetcher, process_micro_batches
-from .data.samples import Library, TrainingBatch
+from .data.samples import TrainingBatch
+from .distributed_checkpoints import checkpoint_steps, resume_run, save_run
+from .ema import EMA, unsharded
+from .lora import lora_weights
 from .losses import gated_mask_loss, velocity_loss
+from .models import AdaptedModel, load_base, make_adapter
+from .optimisers import BETAS, WEIGHT_DECAY, learning_rate, muon_and_adamw
 from .throughput import ThroughputMeter, forward_flops, measure_matmul_rate, training_flops
-from .optimisers import BETAS, WEIGHT_DECAY, optimisers, learning_rate
-from .validation import LatentDecoder, held_out, overlap, sample_clip, validate, write_clip
+from .validation import LatentDecoder, held_out_clips, overlap, sample_clip, validate, write_clip
 
 log = logging.getLogger(__name__)
 FIGURES = ("velocity", "mask", "iou", "rate", "tokens_per_second", "utilisation", "waiting")
-PATIENCE = timedelta(hours=12)  # of processes that wait for others to encode their share of the clips
+ENCODING_TIMEOUT = timedelta(
+    hours=12
+)  # for which processes wait while others encode their share of the shards
 
 
 def make_accelerator(config: TrainingConfig) -> Any:
-    """Hugging Face accelerate, which finds out by itself on how many processes and devices it runs."""
+    """Hugging Face accelerate, which detects processes and devices by itself.
+
+    Raises InteractError if a package of the extra `train` is missing.
+    """
     try:
         from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
         from accelerate.utils import FullyShardedDataParallelPlugin
     except ImportError as missing:
         raise InteractError(
-            f"Training needs a package that is not there ({missing}): run it by `python dev.py train`, or install the "
-            "extra `train` of pyproject.toml."
+            f"Training needs a package that is not there ({missing}): run it by `python dev.py train`, or "
+            "install the extra `train` of pyproject.toml."
         ) from missing
 
     plugin = None
@@ -58,16 +66,18 @@ def make_accelerator(config: TrainingConfig) -> Any:
         cpu=not torch.cuda.is_available(),
         mixed_precision=config.run.precision,
         fsdp_plugin=plugin,
-        # A pass in which nobody is heard leaves the audio parts without a gradient.
+        # A pass without any audio gives the audio parts no gradient.
         kwargs_handlers=[
             DistributedDataParallelKwargs(find_unused_parameters=True),
-            InitProcessGroupKwargs(timeout=PATIENCE),
+            InitProcessGroupKwargs(timeout=ENCODING_TIMEOUT),
         ],
     )
 
 
 def open_library(config: TrainingConfig, accelerator: Any, name: str) -> Library | None:
-    """Encode what is missing of shards.train or shards.validation, each process its share, and open it."""
+    """Open shards.train or shards.validation (name: "train" or "validation"), first encoding what the cache
+    lacks, each process its share. None if the key is empty.
+    """
     patterns = getattr(config.shards, name)
     if not patterns:
         return None
@@ -83,29 +93,31 @@ def open_library(config: TrainingConfig, accelerator: Any, name: str) -> Library
 
 def make_optimisers(model: nn.Module, config: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
     if config.optimiser.kind == "muon":
-        return optimisers(model, config.optimiser.rate)
+        return muon_and_adamw(model, config.optimiser.rate)
     trained = [p for p in model.parameters() if p.requires_grad]
     return {
         "adamw": torch.optim.AdamW(trained, lr=config.optimiser.rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
     }
 
 
-def losses_of(
-    velocity: Tensor, logits: list[Tensor], shown: TrainingBatch, config: TrainingConfig
+def summed_losses(
+    velocity: Tensor, logits: list[Tensor], batch: TrainingBatch, config: TrainingConfig
 ) -> tuple[Tensor, Tensor]:
-    """Velocity and mask loss, both summed over the clips of this pass (InterActHuman: 1:1).
+    """Velocity loss and mask loss, both summed over the clips of the batch.
 
-    Clip by clip, so that it does not matter which clips share a pass or a process.
+    Each clip's loss is its own, so that the result does not depend on which clips share a pass or a process.
     """
-    columns = (velocity.float(), shown.clean, shown.noise, shown.emphasis)
+    columns = (velocity.float(), batch.clean, batch.noise, batch.emphasis)
     flow = sum(velocity_loss(*row) for row in zip(*(column.split(1) for column in columns)))
     focal = (config.loss.focal_alpha, config.loss.focal_gamma)
-    masks = sum(gated_mask_loss(logit.float(), shown.masks, shown.kept, *focal).sum() for logit in logits)
+    masks = sum(
+        gated_mask_loss(logit.float(), batch.masks, batch.mask_loss_weights, *focal).sum() for logit in logits
+    )
     return flow, masks / len(logits)
 
 
 class Trainer:
-    """Everything of a run between its configuration and its files."""
+    """A training run, from its configuration to its files. Raises InteractError for what does not fit."""
 
     def __init__(self, config: TrainingConfig, accelerator: Any | None = None) -> None:
         if not config.run.folder or not config.shards.train:
@@ -113,130 +125,137 @@ class Trainer:
         self.config, self.folder = config, Path(config.run.folder).expanduser()
         self.accelerator = accelerator or make_accelerator(config)
         process_micro_batches(config, self.accelerator.process_index, self.accelerator.num_processes)
-        base = load_base(config.base)  # first of all: what it says comes before hours of encoding
+        base = load_base(config.base)  # first, so that a wrong base is refused before hours of encoding
         self.library = open_library(config, self.accelerator, "train")
-        held = open_library(config, self.accelerator, "validation")
-        self.held_out = held_out(held, config) if held and config.run.validate_every else []
+        validation = open_library(config, self.accelerator, "validation")
+        self.held_out = held_out_clips(validation, config) if validation and config.run.validate_every else []
         self.adapter_config = (adapter := make_adapter(base, config, self.library.mute)).config
-        self.base_frame = base  # its sizes, for counting work
-        actor = AdaptedModel(base, adapter, config).train()
-        turned = make_optimisers(actor, config)
-        self.model, *prepared = self.accelerator.prepare(actor, *turned.values())
-        self.optimisers = dict(zip(turned, prepared))
-        self.average = EMA(self.model, config.optimiser.average)
-        self.first = resume_run(self.folder, config, self.model, self.optimisers, self.average)
-        self.cutter = LatentDecoder(config.shards.vae)
+        self.unwrapped_base = base  # whose sizes `forward_flops` needs
+        model = AdaptedModel(base, adapter, config).train()
+        optimisers = make_optimisers(model, config)
+        self.model, *prepared = self.accelerator.prepare(model, *optimisers.values())
+        self.optimisers = dict(zip(optimisers, prepared))
+        self.ema = EMA(self.model, config.optimiser.average)
+        self.first_step = resume_run(self.folder, config, self.model, self.optimisers, self.ema)
+        self.latent_decoder = LatentDecoder(config.shards.vae)
 
     def run(self) -> Path:
         """Train to the last step; returns the finished adapter file."""
         run, accelerator = self.config.run, self.accelerator
         processes = accelerator.num_processes
-        rate = measure_matmul_rate(accelerator.device, run.precision) if run.measure_peak else 0.0
+        matmul_rate = measure_matmul_rate(accelerator.device, run.precision) if run.measure_peak else 0.0
         self._open_curves()
-        meter = ThroughputMeter(rate, processes)
-        feed = Prefetcher(
-            self.library, self.config, self.first, accelerator.process_index, processes, accelerator.device
+        meter = ThroughputMeter(matmul_rate, processes)
+        prefetcher = Prefetcher(
+            self.library,
+            self.config,
+            self.first_step,
+            accelerator.process_index,
+            processes,
+            accelerator.device,
         )
-        with feed:
-            for step in range(self.first, run.steps):
-                figures = self._step(step, feed, meter)
+        with prefetcher:
+            for step in range(self.first_step, run.steps):
+                figures = self._step(step, prefetcher, meter)
                 done = step + 1
                 if done % run.log_every == 0 or done == run.steps:
-                    self._log(done, figures, meter.read(feed.waited))
+                    self._log(done, figures, meter.read(prefetcher.seconds_waited))
                 if done % run.save_every == 0 or done == run.steps:
                     self._save(done)
                 if self.held_out and (done % run.validate_every == 0 or done == run.steps):
                     self._validate(done)
-                    meter.reset(feed.waited)
+                    meter.reset(prefetcher.seconds_waited)
         return self.folder / "adapter.safetensors"
 
-    def _step(self, step: int, feed: Prefetcher, meter: ThroughputMeter) -> tuple[Tensor, ...]:
-        """One optimiser step; velocity and mask loss, intersection and union of the masks, over this process."""
-        chosen, loss = self.config.optimiser, self.config.loss
-        rate = learning_rate(step, self.config.run.steps, chosen.rate, chosen.warmup, chosen.cooldown)
+    def _step(self, step: int, prefetcher: Prefetcher, meter: ThroughputMeter) -> tuple[Tensor, float]:
+        """One optimiser step. Returns, for this process, [velocity loss, mask loss, intersection and union of
+        predicted and true masks in tokens], and the learning rate.
+        """
+        keys, loss = self.config.optimiser, self.config.loss
+        rate = learning_rate(step, self.config.run.steps, keys.rate, keys.warmup, keys.cooldown)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        passes = feed.step()
-        own = sum(len(shown.clean) for shown in passes)
+        micro_batches = prefetcher.next_step()
+        clips = sum(len(batch.clean) for batch in micro_batches)
         totals = torch.zeros(4)
-        for number, shown in enumerate(passes):
-            last = number + 1 == len(passes)
-            alone = nullcontext() if last else self.accelerator.no_sync(self.model)
-            with alone, differentiable_host():
-                velocity, logits = self.model(shown.noisy, shown)
-                flow, mask = losses_of(velocity, logits, shown, self.config)
-                self.accelerator.backward((loss.velocity * flow + loss.mask * mask) / own)
+        for number, batch in enumerate(micro_batches):
+            last = number + 1 == len(micro_batches)
+            accumulating = nullcontext() if last else self.accelerator.no_sync(self.model)
+            with accumulating, differentiable_host():
+                velocity, logits = self.model(batch.noisy, batch)
+                flow, mask = summed_losses(velocity, logits, batch, self.config)
+                self.accelerator.backward((loss.velocity * flow + loss.mask * mask) / clips)
             with torch.no_grad():
-                both, either = overlap(logits, shown)
-                totals += torch.tensor([flow.item() / own, mask.item() / own, both, either])
-            work = forward_flops(self.base_frame, self.adapter_config, shown)
-            meter.add(shown.tokens, training_flops(work, self.config))
-        self.accelerator.clip_grad_norm_(self.model.parameters(), chosen.clip)
+                intersection, union = overlap(logits, batch)
+                totals += torch.tensor([flow.item() / clips, mask.item() / clips, intersection, union])
+            forward = forward_flops(self.unwrapped_base, self.adapter_config, batch)
+            meter.add(batch.tokens, training_flops(forward, self.config))
+        self.accelerator.clip_grad_norm_(self.model.parameters(), keys.clip)
         for optimiser in self.optimisers.values():
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        self.average.update(step)
+        self.ema.update(step)
         return totals, rate
 
     def _open_curves(self) -> None:
-        self.curves = self.board = None
+        self.curves = self.tensorboard = None
         if self.accelerator.is_main_process:
-            self.curves = Curves(self.folder / "training.csv", FIGURES, self.first + 1 if self.first else 0)
+            first_row = self.first_step + 1 if self.first_step else 0
+            self.curves = Curves(self.folder / "training.csv", FIGURES, first_row)
             if self.held_out:
-                names = ("velocity", "iou")
-                self.checks = Curves(
-                    self.folder / "validation.csv", names, self.first + 1 if self.first else 0
+                self.validation_curves = Curves(
+                    self.folder / "validation.csv", ("velocity", "iou"), first_row
                 )
-            self.board = _board(self.folder / "tensorboard", self.first)
+            self.tensorboard = _tensorboard(self.folder / "tensorboard", self.first_step)
         self.accelerator.wait_for_everyone()
 
-    def _log(self, step: int, figures: tuple[Tensor, float], spent: tuple[float, float, float]) -> None:
+    def _log(self, step: int, figures: tuple[Tensor, float], throughput: tuple[float, float, float]) -> None:
         totals, rate = figures
-        velocity, mask, both, either = (
+        velocity, mask, intersection, union = (
             self.accelerator.reduce(totals.to(self.accelerator.device), "mean").cpu().tolist()
         )
         if not self.accelerator.is_main_process:
             return
-        row = (velocity, mask, both / max(either, 1e-9), rate, *spent)
+        row = (velocity, mask, intersection / max(union, 1e-9), rate, *throughput)
         self.curves.add(step, *row)
-        self._to_board("train", step, dict(zip(FIGURES, row)))
+        self._to_tensorboard("train", step, dict(zip(FIGURES, row)))
         log.info(
-            "step %d/%d  velocity %.4f  mask %.4f  iou %.3f  %.0f tokens/s  %.1f %% of the matrix rate  "
+            "step %d/%d  velocity %.4f  mask %.4f  iou %.3f  %.0f tokens/s  %.1f %% of the matmul rate  "
             "%.1f %% waiting",
             *(step, self.config.run.steps, *row[:3], row[4], 100 * row[5], 100 * row[6]),
         )
 
-    def _to_board(self, place: str, step: int, figures: dict[str, float]) -> None:
-        if self.board is not None:
+    def _to_tensorboard(self, group: str, step: int, figures: dict[str, float]) -> None:
+        if self.tensorboard is not None:
             for name, value in figures.items():
-                self.board.add_scalar(f"{place}/{name}", value, step)
-            self.board.flush()
+                self.tensorboard.add_scalar(f"{group}/{name}", value, step)
+            self.tensorboard.flush()
 
     def _save(self, step: int) -> None:
         path = save_run(
-            self.folder, step, self.config, self.model, self.optimisers, self.average, self.accelerator
+            self.folder, step, self.config, self.model, self.optimisers, self.ema, self.accelerator
         )
         try:
             self.export()
         except (OSError, SafetensorError) as error:
             raise InteractError(
-                f"The trained weights of step {step} could not be written to {self.folder} ({error}): make room there "
-                "and start again; its checkpoint is whole."
+                f"The trained weights of step {step} could not be written to {self.folder} ({error}): make "
+                "room there and start again; its checkpoint is whole."
             ) from error
         if self.accelerator.is_main_process:
             self.curves.plot(self.folder / "training.png", window=max(1, len(self.curves.rows) // 200))
             log.info("saved %s and adapter.safetensors", path.name)
 
     def export(self) -> None:
-        """Write the averaged weights as files for the nodes: the adapter, which names its base, and, where the base
-        was trained, its LoRA for any LoRA loader or the whole of it.
+        """Write the averaged weights as files that the nodes load: the adapter, with the name of its base in
+        the metadata, and the trained LoRA or base.
         """
-        trained = self.average.whole()
-        whole = {name.removeprefix("module."): value for name, value in self.model.named_parameters()}
+        trained = self.ema.gather()
+        parameters = {name.removeprefix("module."): value for name, value in self.model.named_parameters()}
         frozen = {
-            name: gathered(value)
-            for name, value in whole.items()
+            name: unsharded(value)
+            for name, value in parameters.items()
             if name.startswith("adapter.") and name not in trained
         }
         if not self.accelerator.is_main_process:
@@ -258,7 +277,7 @@ class Trainer:
 
     def _validate(self, step: int) -> None:
         run, accelerator = self.config.run, self.accelerator
-        self.average.swap()
+        self.ema.swap()
         self.model.eval()
         velocity, iou = validate(self.model, self.held_out, accelerator.device)
         for number, clip in enumerate(self.held_out[: run.sampled_clips]):
@@ -266,18 +285,18 @@ class Trainer:
             latents, masks = sample_clip(self.model, clip, self.config, null, accelerator.device)
             if accelerator.is_main_process:
                 path = self.folder / "clips" / f"step_{step:07d}_{number}.mp4"
-                write_clip(path, self.cutter.decode(latents), masks, self.config.shards.fps)
+                write_clip(path, self.latent_decoder.decode(latents), masks, self.config.shards.fps)
         self.model.train()
-        self.average.swap()
+        self.ema.swap()
         if accelerator.is_main_process:
-            self.checks.add(step, velocity, iou)
-            self.checks.plot(self.folder / "validation.png", window=1)
-            self._to_board("held_out", step, {"velocity": velocity, "iou": iou})
+            self.validation_curves.add(step, velocity, iou)
+            self.validation_curves.plot(self.folder / "validation.png", window=1)
+            self._to_tensorboard("held_out", step, {"velocity": velocity, "iou": iou})
             log.info("step %d  held out: velocity %.4f, mask iou %.3f", step, velocity, iou)
         accelerator.wait_for_everyone()
 
 
-def _board(folder: Path, first: int) -> Any | None:
+def _tensorboard(folder: Path, first: int) -> Any | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -287,7 +306,7 @@ def _board(folder: Path, first: int) -> Any | None:
 
 
 def metadata_of(path: Path) -> dict[str, str] | None:
-    """The header of a base's file, which may tell its sizes."""
+    """The metadata of a safetensors file; a base's may hold its sizes."""
     import safetensors
 
     with safetensors.safe_open(str(path), framework="pt") as file:
@@ -303,7 +322,7 @@ def _write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | No
 
 
 def train(config: TrainingConfig) -> Path:
-    """Train, or go on from the last checkpoint in run.folder; returns the finished adapter file."""
+    """Train, or resume from the last checkpoint in run.folder; returns the finished adapter file."""
     trainer = Trainer(config)
     done = list(checkpoint_steps(trainer.folder))
     if done and done[-1] >= config.run.steps and trainer.accelerator.is_main_process:

@@ -1,4 +1,4 @@
-"""A world small enough to train in: shards of drawn clips, a random Wan of the true key layout, short runs."""
+"""Small training runs: shards of drawn clips, and configurations of a few steps on a random Wan."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interacthuman.interact_core.training.config import TrainingConfig, config_of
+import pytest
+import torch
+from interacthuman.interact_core.training.config import ShardKeys, TrainingConfig, config_of
 from interacthuman.interact_core.training.data.shards import Sample, writing_shards
+from safetensors.torch import load_file
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 VAE = MODELS / "vae" / "theatre_wan_vae.safetensors"
 WAV2VEC2 = MODELS / "audio_encoders" / "theatre_wav2vec2"
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 9, 25.0
+SHARD_KEYS = ShardKeys(
+    vae=str(VAE), audio_encoder=str(WAV2VEC2), width=WIDTH, height=HEIGHT, frames=FRAMES, views=2, crops=False
+)
+
+
+class Killed(BaseException):
+    """Ends a run as a kill signal would: nothing catches it."""
 
 
 def drawn_sample(seed: int, concepts: int = 2, **changes: Any) -> Sample:
@@ -99,3 +109,30 @@ def lines_of(path: Path) -> Iterator[list[str]]:
     """A curve's rows without what a clock decides: step, velocity, mask, iou, rate."""
     for line in path.read_text().splitlines():
         yield line.split(",")[:5]
+
+
+def run_in(workdir: Path, name: str, **changes: object) -> TrainingConfig:
+    """`small_run` on the files that the fixture `workdir` holds."""
+    return small_run(workdir / name, workdir / "wan.safetensors", workdir, **changes)
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    one, two = load_file(first), load_file(second)
+    assert one.keys() == two.keys()
+    assert not [name for name in one if not torch.equal(one[name], two[name])]
+
+
+def assert_same_course(first: Path, second: Path) -> None:
+    """Equal to rounding: the losses of every step and nearly all weights. (A bias of the keys has no gradient
+    but rounding, which Adam makes as large as any other.)
+    """
+    rows = [
+        [list(map(float, row)) for row in list(lines_of(run / "training.csv"))[1:]] for run in (first, second)
+    ]
+    for one, two in zip(*rows, strict=True):
+        assert one[:3] == pytest.approx(two[:3], rel=2e-3)
+    one, two = (load_file(run / "adapter.safetensors") for run in (first, second))
+    near = torch.cat(
+        [((one[name] - two[name]).abs() < 4e-3).flatten() for name in one if "k.bias" not in name]
+    )
+    assert near.float().mean() > 0.98

@@ -1,6 +1,4 @@
-"""`python dev.py train`: trains the theatre from nothing, stage by stage; every stage goes on where it was
-killed.
-"""
+"""`python dev.py train`: trains the theatre from scratch, stage by stage; a stage that was killed resumes."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ import torch
 from ...host.standalone import prepare_comfy
 
 STAGES = ("speech", "vae", "clips", "dit")
-APART = ("identity",)  # run only where it is named: what the ablation compares masks with (id_embedding.py)
+OPTIONAL_STAGES = ("identity",)  # run only if named: the ablation's alternative to masks (id_embedding.py)
 PACK = Path(__file__).resolve().parents[3]
 log = logging.getLogger(__name__)
 
@@ -28,13 +26,14 @@ def arguments() -> argparse.Namespace:
         "stages",
         nargs="*",
         metavar="STAGE",
-        help=f"any of {', '.join(STAGES)}; none means all, in this order; apart from them {', '.join(APART)}",
+        help=f"any of {', '.join(STAGES)}; none means all, in this order; "
+        f"only if named: {', '.join(OPTIONAL_STAGES)}",
     )
     parser.add_argument(
         "--runs", type=Path, default=PACK / "runs" / "theatre", help="checkpoints, clips and curves"
     )
     parser.add_argument("--models", type=Path, default=PACK / "models", help="where finished weights go")
-    parser.add_argument("--clips", type=int, default=3000, help="clips to draw and encode, in hundreds")
+    parser.add_argument("--clips", type=int, default=3000, help="clips to draw and encode, a multiple of 100")
     parser.add_argument("--recordings", type=int, default=400, help="recordings to synthesise for the clips")
     parser.add_argument(
         "--set",
@@ -44,11 +43,13 @@ def arguments() -> argparse.Namespace:
         help="fields of the stage's recipe, such as steps=200",
     )
     parser.add_argument(
-        "--warm", action="store_true", help="dit without a checkpoint begins with the weights in --models"
+        "--warm",
+        action="store_true",
+        help="start dit from the weights in --models, unless there is a checkpoint",
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
-    known = (*STAGES, *APART)
+    known = (*STAGES, *OPTIONAL_STAGES)
     unknown = set(chosen.stages) - set(known)
     if unknown:
         parser.error(f"no stage is called {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
@@ -56,7 +57,7 @@ def arguments() -> argparse.Namespace:
 
 
 def with_settings(recipe: Any, settings: list[str]) -> Any:
-    """Replace fields of a recipe by NAME=VALUE texts; names it does not have are another stage's."""
+    """Replace fields of a recipe by NAME=VALUE texts; names of other stages' fields are ignored."""
     kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
     kinds = {
         name: (lambda text: text.lower() in ("1", "true", "yes")) if kind is bool else kind
@@ -94,7 +95,7 @@ def bank_file(chosen: argparse.Namespace) -> Path:
 
     path = chosen.runs / "speech_bank.safetensors"
     if not path.exists():
-        log.info("speaking and encoding %d recordings", chosen.recordings)
+        log.info("synthesising and encoding %d recordings", chosen.recordings)
         encoder = load_wav2vec2(speech_folder(chosen))
         write_bank(path, speech_bank(np.random.default_rng(1), chosen.recordings, encoder))
     return path
@@ -132,16 +133,20 @@ def run_identity(chosen: argparse.Namespace) -> None:
         log.info("%s", train_identity(recipe, variant, chosen.runs / "identity", clips, bank, chosen.models))
 
 
-def write_shards(words: list[str]) -> None:
-    """`train shards theatre`: words are what follows, "theatre" first."""
-    parser = argparse.ArgumentParser(prog="dev.py train shards", description="Draw puppet clips into shards.")
+def write_shards(arguments: list[str]) -> None:
+    """`train shards theatre`; arguments: "theatre" and its options."""
+    parser = argparse.ArgumentParser(
+        prog="dev.py train shards", description="Render puppet clips into shards."
+    )
     parser.add_argument("job", choices=("theatre",))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--frames", type=int, default=25)
-    parser.add_argument("--puppets", type=int, nargs="+", default=[2], help="of the clips, in turn")
-    chosen = parser.parse_args(words)
+    parser.add_argument(
+        "--puppets", type=int, nargs="+", default=[2], help="numbers of puppets, which the clips take in turn"
+    )
+    chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     from .shards import write_theatre_shards
 

@@ -1,4 +1,4 @@
-"""Batches of the theatre's training: what the model is shown, and the shares in which it hears each track."""
+"""Training batches of the theatre: latents, conditions and targets drawn from its clips."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...training.data.augmentation import Augmentation, track_weights, noise_levels
-from ..prompts import told
+from ...training.data.augmentation import Augmentation, noise_levels, track_weights
+from ..prompts import motion_prompt
 from .clips import SILENT, ClipGroup, SpeechBank, excerpt
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B clips of N puppets, every one with a track (a silent puppet's is mute).
+    """B clips of N puppets, each with a voice track (a silent puppet's is mute).
 
-    clean [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N +
-    1, T*h*w]; audio [B, N + 1, F + 1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8]
-    weights of the velocity loss; t [B], noise level in 0..1; shown [B], false where references are blank; text
-    [B, 1, 4096]; noise like clean, so that all that is drawn follows from a batch's generator.
+    clean, noise [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N
+    + 1, T*h*w], the share of each voice track for each video token, the mute track last; audio [B, N + 1, F +
+    1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8], weights of the velocity loss; t [B],
+    noise levels in 0..1; has_references [B], false where references are blank; text [B, 1, 4096].
     """
 
     clean: Tensor
@@ -33,21 +33,21 @@ class Batch:
     flag: Tensor
     emphasis: Tensor
     t: Tensor
-    shown: Tensor
+    has_references: Tensor
     text: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """Flags stay on the processor, where the hooks read them: a GPU would be halted for them."""
+        """All but `flag`, which the hooks read on the CPU: reading it from a GPU would make the CPU wait."""
         moved = [f.name for f in fields(self) if f.name != "flag"]
         return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in moved})
 
     def pin_memory(self) -> Batch:
-        """For torch's DataLoader: what lies in pinned memory is copied to a GPU while it computes."""
+        """For torch's DataLoader: copies from pinned memory to a GPU overlap with computation."""
         return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
 
 
 def make_batch(
-    rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, recipe: Augmentation
+    rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, augmentation: Augmentation
 ) -> Batch:
     """Draw `size` clips of one group."""
     rows = torch.from_numpy(rng.integers(0, len(group.latents), size))
@@ -60,11 +60,15 @@ def make_batch(
         rng.choice(
             [0.0, 0.5, 1.0],
             (size, 1),
-            p=[recipe.no_audio, recipe.all_mute, 1 - recipe.no_audio - recipe.all_mute],
+            p=[
+                augmentation.no_audio,
+                augmentation.all_mute,
+                1 - augmentation.no_audio - augmentation.all_mute,
+            ],
         )
     ).float()
-    shown = (flag[:, 0] > 0) | torch.from_numpy(rng.random(size) >= recipe.no_references)
-    said = torch.from_numpy(rng.random(size) >= recipe.no_text)
+    has_references = (flag[:, 0] > 0) | torch.from_numpy(rng.random(size) >= augmentation.no_references)
+    has_text = torch.from_numpy(rng.random(size) >= augmentation.no_text)
     references = group.references[rows[:, None], order, views].float().transpose(1, 2)
     mouths = group.mouths[rows].float() / 255
     clean = group.latents[rows].float()
@@ -73,24 +77,22 @@ def make_batch(
     return Batch(
         clean=clean,
         noise=torch.randn(clean.shape, generator=generator),
-        references=references * shown.view(-1, 1, 1, 1, 1),
+        references=references * has_references.view(-1, 1, 1, 1, 1),
         masks=masks.flatten(2),
         weights=torch.stack(
-            [track_weights(rng, clip, float(level), recipe) for clip, level in zip(masks, t)]
+            [track_weights(rng, clip, float(level), augmentation) for clip, level in zip(masks, t)]
         ),
         audio=torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())]),
         flag=flag,
         emphasis=F.interpolate(emphasis, scale_factor=(1, 2, 2), mode="nearest"),
         t=t,
-        shown=shown,
-        text=told(group.motion[rows]) * (shown & said).view(-1, 1, 1),
+        has_references=has_references,
+        text=motion_prompt(group.motion[rows]) * (has_references & has_text).view(-1, 1, 1),
     )
 
 
 def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Tensor:
-    """[N + 1, F + 1, L, C]: each puppet's excerpt, mute last, and the sentinel frame that the hooks never
-    read.
-    """
+    """[N + 1, F + 1, L, C]: each puppet's excerpt, the mute track last; the last frame is never read."""
     mute = bank.mute.float()
     tracks = []
     for slot in slots:

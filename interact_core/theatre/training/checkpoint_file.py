@@ -1,6 +1,4 @@
-"""Checkpoints of a training run: everything that the next step depends on, written so that a kill loses
-nothing.
-"""
+"""Checkpoints of the theatre's training: a single file, written by the one process of a run."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ import torch
 def save_checkpoint(
     path: Path, parts: dict[str, Any], step: int, rng: np.random.Generator | None = None
 ) -> None:
-    """Write parts (anything with state_dict), the random states and the step; the old file stays until
-    the new one is whole. rng: of a run that draws from one generator all along.
+    """Write parts (anything with a state_dict), the step and the random states. The old file stays until the
+    new one is complete. rng: the generator of a run that draws from a single one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: part.state_dict() for name, part in parts.items()}
@@ -29,7 +27,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, parts: dict[str, Any], rng: np.random.Generator | None = None) -> int:
-    """Restore what `save_checkpoint` wrote; returns the step to go on from, 0 where there is no file."""
+    """Restore what `save_checkpoint` wrote; returns the step to go on with, 0 if there is no file."""
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True, map_location="cpu")

@@ -1,9 +1,9 @@
 """Training clips of the theatre, encoded once: latents, reference latents, masks on the token grid, and
 speech.
 
-A clip is 73 frames of one scene, long enough to cross the stage; a step may take less of it. Each puppet speaks an
-excerpt of one recording, or nothing. Clips are kept in groups by the number of puppets, so that a batch is a
-plain stack.
+A clip is 73 frames of one scene, long enough for a puppet to cross the stage; a training step may use only
+its first frames. Each puppet speaks an excerpt of one recording, or nothing. Clips are grouped by number of
+puppets, so that a batch is a plain stack.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from ...frames import TEMPORAL_STRIDE
 from ...guidance.layout import layouts_on_grid
 from ...speech.encode import encode_speech
-from ..prompts import how_far
+from ..prompts import motion_amount
 from ..puppets import Pose, portrait
 from ..scenes import random_scene, render
 from ..voices import RATE, mouth_opening, training_recordings
+from .devices import bfloat16_autocast, training_device
 from .wan_vae import encode
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,10 @@ SILENT = -1  # recording number of a puppet without speech
 
 @dataclass(frozen=True)
 class SpeechBank:
-    """Recordings as the model hears them and as mouths follow them.
+    """Recordings as audio features and as mouth openings.
 
-    features: per recording [F, L, C] float16; openings: per recording [F]; mute [L, C].
+    features: per recording [F, L, C] float16; openings: per recording [F] in 0..1; mute [L, C], the encoding
+    of silence.
     """
 
     features: list[Tensor]
@@ -57,7 +59,7 @@ class ClipGroup:
     [K, N, T, h, w] uint8 (255 = 1), visible share of each token; mouths likewise, the discs around mouths
     (for loss weights); recordings, offsets [K, N]: which recording each puppet speaks (SILENT: none), and
     the video frame of the recording at which the clip begins (negative: the speech starts later); motion [K],
-    how far its puppets go (words.how_far).
+    how far its puppets go (prompts.motion_amount).
     """
 
     latents: Tensor
@@ -74,9 +76,11 @@ class ClipGroup:
         return TEMPORAL_STRIDE * (self.latents.shape[2] - 1) + 1
 
     def beginning(self, latent_frames: int) -> ClipGroup:
-        """The same clips, cut to their first latent frames: exact, for the VAE is causal."""
-        cut = {name: getattr(self, name)[:, :, :latent_frames] for name in ("masks", "mouths")}
-        return replace(self, latents=self.latents[:, :, :latent_frames], **cut)
+        """The same clips, cut to their first latent frames: exact, because the VAE is causal."""
+        shortened = {
+            name: getattr(self, name)[:, :, :latent_frames] for name in ("latents", "masks", "mouths")
+        }
+        return replace(self, **shortened)
 
 
 def speech_bank(rng: np.random.Generator, count: int, encoder) -> SpeechBank:
@@ -111,7 +115,7 @@ def read_bank(path: Path) -> SpeechBank:
 
 
 def excerpt(values: Tensor, offset: int, fill: Tensor, frames: int = FRAMES) -> Tensor:
-    """`frames` rows of `values` from row `offset`; rows before or behind are `fill`."""
+    """`frames` rows of `values` from row `offset` on; rows before the first or after the last are `fill`."""
     rows = fill.expand(frames, *values.shape[1:]).clone()
     first, last = max(0, offset), min(len(values), offset + frames)
     if last > first:
@@ -120,9 +124,7 @@ def excerpt(values: Tensor, offset: int, fill: Tensor, frames: int = FRAMES) -> 
 
 
 def reference_pose(rng: np.random.Generator) -> Pose:
-    """How a reference shows its puppet: half body, whole bust or head alone, as the paper crops its
-    references.
-    """
+    """The pose of a reference image: half body, bust or head alone, as InterActHuman crops its references."""
     radius = HEIGHT * float(rng.choice([0.2, 0.2, 0.26, 0.36])) * rng.uniform(0.9, 1.1)
     return Pose(
         WIDTH / 2 + rng.uniform(-12, 12),
@@ -154,13 +156,13 @@ def to_token_grid(masks: np.ndarray) -> Tensor:
 
 @torch.no_grad()
 def encode_frames(vae: nn.Module, frames: Tensor) -> Tensor:
-    """[B, 3, F, H, W] in -1..1 -> latents as the diffusion model sees them (ComfyUI's `process_in` done),
-    float16.
+    """[B, 3, F, H, W] in -1..1 -> latents [B, 16, T, H/8, W/8] float16, normalised for the diffusion model
+    (ComfyUI's `process_in`).
     """
     from comfy.latent_formats import Wan21
 
     device = next(vae.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+    with bfloat16_autocast(device):
         z = encode(vae, frames.to(device))
     return Wan21().process_in(z.float().cpu()).half()
 
@@ -174,14 +176,14 @@ def latent_statistics(vae: nn.Module, scenes: int = 48) -> tuple[Tensor, Tensor]
         scene = random_scene(rng, 1 + seed % 4, WIDTH, HEIGHT)
         drawn = render(scene, rng.random((len(scene.looks), FRAMES)), range(9))
         device = next(vae.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16):
+        with bfloat16_autocast(device):
             latents.append(encode(vae, to_frames(drawn.frames).to(device)).float().cpu())
     z = torch.cat(latents)
     return z.mean((0, 2, 3, 4)), z.std((0, 2, 3, 4))
 
 
 def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict[str, Tensor]:
-    """One clip; the same seed makes the same clip."""
+    """One clip with N = `puppets`, as a row of ClipGroup; the same seed gives the same clip."""
     rng = np.random.default_rng(seed)
     scene = random_scene(rng, puppets, WIDTH, HEIGHT)
     recordings, offsets, mouths = [], [], []
@@ -210,18 +212,29 @@ def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict
         "mouths": to_token_grid(mouth_discs(drawn.heads)).amax(0, keepdim=True),
         "recordings": torch.tensor(recordings),
         "offsets": torch.tensor(offsets),
-        "motion": torch.tensor(how_far(drawn.heads)),
+        "motion": torch.tensor(motion_amount(drawn.heads)),
     }
 
 
-PUPPETS_OF_SHARDS = (2, 4, 1, 2, 3, 2, 4, 2, 3, 2)  # in turn; half of all clips have two
+PUPPETS_OF_SHARDS = (
+    2,
+    4,
+    1,
+    2,
+    3,
+    2,
+    4,
+    2,
+    3,
+    2,
+)  # puppets of shard 0, 1, ..., repeated; half of the shards have two
 SHARD = 100
 
 
 def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path) -> Path:
-    """Draw and encode one shard of clips, all of one number of puppets; runs in a process of its own."""
+    """Draw and encode one shard of clips, all of the same number of puppets; runs in a process of its own."""
     from ...host.standalone import prepare_comfy
-    from .models import load_vae, training_device
+    from .models import load_vae
 
     torch.set_num_threads(1)
     prepare_comfy()
@@ -234,9 +247,10 @@ def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path) -> Path
 
 
 def write_clips(folder: Path, count: int, bank_file: Path, vae_file: Path, workers: int) -> None:
-    """Encode `count` clips in shards; a shard that exists is kept, so a killed run goes on.
+    """Encode `count` clips in shards; existing shards are kept, so a killed run can go on.
 
-    One process a core, each with one thread, is twice as fast here as one process with two threads.
+    workers: processes. On two cores two processes of one thread were twice as fast as one process of two
+    threads.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = {index: folder / f"clips_{index:03d}.safetensors" for index in range(math.ceil(count / SHARD))}

@@ -1,12 +1,13 @@
-"""The paper's other way to tie a voice to its person, to compare masks with: an ID embedding, and no mask.
+"""The alternative to masks in InterActHuman's ablation: an ID embedding binds each voice to its person.
 
-Each identity's audio carries an embedding that its reference carries too, and every video token hears all
-voices at once (method.md, "ID embedding", Sync-D 8.627). The paper does not say where the embedding goes in.
-Here: one vector a slot added to the voice's audio tokens, one added to the reference's latent, and one softmax
-over the tokens of all voices and of silence, so that a token can choose by what its own picture's slot says.
+Each identity's audio and its reference carry the same embedding, and every video token attends to all voices
+at once (arXiv 2506.09984, ablation "ID embedding", Sync-D 8.627). The paper does not say where the embedding
+is added. Here, each slot has one vector that is added to the voice's audio tokens and one that is added to
+the reference latent. One softmax goes over the audio tokens of all voices and of silence, so that a video
+token can choose by its own reference's slot.
 
-The variant is trained from the weights that there are. Beside it goes a control: the same weights and batches, the
-same number of further steps, with masks as ever.
+The variant "id" is trained on from the shipped weights. The control "masks" has the same initial weights,
+batches and number of steps, with masks.
 """
 
 from __future__ import annotations
@@ -22,23 +23,26 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...host.forward.call import CALL_KEY, CallState, Voices
-from ...host.forward.hooks import training_options
+from ...host.forward.call import CallState, Voices
+from ...host.forward.training_run import training_options
+from ...host.keys import CALL_KEY
 from .batches import Batch
 from .clips import ClipGroup, SpeechBank
 from .models import ADAPTER
-from .train_dit import DiTRecipe, TheatreModel, export, fit
+from .train_dit import AdaptedDiT, DiTRecipe, export, train_loop
 
 KEY = "interact_identity"
-SLOTS = 4  # as many puppets as the theatre trains on
+SLOTS = 4  # the largest number of puppets in a training clip
 VARIANTS = ("id", "masks")
 EMBEDDING_FILE = "identity.safetensors"
 DOCUMENT = "TRAINED.md"
-"""Beside a variant's weights: how long they were trained, for the bench's tables to say so."""
+"""File beside a variant's weights that says how they were trained; the ablation quotes it."""
 
 
 class IdentityEmbedding(nn.Module):
-    """A vector for each slot in both places; slot k is the k-th character, who has to speak if a later one does."""
+    """For each slot a vector for the voice and one for the reference. Slot k is the k-th character;
+    characters who speak have to come before those who do not.
+    """
 
     def __init__(self, context: int, channels: int = 16) -> None:
         super().__init__()
@@ -56,27 +60,29 @@ class IdentityEmbedding(nn.Module):
         transformer_options: dict[str, Any] = {},  # noqa: B006 - core's own signature
         **kwargs: Any,
     ) -> Tensor:
-        """DIFFUSION_MODEL, behind the pack's own, which has opened the call."""
+        """A DIFFUSION_MODEL wrapper, to run inside the pack's own, which opens the call."""
         call: CallState | None = transformer_options.get(CALL_KEY)
         if call is not None and time_dim_concat is not None:
-            marks = self.pictures[: time_dim_concat.shape[2]].T[None, :, :, None, None]
-            time_dim_concat = time_dim_concat + marks.to(time_dim_concat)
+            embeddings = self.pictures[: time_dim_concat.shape[2]].T[None, :, :, None, None]
+            time_dim_concat = time_dim_concat + embeddings.to(time_dim_concat)
         if call is not None and call.voices is not None:
             call.voices = self.joint_track(call.voices)
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
 
     def joint_track(self, voices: Voices) -> Voices:
-        """One track of the tokens of all voices, marked, and of silence; rows that hear silence alone go on so."""
+        """One track of the audio tokens of all voices, with their embeddings, and of silence; muted rows keep
+        silence alone.
+        """
         tokens = voices.tokens  # [S + 1, R, T, n, context]
-        marks = torch.cat((self.voices[: len(tokens) - 1], torch.zeros_like(self.voices[:1])))
-        marked = tokens + marks.view(len(tokens), 1, 1, 1, -1).to(tokens)
+        embeddings = torch.cat((self.voices[: len(tokens) - 1], torch.zeros_like(self.voices[:1])))
+        marked = tokens + embeddings.view(len(tokens), 1, 1, 1, -1).to(tokens)
         muted = (voices.weights[-1] == 1).all(-1).expand(tokens.shape[1])  # [R]
-        heard = torch.where(muted.view(1, -1, 1, 1, 1), tokens[-1:], marked)
-        joint = heard.permute(1, 2, 0, 3, 4).flatten(2, 3)[None]  # [1, R, T, (S + 1) n, context]
+        tracks = torch.where(muted.view(1, -1, 1, 1, 1), tokens[-1:], marked)
+        joint = tracks.permute(1, 2, 0, 3, 4).flatten(2, 3)[None]  # [1, R, T, (S + 1) n, context]
         return replace(voices, tokens=joint, weights=voices.weights.new_ones(1, 1, 1))
 
     def apply_to(self, model: ModelPatcher) -> ModelPatcher:
-        """A clone of a MODEL that carries an adapter, with the embedding behind the adapter's hooks."""
+        """A clone of a MODEL with an adapter, with the embedding added inside the adapter's hooks."""
         model = model.clone()
         model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, self.wrapper)
         return model
@@ -94,7 +100,7 @@ class IdentityEmbedding(nn.Module):
 
 @dataclass(frozen=True)
 class IdentityRecipe(DiTRecipe):
-    """What `train identity` can be told; both variants follow it."""
+    """Settings of `train identity`, for both variants."""
 
     steps: int = 600
     rate: float = 4e-4
@@ -105,15 +111,15 @@ class IdentityRecipe(DiTRecipe):
     seed: int = 11
 
 
-class IdentityModel(TheatreModel):
-    """Base model, adapter and, for the variant "id", its embedding."""
+class IdentityDiT(AdaptedDiT):
+    """DiT, adapter and, for the variant "id", its embedding."""
 
     def __init__(self, seed: int, variant: str) -> None:
         super().__init__(seed)
         self.identity = IdentityEmbedding(ADAPTER.audio_context_width) if variant == "id" else None
 
     def options(self, batch: Batch) -> dict[str, Any]:
-        """As TheatreModel's, the embedding's hook among the others."""
+        """As AdaptedDiT's, with the embedding's wrapper."""
         if self.identity is None:
             return super().options(batch)
         options = training_options(self.adapter, uniform_weights(batch))
@@ -122,7 +128,7 @@ class IdentityModel(TheatreModel):
 
 
 def uniform_weights(batch: Batch) -> Tensor:
-    """[1, N + 1, 1]: all voices, wherever; which the token hears is not a mask's to say."""
+    """[1, N + 1, 1]: the same share for every voice at every token, and none for the mute track."""
     tracks = batch.weights.shape[1]
     weights = batch.weights.new_full((1, tracks, 1), 1 / (tracks - 1))
     weights[:, -1] = 0.0
@@ -137,30 +143,35 @@ def train_identity(
     bank: SpeechBank,
     models: Path,
 ) -> Path:
-    """Train one of VARIANTS, or go on; returns its models folder, folder/models/VARIANT, for the bench's --trained."""
+    """Train one of VARIANTS, or resume; returns its models folder, folder/models/VARIANT (the ablation's
+    --trained).
+    """
     torch.manual_seed(recipe.seed)
-    puppeteer = IdentityModel(recipe.seed, variant).train()
-    puppeteer.load_weights(models)
-    average = fit(puppeteer, recipe, folder / variant, clips, bank, lambda average: None)
-    return export_folder(average, folder / "models" / variant, models, in_words(recipe, clips))
+    model = IdentityDiT(recipe.seed, variant).train()
+    model.load_weights(models)
+    average = train_loop(model, recipe, folder / variant, clips, bank, lambda average: None)
+    return export_folder(average, folder / "models" / variant, models, training_note(recipe, clips))
 
 
-def in_words(recipe: IdentityRecipe, clips: dict[int, ClipGroup]) -> str:
+def training_note(recipe: IdentityRecipe, clips: dict[int, ClipGroup]) -> str:
+    """The content of DOCUMENT."""
     count = sum(len(group.latents) for group in clips.values())
     return (
-        f"Both had {recipe.steps} steps of {recipe.batch} whole clips, or of more that are cut short, out of {count} "
-        "clips.\n"
+        f"Both had {recipe.steps} steps of {recipe.batch} whole clips, or of more that are cut short, "
+        f"out of {count} clips.\n"
     )
 
 
-def export_folder(puppeteer: IdentityModel, folder: Path, models: Path, document: str) -> Path:
-    """A models folder with everything in it, and what `document` says of it; it appears whole."""
+def export_folder(model: IdentityDiT, folder: Path, models: Path, document: str) -> Path:
+    """Write a copy of the folder `models` with these weights and `document`; it gets its name when it is
+    complete.
+    """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(models, partial)
-    export(puppeteer, partial)
-    if puppeteer.identity is not None:
-        puppeteer.identity.save(partial / EMBEDDING_FILE)
+    export(model, partial)
+    if model.identity is not None:
+        model.identity.save(partial / EMBEDDING_FILE)
     (partial / DOCUMENT).write_text(document, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return partial.rename(folder)

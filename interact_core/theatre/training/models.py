@@ -1,4 +1,4 @@
-"""The theatre's diffusion model and adapter: their sizes, how they begin, and the files that stock loaders
+"""The theatre's diffusion model and adapter: sizes, initial weights, and the files that ComfyUI's loaders
 read.
 """
 
@@ -15,9 +15,7 @@ from ...adapter import Adapter, AdapterConfig, init_adapter, save_adapter
 from .wan_vae import build_wan_vae, channels_last
 
 DIT = {"dim": 256, "ffn_dim": 1024, "num_heads": 4, "num_layers": 4, "freq_dim": 256, "text_dim": 4096}
-"""Fields of the Wan architecture; they travel in the file's metadata, from which ComfyUI's detection takes
-them.
-"""
+"""Sizes of the Wan architecture; ComfyUI's model detection reads them from the file's metadata."""
 
 ADAPTER = AdapterConfig(
     model_width=256,
@@ -39,7 +37,7 @@ ADAPTER = AdapterConfig(
 
 @torch.no_grad()
 def build_dit(seed: int) -> nn.Module:
-    """A stock WanModel in float32 with plain torch layers, ready to train."""
+    """ComfyUI's WanModel in float32 with plain torch layers, at its initial weights."""
     from comfy.ldm.wan.model import WanModel
 
     torch.manual_seed(seed)
@@ -57,9 +55,8 @@ def build_dit(seed: int) -> nn.Module:
             parameter.normal_(std=0.02)
     model.head.head.weight.zero_()
     model.head.head.bias.zero_()
-    model.text_embedding[
-        0
-    ].weight.zero_()  # words say nothing until they have been learned (theatre/prompts.py)
+    # Prompts have no effect until training learns them (theatre/prompts.py).
+    model.text_embedding[0].weight.zero_()
     return model
 
 
@@ -74,7 +71,7 @@ def _bfloat16(module: nn.Module) -> dict[str, Tensor]:
 
 
 def export_dit(model: nn.Module, path: Path) -> None:
-    """Write bfloat16 weights under the keys that ComfyUI detects as Wan 2.1 T2V, with the sizes in the
+    """Write bfloat16 weights with the keys that ComfyUI detects as Wan 2.1 T2V, and the sizes in the
     metadata.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,17 +87,7 @@ def export_adapter(adapter: Adapter, path: Path) -> None:
 
 def export_vae(vae: nn.Module, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(
-        _bfloat16(vae),
-        path,
-    )
-
-
-def training_device() -> torch.device:
-    """Where the theatre is trained: a GPU if there is one. Noise is drawn on the processor all the same, so that a
-    run's draws are one and the same everywhere.
-    """
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    save_file(_bfloat16(vae), path)
 
 
 def load_vae(path: Path) -> nn.Module:

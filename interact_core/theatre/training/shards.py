@@ -1,4 +1,4 @@
-"""The theatre's clips as training shards, so that the trainer learns puppets and people in one way."""
+"""The theatre's clips as WebDataset shards, for the adapter trainer (interact_core/training)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ SILENT_SHARE = 0.2
 def theatre_samples(
     seed: int, count: int, puppets: tuple[int, ...] = (2, 2, 1, 2, 3, 2, 2, 4, 2, 3), frames: int = 25
 ) -> Iterator[Sample]:
-    """`count` clips of `frames` frames, with puppets in turn; each is drawn from (seed, its number) alone."""
+    """`count` clips of `frames` frames; puppets: numbers of puppets, repeated. Each clip follows from (seed,
+    its number) alone.
+    """
     for number in range(count):
         yield theatre_sample(
             np.random.default_rng([seed, number]), f"{number:06d}", puppets[number % len(puppets)], frames
@@ -27,16 +29,18 @@ def theatre_samples(
 
 
 def theatre_sample(rng: np.random.Generator, key: str, puppets: int, frames: int) -> Sample:
-    """One clip: what each puppet says, the scene, portraits as the theatre's training draws them, all truths."""
+    """One clip with its speech, reference portraits and true masks."""
     scene = random_scene(rng, puppets, WIDTH, HEIGHT)
     recordings = training_recordings(rng, puppets, seconds=frames / FPS + 1.5)
     speaking = [number for number in range(puppets) if rng.random() >= SILENT_SHARE]
     mouths, starts = np.zeros((puppets, frames), np.float32), {}
     for number in speaking:
-        before = int(rng.integers(-8, 24))  # frames of the recording before the clip; below 0 it begins later
-        heard = mouth_opening(recordings[number], RATE, FPS, max(0, before) + frames)[max(0, before) :]
+        before = int(
+            rng.integers(-8, 24)
+        )  # frames of the recording before the clip; negative: it begins later
+        opening = mouth_opening(recordings[number], RATE, FPS, max(0, before) + frames)[max(0, before) :]
         late = min(frames, max(0, -before))
-        mouths[number, late:] = heard[: frames - late]
+        mouths[number, late:] = opening[: frames - late]
         starts[number] = -before / FPS
     drawn = render(scene, mouths)
     return Sample(
@@ -59,7 +63,7 @@ def theatre_sample(rng: np.random.Generator, key: str, puppets: int, frames: int
 def write_theatre_shards(
     folder: Path, seed: int, count: int, samples_each: int = 100, **choices: object
 ) -> list[Path]:
-    """Write `count` clips; choices: puppets and frames of `theatre_samples`."""
+    """Write `count` clips and return the shards; choices: `puppets` and `frames` of `theatre_samples`."""
     with writing_shards(folder, "theatre", samples_each) as writer:
         for sample in theatre_samples(seed, count, **choices):
             writer.write(sample)

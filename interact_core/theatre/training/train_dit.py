@@ -19,44 +19,45 @@ from torch.utils.data import DataLoader, Dataset
 from ...adapter import read_adapter
 from ...adapter.model import sdpa_attention
 from ...host.forward.differentiable import differentiable_host
-from ...host.forward.hooks import training_options
+from ...host.forward.training_run import training_options
 from ...training.curves import Curves
 from ...training.losses import focal_mask_loss, velocity_loss
-from ...training.optimisers import optimisers, learning_rate
-from .batches import Batch, Augmentation, make_batch
+from ...training.optimisers import learning_rate, muon_and_adamw
+from .batches import Augmentation, Batch, make_batch
 from .checkpoint_file import load_checkpoint, save_checkpoint
 from .clips import ClipGroup, SpeechBank
-from .models import build_adapter, build_dit, export_adapter, export_dit, training_device
+from .devices import bfloat16_autocast, training_device
+from .models import build_adapter, build_dit, export_adapter, export_dit
 
 log = logging.getLogger(__name__)
 DIT_FILE = Path("diffusion_models", "theatre_wan.safetensors")  # in the models folder, as is the other
 ADAPTER_FILE = Path("interact", "theatre_adapter.safetensors")
-CUTS = {7: 2, 3: 4}
-"""Latent frames of a step that takes clips not whole, and how many times as many it takes then. A look is learned from
-any frame of its clip, a mouth from any second; how far somebody goes is to be seen in whole clips only.
+SHORT_CLIPS = {7: 2, 3: 4}
+"""Latent frames of clips that are cut short, and the factor by which the batch is then larger. Appearance can
+be learned from any frame and lip movement from any second, but how far a puppet moves only from whole clips.
 """
 
 
 @dataclass(frozen=True)
 class DiTRecipe:
-    """What `train dit` can be told."""
+    """Settings of `train dit`; `--set NAME=VALUE` changes them."""
 
     steps: int = 13000
-    batch: int = 8  # clips of a step that takes them whole
+    batch: int = 8  # clips in a step of whole clips
     rate: float = 8e-4
     warmup: int = 100
     cooldown: int = 8000
-    average: float = 0.998
-    short: float = 0.6  # share of the steps that take more clips, cut to their beginnings (CUTS)
-    fused: bool = True  # torch.compile inside the blocks, on a processor
-    readers: int = 0  # processes that draw batches ahead; a GPU needs several, two cores none
+    average: float = 0.998  # decay of the EMA
+    short: float = 0.6  # share of the steps that take more clips, cut short (SHORT_CLIPS)
+    fused: bool = True  # torch.compile inside the blocks, on a CPU
+    readers: int = 0  # processes that prefetch batches; a GPU needs several, two CPU cores none
     save_every: int = 250
     seed: int = 0
-    mix: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-class TheatreModel(nn.Module):
-    """Base model and adapter as one module, for one optimiser and one running average."""
+class AdaptedDiT(nn.Module):
+    """The theatre's DiT and adapter as one module, so that one optimiser and one EMA hold both."""
 
     def __init__(self, seed: int):
         super().__init__()
@@ -79,36 +80,40 @@ class TheatreModel(nn.Module):
         return velocity, options["interact_call"].mask_logits
 
     def options(self, batch: Batch) -> dict[str, Any]:
-        """transformer_options of one pass."""
-        attention = sdpa_attention if batch.clean.is_cuda else None  # on a processor matmul-softmax is faster
+        """transformer_options of one forward pass."""
+        attention = sdpa_attention if batch.clean.is_cuda else None  # on a CPU matmul_attention is faster
         return training_options(self.adapter, batch.weights, attention)
 
     def load_weights(self, models: Path) -> None:
-        """Take the weights that a models folder has."""
+        """Load the weights of a models folder."""
         self.dit.load_state_dict(load_file(models / DIT_FILE))
         self.adapter.load_state_dict(read_adapter(models / ADAPTER_FILE)[1])
 
 
 def fuse_blocks(dit: nn.Module) -> None:
-    """Fuse the element-wise work of each block, which is most of a step at this size, where a compiler is.
+    """Compile each block's self-attention and FFN if there is a C++ compiler: that fuses the element-wise
+    operations, which take most of a step at this size.
 
-    In place, so that names in checkpoints stay. One graph for each number of puppets and length. On two cores a
-    step of 8 clips of 25 frames took 0.91 s instead of 1.35.
+    In place, so that parameter names stay as they are. One graph for each number of puppets and length. On
+    two cores a step of 8 clips of 25 frames took 0.91 s instead of 1.35 s.
     """
     if shutil.which("g++") is None and shutil.which("clang++") is None:
         log.info("no C++ compiler: training goes on without torch.compile, about a third slower")
         return
-    torch._dynamo.config.recompile_limit = 4 * (1 + len(CUTS))
+    torch._dynamo.config.recompile_limit = 4 * (1 + len(SHORT_CLIPS))
     for block in dit.blocks:
         block.self_attn.compile(dynamic=False)
         block.ffn.compile(dynamic=False)
 
 
 def mask_iou(logits: list[Tensor], masks: Tensor) -> Tensor:
-    """IoU of the averaged masks above one half, over the whole batch."""
-    found = torch.stack([logit.float().sigmoid() for logit in logits]).mean(0) > 0.5
+    """IoU of predicted and true masks above 0.5, over the whole batch.
+
+    logits: per mask block [B, N, T*h*w], averaged as probabilities; masks [B, N, T*h*w] in 0..1.
+    """
+    predicted = torch.stack([logit.float().sigmoid() for logit in logits]).mean(0) > 0.5
     true = masks > 0.5
-    return (found & true).sum() / (found | true).sum().clamp(min=1)
+    return (predicted & true).sum() / (predicted | true).sum().clamp(min=1)
 
 
 def train_dit(
@@ -118,82 +123,81 @@ def train_dit(
     bank: SpeechBank,
     models: Path,
     warm: bool = False,
-) -> TheatreModel:
-    """Train, or go on from `folder/dit.pt`; with every checkpoint the running average is exported into
-    `models`.
+) -> AdaptedDiT:
+    """Train, or resume from `folder/dit.pt`; the EMA is exported into `models` with every checkpoint.
 
-    warm: where there is no checkpoint, begin with the weights that `models` already has, at step 0 of the
-    schedule.
+    warm: without a checkpoint, start from the weights in `models`, at step 0 of the schedule.
     """
     torch.manual_seed(recipe.seed)
-    puppeteer = TheatreModel(recipe.seed).train()
+    model = AdaptedDiT(recipe.seed).train()
     if warm:
-        puppeteer.load_weights(models)
-    return fit(puppeteer, recipe, folder / "dit", clips, bank, lambda average: export(average, models))
+        model.load_weights(models)
+    return train_loop(model, recipe, folder / "dit", clips, bank, lambda average: export(average, models))
 
 
-def export(puppeteer: TheatreModel, models: Path) -> None:
+def export(model: AdaptedDiT, models: Path) -> None:
     """Write both files into a models folder."""
-    export_dit(puppeteer.dit, models / DIT_FILE)
-    export_adapter(puppeteer.adapter, models / ADAPTER_FILE)
+    export_dit(model.dit, models / DIT_FILE)
+    export_adapter(model.adapter, models / ADAPTER_FILE)
 
 
-def fit(
-    puppeteer: TheatreModel,
+def train_loop(
+    model: AdaptedDiT,
     recipe: DiTRecipe,
     run: Path,
     clips: dict[int, ClipGroup],
     bank: SpeechBank,
-    saved: Callable[[TheatreModel], None],
-) -> TheatreModel:
-    """Train to the recipe's last step, or go on from `run`.pt, and return the running average.
+    on_save: Callable[[AdaptedDiT], None],
+) -> AdaptedDiT:
+    """Train to the recipe's last step, or resume from `run`.pt, and return the EMA.
 
-    run: folder and name of checkpoint, figures (.csv) and curves (.png); saved: called with the running average
-    at every checkpoint.
+    run: path without suffix of the checkpoint (.pt), the figures (.csv) and their plot (.png); on_save:
+    called with the EMA at every checkpoint.
     """
-    puppeteer.to(training_device())
+    device = training_device()
+    model.to(device)
     average = torch.optim.swa_utils.AveragedModel(
-        puppeteer, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
     )
-    trained = [p for p in puppeteer.parameters() if p.requires_grad]
-    turned = optimisers(puppeteer, recipe.rate)
-    parts = {"puppeteer": puppeteer, "average": average, **turned}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimisers = muon_and_adamw(model, recipe.rate)
+    parts = {"model": model, "average": average, **optimisers}
     checkpoint = run.with_name(f"{run.name}.pt")
     first = load_checkpoint(checkpoint, parts)
-    if recipe.fused and training_device().type == "cpu":
-        fuse_blocks(puppeteer.dit)
+    if recipe.fused and device.type == "cpu":
+        fuse_blocks(model.dit)
     curves = Curves(run.with_name(f"{run.name}.csv"), ("velocity", "mask", "iou", "seconds"), first)
-    began, unread = time.monotonic(), []
-    for step, batch in enumerate(ahead(Batches(recipe, clips, bank), first), first):
+    began, unlogged = time.monotonic(), []
+    for step, batch in enumerate(batch_loader(BatchDataset(recipe, clips, bank), first), first):
         rate = learning_rate(step, recipe.steps, recipe.rate, recipe.warmup, recipe.cooldown)
-        for group in (group for optimiser in turned.values() for group in optimiser.param_groups):
+        for group in (group for optimiser in optimisers.values() for group in optimiser.param_groups):
             group["lr"] = rate
-        flow, mask, iou = losses(puppeteer, batch)
-        puppeteer.zero_grad(set_to_none=True)
+        flow, mask, iou = batch_losses(model, batch)
+        model.zero_grad(set_to_none=True)
         (flow + mask).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
-        for optimiser in turned.values():
+        for optimiser in optimisers.values():
             optimiser.step()
-        average.update_parameters(puppeteer)
+        average.update_parameters(model)
         now = time.monotonic()
-        unread.append((step, torch.stack((flow, mask, iou)).detach(), now - began))
+        unlogged.append((step, torch.stack((flow, mask, iou)).detach(), now - began))
         began = now
         saves = (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps
-        if step % 50 == 49 or saves:  # and not at every step, for which a GPU would be halted
-            for earlier, figures, seconds in unread:
+        if step % 50 == 49 or saves:  # not at every step: reading a figure makes the CPU wait for the GPU
+            for earlier, figures, seconds in unlogged:
                 curves.add(earlier, *figures.tolist(), seconds)
-            unread.clear()
+            unlogged.clear()
             log.info("%s step %d/%d  %s", run.name, step + 1, recipe.steps, curves.recent(50))
         if saves:
             save_checkpoint(checkpoint, parts, step + 1)
-            saved(average.module)
+            on_save(average.module)
             curves.plot(run.with_name(f"{run.name}.png"))
     return average.module
 
 
 @dataclass(frozen=True)
-class Batches(Dataset):
-    """One batch a step, which depends on the recipe's seed and on the step's number alone."""
+class BatchDataset(Dataset):
+    """The batch of each step, which follows from the recipe's seed and the step alone."""
 
     recipe: DiTRecipe
     clips: dict[int, ClipGroup]
@@ -203,18 +207,22 @@ class Batches(Dataset):
         return self.recipe.steps
 
     def __getitem__(self, step: int) -> Batch:
-        """Of one number of puppets, as often as clips have it; now and then of more clips, cut short."""
+        """Clips of one number of puppets, drawn in proportion to its number of clips; in some steps more
+        clips, cut short.
+        """
         rng = np.random.default_rng([self.recipe.seed, step])
         numbers, sizes = list(self.clips), np.array([len(group.latents) for group in self.clips.values()])
         group = self.clips[int(rng.choice(numbers, p=sizes / sizes.sum()))]
         whole = group.latents.shape[2]
-        length = int(rng.choice(list(CUTS))) if rng.random() < self.recipe.short else whole
-        length, times = (length, CUTS[length]) if length < whole else (whole, 1)
-        return make_batch(rng, group.beginning(length), self.bank, times * self.recipe.batch, self.recipe.mix)
+        length = int(rng.choice(list(SHORT_CLIPS))) if rng.random() < self.recipe.short else whole
+        length, times = (length, SHORT_CLIPS[length]) if length < whole else (whole, 1)
+        return make_batch(
+            rng, group.beginning(length), self.bank, times * self.recipe.batch, self.recipe.augmentation
+        )
 
 
-def ahead(batches: Batches, first: int) -> DataLoader:
-    """The batches from step `first` on, drawn while the model computes where there are readers."""
+def batch_loader(batches: BatchDataset, first: int) -> DataLoader:
+    """The batches from step `first` on, prefetched by recipe.readers processes."""
     return DataLoader(
         batches,
         batch_size=None,
@@ -224,17 +232,17 @@ def ahead(batches: Batches, first: int) -> DataLoader:
     )
 
 
-def losses(puppeteer: TheatreModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the velocity and of the masks, and the masks' IoU with the true ones."""
-    device = next(puppeteer.parameters()).device
-    rows = batch.shown.nonzero().flatten()  # counted on the processor: a GPU would be halted for it
-    batch, shown = batch.to(device), rows.to(device)
+def batch_losses(model: AdaptedDiT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Velocity loss, mask loss, and the IoU of predicted and true masks."""
+    device = next(model.parameters()).device
+    rows = batch.has_references.nonzero().flatten()  # on the CPU: nonzero() makes the CPU wait for the GPU
+    batch, with_references = batch.to(device), rows.to(device)
     t = batch.t.view(-1, 1, 1, 1, 1)
-    with torch.autocast(device.type, torch.bfloat16):
-        velocity, logits = puppeteer((1 - t) * batch.clean + t * batch.noise, batch)
+    with bfloat16_autocast(device):
+        velocity, logits = model((1 - t) * batch.clean + t * batch.noise, batch)
     flow = velocity_loss(velocity.float(), batch.clean, batch.noise, batch.emphasis)
-    # Without a picture nobody can say whose mask is whose.
-    logits, masks = [logit[shown].float() for logit in logits], batch.masks[shown]
+    # With blank references the mask heads cannot know which puppet is which.
+    logits, masks = [logit[with_references].float() for logit in logits], batch.masks[with_references]
     mask = flow.new_zeros(())
     if len(rows):
         mask = sum(focal_mask_loss(logit, masks) for logit in logits) / len(logits)

@@ -1,9 +1,9 @@
-"""Trains the theatre's small wav2vec2: its hidden states must say how loud each moment is, and in which
+"""Training of the theatre's small wav2vec2, whose hidden states encode loudness and the energy of frequency
 bands.
 
-Public wav2vec2 models learn far more by masked prediction on thousands of hours. Puppets only need
-loudness, so the teacher is the spectrum itself: from every hidden state a linear readout predicts loudness
-and band energies of the normalised waveform. The readouts are thrown away; features stay ordinary wav2vec2
+Public wav2vec2 models learn far more, by masked prediction on thousands of hours. Puppets only need loudness,
+so the target is the spectrum itself: from every hidden state a linear readout predicts loudness and band
+energies of the normalised waveform. The readouts are discarded; the audio features are ordinary wav2vec2
 hidden states.
 """
 
@@ -27,7 +27,7 @@ BANDS = 8
 
 @dataclass(frozen=True)
 class SpeechRecipe:
-    """What `train speech` can be told."""
+    """Settings of `train speech`; `--set NAME=VALUE` changes them."""
 
     steps: int = 1000
     batch: int = 8
@@ -62,8 +62,8 @@ def build_wav2vec2() -> nn.Module:
 
 
 def spectrum_targets(waves: Tensor, count: int) -> Tensor:
-    """waves [B, samples], normalised -> [B, count, 1 + BANDS]: log loudness and log band energies around
-    each 20 ms state.
+    """waves [B, samples], normalised -> [B, count, 1 + BANDS]: log loudness and log band energies around each
+    state (one in 20 ms).
     """
     window = 640
     spectrum = (
@@ -80,7 +80,7 @@ def spectrum_targets(waves: Tensor, count: int) -> Tensor:
 
 
 def train_speech(recipe: SpeechRecipe, folder: Path) -> nn.Module:
-    """Train and write `folder` in the layout transformers reads (config.json, model.safetensors,
+    """Train and write `folder` as transformers reads it (config.json, model.safetensors,
     preprocessor_config.json).
     """
     from transformers import Wav2Vec2FeatureExtractor
@@ -123,7 +123,9 @@ def train_speech(recipe: SpeechRecipe, folder: Path) -> nn.Module:
 
 
 def _excerpt(rng: np.random.Generator, recordings: list[np.ndarray], length: int) -> np.ndarray:
-    """A random stretch, sometimes with silence before or after, normalised as the feature extractor does."""
+    """[length] samples of a random recording, perhaps with silence before or after, normalised as the feature
+    extractor does.
+    """
     wave = recordings[int(rng.integers(len(recordings)))]
     wave = np.pad(wave, (int(rng.integers(0, RATE // 2)), length))
     start = int(rng.integers(0, max(1, len(wave) - 2 * length + 1)))

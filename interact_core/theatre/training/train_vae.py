@@ -1,9 +1,9 @@
-"""Trains the theatre's video autoencoder: a narrow Wan2.1 VAE on crops of puppet scenes.
+"""Training of the theatre's video autoencoder: a narrow Wan2.1 VAE, on crops of puppet scenes.
 
-Every step draws a fresh scene into a small pool and takes crops, mostly around heads. Latents get Gaussian
-noise before decoding (a fixed-variance VAE): neighbouring latents then decode to neighbouring pictures,
-which is what the diffusion model needs. Puppets weigh more than the backdrop and mouths most of all,
-because the theatre is measured there.
+Every second step renders a new scene into a small pool; each step takes crops from the pool, mostly around
+heads. Latents get Gaussian noise before decoding (a fixed-variance VAE), so that similar latents decode to
+similar pictures, as the diffusion model needs. The loss weighs puppets more than the backdrop, and mouths
+most, because the theatre is measured there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..scenes import Backdrop, Scene, random_scene, render
 from .checkpoint_file import load_checkpoint, save_checkpoint
-from .models import training_device
+from .devices import bfloat16_autocast, training_device
 from .wan_vae import build_wan_vae, decode, encode
 
 log = logging.getLogger(__name__)
@@ -29,23 +29,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VAERecipe:
-    """What `train vae` can be told."""
+    """Settings of `train vae`; `--set NAME=VALUE` changes them."""
 
     steps: int = 3600
     dim: int = 16
     rate: float = 1e-3
     latent_noise: float = 0.1  # deviation added to latents, whose own deviation is kept near 1
-    pool: int = 96
+    pool: int = 96  # scenes
     save_every: int = 500
     seed: int = 0
 
 
-# Crops of a step: how many, frames, side. Long ones show the temporal convolutions a filled cache.
+# Crops of a step, in turn: how many, frames, side in pixels. The long ones train the temporal convolutions
+# beyond the first frames, where they have only padding before them.
 CROPS = ((4, 5, 48), (2, 9, 48), (3, 17, 32))
 
 
 def random_mouths(rng: np.random.Generator, count: int, frames: int) -> np.ndarray:
-    """Openings [count, frames] that cover all speeds of a mouth, for training without sound."""
+    """Mouth openings [count, frames] in 0..1 of all speeds, for training without sound."""
     t = np.arange(frames)[None]
     rate, phase = rng.uniform(0.2, 1.4, (count, 1)), rng.uniform(0, 2 * np.pi, (count, 1))
     talk = np.clip(
@@ -57,8 +58,9 @@ def random_mouths(rng: np.random.Generator, count: int, frames: int) -> np.ndarr
 
 
 def _clip(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frames uint8 [17, H, W, 3], the union of all masks [17, H, W], and heads [N, 17, 3] of a new scene."""
     scene = random_scene(rng, int(rng.integers(1, 5)))
-    if rng.random() < 0.2:  # reference pictures stand on white
+    if rng.random() < 0.2:  # as reference images
         white = (255, 255, 255)
         scene = Scene(scene.width, scene.height, scene.looks, scene.paths, Backdrop(white, white, ()))
     drawn = render(scene, random_mouths(rng, len(scene.looks), 17))
@@ -73,7 +75,9 @@ def _mouth_weight(heads: np.ndarray, left: int, top: int, side: int) -> np.ndarr
 
 
 def _crop(rng: np.random.Generator, clip: tuple, frames: int, side: int) -> tuple[Tensor, Tensor]:
-    """One crop [3, F, side, side] in -1..1 and its weight [1, F, side, side]; three of four hold a head."""
+    """A crop [3, F, side, side] in -1..1 and its loss weights [1, F, side, side]; three of four are around a
+    head.
+    """
     pixels, masks, heads = clip
     start = int(rng.integers(0, pixels.shape[0] - frames + 1))
     height, width = pixels.shape[1:3]
@@ -94,9 +98,9 @@ def _edges(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def reconstruction_loss(decoded: Tensor, frames: Tensor, weight: Tensor, sharp: float) -> Tensor:
-    """Weighted squared error and, by the share `sharp` in 0..1, the L1 of pixels and of their differences.
+    """Weighted squared error, plus `sharp` (0..1) times the L1 error of pixels and of their differences.
 
-    Squared error finds the colours first (1.5 dB ahead after 150 steps); L1 makes the edges afterwards.
+    Squared error learns the colours sooner (1.5 dB ahead after 150 steps); L1 sharpens the edges afterwards.
     """
     pixel = 3 * ((decoded - frames) ** 2 * weight).mean()
     if sharp == 0:
@@ -106,7 +110,7 @@ def reconstruction_loss(decoded: Tensor, frames: Tensor, weight: Tensor, sharp: 
 
 
 def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
-    """Train, or go on from `folder/vae.pt`; returns the module with weights averaged over the last steps."""
+    """Train, or resume from `folder/vae.pt`; returns the EMA."""
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     device = training_device()
@@ -130,7 +134,7 @@ def train_vae(recipe: VAERecipe, folder: Path) -> torch.nn.Module:
         count, *window = CROPS[step % len(CROPS)]
         crops = [_crop(rng, pool[int(rng.integers(len(pool)))], *window) for _ in range(count)]
         frames, weight = (torch.stack(part).to(device) for part in zip(*crops))
-        with torch.autocast(device.type, torch.bfloat16):
+        with bfloat16_autocast(device):
             z = encode(vae, frames.contiguous(memory_format=torch.channels_last_3d))
             noise = torch.randn(z.shape, dtype=z.dtype).to(device)
             decoded = decode(vae, z + recipe.latent_noise * noise)

@@ -1,10 +1,9 @@
-"""Core's Wan VAE run over a whole clip at once, so that it can be trained.
+"""ComfyUI's Wan VAE, run over a whole clip at once for training.
 
-ComfyUI's `WanVAE` (comfy/ldm/wan/vae.py) walks a clip in chunks with a cache, which is right for memory
-and slow for gradients. The functions here compute the same numbers on the same module in one pass (tests
-compare them with core's chunks). They also fold the normalisation of ComfyUI's Wan latent format into the
-weights when a trained VAE is saved, so that `latent_format.process_in` gives latents of mean 0 and
-deviation 1.
+ComfyUI's `WanVAE` (comfy/ldm/wan/vae.py) processes a clip in chunks with a cache, which saves memory but is
+slow with gradients. The functions here compute the same on the same module in one pass (a test compares
+them). `fold_latent_format` folds the normalisation of ComfyUI's Wan latent format into the weights of a
+trained VAE, so that `latent_format.process_in` gives latents of mean 0 and deviation 1.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def build_wan_vae(dim: int) -> nn.Module:
         attn_scales=[],
         temperal_downsample=[False, True, True],
     )
-    start_with_colours(vae)
+    init_with_colours(vae)
     return channels_last(vae)
 
 
@@ -38,14 +37,14 @@ COLOURS_AND_CONSTANT = 4
 
 
 @torch.no_grad()
-def start_with_colours(vae: nn.Module) -> None:
-    """Begin as an autoencoder of coarse colours: the first channels carry red, green, blue and a constant
-    throughout.
+def init_with_colours(vae: nn.Module) -> None:
+    """Initialise as an autoencoder of coarse colours: the first channels carry red, green, blue and a
+    constant through all layers.
 
-    Residual branches begin at zero, resampling averages and repeats those channels, all others are random
+    Residual branches start at zero, resampling averages and repeats those channels, all others are random
     features. From a random start a narrow VAE spends its first thousand steps on brightness alone (13.6 dB
     after 600 steps; from here 14 dB after 100). The constant keeps RMS normalisation from making dark and
-    bright alike.
+    bright the same.
     """
     for name, conv in vae.named_modules():
         if isinstance(conv, (nn.Conv2d, nn.Conv3d)):
@@ -115,7 +114,7 @@ def _per_frame(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _resample(block: nn.Module, x: Tensor) -> Tensor:
-    """Core treats frame 0 apart: it never passes the temporal convolution of a resampling layer."""
+    """As in ComfyUI, frame 0 never passes the temporal convolution of a resampling layer."""
     if block.mode == "upsample3d" and x.shape[2] > 1:
         rest = _causal(block.time_conv, x[:, :, 1:])
         b, c, t, h, w = rest.shape

@@ -1,4 +1,4 @@
-"""What training draws for a clip: its noise level, and the masks as sampling would have them at that level."""
+"""Augmentation of training samples: noise levels, and masks as sampling has them at each noise level."""
 
 from __future__ import annotations
 
@@ -15,42 +15,48 @@ from ...guidance.settings import GuidanceSettings
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often what happens; all in 0..1."""
+    """How often a condition is dropped or a mask altered: probabilities and noise levels, all in 0..1.
 
-    no_audio: float = 0.12  # no injection at all: the negative branch of guidance
+    The names are the keys of the table [mix] of a training configuration; the defaults are the theatre's.
+    """
+
+    no_audio: float = 0.12  # no audio at all: the negative branch of guidance
     no_references: float = 0.8  # of the clips without audio: blank references too, so that cfg means likeness
-    no_text: float = 0.3  # of the clips with references; nothing is said of those without
-    all_mute: float = 0.05  # mute everywhere: the middle branch of audio guidance
-    no_masks_early: float = 0.5  # in stage one's noise: no masks yet, mute or all voices everywhere
-    stage_one_above: float = 0.8  # noise level t from which that may happen (the shipped graph: until 0.92)
-    held: float = 0.35  # masks of one moment of the clip at all its moments, in noise above held_above
+    no_text: float = 0.3  # no text prompt, of the clips with references; those without never have one
+    all_mute: float = 0.05  # the mute track everywhere: the middle branch of audio guidance
+    no_masks_early: float = 0.5  # above stage_one_above: no masks yet, mute or all voices everywhere
+    stage_one_above: float = 0.8  # noise level above which that may happen (the shipped graph: until 0.92)
+    held: float = 0.35  # above held_above: the masks of one latent frame for all latent frames
     held_above: float = 0.6
-    blurred: float = 0.3  # masks as a model predicts them while the video forms
-    dilated: float = 0.15
+    blurred: float = 0.3  # masks blurred, as a model predicts them while the video forms
+    dilated: float = 0.15  # masks one token wider on each side
 
 
 def noise_levels(rng: np.random.Generator, count: int) -> Tensor:
-    """Rectified-flow noise levels, logit-normal: most in the middle, where mouths and layout are decided."""
+    """[count] rectified-flow noise levels in 0..1, logit-normal: most in the middle, where mouths and layout
+    are decided.
+    """
     return torch.from_numpy(1 / (1 + np.exp(-rng.normal(0.5, 1.2, count)))).float()
 
 
-def track_weights(rng: np.random.Generator, masks: Tensor, t: float, recipe: Augmentation) -> Tensor:
-    """[N + 1, T*h*w] from the true masks [N, T, h, w] of one clip, as sampling would have them at this
-    noise level.
+def track_weights(rng: np.random.Generator, masks: Tensor, t: float, augmentation: Augmentation) -> Tensor:
+    """The share of each voice track for each video token, [N + 1, T*h*w] with the mute track last, from the
+    true masks [N, T, h, w] of one clip, altered as sampling would have them at noise level t.
 
-    While the layout forms, masks show where somebody stood in an earlier guess, or, if drawn, at the start. A model
-    that has only ever seen true ones takes a mask for an order to stand there: it pins its people. Hence `held`, in
-    noise so high that mouths are not yet drawn; below it the voice's place is the true one.
+    At high noise a sampled video's masks come from an earlier, different estimate of it, or from a drawn
+    layout that holds for the first frame only. A model trained on true masks alone learns that a mask is
+    where the person must be, and its people stop moving. Hence `held`, at noise levels where mouths are not
+    yet decided; below them the voice is where the person is.
     """
     speaking, tokens = (True,) * len(masks), masks[0].numel()
-    if t > recipe.stage_one_above and rng.random() < recipe.no_masks_early:
+    if t > augmentation.stage_one_above and rng.random() < augmentation.no_masks_early:
         stage_one = GuidanceSettings(stage_one_audio="all" if rng.random() < 0.3 else "mute")
         return blend_weights(None, speaking, stage_one, tokens)
-    if t > recipe.held_above and rng.random() < recipe.held:
-        moment = int(rng.integers(masks.shape[1]))
-        masks = masks[:, moment : moment + 1].expand_as(masks)
-    if rng.random() < recipe.blurred:
+    if t > augmentation.held_above and rng.random() < augmentation.held:
+        frame = int(rng.integers(masks.shape[1]))
+        masks = masks[:, frame : frame + 1].expand_as(masks)
+    if rng.random() < augmentation.blurred:
         masks = F.avg_pool3d(masks[None], 3, 1, 1, count_include_pad=False)[0]
-    elif rng.random() < recipe.dilated:
+    elif rng.random() < augmentation.dilated:
         masks = F.max_pool3d(masks[None], (1, 3, 3), 1, (0, 1, 1))[0]
     return blend_weights(masks, speaking, GuidanceSettings(mask_gain=float(rng.uniform(1.0, 2.5))))

@@ -1,8 +1,8 @@
 """Encoding shards once: latents, reference latents, masks on the token grid, audio features, captions.
 
-What was encoded lies in tar files again, one safetensors file a clip, beside an index that tells where in them each
-clip begins. Settings and encoders that matter are in the folder's name, so nothing stale is ever read; a shard that
-was encoded is never encoded again, one that was interrupted or broken is tried anew.
+Encoded clips are stored in tar files, one safetensors file per clip, beside a JSON index of each clip's
+offset. The cache folder's name is a hash of the settings and encoder files that affect the result, so nothing
+stale is ever read. A shard is encoded once; one that was interrupted or broken is tried again.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ from ...guidance.layout import layouts_on_grid
 from ...speech.from_core import SPEECH_KEY
 from ...speech.timeline import features_on_timeline
 from ..config import ShardKeys
-from .framing import confidence_per_latent, frame_numbers, framed, reference_views
+from .framing import confidence_per_latent, frame_numbers, reference_views, select_frames
 from .shards import Sample, decode_sample, raw_samples, writing_shards
 
 log = logging.getLogger(__name__)
-FORMAT = "1"  # part of every cache's mark: raised where what is encoded changes
+FORMAT = "1"  # part of the hash: raised when the encoding changes
 ENCODING_KEYS = ("width", "height", "frames", "fps", "views", "crops")
 
 
 class Encoders:
-    """The frozen models that turn clips into what is trained on; loaded when the first clip asks for them."""
+    """The frozen VAE, audio encoder and text encoder; the text encoder is loaded for the first caption.
+
+    Raises InteractError for a file that is missing or another VAE than Wan 2.1's.
+    """
 
     def __init__(self, keys: ShardKeys) -> None:
         import comfy.sd
@@ -57,14 +60,16 @@ class Encoders:
 
     @torch.no_grad()
     def latents(self, pixels: Tensor) -> Tensor:
-        """[F, H, W, 3] in 0..1 -> [16, T, H/8, W/8] float16 as the diffusion model sees them."""
+        """[F, H, W, 3] in 0..1 -> [16, T, H/8, W/8] float16, normalised as the diffusion model takes them."""
         from comfy.latent_formats import Wan21
 
         return Wan21().process_in(self.vae.encode(pixels).float().cpu())[0].half()
 
     @torch.no_grad()
     def speech(self, waveform: np.ndarray, rate: int, start: float) -> Tensor:
-        """[F, L, C] float16 on the clip's clock."""
+        """[F, L, C] float16, one row for each video frame; start: second of the clip at which the recording
+        begins.
+        """
         sound = torch.from_numpy(waveform)[None, None]
         speech = self.audio.encode_audio(sound, rate, fps=self._keys.fps, start=start)[SPEECH_KEY]
         return features_on_timeline(speech, self._keys.frames, self._keys.fps).half()
@@ -98,14 +103,14 @@ def _existing(path: str, name: str) -> Path:
 
 
 def encode_sample(sample: Sample, keys: ShardKeys, encoders: Encoders) -> dict[str, Tensor]:
-    """What is trained on, for one clip of N concepts.
+    """The tensors of one clip of N concepts.
 
-    latents [16, T, h8, w8] and references [N, views, 16, h8, w8], float16, deviation about 1; audio [N, F, L, C]
-    float16, mute for the silent; text [tokens, 4096]; and, where the sample has masks: masks uint8 [N, T, h, w]
-    (255 = 1, the visible share of each token), confidence float16 [N, T], focus uint8 [1, T, h, w].
-    Raises InteractError for a clip that is too short, or without pictures.
+    latents [16, T, h8, w8] and references [N, views, 16, h8, w8], float16, deviation about 1; audio [N, F, L,
+    C] float16, mute for concepts without speech; text [tokens, 4096]; and, where the sample has masks: masks
+    uint8 [N, T, h, w] (255 = 1, the visible share of each token), confidence float16 [N, T], focus uint8 [1,
+    T, h, w]. Raises InteractError for a clip that is too short, or without pictures.
     """
-    numbers, field = frame_numbers(sample, keys), sample.frames.shape[1:3]
+    numbers, frame_size = frame_numbers(sample, keys), sample.frames.shape[1:3]
     rng = np.random.default_rng(list(hashlib.sha256(sample.key.encode()).digest()[:8]))
     views = reference_views(sample, keys, rng)
     starts, speech = sample.starts or {}, sample.speech or {}
@@ -116,7 +121,7 @@ def encode_sample(sample: Sample, keys: ShardKeys, encoders: Encoders) -> dict[s
         for number in range(sample.concepts)
     ]
     clip = {
-        "latents": encoders.latents(framed(sample.frames, numbers, field, keys).movedim(1, -1)),
+        "latents": encoders.latents(select_frames(sample.frames, numbers, frame_size, keys).movedim(1, -1)),
         "references": torch.stack(
             [torch.stack([encoders.latents(view[None])[:, 0] for view in concept]) for concept in views]
         ),
@@ -124,21 +129,25 @@ def encode_sample(sample: Sample, keys: ShardKeys, encoders: Encoders) -> dict[s
         "text": encoders.text(sample.caption),
     }
     if sample.masks is not None:
-        clip["masks"] = torch.stack([_on_grid(mask, numbers, field, keys) for mask in sample.masks])
+        clip["masks"] = torch.stack(
+            [_on_token_grid(mask, numbers, frame_size, keys) for mask in sample.masks]
+        )
         clip["confidence"] = confidence_per_latent(sample.confidence[:, numbers]).half()
         if sample.focus is not None:
-            clip["focus"] = _on_grid(sample.focus, numbers, field, keys)[None]
+            clip["focus"] = _on_token_grid(sample.focus, numbers, frame_size, keys)[None]
     return {name: value.contiguous() for name, value in clip.items()}
 
 
-def _on_grid(mask: np.ndarray, numbers: np.ndarray, field: tuple[int, int], keys: ShardKeys) -> Tensor:
-    whole = framed(mask, numbers, field, keys).squeeze(1)
-    return (layouts_on_grid(whole, keys.frames, keys.width, keys.height) * 255).round().to(torch.uint8)
+def _on_token_grid(
+    mask: np.ndarray, numbers: np.ndarray, frame_size: tuple[int, int], keys: ShardKeys
+) -> Tensor:
+    pixels = select_frames(mask, numbers, frame_size, keys).squeeze(1)
+    return (layouts_on_grid(pixels, keys.frames, keys.width, keys.height) * 255).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)
 class CachedClip:
-    """Where one encoded clip lies, and what has to be known before it is read."""
+    """Location of one encoded clip in the cache, and what batching needs to know of it."""
 
     file: Path
     offset: int
@@ -150,36 +159,38 @@ class CachedClip:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """What clips of one batch have in common: concepts and token grid."""
+        """Number of concepts and token grid, which all clips of a batch share."""
         return (self.concepts, *self.grid)
 
 
 def cache_folder(keys: ShardKeys, sources: Sequence[Path]) -> Path:
     """The folder for these settings and encoders; its name changes with any of them."""
-    mark = hashlib.sha256(FORMAT.encode())
-    mark.update(json.dumps([getattr(keys, name) for name in ENCODING_KEYS]).encode())
+    digest = hashlib.sha256(FORMAT.encode())
+    digest.update(json.dumps([getattr(keys, name) for name in ENCODING_KEYS]).encode())
     for name in ("vae", "audio_encoder", "text_encoder"):
         given = getattr(keys, name)
         if given:
-            mark.update(_content_mark(_existing(given, f"shards.{name}")))
+            digest.update(_file_digest(_existing(given, f"shards.{name}")))
     folder = Path(keys.cache).expanduser() if keys.cache else sources[0].parent / "encoded"
-    return folder / mark.hexdigest()[:12]
+    return folder / digest.hexdigest()[:12]
 
 
-def _content_mark(path: Path) -> bytes:
-    """Size and first and last megabyte of a file, or of all files of a folder: whole ones take minutes to read."""
-    mark = hashlib.sha256()
+def _file_digest(path: Path) -> bytes:
+    """SHA-256 of the size and the first and last megabyte of a file, or of all files of a folder: hashing 14B
+    models whole would take minutes.
+    """
+    digest = hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
             with file.open("rb") as opened:
-                mark.update(opened.read(2**20))
+                digest.update(opened.read(2**20))
                 opened.seek(-min(2**20, file.stat().st_size), os.SEEK_END)
-                mark.update(opened.read() + str(file.stat().st_size).encode())
-    return mark.digest()
+                digest.update(opened.read() + str(file.stat().st_size).encode())
+    return digest.digest()
 
 
 def find_shards(patterns: Sequence[str], name: str) -> list[Path]:
-    """The files that the patterns of a key mean. Raises InteractError for one that means none."""
+    """The files that match the patterns of a key. Raises InteractError for a pattern that matches none."""
     found: list[Path] = []
     for pattern in patterns:
         path = Path(pattern).expanduser()
@@ -191,10 +202,11 @@ def find_shards(patterns: Sequence[str], name: str) -> list[Path]:
 
 
 def encode_shards(keys: ShardKeys, sources: Sequence[Path], part: int = 0, parts: int = 1) -> Path:
-    """Encode what is missing of the shards, of which this process does number `part` of every `parts`.
+    """Encode the shards that are not in the cache yet; this process takes shards part, part + parts, ... of
+    them.
 
-    Broken samples are reported, counted and left out, a shard that is cut off is reported and left out whole.
-    Returns the cache's folder; `read_cache` then tells what is in it. Raises InteractError as Encoders does.
+    Broken samples are reported, counted and left out; a truncated shard is reported and left out whole.
+    Returns the cache folder, for `read_cache`. Raises InteractError as Encoders does.
     """
     folder = cache_folder(keys, sources)
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,27 +227,29 @@ def encode_shards(keys: ShardKeys, sources: Sequence[Path], part: int = 0, parts
     return folder
 
 
-def _names(folder: Path, source: Path) -> tuple[Path, Path]:
+def _cache_files(folder: Path, source: Path) -> tuple[Path, Path]:
+    """Tar file and index of a shard."""
     place = hashlib.sha256(str(source.resolve().parent).encode()).hexdigest()[:6]
     return folder / f"{source.stem}-{place}.tar", folder / f"{source.stem}-{place}.json"
 
 
-def _source_mark(source: Path) -> list[int]:
+def _source_state(source: Path) -> list[int]:
+    """Size and modification time."""
     status = source.stat()
     return [status.st_size, status.st_mtime_ns]
 
 
 def _is_encoded(folder: Path, source: Path) -> bool:
-    encoded, index = _names(folder, source)
+    encoded, index = _cache_files(folder, source)
     if not (encoded.exists() and index.exists()):
         return False
-    return json.loads(index.read_text(encoding="utf-8"))["source"] == _source_mark(source)
+    return json.loads(index.read_text(encoding="utf-8"))["source"] == _source_state(source)
 
 
 def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoders) -> None:
-    encoded, index = _names(folder, source)
+    encoded, index = _cache_files(folder, source)
     index.unlink(missing_ok=True)
-    clips, broken, mark = [], [], _source_mark(source)
+    clips, broken, state = [], [], _source_state(source)
     with writing_shards(folder, f"{encoded.stem}.of{os.getpid()}", samples_each=2**31) as writer:
         for number, (key, parts) in enumerate(raw_samples(source)):
             try:
@@ -257,13 +271,17 @@ def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoder
     else:
         encoded.touch()
     written = index.with_suffix(".partial")
-    written.write_text(json.dumps({"source": mark, "clips": clips, "broken": broken}), encoding="utf-8")
+    written.write_text(json.dumps({"source": state, "clips": clips, "broken": broken}), encoding="utf-8")
     os.replace(written, index)
 
 
 @dataclass(frozen=True)
 class Cache:
-    """All that is encoded of some shards. mute [L, C]; null_text [tokens, 4096]; broken: a sentence each."""
+    """The encoded clips of some shards.
+
+    mute [L, C], the encoding of silence; null_text [tokens, 4096], that of an empty caption; broken: one
+    sentence for each sample or shard that was left out.
+    """
 
     clips: tuple[CachedClip, ...]
     mute: Tensor
@@ -272,12 +290,12 @@ class Cache:
 
 
 def read_cache(keys: ShardKeys, sources: Sequence[Path]) -> Cache:
-    """The indices of shards that `encode_shards` went through; a shard that it could not read has none."""
+    """Read the indices that `encode_shards` wrote; a shard that it could not read has none."""
     folder = cache_folder(keys, sources)
     constants = load_file(folder / "constants.safetensors")
     clips, broken = [], []
     for source in sources:
-        encoded, index = _names(folder, source)
+        encoded, index = _cache_files(folder, source)
         if not index.exists():
             broken.append(f"{source.name}: the whole shard")
             continue

@@ -1,4 +1,6 @@
-"""From a shard's clip, of any size and rate, to the frames, masks and reference views that are encoded."""
+"""Resampling and cropping: from a shard's clip, of any size and rate, to the frames, masks and reference
+views that are encoded.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InteractError
-from ...host.tokens.reference_images import fit_on_white, person_on_white
+from ...host.tokens.reference_images import fit_on_white, person_on_white, person_score
 from ..config import ShardKeys
 from .shards import Sample
 
 CROPS = {"whole": (0.0, 1.0), "half body": (0.0, 0.65), "head": (0.0, 0.38), "clothing": (0.28, 0.8)}
-"""Which part of a person's height a reference view shows; InterActHuman trains on head, half-body and clothing crops
-at random. The shares are of an upright body, which is what the paper's data has.
+"""Which part of a person's height a reference view shows; InterActHuman trains on head, half-body and
+clothing crops at random. The shares are of an upright body, which is what the paper's data has.
 """
 
-NEARLY_WHITE = 0.94  # what is lighter is the ground of a picture without opacity
+NOTICEABLE = 0.06  # score of a person above which a pixel counts for the size of a crop
 
 
 def frame_numbers(sample: Sample, keys: ShardKeys) -> np.ndarray:
-    """Frames of the sample's video [keys.frames] nearest to the training's clock.
+    """Indices [keys.frames] of the video frames nearest to a clock of keys.fps.
 
     Raises InteractError for a clip that is too short.
     """
@@ -34,30 +36,37 @@ def frame_numbers(sample: Sample, keys: ShardKeys) -> np.ndarray:
     return numbers
 
 
-def cover(pictures: Tensor, field: tuple[int, int], width: int, height: int) -> Tensor:
+def cover(pictures: Tensor, frame_size: tuple[int, int], width: int, height: int) -> Tensor:
     """Scale [F, C, h, w] until it covers width x height, undistorted, and crop the middle.
 
-    field: height and width of the video, of which `pictures` (masks perhaps) show the whole at a size of their own.
+    frame_size: height and width of the video; `pictures` show the whole frame, perhaps (masks) at another
+    resolution.
     """
-    scale = max(width / field[1], height / field[0])
-    rows, columns = max(height, round(field[0] * scale)), max(width, round(field[1] * scale))
+    scale = max(width / frame_size[1], height / frame_size[0])
+    rows, columns = max(height, round(frame_size[0] * scale)), max(width, round(frame_size[1] * scale))
     if pictures.shape[2:] != (rows, columns):
         pictures = F.interpolate(pictures, size=(rows, columns), mode="bilinear", antialias=True)
     top, left = (rows - height) // 2, (columns - width) // 2
     return pictures[:, :, top : top + height, left : left + width]
 
 
-def framed(values: np.ndarray, numbers: np.ndarray, field: tuple[int, int], keys: ShardKeys) -> Tensor:
-    """uint8 [F, h, w] or [F, H, W, 3] -> float [frames, 1 or 3, height, width] in 0..1."""
+def select_frames(
+    values: np.ndarray, numbers: np.ndarray, frame_size: tuple[int, int], keys: ShardKeys
+) -> Tensor:
+    """The frames `numbers`, scaled and cropped: uint8 [F, h, w] or [F, H, W, 3] -> float [frames, 1 or 3,
+    height, width] in 0..1.
+    """
     chosen = torch.from_numpy(np.ascontiguousarray(values[numbers])).float() / 255
     chosen = chosen.unsqueeze(1) if chosen.ndim == 3 else chosen.movedim(-1, 1)
-    return cover(chosen, field, keys.width, keys.height).clamp(0, 1)
+    return cover(chosen, frame_size, keys.width, keys.height).clamp(0, 1)
 
 
 def confidence_per_latent(confidence: np.ndarray) -> Tensor:
-    """[N, F] -> [N, T]: the least sure of the video frames that a latent frame covers (4t-3..4t; the first: 0)."""
-    sure = torch.from_numpy(np.ascontiguousarray(confidence)).float()
-    return torch.cat((sure[:, :1], sure[:, 1:].unflatten(1, (-1, 4)).amin(-1)), dim=1)
+    """[N, F] -> [N, T]: the lowest confidence of the video frames 4t-3..4t (of frame 0 for t = 0) that latent
+    frame t covers.
+    """
+    values = torch.from_numpy(np.ascontiguousarray(confidence)).float()
+    return torch.cat((values[:, :1], values[:, 1:].unflatten(1, (-1, 4)).amin(-1)), dim=1)
 
 
 def reference_views(sample: Sample, keys: ShardKeys, rng: np.random.Generator) -> Tensor:
@@ -78,7 +87,9 @@ def reference_views(sample: Sample, keys: ShardKeys, rng: np.random.Generator) -
 
 
 def _cut_out(sample: Sample, number: int, rng: np.random.Generator) -> Tensor:
-    """RGBA [1, H, W, 4] of the concept in a frame where it is large and its mask is sure."""
+    """RGBA [1, H, W, 4] of the concept in a frame where it is large and its mask has a confidence of 0.5 or
+    more.
+    """
     if sample.masks is None:
         raise InteractError(f"Sample {sample.key}: concept {number} has neither a picture nor a mask.")
     area = (sample.masks[number] > 127).mean((1, 2)) * (sample.confidence[number] >= 0.5)
@@ -93,10 +104,10 @@ def _cut_out(sample: Sample, number: int, rng: np.random.Generator) -> Tensor:
 
 def _crop(picture: Tensor, kind: str, keys: ShardKeys, name: str) -> Tensor:
     """[1, h, w, 3 or 4] -> [1, height, width, 3] on white, of the part of the person that `kind` names."""
-    on_white = person_on_white(picture, None, name)
+    on_white, mask = person_on_white(picture, None, name)
     if kind != "whole":
-        seen = on_white[0].amin(-1) < NEARLY_WHITE
-        rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
+        person = person_score(on_white, mask)[0] > NOTICEABLE
+        rows, columns = person.any(1).nonzero().flatten(), person.any(0).nonzero().flatten()
         if len(rows):
             top, tall = int(rows[0]), int(rows[-1]) + 1 - int(rows[0])
             first, last = (round(top + share * tall) for share in CROPS[kind])

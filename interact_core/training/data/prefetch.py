@@ -1,4 +1,4 @@
-"""Reading batches ahead, so that the device does not wait for the disk."""
+"""Prefetching: threads read training batches ahead, so that the device does not wait for the disk."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ import torch
 
 from ...errors import InteractError
 from ..config import TrainingConfig
-from .samples import Library, TrainingBatch, training_sample
+from .library import Library
+from .samples import TrainingBatch, training_sample
 
 
 def process_micro_batches(config: TrainingConfig, process: int, processes: int) -> list[list[int]]:
-    """The places in the batch that this process fills, a list for each of its forward passes.
+    """The positions in the global batch that this process fills, one list for each of its forward passes.
 
-    Raises InteractError where the batch does not divide.
+    Raises InteractError if the batch does not divide evenly.
     """
     batch, micro = config.run.batch, config.run.micro
     if batch % (micro * processes):
         raise InteractError(
-            f"A batch of {batch} clips (run.batch) cannot be shared by {processes} processes in passes of {micro} "
-            f"(run.micro): make it a multiple of {micro * processes}."
+            f"A batch of {batch} clips (run.batch) cannot be shared by {processes} processes in passes of "
+            f"{micro} (run.micro): make it a multiple of {micro * processes}."
         )
-    own = batch // processes
-    places = range(process * own, (process + 1) * own)
-    return [list(places[k : k + micro]) for k in range(0, own, micro)]
+    per_process = batch // processes
+    positions = range(process * per_process, (process + 1) * per_process)
+    return [list(positions[k : k + micro]) for k in range(0, per_process, micro)]
 
 
-def make_micro_batch(library: Library, config: TrainingConfig, step: int, places: list[int]) -> TrainingBatch:
-    """One forward pass of a step: the clips at these places of its batch."""
+def make_micro_batch(
+    library: Library, config: TrainingConfig, step: int, positions: list[int]
+) -> TrainingBatch:
+    """One forward pass of a step: the clips at these positions of its global batch."""
     clips = library.draw(config.run.seed, step, config.run.batch)
-    shown = []
-    for place in places:
-        rng = np.random.default_rng([config.run.seed, step, place])
-        shown.append(training_sample(library.read(clips[place], rng), library, config, rng))
-    return TrainingBatch.stack(shown)
+    samples = []
+    for position in positions:
+        rng = np.random.default_rng([config.run.seed, step, position])
+        samples.append(training_sample(library.read(clips[position], rng), library, config, rng))
+    return TrainingBatch.stack(samples)
 
 
 class Prefetcher:
-    """The passes of steps `first` and on, read ahead by threads; `waited` counts seconds that nobody had any."""
+    """Micro-batches from step `first` on, read by shards.readers threads.
+
+    seconds_waited: time that the training loop has spent waiting for a micro-batch.
+    """
 
     def __init__(
         self,
@@ -53,11 +59,11 @@ class Prefetcher:
         device: torch.device,
     ) -> None:
         self._library, self._config, self._device = library, config, device
-        self._places = process_micro_batches(config, process, processes)
+        self._micro_batches = process_micro_batches(config, process, processes)
         self._pool = ThreadPoolExecutor(config.shards.readers)
-        self._ahead: deque[Future[TrainingBatch]] = deque()
-        self._asked = first * len(self._places)
-        self.waited = 0.0
+        self._pending: deque[Future[TrainingBatch]] = deque()
+        self._submitted = first * len(self._micro_batches)
+        self.seconds_waited = 0.0
 
     def __enter__(self) -> Prefetcher:  # noqa: PYI034 - Self is not in Python 3.10
         return self
@@ -65,18 +71,19 @@ class Prefetcher:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def step(self) -> list[TrainingBatch]:
-        """The passes of the next step, on the device."""
-        return [self._next() for _ in self._places]
+    def next_step(self) -> list[TrainingBatch]:
+        """The micro-batches of the next step, on the device."""
+        return [self._next() for _ in self._micro_batches]
 
     def _next(self) -> TrainingBatch:
-        while len(self._ahead) <= self._config.shards.readers:
-            step, number = divmod(self._asked, len(self._places))
-            self._ahead.append(
-                self._pool.submit(make_micro_batch, self._library, self._config, step, self._places[number])
+        while len(self._pending) <= self._config.shards.readers:
+            step, number = divmod(self._submitted, len(self._micro_batches))
+            positions = self._micro_batches[number]
+            self._pending.append(
+                self._pool.submit(make_micro_batch, self._library, self._config, step, positions)
             )
-            self._asked += 1
+            self._submitted += 1
         began = time.perf_counter()
-        shown = self._ahead.popleft().result()
-        self.waited += time.perf_counter() - began
-        return shown.to(self._device)
+        batch = self._pending.popleft().result()
+        self.seconds_waited += time.perf_counter() - began
+        return batch.to(self._device)

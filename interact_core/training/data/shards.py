@@ -1,16 +1,18 @@
-"""What an adapter is trained on: WebDataset shards, tar files of samples whose parts share a name.
+"""WebDataset shards, the training data of an adapter: tar files of samples, whose parts share a key.
 
     KEY.json            {"concepts": N, "caption": "...", "starts": {"0": -1.5}}
     KEY.video.mp4       or .mkv, .webm: at least as long as the training's clips
-    KEY.reference.I.png a picture of concept I (0..N-1), its opacity being its outline; more: KEY.reference.I.K.png.
-                        Without any, pictures are cut out of the video by the masks (the paper's way)
-    KEY.masks.npz       masks uint8 [N, F, h, w], 255 inside, for every frame of the video, of any size; and, where
-                        there are: confidence [N, F] in 0..1, focus uint8 [F, h, w] (where the picture matters most)
-    KEY.speech.I.wav    or .flac: what concept I says; "starts" tells the second of the video at which it begins
-                        (below 0: its beginning is cut); a concept without one is silent
+    KEY.reference.I.png a picture of concept I (0..N-1), its alpha channel the outline; further ones:
+                        KEY.reference.I.K.png. Without any, references are cut out of the video by the masks
+                        (InterActHuman's way)
+    KEY.masks.npz       masks uint8 [N, F, h, w], 255 inside, for every frame of the video, of any resolution;
+                        optional: confidence [N, F] in 0..1, focus uint8 [F, h, w] (regions that the velocity
+                        loss weighs more)
+    KEY.speech.I.wav    or .flac: the recording of concept I; "starts" has the second of the video at which it
+                        begins (negative: its beginning is cut off); a concept without one is silent
 
-Only "concepts" and the video must be there. The webdataset library reads these files; here they are read by tarfile
-alone, for a clip must be found again at any step of a resumed run.
+Only "concepts" and the video are required. The webdataset library reads these files too; here tarfile reads
+them, because a resumed run has to find the same clip again at any step, and webdataset streams.
 """
 
 from __future__ import annotations
@@ -35,16 +37,16 @@ VIDEO_ENDINGS = ("mp4", "mkv", "webm", "mov")
 SOUND_ENDINGS = ("wav", "flac")
 PICTURE_ENDINGS = ("png", "jpg", "jpeg", "webp")
 END_OF_ARCHIVE = b"\0" * 1024
-"""Two empty blocks end every tar file: one without them was cut off."""
+"""Two empty blocks end every tar file; one without them is truncated."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip, as a shard holds it.
+    """One clip, decoded.
 
-    frames uint8 RGB [F, H, W, 3] at `fps`; references: for each concept its pictures, uint8 RGB or RGBA [h, w, 3 or 4] of any
-    size; masks uint8 [N, F, h, w] or None; confidence float32 [N, F] in 0..1; focus uint8 [F, h, w] or None; speech:
-    by concept float32 [samples] in -1..1 and Hz; starts: by concept seconds.
+    frames uint8 RGB [F, H, W, 3] at `fps`; references: for each concept its pictures, uint8 RGB or RGBA [h,
+    w, 3 or 4] of any size; masks uint8 [N, F, h, w] or None; confidence float32 [N, F] in 0..1; focus uint8
+    [F, h, w] or None; speech: by concept float32 [samples] in -1..1 and Hz; starts: by concept seconds.
     """
 
     key: str
@@ -64,9 +66,10 @@ class Sample:
 
 
 class ShardWriter:
-    """Writes samples into FOLDER/NAME-00000.tar and on; a file appears when it is whole. See `writing_shards`.
+    """Writes samples into FOLDER/NAME-00000.tar and on; a file gets its name when it is complete. Use
+    `writing_shards`.
 
-    The same samples make the same bytes.
+    The same samples give the same bytes.
     """
 
     def __init__(self, folder: Path, name: str, samples_each: int = 100) -> None:
@@ -85,14 +88,14 @@ class ShardWriter:
         return self._path.with_suffix(".partial")
 
     def abandon(self) -> None:
-        """Leave out the shard under way."""
+        """Discard the shard that is being written."""
         if self._tar is not None:
             self._tar.close()
             self._partial.unlink()
             self._tar = None
 
     def finish(self) -> None:
-        """Close the shard under way."""
+        """Complete the shard that is being written."""
         if self._tar is not None:
             self._tar.close()
             os.replace(self._partial, self._path)
@@ -103,7 +106,7 @@ class ShardWriter:
         self.write_parts(sample.key, parts_of(sample))
 
     def write_parts(self, name: str, parts: Mapping[str, bytes]) -> None:
-        """Parts by what follows the key and a dot, such as "video.mp4"."""
+        """parts: file contents by the name behind the key, such as "video.mp4"."""
         if self._tar is None:
             self._tar, self._inside = tarfile.open(self._partial, "w"), 0  # noqa: SIM115 - open until finish()
         for ending, content in parts.items():
@@ -117,7 +120,7 @@ class ShardWriter:
 
 @contextmanager
 def writing_shards(folder: Path, name: str, samples_each: int = 100) -> Iterator[ShardWriter]:
-    """A ShardWriter whose last shard is closed in the end, or left out where something went wrong."""
+    """A ShardWriter whose last shard is completed at the end, or discarded after an exception."""
     writer = ShardWriter(folder, name, samples_each)
     try:
         yield writer
@@ -127,7 +130,7 @@ def writing_shards(folder: Path, name: str, samples_each: int = 100) -> Iterator
 
 
 def parts_of(sample: Sample) -> dict[str, bytes]:
-    """A sample's files: the video as FFV1, without loss, sound as 16-bit PCM."""
+    """A sample's files: the video as lossless FFV1, sound as 16-bit PCM."""
     about = {"concepts": sample.concepts, "caption": sample.caption}
     about["starts"] = {str(number): start for number, start in (sample.starts or {}).items()}
     parts = {"json": json.dumps(about).encode(), "video.mkv": write_video(sample.frames, sample.fps)}
@@ -147,7 +150,7 @@ def parts_of(sample: Sample) -> dict[str, bytes]:
 def raw_samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Key and parts of every sample of a shard, in order, undecoded.
 
-    Raises InteractError for a file that is missing, no tar file, or cut off: before the first sample of it.
+    Raises InteractError, before the first sample, for a file that is missing, not a tar file, or truncated.
     """
     try:
         with path.open("rb") as file:
@@ -175,15 +178,16 @@ def raw_samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         raise InteractError(f"The shard {path} cannot be read ({error.strerror or error}).") from error
 
 
-def decode_sample(key: str, parts: Mapping[str, bytes], most_frames: int | None = None) -> Sample:
-    """Decode and check one sample; of the video `most_frames` frames at most.
+def decode_sample(key: str, parts: Mapping[str, bytes], max_frames: int | None = None) -> Sample:
+    """Decode and check one sample; of its video at most `max_frames` frames.
 
-    Raises InteractError, one sentence that names the sample, for whatever is missing, undecodable or does not fit.
+    Raises InteractError, one sentence that names the sample, for a part that is missing, cannot be decoded or
+    does not fit the others.
     """
     about = _about(key, parts)
     count = about["concepts"]
-    frames, fps = _video(key, parts, most_frames)
-    masks, confidence, focus = _masks(key, parts, count, len(frames), cut=most_frames is not None)
+    frames, fps = _video(key, parts, max_frames)
+    masks, confidence, focus = _masks(key, parts, count, len(frames), cut=max_frames is not None)
     return Sample(
         key,
         frames,
@@ -287,14 +291,14 @@ def _sound(key: str, parts: Mapping[str, bytes], number: int) -> tuple[np.ndarra
 
 
 def write_video(frames: np.ndarray, fps: float, codec: str = "ffv1") -> bytes:
-    """uint8 RGB [F, H, W, 3] as Matroska without loss (ffv1), or as MP4 that browsers play (libx264)."""
+    """uint8 RGB [F, H, W, 3] as lossless Matroska (ffv1), or as MP4 that browsers play (libx264)."""
     import av
 
     packed = io.BytesIO()
     kind = "matroska" if codec == "ffv1" else "mp4"
     with av.open(
         packed, "w", format=kind, options={"fflags": "+bitexact"}
-    ) as film:  # no date, no random name
+    ) as film:  # no date and no random id in the file
         stream = film.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"
@@ -326,8 +330,8 @@ def _wav(waveform: np.ndarray, rate: int) -> bytes:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a look through shards found: how many samples are good, how many of these have masks, how many speak,
-    and a sentence for everything that is broken.
+    """Result of `check_shards`: the number of good samples, of these with masks and with speech, and one
+    sentence for everything that is broken.
     """
 
     good: int

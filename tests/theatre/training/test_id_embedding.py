@@ -14,8 +14,7 @@ from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.forward.call import Voices
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.interact_core.theatre.training import id_embedding
-from interacthuman.interact_core.theatre.training import train_dit as dit_room
+from interacthuman.interact_core.theatre.training import id_embedding, train_dit
 from interacthuman.interact_core.theatre.training.id_embedding import (
     DOCUMENT,
     EMBEDDING_FILE,
@@ -30,7 +29,8 @@ from interacthuman.interact_core.theatre.training.models import (
     export_dit,
     load_file,
 )
-from interacthuman.tests.theatre.training.test_training import Killed, bank_of, group_of
+from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
+from interacthuman.tests.support.training import Killed
 
 
 def voices(weights: torch.Tensor) -> Voices:
@@ -84,8 +84,8 @@ def test_it_acts_on_a_model_and_leaves_its_original_alone(tmp_path: Path) -> Non
 
 
 def shipped(folder: Path) -> Path:
-    export_dit(build_dit(0), folder / dit_room.DIT_FILE)
-    export_adapter(build_adapter(0), folder / dit_room.ADAPTER_FILE)
+    export_dit(build_dit(0), folder / train_dit.DIT_FILE)
+    export_adapter(build_adapter(0), folder / train_dit.ADAPTER_FILE)
     (folder / "vae").mkdir()
     (folder / "vae" / "weights").write_bytes(b"as they are")
     return folder
@@ -93,18 +93,22 @@ def shipped(folder: Path) -> Path:
 
 def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = IdentityRecipe(steps=3, batch=1, short=1.0, warmup=1, cooldown=2, save_every=2, fused=False)
-    clips, bank, models = {2: group_of(2)}, bank_of(np.random.default_rng(3)), shipped(tmp_path / "shipped")
+    clips, bank, models = (
+        {2: clip_group(2)},
+        speech_bank(np.random.default_rng(3)),
+        shipped(tmp_path / "shipped"),
+    )
     whole = train_identity(recipe, "id", tmp_path / "whole", clips, bank, models)
-    made, start = load_file(whole / EMBEDDING_FILE), load_file(models / dit_room.DIT_FILE)
+    made, start = load_file(whole / EMBEDDING_FILE), load_file(models / train_dit.DIT_FILE)
     torch.manual_seed(recipe.seed)
-    begun = id_embedding.IdentityModel(recipe.seed, "id").identity.state_dict()
+    begun = id_embedding.IdentityDiT(recipe.seed, "id").identity.state_dict()
     assert not torch.equal(made["pictures"][:2], begun["pictures"][:2])
     assert not torch.equal(made["voices"][:2], begun["voices"][:2])
-    trained = load_file(whole / dit_room.DIT_FILE)
+    trained = load_file(whole / train_dit.DIT_FILE)
     assert any(not torch.equal(trained[name], start[name]) for name in start)
     assert (whole / "vae" / "weights").read_bytes() == b"as they are"
 
-    calls, draw = [], dit_room.make_batch
+    calls, draw = [], train_dit.make_batch
 
     def dies_at_the_third(*args):
         calls.append(1)
@@ -112,10 +116,10 @@ def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.
             raise Killed
         return draw(*args)
 
-    monkeypatch.setattr(dit_room, "make_batch", dies_at_the_third)
+    monkeypatch.setattr(train_dit, "make_batch", dies_at_the_third)
     with pytest.raises(Killed):
         train_identity(recipe, "id", tmp_path / "killed", clips, bank, models)
-    monkeypatch.setattr(dit_room, "make_batch", draw)
+    monkeypatch.setattr(train_dit, "make_batch", draw)
     again = train_identity(recipe, "id", tmp_path / "killed", clips, bank, models)
     resumed = load_file(again / EMBEDDING_FILE)
     assert all(torch.equal(made[name], resumed[name]) for name in made)
@@ -123,7 +127,11 @@ def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_control_has_no_embedding(tmp_path: Path) -> None:
     recipe = IdentityRecipe(steps=1, batch=1, short=1.0, warmup=1, cooldown=1, fused=False)
-    clips, bank, models = {1: group_of(1)}, bank_of(np.random.default_rng(4)), shipped(tmp_path / "shipped")
+    clips, bank, models = (
+        {1: clip_group(1)},
+        speech_bank(np.random.default_rng(4)),
+        shipped(tmp_path / "shipped"),
+    )
     folder = train_identity(recipe, "masks", tmp_path, clips, bank, models)
     assert folder == tmp_path / "models" / "masks" and not (folder / EMBEDDING_FILE).exists()
     assert (folder / DOCUMENT).read_text().startswith("Both had 1 steps of 1 whole clips")

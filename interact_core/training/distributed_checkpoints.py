@@ -1,0 +1,134 @@
+"""Checkpoints of a run on any number of processes, each of which writes its own shard
+(torch.distributed.checkpoint).
+
+A checkpoint is a folder, renamed to its final name when it is complete. It holds the trained weights, the
+optimisers and the EMA. There is no random state: every random draw follows from the step (data/samples.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch.distributed.checkpoint as dcp
+from torch import nn
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from ..errors import InteractError
+from .config import TrainingConfig, check_same_run
+from .ema import EMA
+
+log = logging.getLogger(__name__)
+TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
+FAILURES = (OSError, RuntimeError, CheckpointException)
+
+
+@contextmanager
+def _no_single_process_warning() -> Iterator[None]:
+    """torch.distributed.checkpoint warns at every call that there is a single process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
+
+
+def _state(model: nn.Module, optimisers: Mapping[str, Any], ema: EMA) -> dict[str, Any]:
+    state = {"model": get_model_state_dict(model, options=TRAINED), "average": ema.values}
+    for name, optimiser in optimisers.items():
+        state[f"optimiser_{name}"] = get_optimizer_state_dict(model, optimiser, options=TRAINED)
+    return state
+
+
+def checkpoint_steps(folder: Path) -> dict[int, Path]:
+    """Complete checkpoints of a run, by step, oldest first."""
+    found = (path for path in folder.glob("step_*") if (path / "run.json").exists())
+    return dict(sorted((int(path.name.removeprefix("step_")), path) for path in found))
+
+
+def save_run(
+    folder: Path,
+    step: int,
+    config: TrainingConfig,
+    model: nn.Module,
+    optimisers: Mapping[str, Any],
+    ema: EMA,
+    accelerator: Any,
+) -> Path:
+    """Write the checkpoint of `step`, then remove what is older than the last `config.run.keep`.
+
+    Raises InteractError if it cannot be written, for instance to a full disk; the incomplete files are then
+    removed and the earlier checkpoints stay as they were.
+    """
+    final = folder / f"step_{step:07d}"
+    partial = final.with_suffix(".partial")
+    main, failure = accelerator.is_main_process, None
+    if main:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    try:
+        with _no_single_process_warning():
+            dcp.save(_state(model, optimisers, ema), checkpoint_id=partial)
+        if main:
+            info = {"step": step, "config": config.entries()}
+            (partial / "run.json").write_text(json.dumps(info), encoding="utf-8")
+            shutil.rmtree(final, ignore_errors=True)
+            os.replace(partial, final)
+    except FAILURES as error:
+        failure = error
+    accelerator.wait_for_everyone()
+    if failure is not None:
+        if main:
+            shutil.rmtree(partial, ignore_errors=True)
+        kept = list(checkpoint_steps(folder).values())
+        last = f"{kept[-1].name} is whole and the run goes on from there" if kept else "there is none yet"
+        raise InteractError(
+            f"The checkpoint of step {step} could not be written to {folder} ({_reason(failure)}): make room "
+            f"there and start again; of the checkpoints before it {last}."
+        ) from failure
+    if main:
+        for old in list(checkpoint_steps(folder).values())[: -config.run.keep]:
+            shutil.rmtree(old)
+    return final
+
+
+def _reason(failure: BaseException) -> str:
+    """The operating system's message, which torch wraps in many lines."""
+    if isinstance(failure, CheckpointException) and failure.failures:
+        failure = next(iter(failure.failures.values()))[0]
+    return (getattr(failure, "strerror", None) or str(failure)).strip().splitlines()[-1]
+
+
+def resume_run(
+    folder: Path, config: TrainingConfig, model: nn.Module, optimisers: Mapping[str, Any], ema: EMA
+) -> int:
+    """Restore the last complete checkpoint; returns the step to go on with, 0 if there is none.
+
+    Raises InteractError if the checkpoint is of another configuration.
+    """
+    kept = checkpoint_steps(folder)
+    if not kept:
+        return 0
+    step, path = list(kept.items())[-1]
+    info = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    check_same_run(info["config"], config, folder)
+    state = _state(model, optimisers, ema)
+    with _no_single_process_warning():
+        dcp.load(state, checkpoint_id=path)
+    set_model_state_dict(model, state["model"], options=TRAINED)
+    for name, optimiser in optimisers.items():
+        set_optimizer_state_dict(model, optimiser, state[f"optimiser_{name}"], options=TRAINED)
+    return step

@@ -1,0 +1,10 @@
+"""What tests of the theatre's training share."""
+
+import pytest
+import torch
+from interacthuman.tests.support.theatre_clips import random_vae
+
+
+@pytest.fixture(scope="module")
+def vae() -> torch.nn.Module:
+    return random_vae()

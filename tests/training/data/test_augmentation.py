@@ -1,0 +1,29 @@
+"""Noise levels, and masks held over a clip at high noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from interacthuman.interact_core.training.data.augmentation import Augmentation, noise_levels, track_weights
+from interacthuman.tests.support.theatre_clips import clip_group
+
+
+def test_masks_of_one_moment_are_held_in_high_noise_only() -> None:
+    recipe = Augmentation(held=1.0, held_above=0.6, no_masks_early=0.0, blurred=0.0, dilated=0.0)
+    masks = (
+        clip_group(2).masks[0] > 127
+    ).float()  # others at every moment; hard, so that no gain changes them
+
+    def shares(level: float) -> torch.Tensor:
+        rng = np.random.default_rng(0)
+        return track_weights(rng, masks, level, recipe).view(3, 7, 8, 12)
+
+    held, true = shares(0.7), shares(0.5)
+    assert (held == held[:, :1]).all() and not (true == true[:, :1]).all()
+    moments = [(true[:, t] == held[:, 0]).all() for t in range(7)]
+    assert sum(moments) == 1  # one of the clip's own
+
+
+def test_noise_levels_stay_inside_the_schedule() -> None:
+    levels = noise_levels(np.random.default_rng(0), 4000)
+    assert 0 < levels.min() and levels.max() < 1 and 0.5 < levels.median() < 0.75

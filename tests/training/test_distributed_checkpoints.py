@@ -1,0 +1,41 @@
+"""Checkpoints: a full disk leaves the last one complete, another configuration is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.training.distributed_checkpoints import checkpoint_steps
+from interacthuman.interact_core.training.trainer import Trainer, train
+from interacthuman.tests.support.training import assert_same_weights, run_in
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    config = run_in(workdir, "full_disk", run__keep=1)
+    trainer = Trainer(config)
+    save, limits = trainer._save, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def small_disk(step: int) -> None:
+        if step == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
+        try:
+            save(step)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    monkeypatch.setattr(trainer, "_save", small_disk)
+    with pytest.raises(InteractError, match=r"step 4 could not be written .*step_0000002 is whole"):
+        trainer.run()
+    assert [path.name for path in (workdir / "full_disk").glob("step_*")] == ["step_0000002"]
+    resumed = train(config)
+    assert list(checkpoint_steps(workdir / "full_disk")) == [4]
+    assert_same_weights(resumed, train(run_in(workdir, "roomy_disk", run__keep=1)))
+
+
+def test_a_run_goes_on_under_its_own_configuration_only(workdir: Path) -> None:
+    train(run_in(workdir, "same"))
+    with pytest.raises(InteractError, match=r"begun with optimiser.rate = 0.01 and would go on with 0.1"):
+        Trainer(run_in(workdir, "same", optimiser__rate=0.1))
+    assert Trainer(run_in(workdir, "same", run__log_every=3, run__micro=1)).first_step == 4

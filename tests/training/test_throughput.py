@@ -1,0 +1,24 @@
+"""The FLOP count against torch's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from interacthuman.interact_core.host.forward.differentiable import differentiable_host
+from interacthuman.interact_core.training.data.prefetch import make_micro_batch
+from interacthuman.interact_core.training.throughput import forward_flops
+from interacthuman.interact_core.training.trainer import Trainer
+from interacthuman.tests.support.training import run_in
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def test_the_count_of_operations_is_torchs(workdir: Path) -> None:
+    trainer = Trainer(run_in(workdir, "count"))
+    shown = make_micro_batch(trainer.library, trainer.config, 1, [0, 1])
+    work = forward_flops(trainer.unwrapped_base, trainer.adapter_config, shown)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad(), differentiable_host():
+        trainer.model(shown.noisy, shown)
+    assert work.base + work.audio + work.heads == pytest.approx(counter.get_total_flops(), rel=0.02)
