@@ -28,7 +28,7 @@ prepare_comfy()
 from ..interact_core.frames import TEMPORAL_STRIDE, snap_frames  # noqa: E402  (comfy has to be configured first)
 from ..interact_core.theatre import measure  # noqa: E402
 from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
-from ..interact_core.theatre.pipeline import (
+from ..interact_core.theatre.pipeline import (  # noqa: E402
     AudioExcerpt,
     Film,
     RunSettings,
@@ -39,7 +39,7 @@ from ..interact_core.theatre.pipeline import (
 from ..interact_core.theatre.puppets import random_looks  # noqa: E402
 from ..interact_core.theatre.training.clips import FRAMES  # noqa: E402
 from .scenes import result  # noqa: E402
-from .scenes.held_out import (
+from .scenes.held_out import (  # noqa: E402
     FIRST_SEED,
     PAUSE,
     Case,

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,10 @@ def measure_view(cast: Cast, device: torch.device, steps: int = STEPS, timed: in
             memory.add(masks, range(cast.latent_frames))
             memory.commit()
             _finish(device)
-            without_view.append(_milliseconds(lambda: bare.record(step, 0.5, memory.prediction)))
-            with_view.append(
-                _milliseconds(lambda: _record_and_send(memory, recorder, colours, stream, step, predicted))
-            )
+            record = partial(bare.record, step, 0.5, memory.prediction)
+            without_view.append(_milliseconds(record))
+            send_too = partial(_record_and_send, memory, recorder, colours, stream, step, predicted)
+            with_view.append(_milliseconds(send_too))
         stream.end("done")
         sizes = {ending: _megabytes(Path(folder).glob(f"*{ending}")) for ending in (".png", ".jpg")}
     return View(without_view[-timed:], with_view[-timed:], sizes[".png"], sizes[".jpg"], sum(events) / 1e6)

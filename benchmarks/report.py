@@ -45,21 +45,41 @@ class Cost:
     over: bool = True
 
 
+FORWARD_SMALL = "forward, Wan 1.3B, 9360 tokens, cpu, 2 characters"
+FORWARD_LARGE = "forward, Wan 14B, 9360 tokens, cpu, 2 characters"
+FORWARD_LONG = "forward, Wan 14B, 32760 tokens, cuda, 2 characters"
+CORE, CORE_LONG = "core, Wan 14B, 9360 tokens, cpu", "core, Wan 14B, 32760 tokens, cpu"
+REFERENCE = "reference, Wan 14B, 32760 tokens, cpu"
+"""Comparisons of speed.json."""
+
 BESIDE = "two voices and the mask heads, beside a step with the same two reference pictures"
+HEADS = "of that, the mask heads"
+INFINITETALK = "InfiniteTalk's two voices here, beside its bare base"
+IN_CORE = "the same in ComfyUI's own nodes"
 COSTS = (
-    Cost(f"{BESIDE}: 1.3B, 21 frames, CPU", "forward, Wan 1.3B, 9360 tokens, cpu, 2 characters", "two_speakers_over_bare"),
-    Cost(f"{BESIDE}: 14B, 21 frames, CPU", "forward, Wan 14B, 9360 tokens, cpu, 2 characters", "two_speakers_over_bare"),
-    Cost(f"{BESIDE}: 14B, 81 frames, H100", "forward, Wan 14B, 32760 tokens, cuda, 2 characters", "two_speakers_over_bare"),
-    Cost("of that, the mask heads: 1.3B, 21 frames, CPU", "forward, Wan 1.3B, 9360 tokens, cpu, 2 characters", "mask_heads", False),
-    Cost("of that, the mask heads: 14B, 21 frames, CPU", "forward, Wan 14B, 9360 tokens, cpu, 2 characters", "mask_heads", False),
-    Cost("of that, the mask heads: 14B, 81 frames, H100", "forward, Wan 14B, 32760 tokens, cuda, 2 characters", "mask_heads", False),
-    Cost("InfiniteTalk's two voices here, beside its bare base: 14B, 21 frames, CPU", "core, Wan 14B, 9360 tokens, cpu", "ours_two_speakers_over_bare"),
-    Cost("the same in ComfyUI's own nodes", "core, Wan 14B, 9360 tokens, cpu", "core_two_speakers_over_bare"),
-    Cost("InfiniteTalk's two voices here, beside its bare base: 14B, 81 frames, CPU", "core, Wan 14B, 32760 tokens, cpu", "ours_two_speakers_over_bare"),
-    Cost("the same in ComfyUI's own nodes", "core, Wan 14B, 32760 tokens, cpu", "core_two_speakers_over_bare"),
-    Cost("one more reference picture, in FLOPs: 14B, 81 frames", "reference, Wan 14B, 32760 tokens, cpu", "one_more_reference_whole_flops", False),
-    Cost("the same with reference_tokens person and reference_interval 4", "reference, Wan 14B, 32760 tokens, cpu", "one_more_reference_flops", False),
-)  # fmt: skip
+    Cost(f"{BESIDE}: 1.3B, 21 frames, CPU", FORWARD_SMALL, "two_speakers_over_bare"),
+    Cost(f"{BESIDE}: 14B, 21 frames, CPU", FORWARD_LARGE, "two_speakers_over_bare"),
+    Cost(f"{BESIDE}: 14B, 81 frames, H100", FORWARD_LONG, "two_speakers_over_bare"),
+    Cost(f"{HEADS}: 1.3B, 21 frames, CPU", FORWARD_SMALL, "mask_heads", over=False),
+    Cost(f"{HEADS}: 14B, 21 frames, CPU", FORWARD_LARGE, "mask_heads", over=False),
+    Cost(f"{HEADS}: 14B, 81 frames, H100", FORWARD_LONG, "mask_heads", over=False),
+    Cost(f"{INFINITETALK}: 14B, 21 frames, CPU", CORE, "ours_two_speakers_over_bare"),
+    Cost(IN_CORE, CORE, "core_two_speakers_over_bare"),
+    Cost(f"{INFINITETALK}: 14B, 81 frames, CPU", CORE_LONG, "ours_two_speakers_over_bare"),
+    Cost(IN_CORE, CORE_LONG, "core_two_speakers_over_bare"),
+    Cost(
+        "one more reference picture, in FLOPs: 14B, 81 frames",
+        REFERENCE,
+        "one_more_reference_whole_flops",
+        over=False,
+    ),
+    Cost(
+        "the same with reference_tokens person and reference_interval 4",
+        REFERENCE,
+        "one_more_reference_flops",
+        over=False,
+    ),
+)
 
 
 def main() -> None:

@@ -121,9 +121,8 @@ def _margins(speaking: Mapping[str, Sequence[Record]]) -> list[Figure]:
         name = "global" if source == "none" else source
         table.append(Figure(f"margin_{name}", *spread(others)))
         table.append(_gain(f"margin_over_{name}", own, others))
-    for source in LIKENESS:
-        if source in margins and "none" in margins:
-            table.append(_gain(f"{source}_over_global", margins[source], margins["none"]))
+    likeness = [source for source in LIKENESS if source in margins and "none" in margins]
+    table += [_gain(f"{source}_over_global", margins[source], margins["none"]) for source in likeness]
     return table + travels
 
 

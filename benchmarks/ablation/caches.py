@@ -17,12 +17,12 @@ from ...interact_core.host.standalone import prepare_comfy
 
 prepare_comfy()
 
-from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrapperExecutor, WrappersMP
+from comfy.model_patcher import ModelPatcher  # noqa: E402  (comfy has to be configured first)
+from comfy.patcher_extension import WrapperExecutor, WrappersMP  # noqa: E402
 
-from ...interact_core.guidance import GuidanceSettings, blend_weights
-from ...interact_core.host.forward.call import CallState
-from ...interact_core.host.keys import CALL_KEY, WRAPPER_KEY
+from ...interact_core.guidance import GuidanceSettings, blend_weights  # noqa: E402
+from ...interact_core.host.forward.call import CallState  # noqa: E402
+from ...interact_core.host.keys import CALL_KEY, WRAPPER_KEY  # noqa: E402
 
 KEY = "interact_ablation"
 

@@ -47,7 +47,8 @@ figcaption { color: var(--faint); font-size: .85rem; padding: .4rem .5rem .5rem 
   font-variant-numeric: tabular-nums } th { text-align: right; font-weight: 560; color: var(--faint) }
 td { text-align: right; border-top: 1px solid var(--grid) } th, td { padding: .35rem .45rem; vertical-align: top }
 td { white-space: nowrap } td small { display: block; color: var(--faint); font-size: .78rem }
-th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 9rem; padding-left: 0 } code { font-size: .85em; overflow-wrap: anywhere }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 9rem; padding-left: 0 }
+code { font-size: .85em; overflow-wrap: anywhere }
 """
 
 
@@ -130,8 +131,8 @@ def summary(found: Findings) -> str:
         return "Only some of the groups were run; each section has its own results."
     margins = {name: by_name[f"margin_{name}"].value for name in ("predicted", "fixed", "global", "true")}
     return (
-        f"On {by_name['margin_predicted'].count} moving scenes that training never saw, masks that the network predicts "
-        f"while the video forms reach a margin of {margins['predicted']:.2f}; a mask fixed on the first frame "
+        f"On {by_name['margin_predicted'].count} moving scenes that training never saw, masks that the network "
+        f"predicts while the video forms reach a margin of {margins['predicted']:.2f}; a mask fixed on the first frame "
         f"reaches {margins['fixed']:.2f}, every voice everywhere {margins['global']:.2f}, and the true mask of "
         f"every frame {margins['true']:.2f}. The margin is how well mouths follow their own voice, minus how well "
         "they follow the other's."

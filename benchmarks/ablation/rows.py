@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..scenes.settings import EVERY_FRAME, FIRST_FRAME, IN_TURNS, TWO_PASSES, WITHIN_STEP, Setting
 
@@ -17,7 +17,7 @@ class Row:
     label: str
     setting: Setting
     scenes: str = SWEEP
-    against: Setting | None = Setting()
+    against: Setting | None = field(default_factory=Setting)
 
 
 TITLES = {

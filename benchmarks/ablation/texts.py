@@ -37,8 +37,8 @@ EXPLAINED = {
     "sharpness": "Raw masks are under-confident while the video forms. Gain multiplies and clamps them, a temperature "
     "divides their logits, a threshold cuts.",
     "audio_scale": "How strongly the voices act: a guidance scale of their own, beside that of the picture.",
-    "warmup": "How long no mask steers, as a fraction of a schedule of 50 steps, and which audio is injected meanwhile: "
-    "none, the mute track everywhere, or every voice everywhere.",
+    "warmup": "How long no mask steers, as a fraction of a schedule of 50 steps, and which audio is injected "
+    "meanwhile: none, the mute track everywhere, or every voice everywhere.",
     "cache": "Which masks steer a step: those of the step before, those of a first pass of the same step at twice "
     "the cost, or no cached masks: then blocks are steered by the heads of earlier blocks, the first by none.",
     "references": "The first two speak, the others are silent; one reference is one speaker. More than four were never "
@@ -177,8 +177,8 @@ INTERVALS = (
 )
 FRECHET_TEXT = (
     "Frechet distance: between tokens of the generated videos and tokens of rendered scenes with the same "
-    "looks and voices, 32 numbers a token: its mean in the 16 channels of the shipped video autoencoder's latent, and how that "
-    "changes to the next latent frame. Less is better; the scale has nothing to do with the paper's FVD."
+    "looks and voices, 32 numbers a token: its mean in the 16 channels of the shipped video autoencoder's latent, "
+    "and how that changes to the next latent frame. Less is better; the scale has nothing to do with the paper's FVD."
 )
 
 

@@ -19,7 +19,7 @@ prepare_comfy()
 from ...interact_core.media import read_sound  # noqa: E402
 from ...interact_core.theatre import measure, report, voices  # noqa: E402  (comfy has to be configured first)
 from ...interact_core.theatre.measure import ClipReading  # noqa: E402
-from ...interact_core.theatre.pipeline import (
+from ...interact_core.theatre.pipeline import (  # noqa: E402
     MODELS,
     AudioExcerpt,
     Clip,
@@ -27,7 +27,7 @@ from ...interact_core.theatre.pipeline import (
     TheatreModels,
     load_models,
 )
-from ...interact_core.theatre.pipeline import shipped_run_settings as shipped_run_settings
+from ...interact_core.theatre.pipeline import shipped_run_settings as shipped_run_settings  # noqa: E402
 from ...interact_core.theatre.puppets import Look, random_looks  # noqa: E402
 from ...interact_core.theatre.report import CharacterMetrics  # noqa: E402
 from ...interact_core.theatre.sample_speech import sample_files  # noqa: E402

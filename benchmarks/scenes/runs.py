@@ -279,7 +279,7 @@ def write_truth(folder: Path, setting: Setting, number: int, masks: np.ndarray) 
     path = truth_file(folder, setting, number)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
+    with partial.open("wb") as file:
         np.savez_compressed(file, bits=np.packbits(masks), shape=masks.shape)
     partial.replace(path)
 

@@ -92,7 +92,7 @@ class Store:
 
     def add(self, record: Record) -> None:
         place = self._trained if "trained=" in record["setting"] else self.folder
-        with open(place / FILE, "a", encoding="utf-8") as file:
+        with (place / FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         self._index(record)
 

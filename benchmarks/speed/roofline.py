@@ -35,13 +35,11 @@ def roofline(bench: Bench) -> list[Figure]:
     """Time of each part, and over its floor: the greater of what its FLOPs and its bytes take at the
     machine's best.
     """
-    measured = {name: part.action for name, part in machine(bench).items()}
-    built = _parts(bench)
-    actions = {**measured, **{name: part.action for name, part in built.items()}}
+    best, built = machine(bench), _parts(bench)
+    actions = {name: part.action for name, part in (best | built).items()}
     with torch.inference_mode():
         timers = {name: timed(action, bench.device) for name, action in actions.items()}
         found = alternate(timers, bench.repeats)
-    best = {name: part for name, part in machine(bench).items()}
     flops = best["product"].flops / min(found["product"])
     bytes_ = best["copy"].bytes / min(found["copy"])
     figures = [

@@ -177,7 +177,8 @@ def _fit(
         return 0.0, 0.0, np.inf
     half = len(drawing.picture) // 2
     top, left = rows[0], columns[0]
-    border = dict(top=half, bottom=half, left=half, right=half, borderType=cv2.BORDER_CONSTANT, value=0)
+    sides = dict.fromkeys(("top", "bottom", "left", "right"), half)
+    border = {**sides, "borderType": cv2.BORDER_CONSTANT, "value": 0}
     window = slice(top, rows[-1] + 2 * half + 1), slice(left, columns[-1] + 2 * half + 1)
     picture = cv2.copyMakeBorder(picture * visible[..., None], **border)[window]
     visible = cv2.copyMakeBorder(visible, **border)[window]
@@ -222,7 +223,8 @@ def _cut_out(
 
     half = drawing_size(heads.radius) // 2
     column, row = min(int(heads.x[f]), frame.shape[1] - 1), min(int(heads.y[f]), frame.shape[0] - 1)
-    border = dict(top=half, bottom=half, left=half, right=half, borderType=cv2.BORDER_CONSTANT)
+    sides = dict.fromkeys(("top", "bottom", "left", "right"), half)
+    border = {**sides, "borderType": cv2.BORDER_CONSTANT}
     picture = cv2.copyMakeBorder(frame, value=(0, 0, 0), **border).astype(np.float32)
     hidden = cv2.copyMakeBorder(others.astype(np.uint8), value=1, **border) > 0  # as beyond the frame
     cut = slice(row, row + 2 * half + 1), slice(column, column + 2 * half + 1)

@@ -28,8 +28,8 @@ from .puppets import (
 from .segmentation import palette, segment
 
 __all__ = [
-    "Likeness",
     "ClipReading",
+    "Likeness",
     "bootstrap_interval",
     "crosstalk",
     "identity",

@@ -144,8 +144,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
     return tuple(min(255, round(c * factor)) for c in colour)
 
 
-def _draw_behind_head(c: Canvas, look: Look) -> None:
-    w = look.head_width
+def _draw_body(c: Canvas, look: Look) -> None:
     c.ellipse(0, 2.75, 1.3, 1.75, look.shirt)
     if look.prop == "stripes":
         for y in (1.55, 1.55 + STRIPE_PERIOD, 1.55 + 2 * STRIPE_PERIOD):
@@ -154,6 +153,10 @@ def _draw_behind_head(c: Canvas, look: Look) -> None:
     if look.prop == "buttons":
         for y in (1.5, 2.05):
             c.ellipse(0, y, 0.14, 0.14, look.accent)
+
+
+def _draw_ears(c: Canvas, look: Look) -> None:
+    w = look.head_width
     if look.ears == "round":
         for side in (-1, 1):
             c.ellipse(side * 0.72 * w, -0.8, 0.34, 0.34, look.felt)
@@ -163,6 +166,10 @@ def _draw_behind_head(c: Canvas, look: Look) -> None:
     if look.ears == "side":
         for side in (-1, 1):
             c.ellipse(side * 1.0 * w, 0.0, 0.2, 0.3, look.felt)
+
+
+def _draw_hair_behind_head(c: Canvas, look: Look) -> None:
+    w = look.head_width
     if look.hair_style in ("mop", "fringe"):
         c.ellipse(0, -0.12, 1.08 * w + 0.06, 1.02, look.hair)
     if look.hair_style == "pigtails":
@@ -214,7 +221,9 @@ def _draw_face(c: Canvas, look: Look, mouth: float) -> None:
 def draw_puppet(canvas: Canvas, look: Look, pose: Pose) -> None:
     """Draw one puppet onto the canvas (and its silhouette, if the canvas has one)."""
     canvas.pose = pose
-    _draw_behind_head(canvas, look)
+    _draw_body(canvas, look)
+    _draw_ears(canvas, look)
+    _draw_hair_behind_head(canvas, look)
     canvas.ellipse(0, 0, look.head_width, 1.0, look.felt)
     if look.prop == "scarf":
         canvas.ellipse(0, 1.08, 0.78, 0.24, look.accent)

@@ -141,7 +141,7 @@ def test_temperature_divides_the_logit_and_a_threshold_cuts() -> None:
     assert shares.flatten().tolist() == [1.0, 0.0]
 
 
-@pytest.mark.parametrize(("name", "value"), [("mask_temperature", 0.0), ("mask_threshold", 1.5)])
+@pytest.mark.parametrize("name, value", [("mask_temperature", 0.0), ("mask_threshold", 1.5)])
 def test_sharpening_out_of_range_is_named(name: str, value: float) -> None:
     with pytest.raises(InteractError, match=f"{name} is {value}"):
         SharpeningSettings(**{name: value})
@@ -212,7 +212,7 @@ def test_a_killed_run_goes_on(tmp_path) -> None:
     store = Store(tmp_path)
     store.add(record("shipped", 1, 0.5))
     store.add(record("shipped", 2, 0.7))
-    with open(tmp_path / "records.jsonl", "a", encoding="utf-8") as file:
+    with (tmp_path / "records.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"setting": "shipped", "case": 3, "mar')
     again = Store(tmp_path)
     tasks = [Task(number, None, Setting()) for number in (1, 2, 3, 3)]
@@ -267,7 +267,7 @@ def record(key: str, number: int, margin: float, **more: object) -> dict:
     found = {
         "setting": key,
         "case": number,
-        **{name: 0.5 for name in tables.METRICS},
+        **dict.fromkeys(tables.METRICS, 0.5),
         "margin": margin,
         "silent_open": None,
         "iou_by_step": by_step,
@@ -505,7 +505,7 @@ def test_records_come_from_processes_one_by_one(tmp_path) -> None:
     store.add(record(Setting().key, 1, 0.5))
     with worker_pool(store, worker, SHIPPED, 1) as run:
         run([Task(1, case_of(), Setting())])  # is there already: nothing is opened
-        with pytest.raises(Exception):  # noqa: B017  (whatever a missing folder of weights raises)
+        with pytest.raises(Exception):  # noqa: B017, PT011  (whatever a missing folder of weights raises)
             run([Task(2, case_of(), Setting())])
     with worker_pool(store, worker, SHIPPED, 1, minutes=1e-9) as run:
         run([Task(3, case_of(), Setting())])  # no time: nothing is begun

@@ -20,7 +20,7 @@ def random_scenes(count: int, motion: float | None) -> list[Scene]:
     return [random_scene(np.random.default_rng(seed), count, motion=motion) for seed in range(24)]
 
 
-@pytest.mark.parametrize("count", (1, 2, 3, 4))
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_all_puppets_are_in_the_picture_to_the_end_of_a_long_film(count: int) -> None:
     for scene in random_scenes(count, 1.0):
         x, y, radius = np.moveaxis(heads(scene), -1, 0)
@@ -28,7 +28,7 @@ def test_all_puppets_are_in_the_picture_to_the_end_of_a_long_film(count: int) ->
         assert (y > radius).all() and (y < scene.height - radius).all()
 
 
-@pytest.mark.parametrize("count", (2, 3, 4))
+@pytest.mark.parametrize("count", [2, 3, 4])
 def test_who_walks_comes_to_where_another_one_stood_and_who_stays_does_not(count: int) -> None:
     def where_others_stood(scene: Scene) -> float:
         x, radius = heads(scene)[..., 0], heads(scene)[:, 0, 2]
@@ -44,7 +44,7 @@ def test_who_walks_comes_to_where_another_one_stood_and_who_stays_does_not(count
     assert np.mean(shares[True]) > 2 * np.mean(shares[False]) and np.mean(shares[True]) > 0.04
 
 
-@pytest.mark.parametrize("count", (1, 2, 3, 4))
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_without_motion_nobody_leaves_their_place(count: int) -> None:
     for scene in random_scenes(count, 0.0):
         x = heads(scene)[..., 0]
