@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..adapter import AdapterConfig
+from ..host.forward.voice_tracks import VoiceTracks
 from .config import TrainingConfig
 from .data.samples import TrainingBatch
 
@@ -56,7 +57,8 @@ def forward_flops(base: nn.Module, adapter: AdapterConfig, batch: TrainingBatch)
 
 def _audio_flops(dim: int, adapter: AdapterConfig, batch: TrainingBatch, frames: int, video: int) -> float:
     """Projector and cross-attentions of all blocks, for one row of the batch that has audio."""
-    tracks, video_frames = batch.audio.shape[1], batch.audio.shape[2] - 1
+    voices = VoiceTracks.unpack(batch.audio)
+    tracks, video_frames = voices.count, voices.frames
     tokens, context = frames * adapter.audio_tokens, adapter.audio_context_width
     features = video_frames * adapter.audio_layers * adapter.audio_width * adapter.audio_frame_width
     windows = frames * adapter.window_frames * adapter.audio_frame_width * adapter.audio_hidden

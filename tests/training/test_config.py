@@ -49,7 +49,7 @@ def test_settings_change_keys(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("[run]\nstep = 3", r"\[run\] has no key 'step'; its keys are batch,"),
         ("[runs]\nsteps = 3", r"there is no table \[runs\]"),
@@ -67,10 +67,10 @@ def test_settings_change_keys(root: Path) -> None:
         ("[run", "is not TOML"),
     ],
 )
-def test_mistakes_are_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+def test_mistakes_are_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "run.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InteractError, match=words) as error:
+    with pytest.raises(InteractError, match=message) as error:
         read_config(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 

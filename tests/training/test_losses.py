@@ -30,7 +30,7 @@ def test_focal_loss_closed_form() -> None:
     )
 
 
-def test_frames_of_unsure_masks_leave_the_loss() -> None:
+def test_tokens_of_weight_zero_leave_the_mask_loss() -> None:
     logits, masks = torch.randn(2, 3, 8), torch.rand(2, 3, 8).round()
     torch.testing.assert_close(
         gated_mask_loss(logits, masks, torch.ones(2, 3, 8)).mean(), focal_mask_loss(logits, masks)

@@ -18,7 +18,7 @@ from interacthuman.interact_core.training.validation import validate
 
 @pytest.mark.parametrize("preset", ["heads_only", "theatre_heads"])
 def test_heads_alone_find_puppets_on_the_frozen_base(tmp_path: Path, root: Path, preset: str) -> None:
-    """From the presets; held-out clips, four noise levels. What hears stays as it was, to the last bit."""
+    """From the presets; held-out clips, four noise levels. The audio parts stay as they were, to the last bit."""
     write_theatre_shards(tmp_path / "shards", 1, 8, puppets=(2,), frames=5)
     write_theatre_shards(tmp_path / "held_out", 2, 2, puppets=(2,), frames=5)
     shipped = MODELS / "interact" / "theatre_adapter.safetensors"
@@ -52,11 +52,11 @@ def test_heads_alone_find_puppets_on_the_frozen_base(tmp_path: Path, root: Path,
     }
     if preset == "theatre_heads":
         settings["adapter.start"] = shipped
-    words = [
+    arguments = [
         f"{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in settings.items()
     ]
-    trainer = Trainer(read_config(root / "configs" / f"{preset}.toml", words))
+    trainer = Trainer(read_config(root / "configs" / f"{preset}.toml", arguments))
     frozen = {n: p.detach().clone() for n, p in trainer.model.named_parameters() if "mask_heads" not in n}
     before = validate(trainer.model, trainer.held_out, torch.device("cpu"))[1]
     written = trainer.run()

@@ -22,10 +22,10 @@ def gradients(workdir: Path, **keys: object) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     for parameter in trainer.model.parameters():  # off the zeros that hide what the audio does
         parameter.data += 0.05 * torch.randn_like(parameter)
-    shown = make_micro_batch(trainer.library, trainer.config, 2, [0, 1])
-    assert 1.0 in shown.flag.flatten().tolist()
+    batch = make_micro_batch(trainer.library, trainer.config, 2, [0, 1])
+    assert 1.0 in batch.flag.flatten().tolist()
     with differentiable_host():
-        velocity, logits = trainer.model(shown.noisy, shown)
+        velocity, logits = trainer.model(batch.noisy, batch)
         (velocity.square().mean() + sum(logit.square().mean() for logit in logits)).backward()
     return {name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None}
 

@@ -16,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 def test_the_count_of_operations_is_torchs(workdir: Path) -> None:
     trainer = Trainer(run_in(workdir, "count"))
-    shown = make_micro_batch(trainer.library, trainer.config, 1, [0, 1])
-    work = forward_flops(trainer.unwrapped_base, trainer.adapter_config, shown)
+    batch = make_micro_batch(trainer.library, trainer.config, 1, [0, 1])
+    flops = forward_flops(trainer.unwrapped_base, trainer.adapter_config, batch)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad(), differentiable_host():
-        trainer.model(shown.noisy, shown)
-    assert work.base + work.audio + work.heads == pytest.approx(counter.get_total_flops(), rel=0.02)
+        trainer.model(batch.noisy, batch)
+    assert flops.base + flops.audio + flops.heads == pytest.approx(counter.get_total_flops(), rel=0.02)

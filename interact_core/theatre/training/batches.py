@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...host.forward.voice_tracks import VoiceTracks
 from ...training.data.augmentation import Augmentation, noise_levels, track_weights
 from ..prompts import motion_prompt
 from .clips import SILENT, ClipGroup, SpeechBank, excerpt
@@ -18,10 +19,11 @@ from .clips import SILENT, ClipGroup, SpeechBank, excerpt
 class Batch:
     """B clips of N puppets, each with a voice track (a silent puppet's is mute).
 
-    clean, noise [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights [B, N
-    + 1, T*h*w], the share of each voice track for each video token, the mute track last; audio [B, N + 1, F +
-    1, L, C]; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8], weights of the velocity loss; t [B],
-    noise levels in 0..1; has_references [B], false where references are blank; text [B, 1, 4096].
+    clean, noise [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; masks [B, N, T*h*w] in 0..1; weights
+    [B, N + 1, T*h*w], the share of each voice track for each video token, the mute track last; audio
+    [B, N + 1, F + 1, L, C], packed VoiceTracks; flag [B, 1] (AudioRole values); emphasis [B, 1, T, h8, w8],
+    weights of the velocity loss; t [B], noise levels in 0..1; has_references [B], false where references are
+    blank; text [B, 1, 4096].
     """
 
     clean: Tensor
@@ -82,7 +84,9 @@ def make_batch(
         weights=torch.stack(
             [track_weights(rng, clip, float(level), augmentation) for clip, level in zip(masks, t)]
         ),
-        audio=torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())]),
+        audio=VoiceTracks(
+            torch.stack([_audio(group, bank, int(row), slots) for row, slots in zip(rows, order.tolist())])
+        ).pack(),
         flag=flag,
         emphasis=F.interpolate(emphasis, scale_factor=(1, 2, 2), mode="nearest"),
         t=t,
@@ -92,7 +96,7 @@ def make_batch(
 
 
 def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Tensor:
-    """[N + 1, F + 1, L, C]: each puppet's excerpt, the mute track last; the last frame is never read."""
+    """[N + 1, F, L, C]: each puppet's excerpt, the mute track last."""
     mute = bank.mute.float()
     tracks = []
     for slot in slots:
@@ -100,4 +104,4 @@ def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Te
         spoken = mute.new_empty(0, *mute.shape) if recording == SILENT else bank.features[recording].float()
         tracks.append(excerpt(spoken, offset, mute, group.frames))
     tracks.append(mute.expand(group.frames, *mute.shape))
-    return F.pad(torch.stack(tracks), (0, 0, 0, 0, 0, 1))
+    return torch.stack(tracks)

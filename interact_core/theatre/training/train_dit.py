@@ -21,9 +21,10 @@ from ...adapter.model import sdpa_attention
 from ...host.forward.differentiable import differentiable_host
 from ...host.forward.training_run import training_options
 from ...training.curves import Curves
+from ...training.data.augmentation import Augmentation
 from ...training.losses import focal_mask_loss, velocity_loss
 from ...training.optimisers import learning_rate, muon_and_adamw
-from .batches import Augmentation, Batch, make_batch
+from .batches import Batch, make_batch
 from .checkpoint_file import load_checkpoint, save_checkpoint
 from .clips import ClipGroup, SpeechBank
 from .devices import bfloat16_autocast, training_device

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...guidance.blend import blend_weights
 from ...guidance.settings import GuidanceSettings
+from ...host.forward.voice_tracks import VoiceTracks
 from ..config import AugmentationKeys, LossKeys, TrainingConfig
 from .augmentation import Augmentation, noise_levels, track_weights
 from .library import Library
@@ -25,11 +26,11 @@ from .library import Library
 class TrainingBatch:
     """B clips of N concepts, the input of one forward pass and the targets of its losses.
 
-    clean, noise [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; text [B, tokens, 4096]; weights [B, N + 1,
-    T*h*w], the share of each voice track for each video token, the mute track last; audio [B, N + 1, F + 1,
-    L, C] with the sentinel frame of `training_options`; flag [B, 1] (AudioRole values); t [B], noise levels
-    in 0..1; masks [B, N, T*h*w] in 0..1; mask_loss_weights [B, N, T*h*w], 1 for tokens that the mask loss
-    counts, else 0; emphasis [B, 1, T, h8, w8], weights of the velocity loss.
+    clean, noise [B, 16, T, h8, w8]; references [B, 16, N, h8, w8]; text [B, tokens, 4096]; weights
+    [B, N + 1, T*h*w], the share of each voice track for each video token, the mute track last; audio
+    [B, N + 1, F + 1, L, C], packed VoiceTracks; flag [B, 1] (AudioRole values); t [B], noise levels in 0..1;
+    masks [B, N, T*h*w] in 0..1; mask_loss_weights [B, N, T*h*w], 1 for tokens that the mask loss counts,
+    else 0; emphasis [B, 1, T, h8, w8], weights of the velocity loss.
     """
 
     clean: Tensor
@@ -98,7 +99,7 @@ def training_sample(
         references=clip["references"][order, views].float().transpose(0, 1)[None] * has_references,
         text=(clip["text"] if has_text else library.null_text).float()[None],
         weights=_track_weights(rng, masks, float(t), mix)[None],
-        audio=F.pad(tracks, (0, 0, 0, 0, 0, 1))[None],
+        audio=VoiceTracks(tracks[None]).pack(),
         flag=torch.tensor([[flag]]),
         t=t,
         masks=masks.flatten(1)[None],

@@ -19,11 +19,11 @@ def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) ->
     batch = make_batch(rng, group, bank, 6, Augmentation())
     torch.testing.assert_close(batch.weights.sum(1), torch.ones(6, 7 * 8 * 12))
     assert batch.weights.min() >= 0
-    known = group.masks.float().flatten(0, 1) / 255
+    true_masks = group.masks.float().flatten(0, 1) / 255
     for b in range(6):
         for n in range(puppets):
             mask = batch.masks[b, n].view(7, 8, 12)
-            (k,) = (known == mask).flatten(1).all(1).nonzero().flatten().tolist()
+            (k,) = (true_masks == mask).flatten(1).all(1).nonzero().flatten().tolist()
             clip, slot = divmod(k, puppets)
             recording, offset = int(group.recordings[clip, slot]), int(group.offsets[clip, slot])
             spoken = bank.features[recording] if recording != SILENT else bank.mute[None]
@@ -33,8 +33,10 @@ def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) ->
 
 def test_a_batch_of_beginnings_is_of_the_same_clips_and_voices() -> None:
     def batch_of(group: ClipGroup) -> Batch:
-        still = Augmentation(held=0.0, no_masks_early=0.0, blurred=0.0, dilated=0.0)
-        return make_batch(np.random.default_rng(0), group, speech_bank(np.random.default_rng(1)), 3, still)
+        no_change = Augmentation(held=0.0, no_masks_early=0.0, blurred=0.0, dilated=0.0)
+        return make_batch(
+            np.random.default_rng(0), group, speech_bank(np.random.default_rng(1)), 3, no_change
+        )
 
     group = clip_group(2)
     whole, short = batch_of(group), batch_of(group.beginning(3))

@@ -1,4 +1,4 @@
-"""The ID embedding that masks are compared with: what a token hears by it, and that it trains and goes on."""
+"""The ID embedding, the alternative to masks: what a token attends to, and that it trains and resumes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def voices(weights: torch.Tensor) -> Voices:
     return Voices(tokens=tokens, weights=weights, rows=None, strength=1.0)
 
 
-def test_a_token_hears_all_voices_and_silence_in_one_softmax() -> None:
-    """Keys that only the marks tell apart: a query along one slot's mark hears that slot's voice."""
+def test_a_token_attends_to_all_voices_and_silence_in_one_softmax() -> None:
+    """Keys that only the embeddings tell apart: a query along one slot's embedding attends to that slot's voice."""
     embedding = IdentityEmbedding(6)
     with torch.no_grad():
         embedding.voices.zero_()
@@ -47,15 +47,17 @@ def test_a_token_hears_all_voices_and_silence_in_one_softmax() -> None:
     everywhere = torch.tensor([0.5, 0.5, 0.0]).view(3, 1, 1)
     joint = embedding.joint_track(voices(everywhere))
     assert joint.tokens.shape == (1, 2, 1, 12, 6) and joint.weights.tolist() == [[[1.0]]]
-    value = torch.arange(12.0).view(1, 1, 1, 12, 1).expand(1, 2, 1, 12, 6)  # says which token was heard
+    value = (
+        torch.arange(12.0).view(1, 1, 1, 12, 1).expand(1, 2, 1, 12, 6)
+    )  # tells which token was attended to
     for slot in (0, 1):
         query = torch.zeros(2, 1, 6)
         query[..., slot] = 50.0
-        heard = mix_tracks(query, joint.tokens, value, joint.weights, 1, sdpa_attention)
-        assert bool(((heard > 4 * slot - 0.1) & (heard < 4 * slot + 3.1)).all())
+        mixed = mix_tracks(query, joint.tokens, value, joint.weights, 1, sdpa_attention)
+        assert bool(((mixed > 4 * slot - 0.1) & (mixed < 4 * slot + 3.1)).all())
 
 
-def test_rows_that_hear_silence_hear_nothing_else() -> None:
+def test_muted_rows_have_the_mute_track_alone() -> None:
     weights = torch.tensor([[0.5, 0.0], [0.5, 0.0], [0.0, 1.0]]).unsqueeze(-1)  # the second row is muted
     given = voices(weights)
     joint = IdentityEmbedding(6).joint_track(given)

@@ -30,9 +30,9 @@ def test_folding_gives_unit_latents_and_the_same_pictures(vae) -> None:
     folded, clip = copy.deepcopy(vae), torch.rand(2, 3, 9, 64, 64) * 2 - 1
     z = encode(vae, clip)
     fold_latent_format(folded, z.mean((0, 2, 3, 4)), z.std((0, 2, 3, 4)))
-    seen = Wan21().process_in(encode(folded, clip))
-    torch.testing.assert_close(seen.mean((0, 2, 3, 4)), torch.zeros(16), rtol=0, atol=1e-4)
-    torch.testing.assert_close(seen.std((0, 2, 3, 4)), torch.ones(16), rtol=1e-4, atol=0)
+    latents = Wan21().process_in(encode(folded, clip))
+    torch.testing.assert_close(latents.mean((0, 2, 3, 4)), torch.zeros(16), rtol=0, atol=1e-4)
+    torch.testing.assert_close(latents.std((0, 2, 3, 4)), torch.ones(16), rtol=1e-4, atol=0)
     torch.testing.assert_close(decode(folded, encode(folded, clip)), decode(vae, z), rtol=1e-3, atol=1e-3)
 
 

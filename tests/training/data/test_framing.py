@@ -15,15 +15,15 @@ def test_frames_and_masks_are_scaled_and_cropped_alike() -> None:
     """A square in the middle of a wide frame stays where it is, for frames and for masks of half the size."""
     frames, masks = torch.zeros(1, 3, 64, 160), torch.zeros(1, 1, 32, 80)
     frames[:, :, 16:48, 64:96], masks[:, :, 8:24, 32:48] = 1, 1
-    shown, mask = (cover(x, (64, 160), 48, 32) for x in (frames, masks))
-    assert shown.shape[2:] == mask.shape[2:] == (32, 48)
-    assert shown[0, 0, 16, 24] > 0.9 and shown[0, 0, 2, 24] < 0.1 and shown[0, 0, 16, 4] < 0.1
-    assert (shown[:, :1] - mask).abs().mean() < 0.03
+    scaled, mask = (cover(x, (64, 160), 48, 32) for x in (frames, masks))
+    assert scaled.shape[2:] == mask.shape[2:] == (32, 48)
+    assert scaled[0, 0, 16, 24] > 0.9 and scaled[0, 0, 2, 24] < 0.1 and scaled[0, 0, 16, 4] < 0.1
+    assert (scaled[:, :1] - mask).abs().mean() < 0.03
 
 
-def test_a_latent_frame_is_as_sure_as_its_least_sure_frame() -> None:
-    sure = np.array([[0.2, 1, 1, 0.4, 1, 1, 0.9, 1, 1]], np.float32)
-    assert confidence_per_latent(sure).tolist() == [pytest.approx([0.2, 0.4, 0.9])]
+def test_a_latent_frame_has_the_lowest_confidence_of_its_frames() -> None:
+    confidence = np.array([[0.2, 1, 1, 0.4, 1, 1, 0.9, 1, 1]], np.float32)
+    assert confidence_per_latent(confidence).tolist() == [pytest.approx([0.2, 0.4, 0.9])]
 
 
 def test_without_pictures_concepts_are_cut_out_of_the_video() -> None:

@@ -9,7 +9,7 @@ from interacthuman.interact_core.training.trainer import Trainer
 from interacthuman.tests.support.training import drawn_sample, small_run, write_drawn
 
 
-def test_unsure_frames_are_gated_where_the_clip_says_so(workdir: Path, tmp_path: Path) -> None:
+def test_frames_of_low_confidence_leave_the_mask_loss(workdir: Path, tmp_path: Path) -> None:
     confidence = drawn_sample(0).confidence.copy()
     confidence[0, 3] = 0.3  # of latent frame 1
     write_drawn(tmp_path, range(2), confidence=confidence)

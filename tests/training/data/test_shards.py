@@ -67,11 +67,11 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("words", BROKEN)
-def test_each_fault_of_a_sample_has_its_sentence(words: str) -> None:
+@pytest.mark.parametrize("message", BROKEN)
+def test_each_fault_of_a_sample_has_its_sentence(message: str) -> None:
     parts = parts_of(drawn_sample(3))
-    BROKEN[words](parts)
-    with pytest.raises(InteractError, match=f"^Sample 0003: .*{words}"):
+    BROKEN[message](parts)
+    with pytest.raises(InteractError, match=f"^Sample 0003: .*{message}"):
         decode_sample("0003", parts)
 
 
