@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from interacthuman.tests.browser.comfy_page import (
     complaints,
     in_page,
@@ -18,6 +19,9 @@ from interacthuman.tests.browser.comfy_page import (
 )
 from interacthuman.tests.browser.watched_runs import stop_and_keep_the_masks, watch_scrub_and_find_again
 from interacthuman.tests.browser.window import PATIENCE, Window
+
+# For what does not depend on the renderer, or tries both.
+once = pytest.mark.parametrize("comfy", ["canvas"], indirect=True)
 
 
 def test_a_run_is_watched_scrubbed_and_found_again(comfy: Window, graph: dict[str, Any], shots: Path) -> None:
@@ -65,6 +69,7 @@ def test_steps_arrive_within_half_a_second(comfy: Window, graph: dict[str, Any])
     assert len(late) > 6 and sorted(late)[len(late) // 2] < 500
 
 
+@once
 def test_two_viewers_and_a_reroute(comfy: Window, graph: dict[str, Any]) -> None:
     open_graph(comfy, graph, "two", seed=51)
     in_page(
@@ -84,6 +89,7 @@ def test_two_viewers_and_a_reroute(comfy: Window, graph: dict[str, Any]) -> None
     assert complaints(comfy) == []
 
 
+@once
 def test_a_sampler_in_a_subgraph(comfy: Window, graph: dict[str, Any]) -> None:
     open_graph(comfy, graph, "subgraph", seed=61)
     in_page(
@@ -101,6 +107,7 @@ def test_a_sampler_in_a_subgraph(comfy: Window, graph: dict[str, Any]) -> None:
     assert complaints(comfy) == []
 
 
+@once
 def test_the_stock_sampler(comfy: Window, graph: dict[str, Any]) -> None:
     open_graph(comfy, graph, "stock", seed=71)
     in_page(
@@ -154,13 +161,14 @@ def test_another_workflow_shows_nothing_of_this_one(comfy: Window, graph: dict[s
     assert complaints(comfy) == []
 
 
+@once
 def test_the_other_renderer_takes_the_viewer_over(comfy: Window, graph: dict[str, Any]) -> None:
     open_graph(comfy, graph, "switch", seed=91)
     assert run(comfy) == "execution_success"
     wait_for_status(comfy, "Step 4 of 4")
     switch = "await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', arg)"
     try:
-        for nodes2 in (comfy.renderer == "canvas", comfy.renderer == "nodes2"):
+        for nodes2 in (True, False):
             comfy.js(switch, nodes2)
             comfy.page.wait_for_timeout(1500)
             look_at_viewer(comfy)
@@ -173,10 +181,11 @@ def test_the_other_renderer_takes_the_viewer_over(comfy: Window, graph: dict[str
             viewer(comfy).press("ArrowUp")
             assert picture(comfy) == last
     finally:
-        comfy.js(switch, comfy.renderer == "nodes2")
+        comfy.js(switch, False)
     assert complaints(comfy) == []
 
 
+@once
 def test_about_and_commands(comfy: Window) -> None:
     known = comfy.js("return app.extensionManager.command.commands.map((command) => command.id)")
     assert {"InterAct.SavePicture", "InterAct.SaveVideo", "InterAct.SaveSheet"} <= set(known)

@@ -1,4 +1,4 @@
-"""Every template is opened from ComfyUI's template browser, in both renderers, and runs."""
+"""Every template is opened from ComfyUI's template browser, in both renderers; those with several viewers run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from interacthuman.tools.make_public_workflows import PUBLIC
 from interacthuman.tools.make_workflows import GRAPHS
 
 STEPS = 2
+# With several viewers each; one viewer and one run, test_comfy.py sees, in the sampler node and in core's.
+RUN = ("fixed_against_predicted", "long_film")
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_a_template_opens_and_runs(comfy: Window, shots: Path, name: str) -> None:
-    """On the tiny models; that it runs on those that it names, tests/server/test_workflows.py sees to."""
+def test_a_template_opens(comfy: Window, shots: Path, name: str) -> None:
+    """No node and no picture is missing; that it runs, tests/server/test_workflows.py sees to."""
     open_template(comfy, name)
     titles = in_page(comfy, "return all.map((node) => [node.type, node.title, node.has_errors ?? false]);")
     assert {kind for kind, *_ in titles} >= {"InterActCharacter", "InterActPreviewMasks", "SaveVideo"}
@@ -32,6 +34,14 @@ def test_a_template_opens_and_runs(comfy: Window, shots: Path, name: str) -> Non
     missing = "[data-testid=error-overlay], [data-testid=missing-nodes-warning]"
     assert comfy.page.locator(missing).filter(visible=True).count() == 0
     comfy.page.screenshot(path=str(shots / f"template_{name}_{comfy.renderer}.png"))
+    assert complaints(comfy) == []
+
+
+@pytest.mark.parametrize("comfy", ["canvas"], indirect=True)
+@pytest.mark.parametrize("name", RUN)
+def test_every_viewer_of_a_template_shows_its_own_run(comfy: Window, name: str) -> None:
+    """On the tiny models."""
+    open_template(comfy, name)
     few = {kind: {"steps": STEPS} for kind in ("InterActSampler", "KSampler")}
     in_page(comfy, "for (const [type, values] of Object.entries(arg)) set(type, values)", {**TINY, **few})
     if name == "long_film":
