@@ -16,22 +16,7 @@ from torch import Tensor
 
 from .model import Attention
 
-GROUND = 0.35
-"""Of the largest distance from the picture's upper corners: what is nearer is ground, not person."""
-
 CERTAIN = 1e-4  # how near to 0 and 1 a probability comes before it is turned into a logit
-
-
-def foreground_of(references: Tensor) -> Tensor:
-    """Which tokens of each reference show its person: [1, C, N, H, W] latents -> bool [N, H/2 * W/2].
-
-    Ground is what looks like the upper corners, which a picture that was fitted on white leaves free.
-    """
-    cells = references[0].float().unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))  # [C, N, h, 2, w, 2]
-    tokens = cells.permute(1, 2, 4, 0, 3, 5).flatten(3)  # [N, h, w, 4 * C]
-    ground = (tokens[:, 0, 0] + tokens[:, 0, -1]) / 2
-    distance = (tokens - ground[:, None, None]).norm(dim=-1).flatten(1)
-    return distance > GROUND * distance.amax(dim=1, keepdim=True)
 
 
 class LikenessHead:
@@ -73,7 +58,7 @@ class AffinityHead(LikenessHead):
     """Everybody's examples are the tokens of their own picture, and its ground is nobody's."""
 
     def __init__(self, foreground: Tensor, temperature: float) -> None:
-        """foreground: bool [N, Lr], see `foreground_of`."""
+        """foreground: bool [N, Lr], the tokens of each picture that show its person."""
         labels = torch.block_diag(*foreground.float().unsqueeze(1))  # [N, N * Lr]
         super().__init__(labels, foreground.shape[1], temperature)
 

@@ -22,8 +22,8 @@ class Character:
 
     Somebody with a picture of their own, or, for image-to-video models, a region of the start image. Raises
     InteractError for an empty name, a picture that is missing, smaller than 16 pixels, not [1, H, W, 3] or not
-    finite, a region that is not [1, H, W] or is empty, both at once, a layout that is not [F, H, W], or a
-    strength that is not finite.
+    finite, a mask of another size, a region that is not [1, H, W] or is empty, both at once, a layout that is not
+    [F, H, W], or a strength that is not finite.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Character:
     layout: Tensor | None  # [F or 1, H, W] in 0..1, fixed mask(s), or None
     region: Tensor | None = None  # [1, H, W] in 0..1, where the person is in the start image, or None
     strength: float = 1.0  # factor on what the voice adds to this character alone
+    mask: Tensor | None = None  # [1, H, W] in 0..1, where the person is in `image`; None where nobody said
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -40,6 +41,10 @@ class Character:
             _check_image(self.name, self.image)
         else:
             _check_region(self.name, self.region, self.image)
+        if self.mask is not None and (self.image is None or self.mask.shape != self.image.shape[:3]):
+            raise InteractError(
+                f"the mask of {self.name!r} has shape {list(self.mask.shape)}, expected that of its picture."
+            )
         if not math.isfinite(self.strength):
             raise InteractError(
                 f"the audio strength of {self.name!r} is {self.strength}; use a finite number, 1 as trained."

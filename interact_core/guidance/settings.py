@@ -39,7 +39,9 @@ class GuidanceSettings:
         _require(self.mask_source in MASK_SOURCES, "mask_source", self.mask_source, f"one of {MASK_SOURCES}")
         expected = f"one of {STAGE_ONE_AUDIO}"
         _require(self.stage_one_audio in STAGE_ONE_AUDIO, "stage_one_audio", self.stage_one_audio, expected)
-        _require(0 <= self.stage_boundary <= 1, "stage_boundary", self.stage_boundary, "a fraction within 0..1")
+        _require(
+            0 <= self.stage_boundary <= 1, "stage_boundary", self.stage_boundary, "a fraction within 0..1"
+        )
         _require(0 < self.mask_gain < math.inf, "mask_gain", self.mask_gain, "a number above 0")
         _require(0 <= self.mask_smoothing <= 1, "mask_smoothing", self.mask_smoothing, "a share within 0..1")
         expected = f"one of {REFERENCE_TOKENS}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from interacthuman.interact_core.adapter.affinity import AffinityHead, foreground_of
+from interacthuman.interact_core.adapter.affinity import AffinityHead
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
@@ -19,15 +19,6 @@ SIZE, WIDTH = 12, 32  # tokens of a frame and of a picture, channels
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def test_the_person_is_what_the_upper_corners_are_not() -> None:
-    pictures = torch.ones(1, 16, 2, 8, 12)
-    pictures[:, :, 0, 2:6, 4:8] = drawn(1, 16, 4, 4)  # in the middle
-    pictures[:, :, 1, 4:, :4] = drawn(1, 16, 4, 4, seed=1)  # a lower corner
-    expected = torch.zeros(2, 4, 6, dtype=torch.bool)
-    expected[0, 1:3, 2:4] = expected[1, 2:, :2] = True
-    assert torch.equal(foreground_of(pictures), expected.flatten(1))
 
 
 def test_everybody_is_found_and_ground_is_nobodys() -> None:

@@ -54,7 +54,8 @@ def make_character(
     name = name.strip()
     if layout is not None and layout.ndim == 2:
         layout = layout.unsqueeze(0)
-    return Character(name, person_on_white(image, mask, name), speech, layout, strength=strength)
+    picture, person = person_on_white(image, mask, name)
+    return Character(name, picture, speech, layout, strength=strength, mask=person)
 
 
 def make_region_character(

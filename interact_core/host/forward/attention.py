@@ -21,8 +21,7 @@ def adapter_attention(device: torch.device) -> Attention:
 def matmul_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """Plain softmax attention on [B, L, D] tensors.
 
-    On a CPU at a few hundred tokens its backward pass is twice as fast as torch's fused kernel (issue 2,
-    section 5).
+    On a CPU at a few hundred tokens its backward pass is twice as fast as torch's fused kernel.
     """
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
     scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import SpeechAdapter
-from ...adapter.affinity import AffinityHead, RegionHead, foreground_of
+from ...adapter.affinity import AffinityHead, RegionHead
 from ...errors import InteractError
 from ...guidance import Cast, GuidanceSettings, MaskMemory
 from ..forward.attention import adapter_attention
@@ -20,6 +20,7 @@ from ..forward.null_audio import NullTrack
 from ..forward.voice_tracks import VoiceTracks
 from ..tokens.geometry import Geometry
 from ..tokens.reference_cache import CachedReferences, ReferenceCache
+from ..tokens.reference_images import person_tokens
 from ..tokens.sequence import can_weight_attention
 
 
@@ -46,7 +47,12 @@ class CallBuilder:
     """
 
     def __init__(
-        self, binding: Binding, cast: Cast, settings: GuidanceSettings, references: Tensor | None, memory: MaskMemory
+        self,
+        binding: Binding,
+        cast: Cast,
+        settings: GuidanceSettings,
+        references: Tensor | None,
+        memory: MaskMemory,
     ) -> None:
         """references: [1, C, N, H, W] as the model sees them; memory: told of regions where no head predicts them."""
         self._binding = binding
@@ -151,7 +157,7 @@ class CallBuilder:
         if self._affinity is None:
             temperature = settings.affinity_temperature
             if self._cast.regions is None:
-                self._affinity = AffinityHead(foreground_of(self._references), temperature)
+                self._affinity = AffinityHead(person_tokens(self._cast), temperature)
             else:
                 self._affinity = RegionHead(self._cast.regions, temperature)
         block = settings.affinity_block
@@ -257,7 +263,9 @@ class CallBuilder:
         return self._positions[key]
 
 
-def _shares(role: AudioRole, weights: Tensor | None, geometry: Geometry, device: torch.device) -> Tensor | None:
+def _shares(
+    role: AudioRole, weights: Tensor | None, geometry: Geometry, device: torch.device
+) -> Tensor | None:
     """[S + 1, b or 1, T*h*w or 1] for a cond of this role in this call; None: inject nothing."""
     if role is AudioRole.NONE or weights is None:
         return None

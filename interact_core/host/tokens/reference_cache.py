@@ -41,7 +41,9 @@ class CachedReferences:
 
     def append_to(self, block: int, *keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
         """Those of the rest of the sequence, both [B, L, D], with the references' behind them."""
-        k, v = (torch.cat(both, dim=1) for both in zip(keys_and_values, self.keys_and_values[block], strict=True))
+        k, v = (
+            torch.cat(both, dim=1) for both in zip(keys_and_values, self.keys_and_values[block], strict=True)
+        )
         return k, v
 
 

@@ -15,12 +15,8 @@ from torch import Tensor
 
 from ...adapter import grid_positions
 from ...guidance import Cast
-from ...guidance.layout import TOKEN_PIXELS
 from .geometry import KeptTokens
-from .reference_images import WHITE, fit_on_white
-
-BLANK = 2 / 255
-"""How far from white a pixel may be and still be background: JPEG's grain."""
+from .reference_images import touched_tokens
 
 SHARE = 6
 """One background token is kept for every so many tokens of a frame.
@@ -57,13 +53,11 @@ def kept_tokens(cast: Cast) -> KeptTokens | None:
 
 
 def _near_persons(cast: Cast) -> Tensor:
-    """[N, h, w], 1 for the tokens of each picture that something is on and for those next to them, 0 for ground.
+    """[N, h, w], 1 for the tokens of each picture that the person is on and for those next to them, 0 for background.
 
     The latter because the VAE's convolutions carry a little of the person there.
     """
-    pictures = [fit_on_white(character.image, cast.width, cast.height) for character in cast.characters]
-    marked = torch.cat([((WHITE - picture).abs() > BLANK).any(-1) for picture in pictures])
-    return F.max_pool2d(F.max_pool2d(marked.float(), TOKEN_PIXELS), 3, stride=1, padding=1)
+    return F.max_pool2d(touched_tokens(cast), 3, stride=1, padding=1)
 
 
 def _far_apart(places: Tensor, count: int) -> Tensor:

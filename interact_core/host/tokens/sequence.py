@@ -70,7 +70,10 @@ class BlockSequence:
     """For one call of the model; holds its rotary table once it is cut, and which block runs."""
 
     def __init__(
-        self, geometry: Geometry, cached: CachedReferences | None, attention: Callable[..., Tensor] | None = None
+        self,
+        geometry: Geometry,
+        cached: CachedReferences | None,
+        attention: Callable[..., Tensor] | None = None,
     ) -> None:
         """attention: another node's override; there is none where tokens are weighted (can_weight_attention)."""
         self._geometry = geometry
