@@ -48,7 +48,7 @@ def speech(encoder: Any) -> Speech:
     return heard(encoder, SOUND, start=0.5)[SPEECH_KEY]
 
 
-def test_a_short_recording_is_layers_and_channels_in_core(core: dict[str, Any], speech: Speech) -> None:
+def test_a_short_recording_gives_the_features_that_core_gives(core: dict[str, Any], speech: Speech) -> None:
     assert layers_and_channels(core) == (5, WIDTH)
     torch.testing.assert_close(speech.features, from_encoder_output(core).features)
     assert speech.features.shape == (50, 5, WIDTH) and speech.fps == 25.0 and speech.start == 0.5
