@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.synthetic import Play, copy_of, events_of, write_run
+from interacthuman.tests.browser.synthetic_runs import SyntheticRun, copy_of, events_of, write_run
 from interacthuman.tests.browser.window import Window
 from PIL import Image
 
-PLAY = Play(grid=(3, 12, 20), steps=3, boundary=1)
+RUN = SyntheticRun(grid=(3, 12, 20), steps=3, boundary=1)
 LOADED = "viewer.run.areas.size === viewer.run.order.length"
 
 
 @pytest.fixture(scope="module")
 def manifest(pictures: Path) -> dict[str, Any]:
-    return write_run(PLAY, pictures)
+    return write_run(RUN, pictures)
 
 
 def show(window: Window, manifest: dict[str, Any]) -> None:
@@ -116,17 +116,21 @@ def test_what_another_version_says_is_not_taken(
 
 
 @pytest.mark.parametrize(
-    "play",
+    "synthetic",
     [
-        Play(names=tuple(f"Player {n}" for n in range(64)), grid=(5, 12, 20), steps=2, boundary=-1, run="64"),
-        Play(grid=(1, 12, 20), steps=2, run="one frame"),
-        Play(names=("Mira", "Tobi"), grid=(101, 6, 10), steps=2, run="401 frames"),
-        Play(names=("Mira",), grid=(3, 12, 20), steps=1, boundary=0, silent=("Mira",), run="one step"),
+        SyntheticRun(
+            names=tuple(f"Player {n}" for n in range(64)), grid=(5, 12, 20), steps=2, boundary=-1, run="64"
+        ),
+        SyntheticRun(grid=(1, 12, 20), steps=2, run="one frame"),
+        SyntheticRun(names=("Mira", "Tobi"), grid=(101, 6, 10), steps=2, run="401 frames"),
+        SyntheticRun(
+            names=("Mira",), grid=(3, 12, 20), steps=1, boundary=0, silent=("Mira",), run="one step"
+        ),
     ],
-    ids=lambda play: play.run,
+    ids=lambda synthetic: synthetic.run,
 )
-def test_crowds_and_lengths(window: Window, pictures: Path, shots: Path, play: Play) -> None:
-    show(window, write_run(play, pictures))
+def test_crowds_and_lengths(window: Window, pictures: Path, shots: Path, synthetic: SyntheticRun) -> None:
+    show(window, write_run(synthetic, pictures))
     window.page.wait_for_function(LOADED)
     before = window.page.locator(".interact-viewer").bounding_box()
     for key in ("End", "ArrowRight", "ArrowUp", "ArrowDown", "Home", " ", " "):
@@ -134,20 +138,20 @@ def test_crowds_and_lengths(window: Window, pictures: Path, shots: Path, play: P
     for mode in ("winner", "outline", "soft"):
         window.js("viewer.prefer({mode: arg}); viewer.draw()", mode)
     window.js("viewer.goTo({frame: 9999}); viewer.draw()")
-    assert window.js("return viewer.frame") == play.grid[0] - 1
+    assert window.js("return viewer.frame") == synthetic.grid[0] - 1
     assert window.page.locator(".interact-viewer").bounding_box() == before
     inside = window.page.locator(".interact-viewer").evaluate(
         "e => [...e.children].every(c => c.hidden || getComputedStyle(c).clipPath !== 'none'"
         " || c.getBoundingClientRect().bottom <= e.getBoundingClientRect().bottom)"
     )
     assert inside, "something runs out of the viewer"
-    window.page.screenshot(path=str(shots / f"crowd_{play.run.replace(' ', '_')}.png"))
+    window.page.screenshot(path=str(shots / f"crowd_{synthetic.run.replace(' ', '_')}.png"))
     assert window.complaints() == []
 
 
 @pytest.mark.parametrize("width", [300, 500, 900])
 def test_the_layout_holds(window: Window, pictures: Path, shots: Path, width: int) -> None:
-    show(window, write_run(Play(grid=(21, 30, 52), steps=12, run="layout"), pictures, video=True))
+    show(window, write_run(SyntheticRun(grid=(21, 30, 52), steps=12, run="layout"), pictures, video=True))
     window.page.wait_for_function(LOADED)
     window.js("document.getElementById('node').style.width = `${arg}px`", width)
     window.js("viewer.goTo({frame: 8}); await new Promise(requestAnimationFrame); viewer.draw()")

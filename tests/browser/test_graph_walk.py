@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.window import Window
+from interacthuman.tests.browser.window import Window, open_window
 
 # nodes: id -> [type, {input: [type, from node, from slot]}, extra]; -10 is the inside of a subgraph's inputs.
 BUILD = """
@@ -98,13 +99,23 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def page(browser: Any, static: str) -> Iterator[Window]:
+    """One page for all: the functions keep nothing between calls."""
+    opened = open_window(browser, static)
+    opened.page.goto(f"{static}/page.html")
+    opened.page.wait_for_function("window.viewer")
+    yield opened
+    opened.page.context.close()
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_viewer_finds_its_sampler(window: Window, name: str) -> None:
+def test_a_viewer_finds_its_sampler(page: Window, name: str) -> None:
     graph, which, samplers, ids = CASES[name]
-    assert window.js(BUILD, [graph, which]) == [samplers, ids]
+    assert page.js(BUILD, [graph, which]) == [samplers, ids]
 
 
-def test_a_subgraph_that_is_used_twice(window: Window) -> None:
+def test_a_subgraph_that_is_used_twice(page: Window) -> None:
     """Its nodes are the same objects in both places."""
     body = BUILD.replace(
         "const find",
@@ -112,4 +123,4 @@ def test_a_subgraph_that_is_used_twice(window: Window) -> None:
     )
     inside = [[["1", "InterActSampler", []], viewer("1", 1, name="2")]]
     graph = [[["5", "uuid", [], {"inside": inside}], ["6", "uuid", []]]]
-    assert window.js(body, [graph, "5:2"]) == [["5:1", "6:1"], ["5:2", "6:2"]]
+    assert page.js(body, [graph, "5:2"]) == [["5:1", "6:1"], ["5:2", "6:2"]]

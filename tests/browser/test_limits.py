@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.synthetic import Play, write_run
+from interacthuman.tests.browser.synthetic_runs import SyntheticRun, write_run
 from interacthuman.tests.browser.window import Window
 
-LARGE = Play(steps=50, boundary=10, run="large")  # 21 x 60 x 104, three characters
+LARGE = SyntheticRun(steps=50, boundary=10, run="large")  # 21 x 60 x 104, three characters
 MB = 1024 * 1024
 
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.preview.palette import OKABE_ITO, PAPER
-from interacthuman.tests.browser.synthetic import Play, copy_of, events_of, write_run
+from interacthuman.tests.browser.synthetic_runs import SyntheticRun, copy_of, events_of, write_run
 from interacthuman.tests.browser.window import Window
 from PIL import Image
 
-PLAY = Play(grid=(6, 24, 40), steps=6, boundary=2)
+RUN = SyntheticRun(grid=(6, 24, 40), steps=6, boundary=2)
 READY = "viewer.run && viewer.run.areas.size === viewer.run.order.length && viewer.stage.canvas.width"
 
 
 @pytest.fixture(scope="module")
 def manifest(pictures: Path) -> dict[str, Any]:
-    return write_run(PLAY, pictures)
+    return write_run(RUN, pictures)
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def pixel(window: Window, x: float, y: float) -> tuple[int, int, int]:
     )
 
 
-def place_of(number: int, frame: int = 0, step: int = PLAY.steps - 1) -> tuple[float, float]:
+def place_of(number: int, frame: int = 0, step: int = RUN.steps - 1) -> tuple[float, float]:
     """Where a mask is surest, in the middle of a cell."""
-    masks = PLAY.masks(step)[:, frame]
+    masks = RUN.masks(step)[:, frame]
     alone = masks[number] - masks[[n for n in range(len(masks)) if n != number]].amax(0)
     row, column = divmod(int(alone.argmax()), alone.shape[1])
     return (column + 0.5) / alone.shape[1], (row + 0.5) / alone.shape[0]
@@ -110,7 +110,7 @@ def test_keys_go_through_frames_and_steps_and_play(shown: Window) -> None:
     press("ArrowDown")
     press("ArrowDown")
     press("ArrowUp")
-    assert shown.js("return [viewer.frame, viewer.step]") == [2, PLAY.steps - 2]
+    assert shown.js("return [viewer.frame, viewer.step]") == [2, RUN.steps - 2]
     press("Home")
     assert shown.js("return viewer.frame") == 0
     press(" ")
@@ -125,10 +125,10 @@ def test_a_click_on_the_strip_goes_to_a_step_and_on_the_waves_to_a_frame(shown: 
     for lane, share in ((strip, 0.0), (waves, 1.0)):
         place = lane.evaluate("e => [46, e.clientWidth - 8 - 46]")
         lane.click(position={"x": place[0] + share * place[1] - 2 * share, "y": 20})
-    assert shown.js("return [viewer.step, viewer.frame]") == [0, PLAY.grid[0] - 1]
+    assert shown.js("return [viewer.step, viewer.frame]") == [0, RUN.grid[0] - 1]
     shown.js("viewer.draw()")
-    assert strip.get_attribute("aria-valuetext") == f"step 1 of {PLAY.steps}, masks do not steer yet"
-    assert waves.get_attribute("aria-valuenow") == str(PLAY.grid[0])
+    assert strip.get_attribute("aria-valuetext") == f"step 1 of {RUN.steps}, masks do not steer yet"
+    assert waves.get_attribute("aria-valuenow") == str(RUN.grid[0])
 
 
 def test_the_probability_under_the_pointer_is_that_of_the_masks(shown: Window) -> None:
@@ -145,8 +145,8 @@ def test_the_probability_under_the_pointer_is_that_of_the_masks(shown: Window) -
     )
     shown.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
     read = shown.page.locator(".interact-value").all_text_contents()
-    cell = int(y * PLAY.grid[1]), int(x * PLAY.grid[2])
-    expected = PLAY.masks(1)[:, 0, cell[0], cell[1]]
+    cell = int(y * RUN.grid[1]), int(x * RUN.grid[2])
+    expected = RUN.masks(1)[:, 0, cell[0], cell[1]]
     for said, value in zip(read, expected):
         assert abs(float(said.split()[0]) - 100 * float(value)) <= 1.0
     shown.page.mouse.move(2, 2)
@@ -179,7 +179,7 @@ def test_two_steps_side_by_side(shown: Window) -> None:
     shown.page.get_by_role("button", name="View").click()
     shown.page.get_by_label("Two steps, side by side").check()
     shown.page.keyboard.press("Escape")
-    assert shown.js("return [viewer.pinned, viewer.step]") == [0, PLAY.steps - 1]
+    assert shown.js("return [viewer.pinned, viewer.step]") == [0, RUN.steps - 1]
     assert shown.js("viewer.draw(); return viewer.strip.lane.second.hidden") is False
     shown.page.wait_for_function("viewer.painter && document.querySelectorAll('.interact-second').length")
     faint = pixel(shown, *place_of(0))  # the first step is less sure
@@ -203,7 +203,7 @@ def test_live_steps_are_followed_until_one_looks_back(window: Window, manifest: 
     assert window.js("return viewer.step") == 3
     window.js("runs.takeEnd(arg)", {**events[3], "how": "stopped"})
     window.page.get_by_text("Stopped at step 4: these are the masks so far").first.wait_for()
-    assert window.js("return viewer.run.boundary") == PLAY.boundary
+    assert window.js("return viewer.run.boundary") == RUN.boundary
     assert window.complaints() == []
 
 
@@ -221,7 +221,7 @@ def test_a_manifest_does_not_fetch_again_what_was_seen_live(window: Window, mani
     window.js("for (const step of viewer.run.order) { viewer.goTo({step}); viewer.draw(); }")
     window.page.wait_for_timeout(200)
     urls = [url for url in asked if "/pictures/" in url]
-    assert len(urls) == len(set(urls)) and before >= PLAY.steps
+    assert len(urls) == len(set(urls)) and before >= RUN.steps
 
 
 def test_what_a_viewer_is_set_to_is_remembered(shown: Window) -> None:

@@ -15,8 +15,8 @@ PEAKS_PER_FRAME = 4
 
 
 @dataclass(frozen=True)
-class Play:
-    """What is on the stage. grid: latent frames, rows, columns."""
+class SyntheticRun:
+    """Who is in it and how it was sampled. grid: latent frames, rows, columns."""
 
     names: tuple[str, ...] = ("Mira", "Tobi", "Ann")
     grid: tuple[int, int, int] = (21, 60, 104)
@@ -82,7 +82,7 @@ class Play:
         done = 1.0 if step is None else step / max(1, self.steps - 1)
         width = 128 if step is not None else 256
         height = max(1, round(width * rows / columns))
-        large = Play(self.names, (frames, height, width), self.steps)
+        large = SyntheticRun(self.names, (frames, height, width), self.steps)
         v, u = np.mgrid[0:height, 0:width].astype(np.float32) / max(height, width)
         room = np.stack([0.20 + 0.25 * u, 0.22 + 0.15 * v, 0.30 - 0.12 * u], -1)
         clothes = [(0.62, 0.28, 0.25), (0.25, 0.35, 0.55), (0.45, 0.48, 0.30), (0.5, 0.3, 0.5)]
@@ -113,28 +113,28 @@ class Play:
         return said
 
 
-def write_run(play: Play, folder: Path, video: bool = False) -> dict[str, Any]:
+def write_run(synthetic: SyntheticRun, folder: Path, video: bool = False) -> dict[str, Any]:
     """Writes a run's pictures into `folder`; its manifest."""
     steps = []
-    for index in range(play.steps):
-        frames = encode_frames(play.pictures(index)) if play.backdrop else None
+    for index in range(synthetic.steps):
+        frames = encode_frames(synthetic.pictures(index)) if synthetic.backdrop else None
         steps.append(
             {
                 "index": index,
-                "sigma": 1 - index / max(1, play.steps),
-                "steered": 0 <= play.boundary <= index,
-                "masks": write_picture(encode_masks(play.masks(index)), folder, ".png"),
+                "sigma": 1 - index / max(1, synthetic.steps),
+                "steered": 0 <= synthetic.boundary <= index,
+                "masks": write_picture(encode_masks(synthetic.masks(index)), folder, ".png"),
                 "frames": None if frames is None else write_picture(frames, folder, ".jpg"),
             }
         )
     return {
         "format": 1,
-        "run": play.run,
-        "scene": play.scene,
-        "boundary_step": play.boundary,
+        "run": synthetic.run,
+        "scene": synthetic.scene,
+        "boundary_step": synthetic.boundary,
         "steps": steps,
-        "voices": play.voices(),
-        "video": write_picture(encode_frames(play.pictures(None)), folder, ".jpg") if video else None,
+        "voices": synthetic.voices(),
+        "video": write_picture(encode_frames(synthetic.pictures(None)), folder, ".jpg") if video else None,
     }
 
 

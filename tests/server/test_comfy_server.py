@@ -1,4 +1,4 @@
-"""The real server that all host tests speak to: it runs, refuses, fails and stops as they rely on."""
+"""The real server that tests, demo and benches speak to: it runs, refuses, fails and stops as they rely on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.interact_core import comfy_server as theatre_server
+from interacthuman.interact_core import comfy_server
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
 from interacthuman.tests.support.tiny_graphs import id_of, on_stock_sampler, only, tiny_graph
 
@@ -75,7 +75,7 @@ def test_a_taken_port_is_said_before_a_start(server: ComfyServer, tmp_path: Path
 def test_the_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     """A main.py that would run for ever ends when the pipe from its parent closes."""
     (tmp_path / "main.py").write_text("import time\nopen('alive', 'w').close()\ntime.sleep(600)\n")
-    words = [sys.executable, "-c", theatre_server._RUN_MAIN, str(tmp_path / "main.py")]
+    words = [sys.executable, "-c", comfy_server._RUN_MAIN, str(tmp_path / "main.py")]
     child = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 60
