@@ -4,6 +4,7 @@ WEB_DIRECTORY = "./web"
 
 
 async def comfy_entrypoint():
+    """ComfyUI's way in: the extension whose nodes it registers."""
     from .nodes import InteractExtension
 
     return InteractExtension()

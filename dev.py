@@ -32,7 +32,7 @@ COMFY_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a
 # without a number. The pack itself never lists torch, it takes the one that the user's ComfyUI runs on.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 # playwright drives the Chromium of the system in tests/browser; without one those tests say how to get it.
-TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48", "webdataset>=0.2")
+TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48", "webdataset>=0.2", "ruff==0.17.6")
 # The extra `train` of pyproject.toml (tests/project/test_packaging.py compares them): no user of the nodes needs these.
 TRAIN_TOOLS = ("accelerate>=1.10", "peft>=0.17", "tensorboard>=2.14", "matplotlib>=3.7")
 
@@ -54,6 +54,7 @@ COMMANDS = {
         "the theatre's models; train adapter: any Wan base, docs/training.md",
     ),
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
+    "check": ("tools/lint/check.py", "ruff, pyright and eslint; CI runs it before the tests"),
     "setup": ("", "only set up, run nothing"),
 }
 
@@ -121,6 +122,7 @@ class Paths:
 
 
 def say(line: str) -> None:
+    """Prints a line at once, so that it stands before what a child prints."""
     print(line, flush=True)
 
 
@@ -144,6 +146,7 @@ def run_stage(*command: str | Path) -> None:
 
 
 def succeeds(*command: str | Path) -> bool:
+    """Whether a command is there and ends with 0; its output is not shown."""
     words = [str(word) for word in command]
     try:
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
@@ -170,6 +173,7 @@ def is_stamped(folder: Path, mark: str) -> bool:
 
 
 def write_stamp(folder: Path, mark: str) -> None:
+    """Marks a folder as finished; written last of all."""
     (folder / STAMP).write_text(mark, encoding="utf-8")
 
 
@@ -243,8 +247,8 @@ def unpack_comfy(archive: Path, paths: Paths) -> None:
     write_stamp(unpacked / prefix, COMFY_SHA256)
     if paths.comfy.exists():  # of another version, or not ours: keep it, somebody's models may lie in it
         shutil.rmtree(replaced, ignore_errors=True)
-        os.replace(paths.comfy, replaced)
-    os.replace(unpacked / prefix, paths.comfy)
+        paths.comfy.replace(replaced)
+    (unpacked / prefix).replace(paths.comfy)
     shutil.rmtree(unpacked)
 
 
@@ -328,16 +332,16 @@ def child_environment(paths: Paths, inherited: dict[str, str]) -> dict[str, str]
 def child_command(paths: Paths, command: str, words: list[str]) -> list[str]:
     """The command line behind `dev.py command words...`. Raises SetupError for a bench that there is not."""
     module = COMMANDS[command][0]
+    if command == "check":  # a script beside this file: it needs nothing of ComfyUI and of the pack
+        return [str(paths.python), str(paths.root / module), *words]
     if command == "train" and (
-        words[:1] == ["adapter"] or words[:1] == ["shards"] and words[1:2] != ["theatre"]
+        words[:1] == ["adapter"] or (words[:1] == ["shards"] and words[1:2] != ["theatre"])
     ):
         module = f"{PACK}.interact_core.training"  # the trainer for any base and any clips
     if command == "bench":
         folder = paths.root / "benchmarks"
-        known = sorted(
-            [file.stem for file in folder.glob("[!_]*.py")]
-            + [file.parent.name for file in folder.glob("*/__main__.py")]
-        )
+        names = [file.stem for file in folder.glob("[!_]*.py")]
+        known = sorted(names + [file.parent.name for file in folder.glob("*/__main__.py")])
         if not words or words[0] not in known:
             raise SetupError(f"bench needs the name of one of these: {', '.join(known) or '(none yet)'}.")
         module, words = f"{module}.{words[0]}", words[1:]
@@ -361,6 +365,7 @@ def run_child(command: list[str], environment: dict[str, str]) -> int:
 
 
 def usage() -> str:
+    """The commands, a line each."""
     rows = "\n".join(f"  python dev.py {name:<6} {what}" for name, (_, what) in COMMANDS.items())
     return f"{rows}\n\nThe first run sets up; COMFYUI_PATH names a ComfyUI of your own to use instead."
 

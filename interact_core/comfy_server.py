@@ -7,6 +7,7 @@ one figure). Run as a module it is `dev.py serve`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -68,7 +69,7 @@ class PromptFailed(RuntimeError):
 
 def comfy_folder() -> Path:
     """The ComfyUI that dev.py set up, else the one whose custom_nodes this pack was imported from."""
-    named = os.environ["INTERACT_COMFYUI"] if "INTERACT_COMFYUI" in os.environ else ""
+    named = os.environ.get("INTERACT_COMFYUI", "")
     folder = Path(named) if named else Path(__file__).absolute().parents[3]
     if not (folder / "main.py").is_file():
         raise FileNotFoundError(f"No ComfyUI in {folder}: run this through dev.py, which knows where it is.")
@@ -198,15 +199,18 @@ class ComfyServer:
                 start_new_session=True,  # a group of its own, which ends as one; Ctrl-C is ours to pass on
             )
         try:
-            while not self._answers():
-                self._check_alive()
-                if time.perf_counter() - began > self.start_timeout:
-                    raise ServerDied(f"No answer in {self.start_timeout:.0f} s.\n{self._log_end()}")
-                time.sleep(0.2)
+            self._await_answer(began + self.start_timeout)
         except BaseException:
             self.stop()
             raise
         self.seconds_to_start = time.perf_counter() - began
+
+    def _await_answer(self, latest: float) -> None:
+        while not self._answers():
+            self._check_alive()
+            if time.perf_counter() > latest:
+                raise ServerDied(f"No answer in {self.start_timeout:.0f} s.\n{self._log_end()}")
+            time.sleep(0.2)
 
     def stop(self, grace: float = 10.0) -> None:
         """Ends the server and all that it started: politely, and after `grace` seconds by force."""
@@ -214,10 +218,8 @@ class ComfyServer:
         if child is None:
             return
         self._signal_group(child, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(grace)
-        except subprocess.TimeoutExpired:
-            pass
         self._signal_group(child, getattr(signal, "SIGKILL", signal.SIGTERM))
         child.wait()
         if child.stdin:

@@ -11,12 +11,13 @@ from ..interact_core.host.encode.cast_encoding import (
     make_region_character,
 )
 from ..interact_core.host.encode.recording import scene_track
-from .wires import CATEGORY, CastWire, CharacterWire
+from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
 
 MAX_CHARACTERS = 32
 
 
 def name_input() -> io.String.Input:
+    """The input that both kinds of character share."""
     return io.String.Input(
         "name",
         default="Character",
@@ -26,6 +27,7 @@ def name_input() -> io.String.Input:
 
 
 def strength_input() -> io.Float.Input:
+    """The input that both kinds of character share; last, so that saved workflows keep their values' order."""
     return io.Float.Input(
         "audio_strength",
         default=1.0,
@@ -316,10 +318,10 @@ class InterActEncodeCharacters(io.ComfyNode):
         height: int,
         length: int,
         fps: float,
-        positive: io.Conditioning.Type | None = None,
-        negative: io.Conditioning.Type | None = None,
+        positive: ConditioningValue | None = None,
+        negative: ConditioningValue | None = None,
         negative_references: str = "shown",
-        scene_audio: io.Audio.Type | None = None,
+        scene_audio: AudioValue | None = None,
         scene_gain: float = 1.0,
         feed_scene: bool = False,
         audio_encoder: io.AudioEncoder.Type | None = None,

@@ -31,6 +31,7 @@ FROM_BASE = "from the base model (HuMo)"
 
 
 def adapter_input() -> io.Combo.Input:
+    """The choice of an adapter file, or of the audio layers in the base."""
     options = [*folder_paths.get_filename_list(ADAPTER_FOLDER), FROM_BASE]
     return io.Combo.Input("adapter_name", options=options, tooltip=ADAPTER_TOOLTIP)
 

@@ -3,16 +3,19 @@
 import folder_paths
 from comfy_api.latest import io
 
+from ..interact_core.guidance import MaskHistory
 from ..interact_core.preview.contact_sheet import draw_contact_sheet
 from ..interact_core.preview.manifest import build_manifest
 from ..interact_core.preview.masks import masks_as_video
 from ..interact_core.preview.overlay import draw_overlay
+from ..interact_core.preview.record import RunRecord
 from .wires import CATEGORY, MasksWire
 
 MAX_STEP = 10000
 
 
 def step_input() -> io.Int.Input:
+    """The choice of a step, the same in both nodes of this file."""
     return io.Int.Input(
         "step",
         default=0,
@@ -66,9 +69,7 @@ class InterActPreviewMasks(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, masks: MasksWire.Type, step: int = 0, image: io.Image.Type | None = None
-    ) -> io.NodeOutput:
+    def execute(cls, masks: RunRecord, step: int = 0, image: io.Image.Type | None = None) -> io.NodeOutput:
         overlay = draw_overlay(masks, step, image)
         sheet = draw_contact_sheet(masks, image)
         # No "images" in the ui output: ComfyUI's own preview would take space from the viewer.
@@ -117,7 +118,7 @@ class InterActMasksToMask(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, masks: MasksWire.Type, character: str, step: int, edges: str, threshold: float = 0.5
+        cls, masks: MaskHistory, character: str, step: int, edges: str, threshold: float = 0.5
     ) -> io.NodeOutput:
         return io.NodeOutput(
             masks_as_video(masks, character, step, threshold if edges == "thresholded" else None)

@@ -3,9 +3,10 @@
 from comfy_api.latest import io
 from server import PromptServer
 
+from ..interact_core.guidance import Cast, MaskHistory
 from ..interact_core.host.encode.cast_encoding import MAX_FRAMES
 from ..interact_core.host.encode.parts import encode_part, join_parts
-from .wires import CATEGORY, CastWire, MasksWire
+from .wires import CATEGORY, AudioValue, CastWire, ConditioningValue, LatentValue, MasksWire
 
 
 class InterActNextPart(io.ComfyNode):
@@ -113,15 +114,15 @@ class InterActNextPart(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        positive: io.Conditioning.Type,
-        negative: io.Conditioning.Type,
-        cast: CastWire.Type,
+        positive: ConditioningValue,
+        negative: ConditioningValue,
+        cast: Cast,
         vae: io.Vae.Type,
         length: int,
         overlap: int,
         film: io.Image.Type | None = None,
-        masks: MasksWire.Type | None = None,
-        latent: io.Latent.Type | None = None,
+        masks: MaskHistory | None = None,
+        latent: LatentValue | None = None,
         finished_frames: str = "noised",
     ) -> io.NodeOutput:
         clean = finished_frames == "clean"
@@ -183,9 +184,9 @@ class InterActJoinParts(io.ComfyNode):
     def execute(
         cls,
         part: io.Image.Type,
-        cast: CastWire.Type,
+        cast: Cast,
         film: io.Image.Type | None = None,
-        audio: io.Audio.Type | None = None,
+        audio: AudioValue | None = None,
         blend: bool = True,
     ) -> io.NodeOutput:
         return io.NodeOutput(*join_parts(part, cast, film, audio, blend))

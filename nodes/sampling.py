@@ -1,14 +1,17 @@
 """Sampling with mask guidance: in one node, or on a MODEL for ComfyUI's own samplers."""
 
+from typing import Any
+
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..interact_core.guidance import GuidanceSettings
+from ..interact_core.guidance import Cast, GuidanceSettings
 from ..interact_core.guidance.settings import MASK_SOURCES, REFERENCE_TOKENS, STAGE_ONE_AUDIO
 from ..interact_core.host.apply import apply_guidance, collect
 from ..interact_core.host.run.live import Origin, workflow_id
+from ..interact_core.host.run.wrappers import MaskHandle
 from ..interact_core.host.sampling import sample
-from .wires import CATEGORY, CastWire, MaskHandleWire, MasksWire
+from .wires import CATEGORY, CastWire, ConditioningValue, LatentValue, MaskHandleWire, MasksWire
 
 DEFAULTS = GuidanceSettings()
 
@@ -27,7 +30,7 @@ def guidance_inputs() -> list[io.Input]:
         ),
         io.Float.Input(
             "stage_boundary",
-            default=DEFAULTS.boundary,
+            default=DEFAULTS.stage_boundary,
             min=0.0,
             max=1.0,
             step=0.01,
@@ -47,7 +50,7 @@ def guidance_inputs() -> list[io.Input]:
         ),
         io.Float.Input(
             "mask_smoothing",
-            default=DEFAULTS.smoothing,
+            default=DEFAULTS.mask_smoothing,
             min=0.0,
             max=1.0,
             step=0.05,
@@ -113,11 +116,6 @@ def guidance_inputs() -> list[io.Input]:
             "so the more characters, and costs hardly any quality, but the cache takes memory.",
         ),
     ]
-
-
-def settings_of(stage_boundary: float, mask_smoothing: float, **others: str | float) -> GuidanceSettings:
-    """GuidanceSettings from the values of `guidance_inputs`; all but two have the same names."""
-    return GuidanceSettings(boundary=stage_boundary, smoothing=mask_smoothing, **others)
 
 
 # The node id and the workflow, by which the live masks of a run find the viewers of the same graph.
@@ -241,10 +239,10 @@ class InterActSampler(io.ComfyNode):
     def execute(
         cls,
         model: io.Model.Type,
-        positive: io.Conditioning.Type,
-        negative: io.Conditioning.Type,
-        latent: io.Latent.Type,
-        cast: CastWire.Type,
+        positive: ConditioningValue,
+        negative: ConditioningValue,
+        latent: LatentValue,
+        cast: Cast,
         seed: int,
         steps: int,
         cfg: float,
@@ -252,7 +250,7 @@ class InterActSampler(io.ComfyNode):
         sampler_name: str,
         scheduler: str,
         denoise: float,
-        **guidance: str | float,
+        **guidance: Any,
     ) -> io.NodeOutput:
         result, masks = sample(
             model,
@@ -260,7 +258,7 @@ class InterActSampler(io.ComfyNode):
             negative,
             latent,
             cast,
-            settings_of(**guidance),
+            GuidanceSettings(**guidance),
             seed=seed,
             steps=steps,
             cfg=cfg,
@@ -309,9 +307,9 @@ class InterActMaskGuidance(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: io.Model.Type, cast: CastWire.Type, **guidance: str | float) -> io.NodeOutput:
+    def execute(cls, model: io.Model.Type, cast: Cast, **guidance: Any) -> io.NodeOutput:
         return io.NodeOutput(
-            *apply_guidance(model, cast, settings_of(**guidance), origin_of(cls).open_stream)
+            *apply_guidance(model, cast, GuidanceSettings(**guidance), origin_of(cls).open_stream)
         )
 
 
@@ -341,5 +339,5 @@ class InterActCollectMasks(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, latent: io.Latent.Type, mask_handle: MaskHandleWire.Type) -> io.NodeOutput:
+    def execute(cls, latent: LatentValue, mask_handle: MaskHandle) -> io.NodeOutput:
         return io.NodeOutput(latent, collect(mask_handle))

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..interact_core.host.encode.recording import encode_recording
-from .wires import CATEGORY
+from .wires import CATEGORY, AudioValue
 
 
 class InterActEncodeSpeech(io.ComfyNode):
@@ -71,7 +71,7 @@ class InterActEncodeSpeech(io.ComfyNode):
     def execute(
         cls,
         audio_encoder: io.AudioEncoder.Type,
-        audio: io.Audio.Type,
+        audio: AudioValue,
         start_time: float = 0.0,
         gain: float = 1.0,
     ) -> io.NodeOutput:

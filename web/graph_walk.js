@@ -134,6 +134,6 @@ function linkInto(node, slot) {
 
 /** @param {Graph} graph @param {any} id */
 function linkOf(graph, id) {
-  if (id == null || !graph) return undefined;
+  if (id === null || id === undefined || !graph) return undefined;
   return graph.getLink?.(id) ?? graph.links?.get?.(id) ?? graph.links?.[id];
 }

@@ -191,7 +191,7 @@ const command = (id, label, image, act) => ({
 });
 
 app.registerExtension({
-  name: "InterActHuman.MaskViewer",
+  name: "interacthuman.MaskViewer",
   aboutPageBadges: [
     { label: `InterActHuman ${VERSION}`, url: "https://arxiv.org/abs/2506.09984", icon: "pi pi-users" },
   ],

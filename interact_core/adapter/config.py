@@ -4,6 +4,7 @@ import json
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 from ..errors import InteractError
 
@@ -131,6 +132,6 @@ def _check_ranges(config: AdapterConfig) -> None:
     turns = head_width >= 6 and head_width % 2 == 0  # three axes of channel pairs to turn, rope.py
     require(turns, "mask_heads", "such that a head is of even width, 6 or more")
     blocks = config.mask_blocks
-    ordered = bool(blocks) and all(low < high for low, high in zip(blocks, blocks[1:]))
-    inside = ordered and 0 <= blocks[0] and blocks[-1] < config.model_blocks
+    ordered = bool(blocks) and all(low < high for low, high in pairwise(blocks))
+    inside = ordered and blocks[0] >= 0 and blocks[-1] < config.model_blocks
     require(inside, "mask_blocks", f"rising block numbers within 0..{config.model_blocks - 1}, at least one")

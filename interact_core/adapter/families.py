@@ -1,7 +1,8 @@
 """The kinds of adapter files, recognised by their headers. A kind is a module with the parts of `Adapter`."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -13,27 +14,87 @@ from .multitalk import MARK, MultiTalkAdapter, MultiTalkConfig
 
 
 class SpeechSizes(Protocol):
-    """What the hooks need from the configuration of any kind."""
+    """What the hooks need from the configuration of any kind; fields that are only read."""
 
-    model_width: int  # D, channels of a token of the base model
-    model_blocks: int
-    audio_layers: int  # L, hidden states per frame in Speech.features
-    audio_width: int  # C, channels of one hidden state
-    temporal_stride: int  # video frames per latent frame
-    fps: float  # video frames per second that the audio was read at in training
-    base: str  # free text: what it was trained on
-    kind: str  # name of this kind of adapter
-    encoder: str  # the audio encoder that it needs; messages write it after "load"
-    null_features: bool  # frames without a voice get features of 0 and not no audio at all (HuMo)
+    @property
+    def model_width(self) -> int:
+        """D, channels of a token of the base model."""
+        ...
+
+    @property
+    def model_blocks(self) -> int: ...
+
+    @property
+    def audio_layers(self) -> int:
+        """L, hidden states per frame in Speech.features."""
+        ...
+
+    @property
+    def audio_width(self) -> int:
+        """C, channels of one hidden state."""
+        ...
+
+    @property
+    def temporal_stride(self) -> int:
+        """Video frames per latent frame."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Video frames per second that the audio was read at in training."""
+        ...
+
+    @property
+    def base(self) -> str:
+        """Free text: what it was trained on."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Name of this kind of adapter."""
+        ...
+
+    @property
+    def encoder(self) -> str:
+        """The audio encoder that it needs; messages write it after "load"."""
+        ...
+
+    @property
+    def null_features(self) -> bool:
+        """Whether frames without a voice get features of 0 and not no audio at all (HuMo)."""
+        ...
+
+
+class LayersByBlock(Protocol):
+    """Layers under the numbers of their blocks, as an nn.ModuleDict and a dict hold them."""
+
+    def __getitem__(self, key: str, /) -> Callable[..., Any]: ...
+
+    def __contains__(self, key: str, /) -> bool: ...
+
+    def __len__(self) -> int: ...
 
 
 class SpeechAdapter(Protocol):
     """What the hooks need from an adapter of any kind."""
 
-    config: SpeechSizes
-    audio_projector: Callable[[Tensor], Tensor]  # [B, F, L, C] -> tokens [B, T, n, context]
-    audio_blocks: Mapping[str, Callable[..., Tensor]]  # by block number; called as AudioCrossAttention
-    mask_heads: Mapping[str, nn.Module]  # by block number; called as MaskPredictor; may be empty
+    @property
+    def config(self) -> SpeechSizes: ...
+
+    @property
+    def audio_projector(self) -> Callable[[Tensor], Tensor]:
+        """[B, F, L, C] -> tokens [B, T, n, context]."""
+        ...
+
+    @property
+    def audio_blocks(self) -> LayersByBlock:
+        """Called as AudioCrossAttention."""
+        ...
+
+    @property
+    def mask_heads(self) -> LayersByBlock:
+        """Called as MaskPredictor; may be empty."""
+        ...
 
 
 def load_any_adapter(path: str | os.PathLike[str], **kwargs: Any) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -46,9 +107,9 @@ def load_any_adapter(path: str | os.PathLike[str], **kwargs: Any) -> tuple[nn.Mo
     with open_adapter_file(name) as file:
         shapes, metadata = shapes_of(file), file.metadata() or {}
         if MARK in shapes and METADATA_KEY not in metadata:
-            kind, config = MultiTalkAdapter, MultiTalkConfig.of(shapes, name)
+            make = partial(MultiTalkAdapter, MultiTalkConfig.of(shapes, name))
         else:
-            kind, config = Adapter, AdapterConfig.from_metadata(metadata, name)
-        check_keys(name, shapes, kind(config, device="meta"))
+            make = partial(Adapter, AdapterConfig.from_metadata(metadata, name))
+        check_keys(name, shapes, make(device="meta"))
         weights = weights_of(file, name)
-    return kind(config, **{"dtype": next(iter(weights.values())).dtype, **kwargs}), weights
+    return make(**{"dtype": next(iter(weights.values())).dtype, **kwargs}), weights

@@ -40,12 +40,12 @@ def save_adapter(
         key: tensor.detach().to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
         for key, tensor in state_dict.items()
     }
-    unfinished = f"{os.fspath(path)}.{os.getpid()}.part"
+    unfinished = Path(f"{os.fspath(path)}.{os.getpid()}.part")
     try:
         save_file(tensors, unfinished, metadata=config.to_metadata())
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     finally:
-        Path(unfinished).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str, Tensor]]:
@@ -64,7 +64,11 @@ def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str,
 
 def shapes_of(file: safetensors.safe_open) -> dict[str, list[int]]:
     """Of the weights; what a float8 file says of its scales is left out."""
-    return {key: file.get_slice(key).get_shape() for key in file.keys() if not key.endswith(BESIDE_WEIGHTS)}
+    return {key: file.get_slice(key).get_shape() for key in _keys(file) if not key.endswith(BESIDE_WEIGHTS)}
+
+
+def _keys(file: safetensors.safe_open) -> list[str]:
+    return file.keys()  # it is no mapping: `in file` and a loop over it fail
 
 
 def weights_of(file: safetensors.safe_open, name: str) -> dict[str, Tensor]:
@@ -72,8 +76,8 @@ def weights_of(file: safetensors.safe_open, name: str) -> dict[str, Tensor]:
 
     Raises InteractError, with the file's `name`, for a scale that is not one number for a weight in float8.
     """
-    weights = {key: file.get_tensor(key) for key in file.keys() if not key.endswith(BESIDE_WEIGHTS)}
-    for key in file.keys():
+    weights = {key: file.get_tensor(key) for key in _keys(file) if not key.endswith(BESIDE_WEIGHTS)}
+    for key in _keys(file):
         if not key.endswith(SCALES):
             continue
         scaled, scale = f"{key.rpartition('.')[0]}.weight", file.get_tensor(key)
@@ -101,11 +105,11 @@ def open_adapter_file(name: str) -> Iterator[safetensors.safe_open]:
 
 def _refuse_foreign(name: str) -> None:
     """Look at the first bytes only: nothing but a safetensors header is ever handed on."""
-    if not os.path.isfile(name):
+    if not Path(name).is_file():
         raise InteractError(
             f"{name} does not exist or is not a file; expected an InterAct adapter (.safetensors)."
         )
-    with open(name, "rb") as file:
+    with Path(name).open("rb") as file:
         start = file.read(9)
     if start.startswith(PICKLE_STARTS):
         raise InteractError(

@@ -8,6 +8,7 @@ where there is no voice it gets features of 0, and so do its reference pictures.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ class HumoConfig:
     null_features = True
 
     @classmethod
-    def of(cls, model: nn.Module) -> "HumoConfig":
+    def of(cls, model: Any) -> "HumoConfig":
         """Read the sizes of core's HumoWanModel. Raises InteractError for a model without HuMo's audio layers."""
         blocks = getattr(model, "blocks", ())
         own = hasattr(model, "audio_proj") and all(hasattr(b, "audio_cross_attn_wrapper") for b in blocks)
@@ -71,7 +72,7 @@ class HumoProjector:
 class HumoBlock:
     """The audio cross-attention of one block of the base; called as `AudioCrossAttention` is."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         """layer: core's AudioCrossAttentionWrapper."""
         self._layer = layer
 
@@ -88,7 +89,8 @@ class HumoBlock:
 class HumoAdapter:
     """A view of a base's own audio layers, for as long as a call; to the hooks what `Adapter` is."""
 
-    def __init__(self, model: nn.Module, config: HumoConfig) -> None:
+    def __init__(self, model: Any, config: HumoConfig) -> None:
+        """model: core's HumoWanModel."""
         self.config = config
         self.audio_projector = HumoProjector(model.audio_proj, config.temporal_stride)
         self.audio_blocks = {

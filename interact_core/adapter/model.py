@@ -45,7 +45,10 @@ def mix_tracks(q: Tensor, k: Tensor, v: Tensor, weights: Tensor, heads: int, att
     else:
         # So many frames at a time that their scores take no more room than their tokens do.
         rows = max(1, batch * frames * width // (heads * tracks * tokens))
-        parts = [_mix_frames(*part, heads) for part in zip(*(x.split(rows) for x in (q, k, v, shares)))]
+        parts = [
+            _mix_frames(*part, heads)
+            for part in zip(q.split(rows), k.split(rows), v.split(rows), shares.split(rows), strict=True)
+        ]
         mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
     return mixed.view(batch, length, width)
 

@@ -61,7 +61,7 @@ def encode_frames(pictures: Tensor) -> bytes:
 def encode_video(frames: Tensor) -> bytes:
     """JPEG as `encode_frames` of a decoded video [F, H, W, 3] in 0..1: frame 4t stands for latent frame t."""
     chosen = frames[::TEMPORAL_STRIDE, :, :, :3]
-    size = tile_size(*chosen.shape[1:3], VIDEO_SIDE, len(chosen))
+    size = tile_size(chosen.shape[1], chosen.shape[2], VIDEO_SIDE, len(chosen))
     tiles = [
         F.interpolate(frame.float().movedim(-1, 0).unsqueeze(0), size=size, mode="bilinear", antialias=True)[
             0
@@ -91,7 +91,7 @@ def write_picture(content: bytes, folder: str | os.PathLike[str], ending: str) -
     unfinished = place.with_name(f"{name}.{uuid.uuid4().hex[:8]}")
     try:
         unfinished.write_bytes(content)
-        os.replace(unfinished, place)
+        unfinished.replace(place)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

@@ -121,10 +121,12 @@ def legend_lines(history: MaskHistory, width: int) -> list[list[int]]:
 
 
 def legend_entry(name: str) -> int:
+    """Pixels across that a name and its patch of colour take."""
     return text_width(name, TEXT) + 2 * TEXT + MARGIN
 
 
 def legend_height(history: MaskHistory, width: int) -> int:
+    """Pixels down that the legend takes on a sheet of this width."""
     return MARGIN + len(legend_lines(history, width)) * (TEXT + GAP + 4)
 
 

@@ -3,8 +3,11 @@
 import math
 import unicodedata
 from functools import lru_cache
+from typing import Any
 
 from PIL import ImageDraw, ImageFont
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont  # the latter where Pillow was built without FreeType
 
 # Looked for where a name needs more than Pillow's own font, which draws plain ASCII: by the names that Linux,
 # macOS and Windows give to fonts of wide coverage. Pillow searches the system's font folders for them.
@@ -24,7 +27,7 @@ def write(
     text: str,
     size: int,
     colour: tuple[int, int, int],
-    anchor: str = "la",
+    anchor: str | None = "la",
 ) -> None:
     """Write one line `size` pixels high; anchors are Pillow's ("la" left top, "mm" middle)."""
     face, drawable = lettering(text, size)
@@ -34,7 +37,7 @@ def write(
 
 
 @lru_cache(maxsize=256)
-def lettering(text: str, size: int) -> tuple[ImageFont.ImageFont, str]:
+def lettering(text: str, size: int) -> tuple[Font, str]:
     """A font for the text, and the text as far as that font goes (see `plain`)."""
     own = own_font(size)
     if text.isascii() or not isinstance(own, ImageFont.FreeTypeFont):
@@ -49,7 +52,7 @@ def lettering(text: str, size: int) -> tuple[ImageFont.ImageFont, str]:
     return own, plain(text)
 
 
-def own_font(size: int) -> ImageFont.ImageFont:
+def own_font(size: int) -> Font:
     """Pillow's own font; before 10.1 it has one size only."""
     try:
         return ImageFont.load_default(size)
@@ -58,7 +61,13 @@ def own_font(size: int) -> ImageFont.ImageFont:
 
 
 def has_glyph(face: ImageFont.FreeTypeFont, letter: str) -> bool:
-    return letter.isspace() or bytes(face.getmask(letter)) != bytes(face.getmask(NOWHERE))
+    """Whether the font draws this letter, and not its sign for letters that it lacks."""
+    return letter.isspace() or _pixels(face, letter) != _pixels(face, NOWHERE)
+
+
+def _pixels(face: ImageFont.FreeTypeFont, letter: str) -> bytes:
+    mask: Any = face.getmask(letter)  # Pillow's ImagingCore: a sequence of its values, untyped
+    return bytes(mask)
 
 
 def plain(text: str) -> str:

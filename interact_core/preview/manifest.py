@@ -28,6 +28,7 @@ def build_manifest(
     already are found by their content and left. Raises InteractError for a video of another length, OSError.
     """
     video = frame_pictures(history, image)
+    frames, height, width = history.masks.shape[2:]
     pictures = history.pictures
     steps = [
         step_record(
@@ -45,9 +46,7 @@ def build_manifest(
         # Not "format": ComfyUI's job list takes that for a MIME type (comfy_execution/jobs.py) and breaks.
         "version": FORMAT,
         "run": history.run,
-        "scene": scene_record(
-            history, tuple(history.masks.shape[2:]), history.total_steps, history.mask_source
-        ),
+        "scene": scene_record(history, (frames, height, width), history.total_steps, history.mask_source),
         "boundary_step": history.boundary_step,
         "steps": steps,
         "voices": [None if peaks is None else peaks.tolist() for peaks in voices],

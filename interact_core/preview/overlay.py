@@ -30,7 +30,7 @@ def draw_overlay(history: MaskHistory, step: int = 0, image: Tensor | None = Non
     height, width = height * factor, width * factor
     ground = torch.tensor(PAPER, dtype=torch.float32) / 255
     overlay = torch.empty(history.frames, height, width, 3)
-    shown, large = -1, None
+    shown, large = -1, torch.empty(0)
     for frame in range(history.frames):
         if latent_frame_of(frame) != shown:
             shown = latent_frame_of(frame)
@@ -53,7 +53,7 @@ def tint(picture: Tensor, masks: Tensor) -> Tensor:
 
 def outline(picture: Tensor, masks: Tensor, thickness: float) -> Tensor:
     """Draw anti-aliased lines, 2 * `thickness` pixels wide, where each of masks [N, H, W] passes EDGE."""
-    for mask, colour in zip(masks, character_colours(masks.shape[0])):
+    for mask, colour in zip(masks, character_colours(masks.shape[0]), strict=True):
         rise = F.pad(mask[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
         steepness = torch.hypot(rise[1:-1, 2:] - rise[1:-1, :-2], rise[2:, 1:-1] - rise[:-2, 1:-1]) / 2
         distance = (mask - EDGE).abs() / steepness.clamp(min=1e-6)  # pixels to the line, to first order
@@ -67,7 +67,7 @@ def label(picture: Tensor, masks: Tensor, names: tuple[str, ...]) -> Tensor:
     size = max(11, picture.shape[1] // 42)
     drawn = to_pillow(picture)
     canvas = ImageDraw.Draw(drawn)
-    for name, mask, colour in zip(names, masks, character_colours(len(names))):
+    for name, mask, colour in zip(names, masks, character_colours(len(names)), strict=True):
         sure = (mask > EDGE).float()
         if not bool(sure.any()):
             continue

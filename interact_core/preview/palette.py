@@ -30,7 +30,8 @@ def character_colours(count: int) -> Tensor:
 
 def as_bytes(colour: Tensor) -> tuple[int, int, int]:
     """A colour in 0..1 as Pillow wants it."""
-    return tuple(int(round(255 * value)) for value in colour.tolist())
+    red, green, blue = (round(255 * value) for value in colour.tolist())
+    return red, green, blue
 
 
 def to_pillow(image: Tensor) -> Image.Image:

@@ -36,7 +36,7 @@ QUIET_SHARE = 0.05  # of the states, taken for silence where there is no encoder
 QUIET_WINDOW = 9
 
 
-def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
+def from_encoder_output(output: dict[str, Any], fps: float = 25.0) -> Speech:
     """The Speech on the wire: ours as it is, core's converted.
 
     output: a dict as core's AudioEncoderEncode returns, with "encoded_audio_all_layers" (a list of [1, T, C])
@@ -82,11 +82,12 @@ def from_encoder_output(output: dict[str, object], fps: float = 25.0) -> Speech:
     )
 
 
-def layers_and_channels(output: dict[str, object]) -> tuple[int, int] | None:
+def layers_and_channels(output: dict[str, Any]) -> tuple[int, int] | None:
     """(L, C) of the Speech of an AUDIO_ENCODER_OUTPUT, without making it; None if it holds none."""
     speech, layers = output.get(SPEECH_KEY), output.get(LAYERS_KEY)
     if speech is not None:
-        return tuple(speech.mute.shape)
+        layer_count, channels = speech.mute.shape
+        return layer_count, channels
     if not layers:
         return None
     return WHISPER_GROUPS if is_whisper(layers) else len(layers), layers[0].shape[-1]

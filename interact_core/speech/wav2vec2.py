@@ -6,6 +6,7 @@ is built from the two. transformers' own `from_pretrained`, with its hub, caches
 
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +31,9 @@ class Wav2Vec2Encoder(nn.Module):
     silence: [L, C] once encode_silence has asked for it: the weights do not change, and it is 2 s of sound.
     """
 
-    def __init__(self, model: nn.Module, do_normalize: bool) -> None:
+    def __init__(self, model: Any, do_normalize: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model: nn.Module = model
         self.do_normalize = do_normalize
         self.strides = tuple(model.config.conv_stride)
         self.kernels = tuple(model.config.conv_kernel)

@@ -117,7 +117,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(str(path), framework="pt", device="cpu") as opened:
             header = opened.metadata() or {}
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}
+            keys = opened.keys()  # it is no mapping: a loop over the file fails
+            tensors = {key: opened.get_tensor(key) for key in keys}
     except (SafetensorError, OSError) as error:
         raise InteractError(f"{path} is not a whole safetensors file ({error}); fetch it again.") from error
     return {present_name(key): tensor for key, tensor in tensors.items()}, header
@@ -138,10 +139,11 @@ def settings_from_shapes(weights: dict[str, Tensor], path: Path) -> dict[str, ob
     Strides and heads leave no trace in shapes: the public ones are assumed, and anything else is refused.
     """
     shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
-    convs = [shapes.get(f"feature_extractor.conv_layers.{i}.conv.weight") for i in range(len(PUBLIC_KERNELS))]
+    names = [f"feature_extractor.conv_layers.{i}.conv.weight" for i in range(len(PUBLIC_KERNELS))]
+    convs = [shapes[name] for name in names if name in shapes]
     position = shapes.get("encoder.pos_conv_embed.conv.parametrizations.weight.original1")
     dense = shapes.get("encoder.layers.0.feed_forward.intermediate_dense.weight")
-    if position is None or dense is None or None in convs:
+    if position is None or dense is None or len(convs) < len(names):
         raise InteractError(
             f"{path} does not hold a wav2vec2 (convolutions or transformer are missing); choose another file."
         )

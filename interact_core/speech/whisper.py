@@ -29,6 +29,7 @@ SILENT_STATES = 50  # at least, for a mean of silence
 
 
 def is_whisper(layers: Sequence[Tensor]) -> bool:
+    """Whether an encoder's hidden states are those of whisper-large-v3, by their number."""
     return len(layers) == LAYERS
 
 

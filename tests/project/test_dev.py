@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -14,14 +16,23 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(scope="module")
-def dev(root: Path) -> ModuleType:
-    """dev.py as a module, under a name of its own."""
-    spec = importlib.util.spec_from_file_location("interact_dev", root / "dev.py")
+def script(file: Path) -> ModuleType:
+    """A script as a module, under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"interact_{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def dev(root: Path) -> ModuleType:
+    return script(root / "dev.py")
+
+
+@pytest.fixture(scope="module")
+def checks(root: Path) -> ModuleType:
+    return script(root / "tools" / "lint" / "check.py")
 
 
 @pytest.fixture
@@ -220,6 +231,37 @@ def test_a_bench_has_to_be_named(dev, paths) -> None:
         "--scenes",
         "2",
     ]
+
+
+def test_check_runs_its_script(dev, paths) -> None:
+    command = dev.child_command(paths, "check", [])
+    assert command == [str(paths.python), str(paths.root / "tools" / "lint" / "check.py")]
+
+
+def test_every_checker_runs_where_one_found_something(checks, capsys) -> None:
+    def tool(name: str, line: str):
+        return checks.Tool(name, [sys.executable, "-c", line])
+
+    found, clean = tool("first", "raise SystemExit('a finding')"), tool("second", "print('all is well')")
+    assert checks.check([found, clean]) == 1
+    said = capsys.readouterr().out
+    assert "a finding" in said and "all is well" not in said
+    rows = [line.split() for line in said.splitlines()[-2:]]
+    assert [row[:2] for row in rows] == [["first", "FAILED"], ["second", "clean"]]
+    assert checks.check([clean]) == 0
+
+
+def test_the_checkers_versions_are_exact(checks) -> None:
+    listed = json.loads((checks.HERE / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    assert {"eslint", "pyright"} < set(listed)
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in listed.values())
+
+
+def test_without_npm_the_check_says_how_to_get_it(checks, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(checks, "STAMP", tmp_path / "none")
+    monkeypatch.setattr(checks.shutil, "which", lambda _: None)
+    with pytest.raises(SystemExit, match="Node.js"):
+        checks.install()
 
 
 def test_a_failed_set_up_is_a_sentence_and_exit_code_one(dev, monkeypatch, capsys) -> None:
