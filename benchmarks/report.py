@@ -25,7 +25,7 @@ QUESTIONS = {
     "theatre_start_image": "The same where videos begin with a given picture and people are followed by likeness",
     "theatre_heads": "The same with mask heads that were trained alone, on a frozen base",
     "few_steps": "What do eight or four steps lose?",
-    "length": "Do twenty seconds keep voice and person to the end, and are the joints seen?",
+    "length": "Do twenty seconds keep voice and person to the end, and are the joints visible?",
     "live": "What does the live view of the masks cost a run?",
     "speed": "What does the method cost beside the bare model, and beside ComfyUI's InfiniteTalk?",
 }

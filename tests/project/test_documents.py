@@ -1,4 +1,4 @@
-"""What the documents say about the code is true: files, names, links, figures; and no text names one that is not there."""
+"""What the documents say of the code is true: files, names, links, figures; no text names a document that is not there."""
 
 from __future__ import annotations
 
