@@ -96,13 +96,12 @@ def test_numbers_have_bounds_steps_and_a_default_inside(node_id: str) -> None:
 def test_widgets_and_the_methods_defaults_agree() -> None:
     """The guidance widgets start where GuidanceSettings does, and both nodes offer the same ones."""
     from interacthuman.interact_core.guidance import GuidanceSettings
-    from interacthuman.nodes.sampling import settings_of
 
     names = ("mask_source", "stage_boundary", "stage_one_audio", "mask_smoothing", "mask_gain")
     for node_id in ("InterActSampler", "InterActMaskGuidance"):
         required = INFO[node_id]["input"]["required"]
         defaults = {name: required[name][1]["default"] for name in names}
-        assert settings_of(**defaults) == GuidanceSettings()
+        assert GuidanceSettings(**defaults) == GuidanceSettings()
     sampler, guidance = INFO["InterActSampler"]["input"], INFO["InterActMaskGuidance"]["input"]
     assert all(sampler["required"][name] == guidance["required"][name] for name in names)
 
