@@ -170,17 +170,17 @@ def check_drawn(name: str, takes: Sequence[Take]) -> None:
 
 
 def main(names: Sequence[str], steps: int = 0) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        with ComfyServer(Path(folder), cpu=not torch.cuda.is_available()) as server:
-            for name in names:
-                graph = with_every_video(GRAPHS[name]())
-                for node in graph.values():
-                    if steps and "steps" in node["inputs"]:
-                        node["inputs"]["steps"] = steps
-                takes = takes_of(server, graph, server.run(graph, RUN_LIMIT))
-                picture = draw_single(takes[0]) if len(takes) == 1 else draw_several(takes)
-                (WORKFLOWS / f"{name}.jpg").write_bytes(as_jpeg(picture))
-                check_drawn(name, takes)
+    cpu = not torch.cuda.is_available()
+    with tempfile.TemporaryDirectory() as folder, ComfyServer(Path(folder), cpu=cpu) as server:
+        for name in names:
+            graph = with_every_video(GRAPHS[name]())
+            for node in graph.values():
+                if steps and "steps" in node["inputs"]:
+                    node["inputs"]["steps"] = steps
+            takes = takes_of(server, graph, server.run(graph, RUN_LIMIT))
+            picture = draw_single(takes[0]) if len(takes) == 1 else draw_several(takes)
+            (WORKFLOWS / f"{name}.jpg").write_bytes(as_jpeg(picture))
+            check_drawn(name, takes)
 
 
 if __name__ == "__main__":
