@@ -1,4 +1,4 @@
-"""The method's own logic: which masks steer which step, and in which shares the tracks are heard."""
+"""The method's own logic: which masks steer which step, and the share of each voice track at each token."""
 
 from ..frames import snap_frames
 from .blend import blend_weights

@@ -1,4 +1,4 @@
-"""From masks to the share in which every token hears every track."""
+"""From masks to the share of each voice track at each token."""
 
 import torch
 from torch import Tensor
@@ -14,13 +14,13 @@ def blend_weights(
 
     masks [..., N, T, h, w] in 0..1, one per character of the cast (silent ones too), or None in stage one and
     wherever no mask exists yet; speaking[N]. Returns float32 [..., S + 1, T * h * w], every entry within 0..1
-    and each column summing to 1. With nothing that depends on place (`masks` None or mask_source "none") the
-    result is [S + 1, tokens], or [S + 1, 1] for broadcasting if `tokens` is not given. None means: inject
+    and each column summing to 1. Where the shares are the same everywhere (`masks` None or mask_source "none")
+    the result is [S + 1, tokens], or [S + 1, 1] for broadcasting if `tokens` is not given. None means: inject
     nothing.
 
-    InterActHuman sec. 3 with the speakers done at once: w_i = m_i, w_mute = 1 - sum w_i. Where masks overlap
-    so that they sum to more than 1 they are divided by the sum; a silent character takes part, and its share
-    is mute's: it claims its place. The result carries no gradient.
+    InterActHuman sec. 3 with all speakers at once: w_i = m_i, w_mute = 1 - sum w_i. Where masks overlap and sum
+    to more than 1 they are divided by the sum. The mask of a silent character counts too, and its share goes to
+    mute, so that no voice enters its place. The result carries no gradient.
     """
     speakers = sum(speaking)
     if settings.mask_source == "none" or masks is None:

@@ -13,7 +13,7 @@ from ..frames import TEMPORAL_STRIDE, snap_frames
 from .layout import TOKEN_PIXELS, layouts_on_grid
 from .part import Part
 
-MIN_IMAGE_SIDE = 16  # pixels; less than one token shows nobody
+MIN_IMAGE_SIDE = 16  # pixels, one token
 
 
 @dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
@@ -22,8 +22,8 @@ class Character:
 
     Somebody with a picture of their own, or, for image-to-video models, a region of the start image. Raises
     InteractError for an empty name, a picture that is missing, smaller than 16 pixels, not [1, H, W, 3] or not
-    finite, a mask of another size, a region that is not [1, H, W] or is empty, both at once, a layout that is not
-    [F, H, W], or a strength that is not finite.
+    finite, a mask of another size, a region that is not [1, H, W] or is empty, a picture and a region at once, a
+    layout that is not [F, H, W], or a strength that is not finite.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Character:
     layout: Tensor | None  # [F or 1, H, W] in 0..1, fixed mask(s), or None
     region: Tensor | None = None  # [1, H, W] in 0..1, where the person is in the start image, or None
     strength: float = 1.0  # factor on what the voice adds to this character alone
-    mask: Tensor | None = None  # [1, H, W] in 0..1, where the person is in `image`; None where nobody said
+    mask: Tensor | None = None  # [1, H, W] in 0..1, where the person is in `image`; None if no mask was given
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
-            raise InteractError("a character has no name: give each character one of its own.")
+            raise InteractError("a character has no name: give each a name of its own.")
         if self.region is None:
             _check_image(self.name, self.image)
         else:
@@ -69,12 +69,11 @@ class Cast:
     height: int
     frames: int  # video frames, 4n+1
     fps: float
-    layouts: (
-        Tensor | None
-    )  # [N, T, h, w] in 0..1, fixed masks on the token grid; None if no character has one
-    # [N, h, w] in 0..1, everybody's place in the start image on the token grid; None for a cast with pictures
+    # [N, T, h, w] in 0..1, fixed masks on the token grid; None if no character has one
+    layouts: Tensor | None
+    # [N, h, w] in 0..1, each character's place in the start image on the token grid; None for a cast with pictures
     regions: Tensor | None = None
-    part: Part | None = None  # which part of a longer film this is; None for a video that is made at once
+    part: Part | None = None  # which part of a longer film this is; None for a video made in one run
 
     def __post_init__(self) -> None:
         _check_names(self.characters)
@@ -88,7 +87,7 @@ class Cast:
             )
 
     def carried(self, mask_source: str) -> bool:
-        """Whether masks of a finished part are there from the first step on; fixed ones are drawn, not carried."""
+        """Whether masks of a finished part steer from the first step on; fixed masks are drawn, not carried over."""
         return self.part is not None and self.part.masks is not None and mask_source != "fixed"
 
     @property
@@ -102,12 +101,12 @@ class Cast:
 
     @property
     def strengths(self) -> tuple[float, ...]:
-        """Of those who speak, in cast order."""
+        """Of the speaking characters, in cast order."""
         return tuple(character.strength for character in self.characters if character.speech is not None)
 
     @property
     def references(self) -> int:
-        """How many reference pictures the model is shown: one for each character, none for regions."""
+        """How many reference pictures the model gets: one for each character, none for regions."""
         return sum(character.region is None for character in self.characters)
 
     @property
@@ -123,9 +122,9 @@ class Cast:
 def assemble_cast(characters: Sequence[Character], width: int, height: int, frames: int, fps: float) -> Cast:
     """Check the characters and bring their layouts onto the token grid.
 
-    If some characters have a layout and others have none, those others' masks are 0: they are nowhere, and
-    silent. A region without a layout is one that stays where it was. Raises InteractError as Cast and
-    `layouts_on_grid` do, and for regions that leave no token or lie on each other.
+    If some characters have a layout and others have none, the others' masks are 0: they are nowhere, and
+    silent. A region without a layout stays where it was. Raises InteractError as Cast and `layouts_on_grid` do,
+    and for regions that fill no token or overlap.
     """
     characters = tuple(characters)
     _check_names(characters)
@@ -142,8 +141,12 @@ def assemble_cast(characters: Sequence[Character], width: int, height: int, fram
         nowhere = torch.zeros_like(next(iter(drawn.values())))
         layouts = torch.stack([drawn.get(number, nowhere) for number in range(len(characters))])
     regions = None
-    if all(character.region is not None for character in characters):
-        starts = [layouts_on_grid(c.region, 1, width, height, c.name)[0] for c in characters]
+    starts = [
+        layouts_on_grid(character.region, 1, width, height, character.name)[0]
+        for character in characters
+        if character.region is not None
+    ]
+    if starts:  # then it is all of them: _check_one_kind
         _check_apart(characters, starts)
         regions = torch.stack(starts)
     return Cast(characters, width, height, frames, fps, layouts, regions)
@@ -163,12 +166,12 @@ def _check_region(name: str, region: Tensor, image: Tensor | None) -> None:
 
 
 def _check_one_kind(characters: Sequence[Character]) -> None:
-    """Pictures are references among the frames, regions belong to a start image: no Wan takes both."""
+    """Pictures are references among the frames, regions belong to a start image: no Wan model takes both."""
     by_region = [character.name for character in characters if character.region is not None]
     by_picture = [character.name for character in characters if character.region is None]
     if by_region and by_picture:
         raise InteractError(
-            f"{by_region[0]!r} is a region of the start image but {by_picture[0]!r} has a picture of its own: "
+            f"{by_region[0]!r} is a region of the start image, but {by_picture[0]!r} has a picture: "
             "use regions for all of them (image-to-video models) or pictures for all (text-to-video models)."
         )
 
@@ -178,8 +181,8 @@ def _check_apart(characters: Sequence[Character], regions: Sequence[Tensor]) -> 
         name = characters[number].name
         if not bool((region > 0.5).any()):
             raise InteractError(
-                f"the region of {name!r} fills no token of {TOKEN_PIXELS}x{TOKEN_PIXELS} pixels: paint the whole "
-                "person."
+                f"the region of {name!r} is too small, it fills no token of {TOKEN_PIXELS}x{TOKEN_PIXELS} pixels: "
+                "paint the whole person."
             )
         for other in range(number):
             common = torch.minimum(region, regions[other]).sum()
@@ -195,7 +198,9 @@ def _check_image(name: str, image: Tensor | None) -> None:
         raise InteractError(f"character {name!r} has no picture: connect an image of it.")
     shape = list(image.shape)
     if image.ndim == 4 and shape[-1] == 4:
-        raise InteractError(f"the picture of {name!r} has an alpha channel: lay it on white first.")
+        raise InteractError(
+            f"the picture of {name!r} has an alpha channel: put it on a white background first."
+        )
     if image.ndim != 4 or shape[0] != 1 or shape[-1] != 3:
         raise InteractError(f"the picture of {name!r} has shape {shape}, expected one picture [1, H, W, 3].")
     if min(shape[1:3]) < MIN_IMAGE_SIDE:
@@ -204,17 +209,17 @@ def _check_image(name: str, image: Tensor | None) -> None:
             f"{MIN_IMAGE_SIDE}x{MIN_IMAGE_SIDE}."
         )
     if not bool(image.isfinite().all()):
-        raise InteractError(f"the picture of {name!r} holds NaN or infinity; use another.")
+        raise InteractError(f"the picture of {name!r} contains NaN or infinity; use another.")
 
 
 def _check_names(characters: Sequence[Character]) -> None:
     if not characters:
         raise InteractError("there are no characters: connect at least one.")
-    seen: set[str] = set()
+    names: set[str] = set()
     for character in characters:
-        if character.name in seen:
+        if character.name in names:
             raise InteractError(f"two characters are named {character.name!r}: give each a name of its own.")
-        seen.add(character.name)
+        names.add(character.name)
 
 
 def _check_size(width: int, height: int, frames: int, fps: float) -> None:

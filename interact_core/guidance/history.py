@@ -29,7 +29,7 @@ class MaskHistory:
     frames: int  # video frames, 4n+1
     fps: float
     mask_source: str = "predicted"  # GuidanceSettings.mask_source: whether these masks steered, or others
-    start: int = 0  # frame of the film at which this part of it begins (guidance/part.py)
+    start: int = 0  # frame of the film at which this part begins (guidance/part.py)
     carried: bool = False  # whether the finished part's masks steered from the first step on
 
     def __post_init__(self) -> None:
@@ -52,17 +52,18 @@ class MaskHistory:
         )
 
     def index(self, name: str) -> int:
-        """The number of the character `name`; InteractError naming those there are."""
+        """The number of the character `name`. Raises InteractError, with the names to choose from, if there is none."""
         if name not in self.names:
             raise InteractError(
-                f"there is no character {name!r} in these masks; choose one of {', '.join(self.names)}."
+                f"there is no character {name!r} in these masks: choose one of {', '.join(self.names)}."
             )
         return self.names.index(name)
 
 
 def masks_steer(step: int, boundary_step: int, mask_source: str, carried: bool = False) -> bool:
-    """Whether masks steer a sampler step: it is of stage two (first step, -1: none) and there are masks to steer.
+    """Whether masks steer a sampler step: it is in stage two, and masks are used at all.
 
-    carried: masks of a finished part are there from the first step on.
+    boundary_step: the first step of stage two, -1 if there is none; carried: masks of a finished part steer from the
+    first step on.
     """
     return mask_source != "none" and (carried or 0 <= boundary_step <= step)

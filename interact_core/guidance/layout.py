@@ -25,12 +25,12 @@ def layouts_on_grid(layout: Tensor, frames: int, width: int, height: int, name: 
         )
     if layout.shape[0] not in (1, frames):
         raise InteractError(
-            f"the layout mask of {name!r} has {layout.shape[0]} frames but the video has {frames}: "
+            f"the layout mask of {name!r} has {layout.shape[0]} frames, but the video has {frames}: "
             f"give it one mask, or {frames}."
         )
     layout = layout.detach().to(device="cpu", dtype=torch.float32)
     if not bool(layout.isfinite().all()):
-        raise InteractError(f"the layout mask of {name!r} holds NaN or infinity; use values within 0..1.")
+        raise InteractError(f"the layout mask of {name!r} contains NaN or infinity; use values within 0..1.")
     size = (height // TOKEN_PIXELS, width // TOKEN_PIXELS)
     pooled = F.adaptive_avg_pool2d(layout.clamp(0.0, 1.0).unsqueeze(1), size).squeeze(1)  # [F, h, w]
     latent_frames = (frames - 1) // TEMPORAL_STRIDE + 1

@@ -13,9 +13,8 @@ from .settings import GuidanceSettings
 class MaskMemory:
     """Double buffer of one sampling run.
 
-    InterActHuman (method.md, "Two-stage, iterative guidance"): the mask predicted at step k is cached and
-    steers injection at step k+1. Here k counts model evaluations, of which second-order samplers make several
-    a step.
+    InterActHuman sec. 3 (docs/method.md): the mask predicted at step k is cached and steers injection at step
+    k+1. Here k counts model evaluations, of which second-order samplers make several a step.
 
     An evaluation is `begin_evaluation`, any number of `add` (context windows, several positive conditionings,
     several devices at once: `add` may be called from threads), `commit`. Readers see `masks`, which only
@@ -23,7 +22,7 @@ class MaskMemory:
     """
 
     def __init__(self, frames: int, settings: GuidanceSettings) -> None:
-        """`frames` is the number of latent frames T of the whole video."""
+        """frames: latent frames T of the whole video."""
         self.frames = frames
         self.settings = settings
         self.masks: Tensor | None = None  # [B, N, T, h, w] float32 0..1, smoothed: what steers
@@ -33,7 +32,7 @@ class MaskMemory:
         self._lock = threading.Lock()
 
     def begin_evaluation(self) -> None:
-        """Forget what an earlier evaluation, perhaps an interrupted one, left uncommitted."""
+        """Drop what an earlier evaluation, perhaps an interrupted one, left uncommitted."""
         with self._lock:
             self._sum = self._count = None
 
@@ -50,17 +49,17 @@ class MaskMemory:
         batch, count, length, height, width = masks.shape
         if length != len(frames):
             raise InteractError(
-                f"masks cover {length} latent frames but {len(frames)} frame numbers were given."
+                f"masks cover {length} latent frames, but {len(frames)} frame numbers were given."
             )
         whole = (batch, count, self.frames, height, width)
         with self._lock:
-            if self._sum is None:
+            if self._sum is None or self._count is None:
                 self._sum = masks.new_zeros(whole)
                 self._count = masks.new_zeros(self.frames, 1, 1)
             elif self._sum.shape != whole:
                 raise InteractError(
-                    f"two parts of one sampling step predicted masks of two sizes, {list(whole)} and "
-                    f"{list(self._sum.shape)}: characters cannot be used with area conditioning."
+                    f"two conditionings of one sampling step predicted masks of different sizes, {list(whole)} and "
+                    f"{list(self._sum.shape)}: characters do not work with area conditioning."
                 )
             device = self._sum.device
             index = torch.tensor(list(frames), dtype=torch.long, device=device)
@@ -70,9 +69,8 @@ class MaskMemory:
     def commit(self) -> None:
         """Make what was added the masks of the next evaluation.
 
-        Frames that nothing was predicted for keep their old mask, all of them if the forward was skipped
-        (caching nodes); before the first prediction they have none, 0. `smoothing` is the share of the old
-        mask kept.
+        Frames without a prediction keep their old mask, all of them if a caching node skipped the forward pass;
+        before the first prediction it is 0. `mask_smoothing` is the share of the old mask that is kept.
         """
         with self._lock:
             if self._sum is None or self._count is None:

@@ -15,14 +15,12 @@ TOLERANCE = 1e-4
 class StageClock:
     """Stage one (no masks) until the sampler first evaluates at or below the boundary, then two for good.
 
-    InterActHuman runs stage one for the first 10 of 50 steps. That is a place on the noise schedule and not a
-    count (method.md, "Two-stage, iterative guidance"), so the boundary is one absolute sigma:
+    InterActHuman runs stage one for the first 10 of 50 steps. What matters is the noise level and not the number of
+    steps (docs/method.md), so the boundary is one absolute sigma:
     - few-step schedules and other schedulers change stage at the same noise level, if not at the same step;
-    - split sampling needs no step numbers; a part that starts below the boundary is in stage two from its
-      first
+    - split sampling needs no step numbers; a sampler that starts below the boundary is in stage two from its first
       evaluation (which has no mask yet: see `guiding_masks`);
-    - samplers that evaluate off the schedule (dpm_2, heun, seeds) need no matching sigma, and those that go
-      back up
+    - samplers that evaluate off the schedule (dpm_2, heun, seeds) need no matching sigma, and those that go back up
       (restarts, ancestral ones with noise) do not fall back into stage one.
 
     One clock serves one sampling run. `boundary` is the fraction 0..1 of the schedule at the model's own
@@ -39,7 +37,7 @@ class StageClock:
         return self.boundary_step >= 0
 
     def observe(self, sigma: float, step: int = 0) -> bool:
-        """Tell of a model evaluation at `sigma` within sampler step `step` (0 = first): is it in stage two?
+        """Report a model evaluation at `sigma` in sampler step `step` (0 = first). Returns whether it is in stage two.
 
         `boundary_step` is the step of the first evaluation in stage two, -1 until then.
         """
@@ -55,19 +53,19 @@ def guiding_masks(
     layouts: Tensor | None,
     part: Part | None = None,
 ) -> Tensor | None:
-    """The masks that steer this evaluation, or None where `blend_weights` is to follow the stage-one rule.
+    """The masks that steer this evaluation, or None if `blend_weights` is to use the stage-one rule.
 
     predicted [..., N, T, h, w]: the committed masks of `MaskMemory`; layouts [N, T, h, w]: the cast's fixed
-    masks. In stage two without a mask as yet (a split part that starts below the boundary, a boundary of 0)
-    the stage-one rule holds for that one evaluation, which predicts the first mask. Fixed masks wait for
-    stage two as predicted ones do, so that the two can be compared; boundary 0 uses them from the start.
-    part: of a film, whose carried masks hold from the first step, so that everybody is told apart across the
-    cut before anything can be predicted.
+    masks. In stage two without a mask as yet (a split run that starts below the boundary, a boundary of 0) the
+    stage-one rule holds for that one evaluation, which predicts the first mask. Fixed masks wait for stage two
+    as predicted ones do, so that the two can be compared; with boundary 0 they steer from the start.
+    part: its carried masks steer from the first step, so that nobody changes places at the cut before anything is
+    predicted.
     Raises InteractError for mask_source "fixed" without layouts, in either stage.
     """
     if settings.mask_source == "fixed" and layouts is None:
         raise InteractError(
-            'masks are to be "fixed" but no character has a layout mask: connect one to at least one '
+            'mask_source is "fixed", but no character has a layout mask: connect layout on at least one '
             'character, or choose "predicted".'
         )
     if settings.mask_source == "none":
