@@ -1,4 +1,4 @@
-"""What the documents say of the code is true: files, names, links, figures; no text names a missing document."""
+"""What the documents say of the code is true: files, names, links, figures; and no text names a missing document."""
 
 from __future__ import annotations
 
