@@ -44,7 +44,7 @@ def keys(info: dict[str, Any]) -> dict[str, list[list[str]]]:
 
 
 def snapshot_text() -> str:
-    """What tests/snapshots/nodes.json is to hold."""
+    """What tests/nodes/snapshots/nodes.json is to hold."""
     rows = []
     for node_id, info in INFO.items():
         parts = []
@@ -67,7 +67,7 @@ def test_saved_workflows_find_every_key_where_it_was() -> None:
 
 def test_the_snapshot_is_complete() -> None:
     assert SNAPSHOT.read_text(encoding="utf-8") == snapshot_text(), (
-        "something was appended: write `snapshot_text()` into tests/snapshots/nodes.json"
+        "something was appended: write `snapshot_text()` into tests/nodes/snapshots/nodes.json"
     )
 
 
