@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def adapter_parser() -> argparse.ArgumentParser:
+    """Arguments of `train adapter`."""
     parser = argparse.ArgumentParser(
         prog="dev.py train adapter", description="Train an InterAct adapter on a Wan base: docs/training.md."
     )
@@ -36,6 +37,7 @@ def adapter_parser() -> argparse.ArgumentParser:
 
 
 def shards_parser() -> argparse.ArgumentParser:
+    """Arguments of `train shards`."""
     parser = argparse.ArgumentParser(prog="dev.py train shards", description="Check or encode shards.")
     jobs = parser.add_subparsers(dest="job", required=True)
     check = jobs.add_parser("check", help="decode every sample and report what is broken")
@@ -58,6 +60,7 @@ def launch_command(chosen: argparse.Namespace) -> list[str]:
 
 
 def train_adapter(arguments: list[str]) -> None:
+    """Run `train adapter`, by itself or under torchrun."""
     chosen = adapter_parser().parse_args(arguments)
     if chosen.explain:
         sys.stdout.write(describe())
@@ -116,7 +119,7 @@ def main(arguments: list[str]) -> int:
             return 0
         return run_shards_job(arguments[1:])
     except InteractError as error:
-        log.error("%s", error)
+        log.error("%s", error)  # noqa: TRY400 - a user's mistake is one sentence, without a traceback
         return 1
 
 

@@ -220,8 +220,7 @@ class TrainingConfig:
         }
 
 
-def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
-    """Yields (key, value, advice) for each wrong value."""
+def _check_choices(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
     for table in fields(config):
         for entry in fields(getattr(config, table.name)):
             value, choices = getattr(getattr(config, table.name), entry.name), entry.metadata["choices"]
@@ -230,7 +229,9 @@ def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
                 yield name, value, f"choose one of {', '.join(choices)}"
             if table.name == "mix" and not choices and not 0 <= value <= 1:
                 yield name, value, "give a share within 0..1"
-    shards, run, loss = config.shards, config.run, config.loss
+
+
+def _check_shards(shards: ShardKeys) -> Iterator[tuple[str, Any, str]]:
     for name, value in (("shards.width", shards.width), ("shards.height", shards.height)):
         if value < 16 or value % 16:
             yield name, value, "give a multiple of 16"
@@ -238,9 +239,16 @@ def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
         yield "shards.frames", shards.frames, "give 4n+1, such as 81"
     if len(shards.people) != 2 or not 1 <= shards.people[0] <= shards.people[1]:
         yield "shards.people", list(shards.people), "give the fewest and the most concepts, such as [1, 4]"
+
+
+def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
+    """Yields (key, value, advice) for each wrong value."""
+    yield from _check_choices(config)
+    yield from _check_shards(config.shards)
+    run, loss = config.run, config.loss
     for name, value in (
-        ("shards.views", shards.views),
-        ("shards.readers", shards.readers),
+        ("shards.views", config.shards.views),
+        ("shards.readers", config.shards.readers),
         ("run.steps", run.steps),
         ("run.batch", run.batch),
         ("run.micro", run.micro),
@@ -347,8 +355,8 @@ def check_same_run(before: Mapping[str, Any], now: TrainingConfig, folder: Path)
         for entry in fields(getattr(now, table.name))
         if entry.metadata["may_change"]
     }
-    for name, value in now.entries().items():
-        value = list(value) if isinstance(value, tuple) else value
+    for name, entry in now.entries().items():
+        value = list(entry) if isinstance(entry, tuple) else entry
         if name not in may_change and before.get(name, value) != value:
             raise InteractError(
                 f"The run in {folder} was begun with {name} = {before[name]!r} and would go on with "

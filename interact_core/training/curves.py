@@ -44,7 +44,7 @@ class Curves:
         canvas, axes = pyplot.subplots(
             1, len(self.names), figsize=(4 * len(self.names), 3), constrained_layout=True
         )
-        for i, (name, axis) in enumerate(zip(self.names, axes)):
+        for i, (name, axis) in enumerate(zip(self.names, axes, strict=True)):
             blocks = [self.rows[k : k + window] for k in range(0, len(self.rows), window)]
             axis.plot([b[-1][0] for b in blocks], [sum(r[i + 1] for r in b) / len(b) for b in blocks])
             axis.set(title=name, xlabel="step")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -86,7 +85,7 @@ def save_run(
             info = {"step": step, "config": config.entries()}
             (partial / "run.json").write_text(json.dumps(info), encoding="utf-8")
             shutil.rmtree(final, ignore_errors=True)
-            os.replace(partial, final)
+            partial.replace(final)
     except FAILURES as error:
         failure = error
     accelerator.wait_for_everyone()

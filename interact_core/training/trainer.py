@@ -92,6 +92,7 @@ def open_library(config: TrainingConfig, accelerator: Any, name: str) -> Library
 
 
 def make_optimisers(model: nn.Module, config: TrainingConfig) -> dict[str, torch.optim.Optimizer]:
+    """Muon with AdamW, or AdamW alone, over what is trained."""
     if config.optimiser.kind == "muon":
         return muon_and_adamw(model, config.optimiser.rate)
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -108,7 +109,7 @@ def summed_losses(
     Each clip's loss is its own, so that the result does not depend on which clips share a pass or a process.
     """
     columns = (velocity.float(), batch.clean, batch.noise, batch.emphasis)
-    flow = sum(velocity_loss(*row) for row in zip(*(column.split(1) for column in columns)))
+    flow = sum(velocity_loss(*row) for row in zip(*(column.split(1) for column in columns), strict=True))
     focal = (config.loss.focal_alpha, config.loss.focal_gamma)
     masks = sum(
         gated_mask_loss(logit.float(), batch.masks, batch.mask_loss_weights, *focal).sum() for logit in logits
@@ -134,7 +135,7 @@ class Trainer:
         model = AdaptedModel(base, adapter, config).train()
         optimisers = make_optimisers(model, config)
         self.model, *prepared = self.accelerator.prepare(model, *optimisers.values())
-        self.optimisers = dict(zip(optimisers, prepared))
+        self.optimisers = dict(zip(optimisers, prepared, strict=True))
         self.ema = EMA(self.model, config.optimiser.average)
         self.first_step = resume_run(self.folder, config, self.model, self.optimisers, self.ema)
         self.latent_decoder = LatentDecoder(config.shards.vae)
@@ -219,7 +220,7 @@ class Trainer:
             return
         row = (velocity, mask, intersection / max(union, 1e-9), rate, *throughput)
         self.curves.add(step, *row)
-        self._to_tensorboard("train", step, dict(zip(FIGURES, row)))
+        self._to_tensorboard("train", step, dict(zip(FIGURES, row, strict=True)))
         log.info(
             "step %d/%d  velocity %.4f  mask %.4f  iou %.3f  %.0f tokens/s  %.1f %% of the matmul rate  "
             "%.1f %% waiting",

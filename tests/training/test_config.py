@@ -49,7 +49,7 @@ def test_settings_change_keys(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text, message",
     [
         ("[run]\nstep = 3", r"\[run\] has no key 'step'; its keys are batch,"),
         ("[runs]\nsteps = 3", r"there is no table \[runs\]"),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan  # noqa: F401 - before anything of comfy
 from interacthuman.tests.support.training import MODELS, VAE, WAV2VEC2
 
 from interacthuman.interact_core.adapter import read_adapter  # isort: skip

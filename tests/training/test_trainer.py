@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from interacthuman.interact_core.adapter import read_adapter
+from interacthuman.interact_core.adapter import read_adapter, save_adapter
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.host.loading import apply_adapter, load_adapter, load_dit
 from interacthuman.interact_core.training.distributed_checkpoints import checkpoint_steps
@@ -147,9 +147,8 @@ def test_stage_two_goes_on_from_stage_one(workdir: Path) -> None:
     stored = load_file(one / "lora.safetensors")["diffusion_model.blocks.1.ffn.0.lora_B.weight"]
     assert stored.abs().max() > 0
     assert torch.equal(begun["base.blocks.1.ffn.0.lora_B.default.weight"], stored.float())
+    other = tiny_wan.random_adapter()  # of two audio layers
+    save_adapter(workdir / "other.safetensors", other.state_dict(), other.config)
+    misfit = run_in(workdir, "misfit", adapter__start=str(workdir / "other.safetensors"))
     with pytest.raises(InteractError, match="adapter.start"):
-        other = tiny_wan.random_adapter()  # of two audio layers
-        from interacthuman.interact_core.adapter import save_adapter
-
-        save_adapter(workdir / "other.safetensors", other.state_dict(), other.config)
-        Trainer(run_in(workdir, "misfit", adapter__start=str(workdir / "other.safetensors")))
+        Trainer(misfit)

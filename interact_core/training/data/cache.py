@@ -216,7 +216,7 @@ def encode_shards(keys: ShardKeys, sources: Sequence[Path], part: int = 0, parts
     if part == 0 and not constants.exists():
         partial = constants.with_suffix(".partial")
         save_file({"mute": encoders.mute, "null_text": encoders.text("")}, partial)
-        os.replace(partial, constants)
+        partial.replace(constants)
     for number, source in enumerate(missing, 1):
         try:
             _encode_shard(folder, source, keys, encoders)
@@ -264,15 +264,15 @@ def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoder
                 {"key": key, "concepts": len(clip["references"]), "grid": grid, "masked": "masks" in clip}
             )
     if writer.paths:
-        os.replace(writer.paths[0], encoded)
+        writer.paths[0].replace(encoded)
         with tarfile.open(encoded, "r:") as tar:
-            for clip, member in zip(clips, tar):
+            for clip, member in zip(clips, tar, strict=True):
                 clip.update(offset=member.offset_data, size=member.size)
     else:
         encoded.touch()
     written = index.with_suffix(".partial")
     written.write_text(json.dumps({"source": state, "clips": clips, "broken": broken}), encoding="utf-8")
-    os.replace(written, index)
+    written.replace(index)
 
 
 @dataclass(frozen=True)
@@ -301,6 +301,5 @@ def read_cache(keys: ShardKeys, sources: Sequence[Path]) -> Cache:
             continue
         found = json.loads(index.read_text(encoding="utf-8"))
         broken += found["broken"]
-        for clip in found["clips"]:
-            clips.append(CachedClip(encoded, **{**clip, "grid": tuple(clip["grid"])}))
+        clips += [CachedClip(encoded, **{**clip, "grid": tuple(clip["grid"])}) for clip in found["clips"]]
     return Cache(tuple(clips), constants["mute"], constants["null_text"], tuple(broken))

@@ -65,7 +65,7 @@ class Prefetcher:
         self._submitted = first * len(self._micro_batches)
         self.seconds_waited = 0.0
 
-    def __enter__(self) -> Prefetcher:  # noqa: PYI034 - Self is not in Python 3.10
+    def __enter__(self) -> Prefetcher:
         return self
 
     def __exit__(self, *_: object) -> None:

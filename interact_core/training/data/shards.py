@@ -98,7 +98,7 @@ class ShardWriter:
         """Complete the shard that is being written."""
         if self._tar is not None:
             self._tar.close()
-            os.replace(self._partial, self._path)
+            self._partial.replace(self._path)
             self.paths.append(self._path)
             self._tar = None
 
