@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...interact_core.adapter import model
+from ...interact_core.host.keys import CALL_KEY, ROLE_COND, TRACKS_COND
 from ..scenes.result import Figure
 from .forward import Bench
 from .timing import alternate, median, ratio, timed
@@ -33,10 +34,9 @@ def training_step(bench: Bench) -> list[Figure]:
                 latent.new_zeros(clips, 1, 4096),
                 time_dim_concat=pictures,
                 transformer_options=options,
-                interact_audio=sound,
-                interact_flag=torch.ones(clips, 1),
+                **{TRACKS_COND: sound, ROLE_COND: torch.ones(clips, 1)},
             )
-        logits = options["interact_call"].mask_logits
+        logits = options[CALL_KEY].mask_logits
         (velocity.float().square().mean() + sum(logit.float().square().mean() for logit in logits)).backward()
 
     def one_by_one() -> None:
