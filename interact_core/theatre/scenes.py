@@ -114,26 +114,48 @@ def random_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdr
     return Backdrop(_pastel(rng), _pastel(rng), hills)
 
 
+@dataclass(frozen=True)
+class World:
+    """How fast and how large the puppets are; each pair is the range that a scene draws from.
+
+    radii: head radii of one or two puppets, in heights of the picture; nod: degrees to either side; walk_rate
+    and sway_rate: radians per frame; walks: share of the scenes in which all walk across the picture (in the
+    others each stays at its place).
+    """
+
+    radii: tuple[float, float]
+    walk_rate: tuple[float, float]
+    sway_rate: tuple[float, float]
+    nod: float
+    walks: float
+
+
+FAST = World(radii=(0.175, 0.215), walk_rate=(0.05, 0.1), sway_rate=(0.09, 0.16), nod=7.0, walks=0.75)
+"""The world of the shipped weights and of every committed figure."""
+
+CALM = World(radii=(0.19, 0.215), walk_rate=(0.03, 0.06), sway_rate=(0.05, 0.1), nod=5.0, walks=0.6)
+"""A world that is easier to learn, for weights to come: a latent frame then holds a third less movement."""
+
+WORLDS = {"fast": FAST, "calm": CALM}
 HEAD_SCALE = (1.0, 1.0, 0.84, 0.68)  # by number of puppets, one to four
-WALK_SHARE = 0.75  # of the scenes in which all walk across the picture; in the others each stays at its place
 
 
 def random_paths(
-    rng: np.random.Generator, width: int, height: int, count: int, motion: float
+    rng: np.random.Generator, width: int, height: int, count: int, motion: float, world: World = FAST
 ) -> tuple[Path, ...]:
     """Paths of `count` puppets in random order from left to right; motion, 0..1, scales how far they move.
 
     At 1, puppets that stay sway so far that a head can pass in front of a neighbour's; puppets that walk
     stand close together and cross the picture, so that everybody comes to where somebody else stood.
     """
-    radii = height * rng.uniform(0.175, 0.215, count) * HEAD_SCALE[count - 1]
-    walks = rng.random() < WALK_SHARE
+    radii = height * rng.uniform(*world.radii, count) * HEAD_SCALE[count - 1]
+    walks = rng.random() < world.walks
     apart = width / count
     if walks:
         apart += motion * (2.6 * radii.mean() - apart)  # a body is 1.3 radii wide to each side
     room = (width - (count - 1) * apart) / 2 - 0.9 * radii.max()
     phase = rng.choice([-0.5, 0.5]) * math.pi + rng.normal(0, 0.7)  # mostly from one side
-    walk = Walk(min(50.0, motion * room), rng.uniform(0.05, 0.1), phase) if walks else Walk()
+    walk = Walk(min(50.0, motion * room), rng.uniform(*world.walk_rate), phase) if walks else Walk()
     sway = 8.0 if walks else 28.0 * (1.0, 1.0, 0.6, 0.35)[count - 1]
     return tuple(
         Path(
@@ -141,9 +163,9 @@ def random_paths(
             y=height * rng.uniform(0.38, 0.5),
             radius=float(radius),
             sway=3.0 + motion * rng.uniform(0.4, 1.0) * sway,
-            sway_rate=rng.uniform(0.09, 0.16),
+            sway_rate=rng.uniform(*world.sway_rate),
             phase=rng.uniform(0, 2 * math.pi),
-            nod=rng.uniform(-7, 7),
+            nod=rng.uniform(-world.nod, world.nod),
             walk=walk,
         )
         for place, radius in zip(rng.permutation(count), radii)
@@ -151,7 +173,12 @@ def random_paths(
 
 
 def random_scene(
-    rng: np.random.Generator, count: int, width: int = 192, height: int = 128, motion: float | None = None
+    rng: np.random.Generator,
+    count: int,
+    width: int = 192,
+    height: int = 128,
+    motion: float | None = None,
+    world: World = FAST,
 ) -> Scene:
     """One to four puppets side by side in random order; motion None draws it from 0..1, favouring large
     values.
@@ -162,7 +189,7 @@ def random_scene(
         raise ValueError(f"A scene holds 1 to 4 puppets, not {count}.")
     motion = float(rng.uniform(0, 1)) ** 0.5 if motion is None else motion
     looks = random_looks(rng, count)
-    paths = random_paths(rng, width, height, count, motion)
+    paths = random_paths(rng, width, height, count, motion, world)
     return Scene(width, height, looks, paths, random_backdrop(rng, width, height))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from interacthuman.interact_core.theatre.scenes import Scene, random_scene
+from interacthuman.interact_core.theatre.scenes import CALM, FAST, Scene, World, random_scene
 
 FILM = 500  # twenty seconds
 BODY = 1.3  # head radii to each side (puppets.py)
@@ -16,8 +16,10 @@ def heads(scene: Scene, frames: int = FILM) -> np.ndarray:
     return np.array([[(pose.x, pose.y, pose.radius) for pose in path] for path in poses])
 
 
-def random_scenes(count: int, motion: float | None) -> list[Scene]:
-    return [random_scene(np.random.default_rng(seed), count, motion=motion) for seed in range(24)]
+def random_scenes(count: int, motion: float | None, world: World = FAST) -> list[Scene]:
+    return [
+        random_scene(np.random.default_rng(seed), count, motion=motion, world=world) for seed in range(24)
+    ]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
@@ -54,3 +56,21 @@ def test_without_motion_nobody_leaves_their_place(count: int) -> None:
 def test_the_puppets_of_a_scene_walk_together() -> None:
     for scene in random_scenes(3, 1.0):
         assert len({path.walk for path in scene.paths}) == 1
+
+
+def test_the_calm_world_moves_less_from_frame_to_frame_and_still_leaves_its_places() -> None:
+    def steps_and_reach(world: World) -> tuple[float, float]:
+        x = np.array([heads(scene)[..., 0] for scene in random_scenes(2, 1.0, world)])
+        return float(np.abs(np.diff(x)).mean()), float(np.median(np.ptp(x, axis=-1)))
+
+    (fast, far), (calm, still_far) = steps_and_reach(FAST), steps_and_reach(CALM)
+    assert calm < 0.75 * fast and still_far > 0.7 * far
+    radii = [path.radius / scene.height for scene in random_scenes(2, 1.0, CALM) for path in scene.paths]
+    assert min(radii) >= 0.19
+
+
+def test_the_default_world_is_that_of_the_committed_figures() -> None:
+    scene = random_scene(np.random.default_rng(0), 2)
+    first = scene.paths[0]
+    assert (round(first.x, 4), round(first.sway_rate, 6)) == (62.0155, 0.158479)
+    assert scene == random_scene(np.random.default_rng(0), 2, world=FAST)

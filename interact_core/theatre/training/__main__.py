@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ...host.standalone import prepare_comfy
+from ..scenes import WORLDS
 
 STAGES = ("speech", "vae", "clips", "dit")
 OPTIONAL_STAGES = ("identity",)  # run only if named: the ablation's alternative to masks (id_embedding.py)
@@ -47,6 +48,12 @@ def arguments() -> argparse.Namespace:
         action="store_true",
         help="start dit from the weights in --models, unless there is a checkpoint",
     )
+    parser.add_argument(
+        "--world",
+        choices=WORLDS,
+        default="fast",
+        help="of vae, clips and dit: how fast and large the puppets are (default: %(default)s, as shipped)",
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
     known = (*STAGES, *OPTIONAL_STAGES)
@@ -57,8 +64,13 @@ def arguments() -> argparse.Namespace:
 
 
 def with_settings(recipe: Any, settings: list[str]) -> Any:
-    """Replace fields of a recipe by NAME=VALUE texts; names of other stages' fields are ignored."""
-    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
+    """Replace fields of a recipe, or of a dataclass among them, by NAME=VALUE texts; names of other stages'
+    fields are ignored.
+    """
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    nested = {name: with_settings(value, settings) for name, value in values.items() if is_dataclass(value)}
+    recipe = replace(recipe, **nested)
+    kinds = {name: type(value) for name, value in values.items() if name not in nested}
     kinds = {
         name: (lambda text: text.lower() in ("1", "true", "yes")) if kind is bool else kind
         for name, kind in kinds.items()
@@ -105,7 +117,13 @@ def run_clips(chosen: argparse.Namespace) -> None:
     from .clips import write_clips
 
     vae_file = chosen.models / "vae" / "theatre_wan_vae.safetensors"
-    write_clips(chosen.runs / "clips", chosen.clips, bank_file(chosen), vae_file, chosen.threads)
+    world = WORLDS[chosen.world]
+    write_clips(clips_folder(chosen), chosen.clips, bank_file(chosen), vae_file, chosen.threads, world)
+
+
+def clips_folder(chosen: argparse.Namespace) -> Path:
+    """Clips of different worlds do not mix."""
+    return chosen.runs / ("clips" if chosen.world == "fast" else f"clips_{chosen.world}")
 
 
 def run_dit(chosen: argparse.Namespace) -> None:
@@ -116,7 +134,7 @@ def run_dit(chosen: argparse.Namespace) -> None:
     train_dit(
         recipe,
         chosen.runs,
-        read_clips(chosen.runs / "clips"),
+        read_clips(clips_folder(chosen)),
         read_bank(bank_file(chosen)),
         chosen.models,
         chosen.warm,
@@ -127,7 +145,7 @@ def run_identity(chosen: argparse.Namespace) -> None:
     from .clips import read_bank, read_clips
     from .id_embedding import VARIANTS, IdentityRecipe, train_identity
 
-    recipe, clips = with_settings(IdentityRecipe(), chosen.set), read_clips(chosen.runs / "clips")
+    recipe, clips = with_settings(IdentityRecipe(), chosen.set), read_clips(clips_folder(chosen))
     for variant in VARIANTS:
         bank = read_bank(bank_file(chosen))
         log.info("%s", train_identity(recipe, variant, chosen.runs / "identity", clips, bank, chosen.models))

@@ -27,7 +27,7 @@ from ...guidance.layout import layouts_on_grid
 from ...speech.encode import encode_speech
 from ..prompts import motion_amount
 from ..puppets import Pose, portrait
-from ..scenes import random_scene, render
+from ..scenes import FAST, World, random_scene, render
 from ..voices import RATE, mouth_opening, training_recordings
 from .devices import bfloat16_autocast, training_device
 from .wan_vae import encode
@@ -168,12 +168,12 @@ def encode_frames(vae: nn.Module, frames: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def latent_statistics(vae: nn.Module, scenes: int = 48) -> tuple[Tensor, Tensor]:
+def latent_statistics(vae: nn.Module, scenes: int = 48, world: World = FAST) -> tuple[Tensor, Tensor]:
     """Mean and deviation [16] of raw latents over training scenes."""
     latents = []
     for seed in range(scenes):
         rng = np.random.default_rng(seed)
-        scene = random_scene(rng, 1 + seed % 4, WIDTH, HEIGHT)
+        scene = random_scene(rng, 1 + seed % 4, WIDTH, HEIGHT, world=world)
         drawn = render(scene, rng.random((len(scene.looks), FRAMES)), range(9))
         device = next(vae.parameters()).device
         with bfloat16_autocast(device):
@@ -182,10 +182,12 @@ def latent_statistics(vae: nn.Module, scenes: int = 48) -> tuple[Tensor, Tensor]
     return z.mean((0, 2, 3, 4)), z.std((0, 2, 3, 4))
 
 
-def make_clip(seed: int, puppets: int, bank: SpeechBank, vae: nn.Module) -> dict[str, Tensor]:
+def make_clip(
+    seed: int, puppets: int, bank: SpeechBank, vae: nn.Module, world: World = FAST
+) -> dict[str, Tensor]:
     """One clip with N = `puppets`, as a row of ClipGroup; the same seed gives the same clip."""
     rng = np.random.default_rng(seed)
-    scene = random_scene(rng, puppets, WIDTH, HEIGHT)
+    scene = random_scene(rng, puppets, WIDTH, HEIGHT, world=world)
     recordings, offsets, mouths = [], [], []
     for _ in range(puppets):
         chosen = SILENT if rng.random() < 0.2 else int(rng.integers(len(bank.features)))
@@ -231,7 +233,7 @@ PUPPETS_OF_SHARDS = (
 SHARD = 100
 
 
-def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path) -> Path:
+def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path, world: World = FAST) -> Path:
     """Draw and encode one shard of clips, all of the same number of puppets; runs in a process of its own."""
     from ...host.standalone import prepare_comfy
     from .models import load_vae
@@ -240,14 +242,18 @@ def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path) -> Path
     prepare_comfy()
     bank, vae = read_bank(bank_file), load_vae(vae_file).to(training_device())
     puppets = PUPPETS_OF_SHARDS[index % len(PUPPETS_OF_SHARDS)]
-    clips = [make_clip(seed, puppets, bank, vae) for seed in range(index * SHARD, (index + 1) * SHARD)]
+    seeds = range(index * SHARD, (index + 1) * SHARD)
+    clips = [make_clip(seed, puppets, bank, vae, world) for seed in seeds]
     partial = path.with_suffix(".partial")
     save_file({name: torch.stack([clip[name] for clip in clips]) for name in clips[0]}, partial)
     return partial.replace(path)
 
 
-def write_clips(folder: Path, count: int, bank_file: Path, vae_file: Path, workers: int) -> None:
-    """Encode `count` clips in shards; existing shards are kept, so a killed run can go on.
+def write_clips(
+    folder: Path, count: int, bank_file: Path, vae_file: Path, workers: int, world: World = FAST
+) -> None:
+    """Encode `count` clips in shards; existing shards are kept, so a killed run can go on. A folder holds
+    clips of one world.
 
     workers: processes. On two cores two processes of one thread were twice as fast as one process of two
     threads.
@@ -258,7 +264,8 @@ def write_clips(folder: Path, count: int, bank_file: Path, vae_file: Path, worke
     began = time.monotonic()
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         tasks = [
-            pool.submit(write_shard, path, index, bank_file, vae_file) for index, path in missing.items()
+            pool.submit(write_shard, path, index, bank_file, vae_file, world)
+            for index, path in missing.items()
         ]
         for done, task in enumerate(as_completed(tasks), 1):
             log.info(

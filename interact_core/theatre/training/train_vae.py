@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..scenes import Backdrop, Scene, random_scene, render
+from ..scenes import FAST, Backdrop, Scene, World, random_scene, render
 from .checkpoint_file import load_checkpoint, save_checkpoint
 from .devices import bfloat16_autocast, training_device
 from .wan_vae import build_wan_vae, decode, encode
@@ -57,9 +57,9 @@ def random_mouths(rng: np.random.Generator, count: int, frames: int) -> np.ndarr
     return talk * (rng.random((count, 1)) < 0.85)
 
 
-def _clip(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _clip(rng: np.random.Generator, world: World = FAST) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frames uint8 [17, H, W, 3], the union of all masks [17, H, W], and heads [N, 17, 3] of a new scene."""
-    scene = random_scene(rng, int(rng.integers(1, 5)))
+    scene = random_scene(rng, int(rng.integers(1, 5)), world=world)
     if rng.random() < 0.2:  # as reference images
         white = (255, 255, 255)
         scene = Scene(scene.width, scene.height, scene.looks, scene.paths, Backdrop(white, white, ()))
