@@ -122,6 +122,7 @@ class AugmentationKeys:
     held_above: float = key(0.6, "noise level above which held applies")
     blurred: float = key(0.3, "blurred masks, as a model predicts them at high noise")
     dilated: float = key(0.15, "masks one token too wide")
+    high_noise: float = key(0.0, "samples at uniform noise levels above 0.82, where the layout is decided")
 
 
 @dataclass(frozen=True)

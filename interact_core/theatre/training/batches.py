@@ -57,7 +57,7 @@ def make_batch(
     order = torch.from_numpy(np.stack([rng.permutation(puppets) for _ in range(size)]))
     views = torch.from_numpy(rng.integers(0, group.references.shape[2], (size, puppets)))
     masks = group.masks[rows[:, None], order].float() / 255  # [B, N, T, h, w]
-    t = noise_levels(rng, size)
+    t = noise_levels(rng, size, augmentation.high_noise)
     flag = torch.from_numpy(
         rng.choice(
             [0.0, 0.5, 1.0],

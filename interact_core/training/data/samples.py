@@ -82,7 +82,7 @@ def training_sample(
     mix, concepts = config.mix, len(clip["references"])
     order = torch.from_numpy(rng.permutation(concepts))
     views = torch.from_numpy(rng.integers(0, clip["references"].shape[1], concepts))
-    t = noise_levels(rng, 1)
+    t = noise_levels(rng, 1, mix.high_noise)
     flag = float(rng.choice([0.0, 0.5, 1.0], p=[mix.no_audio, mix.all_mute, 1 - mix.no_audio - mix.all_mute]))
     has_references = flag > 0 or rng.random() >= mix.no_references
     has_text = flag > 0 and rng.random() >= mix.no_text

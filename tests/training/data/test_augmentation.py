@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from interacthuman.interact_core.training.data.augmentation import Augmentation, noise_levels, track_weights
 from interacthuman.tests.support.theatre_clips import clip_group
@@ -27,3 +28,18 @@ def test_masks_of_one_moment_are_held_in_high_noise_only() -> None:
 def test_noise_levels_stay_inside_the_schedule() -> None:
     levels = noise_levels(np.random.default_rng(0), 4000)
     assert levels.min() > 0 and levels.max() < 1 and 0.5 < levels.median() < 0.75
+
+
+def test_a_share_of_the_levels_lies_in_high_noise() -> None:
+    levels = noise_levels(np.random.default_rng(0), 4000, high_noise=0.5)
+    usual = float((noise_levels(np.random.default_rng(0), 4000) > 0.82).float().mean())
+    assert levels.max() < 1
+    assert float((levels > 0.82).float().mean()) == pytest.approx(0.5 + 0.5 * usual, abs=0.03)
+    assert float((levels > 0.96).float().mean()) > 0.1
+
+
+def test_without_that_share_the_levels_and_all_later_draws_are_those_of_old() -> None:
+    rng, old = np.random.default_rng(3), np.random.default_rng(3)
+    levels = noise_levels(rng, 50, Augmentation().high_noise)
+    assert torch.equal(levels, torch.from_numpy(1 / (1 + np.exp(-old.normal(0.5, 1.2, 50)))).float())
+    assert rng.random() == old.random()
