@@ -14,7 +14,7 @@ from .history import MaskHistory
 
 @dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
 class Part:
-    """Consecutive frames of a longer film, the first of which may be known, that is finished already.
+    """Consecutive frames of a longer film. The first of them may be known: finished already.
 
     start: frame of the film at which it begins.
     known: how many of its first frames are finished, 4k+1, or 0 where the film begins. 4k+1 because Wan's VAE is

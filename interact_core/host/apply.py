@@ -11,7 +11,7 @@ from .forward.binding import Binding
 from .keys import ADAPTER_KEY, GUIDANCE_KEY
 from .loading import check_references, check_start_image
 from .run.live import MaskStream, OpenStream
-from .run.motion_frames import show_clean
+from .run.motion_frames import keep_known_frames_clean
 from .run.wrappers import Guidance, MaskHandle
 
 
@@ -21,17 +21,17 @@ def apply_guidance(
     settings: GuidanceSettings,
     open_stream: OpenStream = MaskStream,
 ) -> tuple[ModelPatcher, MaskHandle]:
-    """A clone of `model` whose runs are guided for `cast`, and the handle that leads to their masks.
+    """A clone of `model` whose runs are guided for `cast`, and the handle from which their masks are collected.
 
-    open_stream: makes each run's live view, by default a silent one (see live.Origin). Raises InteractError
-    if the model carries no adapter, cannot take references, if masks are to be predicted by an adapter that
-    has no mask head, or if fixed masks are asked for and none were drawn.
+    open_stream: makes each run's live view, by default one that sends nothing (see live.Origin). Raises
+    InteractError if the model has no adapter or cannot take references, if masks are to be predicted by an adapter
+    without mask heads, or if fixed masks are asked for and no layout is drawn.
     """
     binding = model.model_options["transformer_options"].get(ADAPTER_KEY)
     if binding is None:
         raise InteractError(
-            "The MODEL carries no InterAct adapter: load it by InterAct Load DiT, or put InterAct Apply "
-            "Adapter behind your own loader."
+            "The MODEL has no InterAct adapter: load it with InterAct Load DiT, or put InterAct Apply Adapter "
+            "after your own loader."
         )
     if cast.references:
         check_references(model)
@@ -39,19 +39,20 @@ def apply_guidance(
         check_start_image(model)
         if settings.mask_source == "predicted":
             raise InteractError(
-                "The characters are regions of the start image, which mask heads were not trained on: choose "
-                '"affinity" for mask_source, which follows them from there, or "fixed" where nobody moves.'
+                "The characters are regions of the start image, which mask heads were not trained on: set "
+                'mask_source to "affinity", which tracks each person from the start image, or to "fixed" if nobody '
+                "moves."
             )
     if settings.mask_source == "predicted" and not binding.mask_heads:
         raise InteractError(
             "This adapter has no mask head (MultiTalk, InfiniteTalk and HuMo have none), so it cannot predict "
-            'where anybody is: choose "affinity", which goes by the likeness to the pictures, or "fixed" with a '
-            "layout MASK for each character."
+            'masks: set mask_source to "affinity", which compares the video with the reference pictures, or to '
+            '"fixed", with a layout mask on each character.'
         )
     blocks = binding.config.model_blocks
     if settings.affinity_block >= blocks:
         raise InteractError(
-            f"affinity_block is {settings.affinity_block} but the model has {blocks} blocks, 0 to {blocks - 1}: "
+            f"affinity_block is {settings.affinity_block}, but the model has {blocks} blocks, 0 to {blocks - 1}: "
             "choose one of them, or -1."
         )
     _check_speech(cast, binding)
@@ -60,25 +61,25 @@ def apply_guidance(
     clone = model.clone()
     clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(cast, settings, handle, open_stream)
     if cast.part is not None and cast.part.clean and cast.part.known:
-        show_clean(clone, cast.part.known_latents)
+        keep_known_frames_clean(clone, cast.part.known_latents)
     return clone, handle
 
 
 def _check_speech(cast: Cast, binding: Binding) -> None:
-    """Raise InteractError for a voice that was encoded by another kind of audio encoder than is listened through.
+    """Raise InteractError for a voice that was encoded by another kind of audio encoder than the adapter needs.
 
-    The shapes tell; what core's nodes encoded is not converted for it.
+    Decided by the shapes, without converting what core's nodes encoded.
     """
     config = binding.config
     expected = (config.audio_layers, config.audio_width)
     for character in cast.characters:
         found = None if character.speech is None else layers_and_channels(character.speech)
         if found is not None and found != expected:
-            heard = "whisper" if found[0] == WHISPER_GROUPS else "wav2vec2"
+            used = "whisper" if found[0] == WHISPER_GROUPS else "wav2vec2"
             raise InteractError(
-                f"The speech of {character.name!r} was encoded by a {heard} ({found[0]} layers of {found[1]} "
-                f"channels) but the MODEL ({config.kind}) listens to {expected[0]} of {expected[1]}: load {config.encoder}, "
-                "and encode every voice with it."
+                f"The speech of {character.name!r} was encoded by a {used} ({found[0]} layers of {found[1]} "
+                f"channels), but the adapter ({config.kind}) needs {expected[0]} layers of {expected[1]}: load "
+                f"{config.encoder} and encode every voice with it."
             )
 
 
@@ -87,6 +88,6 @@ def collect(handle: MaskHandle) -> RunRecord:
     if handle.history is None:
         raise InteractError(
             "No run has finished with this mask guidance yet: connect the LATENT of the sampler that uses "
-            "the guided MODEL, so that the masks are collected after it."
+            "its MODEL, so that the masks are collected after sampling."
         )
     return handle.history

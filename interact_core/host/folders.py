@@ -16,11 +16,11 @@ SHIPPED = ("diffusion_models", "vae", AUDIO_ENCODER_FOLDER, ADAPTER_FOLDER)
 
 
 def register_folders() -> None:
-    """Tell ComfyUI of models/interact and, behind the user's own folders, of the pack's models/*.
+    """Register models/interact with ComfyUI and, after the user's own folders, the pack's models/*.
 
     Adapters are looked for in models/model_patches as well, so that nobody needs a second copy of a big file.
     """
-    folder_paths.add_model_folder_path(ADAPTER_FOLDER, os.path.join(folder_paths.models_dir, ADAPTER_FOLDER))
+    folder_paths.add_model_folder_path(ADAPTER_FOLDER, str(Path(folder_paths.models_dir) / ADAPTER_FOLDER))
     if PATCH_FOLDER in folder_paths.folder_names_and_paths:
         for place in folder_paths.get_folder_paths(PATCH_FOLDER):
             folder_paths.add_model_folder_path(ADAPTER_FOLDER, place)
@@ -42,17 +42,16 @@ def audio_encoder_names() -> list[str]:
                 continue
             inside[:] = [name for name in inside if not name.startswith(".")]
             found = (name for name in files if name.lower().endswith(".safetensors"))
-            names.update(os.path.relpath(os.path.join(folder, name), base) for name in found)
+            names.update(os.path.relpath(Path(folder) / name, base) for name in found)
     return sorted(names)
 
 
 def audio_encoder_path(name: str) -> Path:
-    """The file or folder behind one of those choices; InteractError if it is gone."""
+    """The file or folder of one of those choices; InteractError if it is gone."""
     for base in folder_paths.get_folder_paths(AUDIO_ENCODER_FOLDER):
         path = Path(base) / name
         if path.exists():
             return path
     raise InteractError(
-        f"There is no audio encoder {name!r} in models/audio_encoders any more: put it back, or choose "
-        "another one."
+        f"The audio encoder {name!r} is no longer in models/audio_encoders: put it back or choose another."
     )

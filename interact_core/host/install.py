@@ -1,5 +1,7 @@
 """Putting the method's hooks on a stock MODEL: wrappers around a run and a call, patches inside the blocks."""
 
+from typing import Any
+
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
@@ -17,7 +19,7 @@ from .run.wrappers import (
 
 
 def install(model: ModelPatcher, binding: Binding) -> None:
-    """Put the hooks on `model` (a clone of the caller's own), in place of an earlier adapter's."""
+    """Put the hooks on `model` (a clone of the caller's own), replacing those of an earlier adapter."""
     wrappers = {
         WrappersMP.OUTER_SAMPLE: outer_sample_wrapper,
         WrappersMP.PREPARE_SAMPLING: prepare_sampling_wrapper,
@@ -38,7 +40,7 @@ def install(model: ModelPatcher, binding: Binding) -> None:
     else:
         model.set_model_attn2_patch(AudioPatch(binding.patchers))
     model.set_model_double_block_patch(MaskPatch(binding.patchers))
-    # ComfyUI batches conds while their estimate fits, and by itself leaves the references out of it too.
-    counted = model.get_model_object("memory_usage_factor_conds")
+    # ComfyUI batches conds while their estimated memory fits, and does not count the references in it.
+    counted: Any = model.get_model_object("memory_usage_factor_conds")
     if "time_dim_concat" not in counted:
         model.add_object_patch("memory_usage_factor_conds", (*counted, "time_dim_concat"))

@@ -1,7 +1,7 @@
-"""Keys under which the pack leaves its own things in ComfyUI's dicts, all in one place.
+"""The pack's keys in ComfyUI's dicts.
 
-In `transformer_options` they are objects: core copies nested dicts and lists where it merges options, and what is
-written into a copy is lost; objects pass.
+The values in `transformer_options` are objects: core copies nested dicts and lists where it merges options, and what
+is written into a copy is lost; objects are passed on as they are.
 """
 
 RUN_KEY = "interact_run"
@@ -18,9 +18,9 @@ BASE_KEY = "interact_base"
 TRACKS_COND = "interact_audio"
 """model_conds of CONDITIONING: packed VoiceTracks."""
 ROLE_COND = "interact_flag"
-"""model_conds of CONDITIONING: [1, 1], the value of an AudioRole. Its presence tells that the entry carries a cast."""
+"""model_conds of CONDITIONING: [1, 1], the value of an AudioRole. Its presence marks an entry with a cast."""
 
 WRAPPER_KEY = "interact"
 """Name of the pack's wrappers on a MODEL."""
 CLEAN_FRAMES_KEY = "interact_motion_frames"
-"""Name of the wrappers that show a part's known frames without noise."""
+"""Name of the wrappers that put a part's known frames in without noise."""

@@ -1,8 +1,10 @@
-"""Bringing the base model and the adapter into ComfyUI's own model management."""
+"""Loads the base model and the adapter into ComfyUI's own model management."""
 
 import logging
 import math
 import os
+from pathlib import Path
+from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
@@ -25,7 +27,7 @@ logger = logging.getLogger(__name__)
 WEIGHT_DTYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
 """The choices of core's UNETLoader (nodes.py), by the same names."""
 
-KNOWN_LOOPS = (
+SUPPORTED_LOOPS = (
     WanModel.forward_orig,
     VaceWanModel.forward_orig,
     CameraWanModel.forward_orig,
@@ -38,7 +40,7 @@ place more tokens around the video."""
 def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> ModelPatcher:
     """Load a Wan diffusion model as core's UNETLoader does, with the same choices of weight dtype.
 
-    Raises InteractError for a missing file, a pickle, a file ComfyUI does not know as a model, and a model
+    Raises InteractError for a missing file, a pickle, a file that ComfyUI does not recognise as a model, and a model
     that is not Wan.
     """
     name = os.fspath(path)
@@ -56,7 +58,7 @@ def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> Mod
         options["dtype"] = torch.float8_e5m2
     try:
         model = comfy.sd.load_diffusion_model(name, model_options=options)
-    except RuntimeError as error:  # core's word for a file whose model it cannot tell
+    except RuntimeError as error:  # core raises it for a file that it does not recognise
         raise InteractError(
             f"{name} is not a diffusion model that ComfyUI knows ({error}): choose a Wan model."
         ) from error
@@ -84,25 +86,26 @@ def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
 
 
 def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 1.0) -> ModelPatcher:
-    """A clone of `model` that carries the adapter; `model` itself stays as it was.
+    """A clone of `model` with the adapter; `model` itself is not changed.
 
     strength: factor on the audio injection; at 0 nothing is injected, and masks are still predicted. A second
-    adapter takes the place of the first. Raises InteractError for a base that is not Wan or of another size
-    than the adapter's.
+    adapter replaces the first. Raises InteractError for a base model that is not Wan, or of another size than the
+    adapter's.
     """
     check_base(model)
-    wan, config = model.get_model_object("diffusion_model"), adapter.model.config
+    wan: Any = model.get_model_object("diffusion_model")
+    config = adapter.model.config
     if is_humo(model):
         raise InteractError(
-            f"The base is HuMo, which has its own audio layers, but the adapter is a file ({config.base}): "
-            'choose "from the base model (HuMo)" as the adapter, or load another base.'
+            f"The base model is HuMo, which has audio layers of its own, but the adapter is a file ({config.base}): "
+            'choose "from the base model (HuMo)" as adapter_name, or load another base model.'
         )
     if (wan.dim, len(wan.blocks)) != (config.model_width, config.model_blocks):
         trained = f" (trained on {config.base})" if config.base else ""
         raise InteractError(
             f"The adapter{trained} is for a Wan model of width {config.model_width} and "
             f"{config.model_blocks} blocks, but this one has width {wan.dim} and {len(wan.blocks)} blocks: "
-            "load the base that the adapter was trained on."
+            "load the base model that the adapter was trained on."
         )
     return _bound(model, AdapterBinding(adapter, float(strength)))
 
@@ -130,37 +133,37 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
 
 
 def found(model: ModelPatcher) -> str:
-    """What a MODEL takes its voices through, as a text for its node."""
+    """One line about the adapter or the audio layers of a MODEL, for its node."""
     return describe(model.model_options["transformer_options"][ADAPTER_KEY])
 
 
 def check_base(model: ModelPatcher) -> None:
-    """Raise InteractError unless `model` is a Wan model whose blocks the hooks know."""
+    """Raise InteractError unless `model` is a Wan model whose blocks the hooks support."""
     wan = getattr(model.model, "diffusion_model", None)
     if not isinstance(wan, WanModel):
         raise InteractError(
             f"The model is a {type(model.model).__name__}, not Wan: load a Wan 2.1 text-to-video model "
-            "(Phantom-Wan is the one that knows reference pictures)."
+            "(Phantom-Wan is trained with reference pictures)."
         )
-    if type(wan).forward_orig not in KNOWN_LOOPS:
+    if type(wan).forward_orig not in SUPPORTED_LOOPS:
         raise InteractError(
-            f"The model is {type(wan).__name__}, a Wan variant with tokens of its own that InterActHuman "
-            "does not follow: load a Wan 2.1 text-to-video model."
+            f"The model is {type(wan).__name__}, a Wan variant with extra tokens, which InterActHuman does "
+            "not support: load a Wan 2.1 text-to-video model."
         )
 
 
 def check_references(model: ModelPatcher) -> None:
     """Raise InteractError if the base cannot take reference pictures among its frames.
 
-    References pass through the patch embedding as plain latents; image-to-video bases expect a mask and an
-    image besides in every frame, and crash. HuMo's are given theirs (humo.py).
+    References pass through the patch embedding as plain latents; image-to-video models expect a mask and an image
+    in every frame as well, and would crash. HuMo's references get them (forward/humo.py).
     """
     taken, latent = _channels(model)
     if taken != latent and not is_humo(model):
         raise InteractError(
-            f"The model is an image-to-video base (its input has {taken} channels, a plain latent {latent}), "
-            "which cannot take characters as references: load a text-to-video base such as "
-            "Phantom-Wan."
+            f"The model is an image-to-video model (its input has {taken} channels, a plain latent {latent}), "
+            "which takes no reference pictures: load a text-to-video model such as Phantom-Wan, or make every "
+            "character with InterAct Character In Start Image."
         )
 
 
@@ -169,29 +172,30 @@ def check_start_image(model: ModelPatcher) -> None:
     taken, latent = _channels(model)
     if is_humo(model):
         raise InteractError(
-            "The characters are regions of a start image but the model is HuMo, which sees none: give each "
-            "character a picture by InterAct Character, or load an image-to-video base."
+            "The characters are regions of a start image, but the model is HuMo, which takes no start image: give "
+            "each character a picture with InterAct Character, or load an image-to-video model."
         )
     if taken == latent:
         raise InteractError(
-            "The characters are regions of a start image but the model is a text-to-video base, which sees none: "
-            "load an image-to-video base, or give each character a picture by InterAct Character."
+            "The characters are regions of a start image, but the model is a text-to-video model, which takes no "
+            "start image: load an image-to-video model, or give each character a picture with InterAct Character."
         )
 
 
 def _channels(model: ModelPatcher) -> tuple[int, int]:
-    """What the base takes in every frame, and what a latent has: more is taken only where a start image goes in."""
-    latent = model.get_model_object("latent_format").latent_channels
-    return model.get_model_object("diffusion_model").in_dim, latent
+    """Channels of the model's input and of a latent; the input has more only where a start image goes in."""
+    wan: Any = model.get_model_object("diffusion_model")
+    latent_format: Any = model.get_model_object("latent_format")
+    return wan.in_dim, latent_format.latent_channels
 
 
 def _refuse_foreign(name: str) -> None:
-    """Refuse what is not a safetensors file by its first bytes, before anything opens it."""
-    if not os.path.isfile(name):
+    """Refuse what is not a safetensors file, by its first bytes, before it is loaded."""
+    if not Path(name).is_file():
         raise InteractError(
             f"{name} does not exist or is not a file: choose a Wan model in safetensors format."
         )
-    with open(name, "rb") as file:
+    with Path(name).open("rb") as file:
         start = file.read(9)
     if start[8:9] != b"{":
         raise InteractError(

@@ -1,4 +1,4 @@
-"""From conditioning to latent and masks as core's KSampler goes, with an audio scale apart from text's."""
+"""From conditioning to latent and masks, as core's KSampler samples; audio can have a cfg scale of its own."""
 
 import math
 from typing import Any
@@ -42,15 +42,15 @@ class VoiceGuider(comfy.samplers.CFGGuider):
         self,
         x: Tensor,
         timestep: Tensor,
-        model_options: dict[str, Any] = {},
-        seed: int | None = None,  # noqa: B006
+        model_options: dict[str, Any] = {},  # noqa: B006 - core's own signature
+        seed: int | None = None,
     ) -> Tensor:
-        voices, muted, negative = (self.conds.get(name) for name in ("positive", "muted", "negative"))
+        conds: list[Any] = [self.conds.get(name) for name in ("positive", "muted", "negative")]
+        voices, muted, negative = conds
         if math.isclose(self.cfg, 1.0) and not model_options.get("disable_cfg1_optimization", False):
-            negative = None  # it would cancel out; core's guiders leave it out likewise
-        outputs = comfy.samplers.calc_cond_batch(
-            self.inner_model, [negative, muted, voices], x, timestep, model_options
-        )
+            negative = None  # it would cancel out; core's guiders leave it out too
+        conds = [negative, muted, voices]
+        outputs = comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
         text = comfy.samplers.cfg_function(
             self.inner_model,
             outputs[1],
@@ -83,8 +83,8 @@ def sample(
 ) -> tuple[dict[str, Any], RunRecord]:
     """Sample `latent` (a LATENT dict) guided for `cast`; returns the LATENT and the masks of the run.
 
-    The same as core's KSampler on the guided model, bit for bit, when `audio_cfg` is None: one scale for text
-    and audio together, as in the paper. open_stream: as `apply_guidance` takes it. Raises InteractError as
+    With `audio_cfg` None it equals core's KSampler on the guided model bit for bit: one scale for text and audio
+    together, as in the paper. open_stream: as `apply_guidance` takes it. Raises InteractError as
     `apply_guidance` and the run do.
     """
     guided, handle = apply_guidance(model, cast, settings, open_stream)
@@ -119,7 +119,7 @@ def sample(
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
     )
-    # At denoise 0 there are no steps: core hands the latent back and nothing has run.
+    # At denoise 0 there are no steps: core returns the latent and nothing has run.
     history = handle.history or RunRecorder().finish(cast, settings, -1, 0)
     result = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio")}
     result["samples"] = samples.to(

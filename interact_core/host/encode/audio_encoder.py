@@ -1,6 +1,7 @@
 """wav2vec2 as ComfyUI's AUDIO_ENCODER, under ComfyUI's memory management."""
 
 from pathlib import Path
+from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
@@ -12,8 +13,8 @@ from ...speech.from_core import LAYERS_KEY, SAMPLES_KEY, SPEECH_KEY
 from ...speech.sound import check_waveform
 from ...speech.wav2vec2 import SAMPLE_RATE, Wav2Vec2Encoder, load_wav2vec2
 
-# Before the convolutions have shortened the sound, the first of them is the largest thing alive: its output,
-# the normalised one and the activation, in float32.
+# The peak of memory is at the first convolution, before the sound is shortened: its output, the normalised one and
+# the activation, in float32.
 ACTIVATION_COPIES = 3
 
 
@@ -68,9 +69,9 @@ class InterActAudioEncoder:
 
     def _activation_bytes(self, seconds: float) -> int:
         """Estimated memory that encoding takes beside the weights."""
-        heard = seconds if seconds <= WHOLE_SECONDS else CHUNK_SECONDS + 2 * CONTEXT_SECONDS
-        channels = self.model.model.config.conv_dim[0]
-        return int(ACTIVATION_COPIES * 4 * channels * heard * SAMPLE_RATE / self.model.strides[0])
+        at_once = seconds if seconds <= WHOLE_SECONDS else CHUNK_SECONDS + 2 * CONTEXT_SECONDS
+        config: Any = self.model.model.config
+        return int(ACTIVATION_COPIES * 4 * config.conv_dim[0] * at_once * SAMPLE_RATE / self.model.strides[0])
 
 
 def load_audio_encoder(path: str | Path) -> InterActAudioEncoder:

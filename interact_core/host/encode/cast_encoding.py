@@ -1,4 +1,4 @@
-"""From characters to all that a sampler needs: conditioning, latent, cast, and the mixed dialogue."""
+"""From characters to what a sampler needs: conditioning, latent and cast; and the mixed dialogue."""
 
 import logging
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class EncodedCast:
     """The outputs of InterAct Encode Characters.
 
     latent: a LATENT dict of zeros [1, 16, T, height / 8, width / 8]; audio: an AUDIO dict, exactly as long
-    as the video; summary: what came of size and length, in words.
+    as the video; summary: the size and length that came of it, as text.
     """
 
     positive: Conditioning
@@ -78,12 +78,12 @@ def encode_cast(
     blank_negative: bool = False,
     scene: Sound | Speech | None = None,
 ) -> EncodedCast:
-    """Check everything, then encode the pictures and lay the speech on the video's clock.
+    """Check everything, then encode the pictures and bring the speech to the video's frames.
 
     width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for
-    as long as the speech; positive, negative: None for no text; blank_negative: as attach_cast
-    has it; scene: recording.scene_track, mixed into the dialogue; a Speech is also what is heard where nobody
-    speaks. Raises InteractError for whatever could not be sampled.
+    as long as the speech; positive, negative: None for no text; blank_negative: as in attach_cast; scene: of
+    recording.scene_track, mixed into the dialogue; a Speech also replaces the mute track. Raises InteractError for
+    whatever could not be sampled.
     """
     speeches = [speech_of(character) for character in characters]
     spoken = [speech for speech in speeches if speech is not None]
@@ -113,7 +113,7 @@ def encode_cast(
 
 
 def speech_of(character: Character) -> Speech | None:
-    """The character's Speech, whoever encoded it; an InteractError names the character."""
+    """The character's Speech, by our encoder or core's; an InteractError names the character."""
     if character.speech is None:
         return None
     try:
@@ -129,17 +129,21 @@ def voice_tracks(
     fps: float,
     scene: Speech | None = None,
 ) -> Tensor | None:
-    """[S + 1, frames, L, C] of the S speaking characters in order, mute last; None if nothing is heard.
+    """[S + 1, frames, L, C] of the S speaking characters in order, mute last; None without speech and scene.
 
-    scene: takes the place of mute where it is heard. Speakers in their pauses still hear silence.
+    scene: replaces the mute track, as far as it goes. Speakers still get silence in their pauses.
     """
-    spoken = [(character, speech) for character, speech in zip(characters, speeches) if speech is not None]
+    spoken = [
+        (character, speech)
+        for character, speech in zip(characters, speeches, strict=True)
+        if speech is not None
+    ]
     if not spoken and scene is None:
         return None
-    # Our encoder heard real silence; core's output only lets it be guessed (from_encoder_output).
-    heard = [speech for character, speech in spoken if SPEECH_KEY in character.speech]
-    heard += [scene] if scene is not None else []
-    mute = (heard[0] if heard else spoken[0][1]).mute
+    # Our encoder has encoded real silence; from core's output it can only be guessed (from_encoder_output).
+    measured = [speech for character, speech in spoken if SPEECH_KEY in (character.speech or {})]
+    measured += [scene] if scene is not None else []
+    mute = (measured[0] if measured else spoken[0][1]).mute
     tracks = [features_on_timeline(speech, frames, fps, mute=mute) for _, speech in spoken]
     return torch.stack([*tracks, features_on_timeline(scene, frames, fps, mute=mute)])
 
@@ -147,10 +151,11 @@ def voice_tracks(
 def encode_references(vae: Any, cast: Cast) -> Tensor:
     """One latent frame for each character, [1, 16, N, height / 8, width / 8], as the VAE gives it.
 
-    One by one, as core's WanPhantomSubjectToVideo does: a Wan VAE would take a batch for a video.
+    One by one, as core's WanPhantomSubjectToVideo does: a Wan VAE takes a batch as a video.
     """
     check_vae(vae)
-    pictures = [fit_on_white(character.image, cast.width, cast.height) for character in cast.characters]
+    images = [character.image for character in cast.characters if character.image is not None]
+    pictures = [fit_on_white(image, cast.width, cast.height) for image in images]
     return torch.cat([vae.encode(picture[:, :, :, :3]) for picture in pictures], dim=2)
 
 
@@ -168,28 +173,28 @@ def nearest_size(pixels: int) -> int:
 
 
 def describe(cast: Cast, width: int, height: int, length: int) -> str:
-    """Size and length in words, with what was asked for wherever it was changed."""
+    """Size and length as text, with what was asked for wherever it was changed."""
     seconds = cast.frames / cast.fps
-    words = f"{cast.width}x{cast.height}, {cast.frames} frames ({seconds:.2f} s at {cast.fps:g} fps)"
+    text = f"{cast.width}x{cast.height}, {cast.frames} frames ({seconds:.2f} s at {cast.fps:g} fps)"
     if (cast.width, cast.height) != (width, height):
-        words += f"; {width}x{height} is not a multiple of {TOKEN_PIXELS}"
+        text += f"; {width}x{height} is not a multiple of {TOKEN_PIXELS}"
     if length and length != cast.frames:
-        words += f"; {length} frames is not 4n+1"
-    return words
+        text += f"; {length} frames is not 4n+1"
+    return text
 
 
 def check_fits_in_memory(cast: Cast, speeches: Sequence[Speech]) -> None:
     """Raise InteractError if the finished frames and the speech alone do not fit into the computer's memory.
 
-    What one step needs is checked by the sampler (host/run/memory_estimate.py), which knows the model.
+    What one step needs is checked once the model is there, by the sampler (host/run/memory_estimate.py).
     """
     layers, channels = speeches[0].mute.shape if speeches else (0, 0)
     per_frame = 4 * (3 * cast.width * cast.height + (len(speeches) + 1) * layers * channels)  # float32
-    available = comfy.model_management.get_total_memory(torch.device("cpu"))
+    available: Any = comfy.model_management.get_total_memory(torch.device("cpu"))
     if cast.frames * per_frame > available:
         raise InteractError(
             f"{cast.frames} frames ({cast.frames / cast.fps:.0f} s) at {cast.width}x{cast.height} take "
-            f"{cast.frames * per_frame / 2**30:.0f} GiB once decoded but this computer has "
-            f"{available / 2**30:.0f}: cut the speech, or set the length to at most "
-            f"{snap_frames(max(1, int(available // per_frame) - 4))} frames."
+            f"{cast.frames * per_frame / 2**30:.0f} GiB of memory once decoded, but this computer has "
+            f"{available / 2**30:.0f} GiB: shorten the speech, or set length to at most "
+            f"{snap_frames(max(1, int(available // per_frame) - 4))}."
         )

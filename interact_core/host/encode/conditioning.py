@@ -1,4 +1,4 @@
-"""Putting a cast into CONDITIONING, in keys that any Wan model of ComfyUI carries to its forward pass."""
+"""Puts a cast into CONDITIONING, under keys that any Wan model of ComfyUI passes on to its forward pass."""
 
 from typing import Any
 
@@ -21,10 +21,9 @@ TEXT_WIDTH = 4096  # of umt5-xxl, Wan's text encoder
 
 
 def null_text() -> Conditioning:
-    """CONDITIONING that says nothing: one zero token.
+    """CONDITIONING without text: one zero token.
 
-    How many there are makes no difference: equal tokens give equal keys, and attention over equal values is
-    the value.
+    Their number makes no difference: equal tokens give equal keys, and attention over equal values is the value.
     """
     return [[torch.zeros(1, 1, TEXT_WIDTH), {}]]
 
@@ -37,40 +36,40 @@ def attach_cast(
     tracks: Tensor | None,
     blank_negative: bool = False,
 ) -> tuple[Conditioning, Conditioning]:
-    """Copies of positive and negative that carry the cast's pictures and voices.
+    """Copies of positive and negative with the cast's pictures and voices.
 
     reference_latents: [1, 16, N, H / 8, W / 8], one encoded picture per character as the VAE gives it (core's
-        `time_dim_concat`, as its WanPhantomSubjectToVideo does); None for a cast of regions, whose start image
-        positive and negative carry already (core's WanImageToVideo).
-    tracks: [S + 1, F, L, C], features per video frame of every speaking character in cast order, last what is
-        heard where nobody speaks (mute, or the scene); F is the cast's frames. None if nobody speaks and no
-        scene is fed: then nothing is injected.
-    blank_negative: what the negative sees in place of the pictures: empty ones, as in the "negative_img_text"
-        of core's node, so that cfg strengthens likeness as well; else the same pictures ("negative_text").
+        `time_dim_concat`, as its WanPhantomSubjectToVideo does); None for a cast of regions, whose start image is
+        in positive and negative already (core's WanImageToVideo).
+    tracks: [S + 1, F, L, C], audio features per video frame of every speaking character in cast order, the mute
+        track (or the scene) last; F is the cast's frames. None if nobody speaks and no scene is fed: then nothing is
+        injected.
+    blank_negative: whether the negative gets empty pictures, as in the "negative_img_text" of core's node, so that
+        cfg strengthens likeness as well; else it gets the same pictures ("negative_text").
 
-    The positive hears the voices, the negative gets no injection at all: training drops audio by leaving the
-    injection out, and this is the null condition that the network knows. Raises InteractError for shapes that
-    do not fit the cast, for NaN, and for conditioning that carries a voice already.
+    The positive gets the voices, the negative no injection at all: training drops audio by leaving the injection
+    out, so this is the null condition that the network was trained on. Raises InteractError for shapes that do not
+    fit the cast, for NaN, and for conditioning that already contains audio.
     """
     _check_no_voice(positive, negative)
+    negative_latents = reference_latents
     if cast.references:
-        _check_references(cast, reference_latents)
+        pictures = _checked_references(cast, reference_latents)
+        if blank_negative:
+            negative_latents = comfy.latent_formats.Wan21().process_out(torch.zeros_like(pictures))
     else:
         _check_start_image(positive, negative)
     audio = None
     if any(cast.speaking) or tracks is not None:
         audio = VoiceTracks(_checked_tracks(cast, tracks).unsqueeze(0)).pack()
-    shown = reference_latents
-    if blank_negative and cast.references:
-        shown = comfy.latent_formats.Wan21().process_out(torch.zeros_like(reference_latents))
     return (
         _attach(positive, reference_latents, audio, AudioRole.VOICES),
-        _attach(negative, shown, audio, AudioRole.NONE),
+        _attach(negative, negative_latents, audio, AudioRole.NONE),
     )
 
 
 def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
-    """A copy in which every entry that carries a cast hears `role`."""
+    """A copy in which every entry with a cast has the AudioRole `role`."""
     return [
         [text, _with_conds(values, {ROLE_COND: _flag(role)})]
         if ROLE_COND in values.get("model_conds", {})
@@ -80,11 +79,11 @@ def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
 
 
 def cut_to_part(conditioning: Conditioning, part: Part) -> Conditioning:
-    """A copy of a film's conditioning that carries the voices of one part, and no more of a start image than it.
+    """A copy of a film's conditioning cut to one part: its voices, and its start image.
 
-    Wan's VAE is causal: the first latent frames of a start image with nothing behind it are those of a shorter
-    video. Raises InteractError if the voices are not of the whole film, or the start image is laid out for less
-    than a part that keeps it.
+    Wan's VAE is causal: the first latent frames of a start image followed by nothing are those of a shorter video.
+    Raises InteractError if the voices are not of the whole film, or the start image is shorter than a part that
+    keeps it.
     """
     return [[text, _cut_values(values, part)] for text, values in conditioning]
 
@@ -95,12 +94,12 @@ def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
         cut = _tracks_of_part(VoiceTracks.unpack(audio.cond), part)
         values = _with_conds(values, {TRACKS_COND: comfy.conds.CONDRegular(cut.pack())})
     image = values.get("concat_latent_image")
-    if image is None or (part.known and not part.clean):  # then the known frames will be the start image
+    if image is None or (part.known and not part.clean):  # then the known frames replace the start image
         return values
     latents = latent_frame_of(part.frames - 1) + 1
     if image.shape[2] < latents:
         raise InteractError(
-            f"WanImageToVideo lays its start image out for {TEMPORAL_STRIDE * (image.shape[2] - 1) + 1} frames "
+            f"WanImageToVideo is set to {TEMPORAL_STRIDE * (image.shape[2] - 1) + 1} frames, "
             f"but the part has {part.frames}: set its length to {part.frames}."
         )
     cut = {"concat_latent_image": image[:, :, :latents]}
@@ -112,7 +111,7 @@ def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
 def _tracks_of_part(tracks: VoiceTracks, part: Part) -> VoiceTracks:
     if tracks.frames != part.film:
         raise InteractError(
-            f"The conditioning carries voices over {tracks.frames} frames but the film has {part.film}: "
+            f"The conditioning has voices for {tracks.frames} frames, but the film has {part.film}: "
             "connect positive, negative and cast from the same InterAct Encode Characters node."
         )
     return tracks.of_frames(part.start, part.frames)
@@ -124,8 +123,8 @@ def _attach(
     conds = {ROLE_COND: _flag(role)}
     if audio is not None:
         conds[TRACKS_COND] = comfy.conds.CONDRegular(audio)
-    shown = {} if references is None else {"time_dim_concat": references}
-    return [[text, {**_with_conds(values, conds), **shown}] for text, values in conditioning]
+    pictures = {} if references is None else {"time_dim_concat": references}
+    return [[text, {**_with_conds(values, conds), **pictures}] for text, values in conditioning]
 
 
 def _with_conds(values: dict[str, Any], conds: dict[str, comfy.conds.CONDRegular]) -> dict[str, Any]:
@@ -138,37 +137,39 @@ def _flag(role: AudioRole) -> comfy.conds.CONDRegular:
 
 
 def _check_no_voice(*conditionings: Conditioning) -> None:
-    """Core's nodes for HuMo and S2V bring one voice and one picture; ours would stand beside them."""
-    for name, conditioning in zip(("positive", "negative"), conditionings):
+    """Core's nodes for HuMo and S2V add one voice and one picture, which must not be mixed with ours."""
+    for name, conditioning in zip(("positive", "negative"), conditionings, strict=True):
         if any("audio_embed" in values for _, values in conditioning):
             raise InteractError(
-                f"{name} carries a voice already, from WanHuMoImageToVideo or the like: connect the text "
-                "encoder's conditioning to InterAct Encode Characters, which brings pictures and voices itself."
+                f"{name} already contains audio, from WanHuMoImageToVideo or a similar node: connect the text "
+                "encoder's conditioning to InterAct Encode Characters, which adds pictures and voices itself."
             )
 
 
 def _check_start_image(*conditionings: Conditioning) -> None:
-    for name, conditioning in zip(("positive", "negative"), conditionings):
+    for name, conditioning in zip(("positive", "negative"), conditionings, strict=True):
         if any("concat_latent_image" not in values for _, values in conditioning):
             raise InteractError(
-                f"The characters are regions of a start image but {name} carries none: connect {name} of "
-                "ComfyUI's WanImageToVideo, with that start image, to InterAct Encode Characters."
+                f"The characters are regions of a start image, but {name} has no start image: connect {name} from "
+                "ComfyUI's WanImageToVideo to InterAct Encode Characters."
             )
 
 
-def _check_references(cast: Cast, latents: Tensor) -> None:
+def _checked_references(cast: Cast, latents: Tensor | None) -> Tensor:
+    assert latents is not None, "a cast with reference pictures needs their latents"
     expected = (len(cast.characters), cast.height // 8, cast.width // 8)
     found = (latents.shape[2], *latents.shape[3:]) if latents.ndim == 5 else tuple(latents.shape)
     if found != expected:
         raise InteractError(
-            f"The characters' encoded pictures have shape {list(latents.shape)}, expected [1, channels, "
+            f"The encoded reference pictures have shape {list(latents.shape)}, expected [1, channels, "
             f"{', '.join(map(str, expected))}]: encode one picture per character at the video's size with a "
             "Wan VAE."
         )
     if not bool(latents.isfinite().all()):
         raise InteractError(
-            "An encoded character picture holds NaN or infinity: try another VAE or VAE precision."
+            "An encoded reference picture contains NaN or infinity: try another VAE or another VAE precision."
         )
+    return latents
 
 
 def _checked_tracks(cast: Cast, tracks: Tensor | None) -> Tensor:
@@ -184,6 +185,6 @@ def _checked_tracks(cast: Cast, tracks: Tensor | None) -> Tensor:
             names = [character.name for character in cast.characters if character.speech is not None]
             whose = f"of {names[number]!r}" if number < len(names) else "of the mute track"
             raise InteractError(
-                f"The speech features {whose} hold NaN or infinity: load the recording again."
+                f"The speech features {whose} contain NaN or infinity: load the recording again."
             )
     return tracks

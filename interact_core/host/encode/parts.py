@@ -1,4 +1,4 @@
-"""A film longer than one run, in parts: what a sampler needs for the next part, and parts joined to a film."""
+"""A film longer than one run: what a sampler needs for its next part, and joining the parts."""
 
 import logging
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from .conditioning import Conditioning, cut_to_part
 
 logger = logging.getLogger(__name__)
 
-BLENDED = 9  # at most so many of the frames that film and part both have are blended into each other
+BLENDED = 9  # frames, at most, of the overlap that are cross-faded
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedPart:
-    """The outputs of InterAct Next Part: as those of Encode Characters, of one part of the film.
+    """The outputs of InterAct Next Part: those of Encode Characters, for one part of the film.
 
-    latent: a LATENT dict; where frames are known it holds them, and a noise_mask that keeps them.
+    latent: a LATENT dict; it begins with the known frames, and its noise_mask keeps them.
     """
 
     positive: Conditioning
@@ -47,21 +47,20 @@ def encode_part(
     sampled: dict[str, Tensor] | None = None,
     clean: bool = False,
 ) -> EncodedPart:
-    """The part of a film that follows what is finished, or its first.
+    """The part of a film that follows the finished frames, or its first part.
 
-    positive, negative, cast: of the whole film, as encode_cast gives them. length, overlap: frames of the part
-    and of what it repeats of the finished film, as plan_part takes them. finished: IMAGE [F, H, W, 3], the film
-    so far, or the last part alone if its masks say where it is; None for the first part. masks: of the finished
-    part's run, by which everybody is told apart from the first step on. sampled: the finished part's LATENT,
-    which saves known frames a way through the VAE. clean: the model sees known frames as they are, and an
-    image-to-video base keeps its start image, both as InfiniteTalk has it; else it sees them under each step's
-    noise, and such a base is told of them in place of its start image. Raises InteractError for what does not
-    fit together.
+    positive, negative, cast: of the whole film, as encode_cast gives them. length, overlap: frames, as plan_part
+    takes them. finished: IMAGE [F, H, W, 3], the film so far, or its last part alone if masks are given, which hold
+    its place; None for the first part. masks: of the part before; they steer from the first step on. sampled: the
+    LATENT of the part before, so that known frames need not be decoded and encoded again. clean: the model gets the
+    known frames without noise, and an image-to-video model keeps its start image, both as in InfiniteTalk; else it
+    gets them with each step's noise, and such a model gets them as its start image. Raises InteractError for what
+    does not fit together.
     """
     if cast.part is not None:
         raise InteractError(
-            "This cast is itself a part of a film: connect positive, negative and cast of InterAct Encode "
-            "Characters to every part, and only pictures and masks of the part before."
+            "The cast comes from another InterAct Next Part: connect positive, negative and cast from InterAct "
+            "Encode Characters to every part, and only film, masks and latent from the part before."
         )
     count = 0
     if finished is not None:
@@ -72,7 +71,7 @@ def encode_part(
     if finished is not None:
         if part.known > finished.shape[0]:
             raise InteractError(
-                f"This part repeats {part.known} finished frames but only {finished.shape[0]} are connected: "
+                f"This part begins with {part.known} finished frames, but only {finished.shape[0]} are connected: "
                 "connect the whole film so far, from InterAct Join Parts."
             )
         known = finished[finished.shape[0] - part.known :, :, :, :3]
@@ -98,30 +97,30 @@ def join_parts(
     audio: dict[str, Any] | None = None,
     blend: bool = True,
 ) -> tuple[Tensor, dict[str, Any] | None]:
-    """The film with a decoded part behind it, [F, H, W, 3], and as much of the film's AUDIO as that is long.
+    """The film followed by a decoded part, [F, H, W, 3], and the film's AUDIO at that length.
 
-    pictures: the part, decoded; cast: of that part; film: the film before it, None for the first part. Frames
-    that both have are taken once: the part begins with what the VAE made of the film's last ones, which differs
-    from them by a trace, so unless `blend` is off one runs into the other. Raises InteractError for pictures
-    that are not of this part, or a film that does not end where it begins.
+    pictures: the part, decoded; cast: of that part; film: the film before it, None for the first part. Frames of
+    the overlap are taken once: the part begins with what the VAE made of the film's last ones, which differs from
+    them a little, so they are cross-faded unless `blend` is off. Raises InteractError for pictures that are not of
+    this part, or a film that does not end where it begins.
     """
     part = cast.part or Part(0, 0, cast.frames, cast.frames)
     if pictures.shape[0] != part.frames:
         raise InteractError(
-            f"The part is {part.frames} frames long but {pictures.shape[0]} were connected: connect the decoded "
-            "video of the sampler that was given this cast."
+            f"The part is {part.frames} frames long, but the connected video has {pictures.shape[0]}: connect the "
+            "decoded video of the sampler that uses this cast."
         )
     before = 0 if film is None else film.shape[0]
     if before != part.finished:
         raise InteractError(
-            f"The part goes on after frame {part.finished} of the film but the film connected has {before}: "
+            f"The part continues after frame {part.finished} of the film, but the connected film has {before} frames: "
             "connect the same film here as to its InterAct Next Part."
         )
     joined = pictures
     if film is not None:
         if film.shape[1:3] != pictures.shape[1:3]:
             raise InteractError(
-                f"The film is {film.shape[2]}x{film.shape[1]} but its next part is {pictures.shape[2]}x"
+                f"The film is {film.shape[2]}x{film.shape[1]}, but its next part is {pictures.shape[2]}x"
                 f"{pictures.shape[1]}: join parts of one size."
             )
         joined = _joined(film[..., :3], pictures[..., :3], part.known, blend)
@@ -151,21 +150,21 @@ def _check_finished(finished: Tensor, cast: Cast) -> None:
     if finished.ndim != 4 or finished.shape[1:3] != (cast.height, cast.width):
         size = f"{finished.shape[2]}x{finished.shape[1]}" if finished.ndim == 4 else list(finished.shape)
         raise InteractError(
-            f"The finished film is {size} but this one is {cast.width}x{cast.height}: scale it to that size, or "
-            "set width and height of InterAct Encode Characters to its own."
+            f"The finished film is {size}, but this one is {cast.width}x{cast.height}: scale it to that size, or "
+            "set width and height of InterAct Encode Characters to match it."
         )
 
 
 def _finished_frames(finished: Tensor, masks: MaskHistory | None, cast: Cast) -> int:
-    """How much of the film is finished. Only masks know where a part that comes alone belongs."""
+    """How many frames of the film are finished. For the last part alone, its masks hold its place in the film."""
     count = finished.shape[0]
     if masks is None:
         return count
     end = min(masks.start + masks.frames, cast.frames)
     if count not in (end, masks.frames):
         raise InteractError(
-            f"{count} finished frames are connected but the masks are of a part that ends at frame {end}: "
-            "connect masks and pictures of the last finished part, or the whole film so far."
+            f"{count} finished frames are connected, but the masks end at frame {end}: connect the masks of the last "
+            "finished part, and the film up to its end."
         )
     return end
 
@@ -173,37 +172,37 @@ def _finished_frames(finished: Tensor, masks: MaskHistory | None, cast: Cast) ->
 def _check_masks(masks: MaskHistory, cast: Cast) -> None:
     if masks.names != cast.names or tuple(masks.masks.shape[3:]) != cast.grid[1:]:
         raise InteractError(
-            f"The masks are of {', '.join(masks.names)} at {masks.width}x{masks.height} but the film has "
+            f"The masks are of {', '.join(masks.names)} at {masks.width}x{masks.height}, but the film has "
             f"{', '.join(cast.names)} at {cast.width}x{cast.height}: connect the masks of this film's last part."
         )
     if not masks.steps:
         raise InteractError(
-            "The finished part's masks are empty, because nothing was predicted there: leave masks open."
+            "The masks of the finished part are empty, because nothing was predicted: disconnect masks."
         )
 
 
 def _cast_of_part(cast: Cast, part: Part) -> Cast:
-    """The cast on the part's own clock."""
+    """The cast of one part, whose frame 0 is the part's first."""
     made = assemble_cast(_characters_of_part(cast, part), cast.width, cast.height, part.frames, cast.fps)
     if cast.regions is None or part.start == 0:
         return replace(made, part=part)
     if part.masks is None:
         raise InteractError(
-            "The characters are regions of the start image, where they are no longer: connect masks of the "
-            "finished part's sampler, which know where they are now."
+            "The characters are regions of the start image and may have moved since: connect masks from the sampler "
+            "of the part before."
         )
-    # They are followed from the part's first frame, in which they are where the finished part has them.
+    # They are tracked from the part's first frame, whose masks the finished part has.
     return replace(made, part=part, regions=part.masks[:, 0], layouts=part.masks)
 
 
 def _characters_of_part(cast: Cast, part: Part) -> Sequence[Character]:
-    """Everybody, with drawn layouts and recordings (as viewers show them) on the part's clock."""
+    """The characters, with layouts and recordings (for viewers) moved to the part's frames."""
     frames = [min(part.start + frame, part.film - 1) for frame in range(part.frames)]
     characters = []
     for character in cast.characters:
         speech, layout = character.speech, character.layout
-        own = (speech or {}).get(SPEECH_KEY)
-        if own is not None:
+        own = None if speech is None else speech.get(SPEECH_KEY)
+        if speech is not None and own is not None:
             speech = {**speech, SPEECH_KEY: replace(own, start=own.start - part.start / cast.fps)}
         if layout is not None and layout.shape[0] > 1:
             layout = layout[frames]
@@ -212,10 +211,10 @@ def _characters_of_part(cast: Cast, part: Part) -> Sequence[Character]:
 
 
 def _latent_of_part(cast: Cast, part: Part, vae: Any, known: Tensor | None) -> dict[str, Tensor]:
-    """Zeros to be sampled, behind the known frames and a noise mask that has core's samplers keep those.
+    """The known frames followed by zeros, and a noise mask by which core's samplers keep the known frames.
 
-    KSamplerX0Inpaint (comfy/samplers.py) puts them under the noise of every step, so that the model sees them
-    as it sees all other frames, and their own selves into the result.
+    KSamplerX0Inpaint (comfy/samplers.py) adds the noise of every step to them, so that the model gets them like all
+    other frames, and puts them into the result unchanged.
     """
     shape = (
         cast.latent_frames,
@@ -233,17 +232,17 @@ def _latent_of_part(cast: Cast, part: Part, vae: Any, known: Tensor | None) -> d
 
 
 def _with_sampled(samples: Tensor, sampled: Tensor, part: Part) -> Tensor:
-    """Known latent frames as the finished part's sampler left them, wherever they hold the same four frames.
+    """Known latent frames from the finished part's sampler, wherever they hold the same four video frames.
 
-    The first known one holds a single frame and only the VAE can make it. The others end where latent frames of
-    the finished part end, so they are those, but for what each had before it: the theatre's VAE gave the last
-    frames of the overlap back to 2.4 of 255 this way and to 4.8 encoded anew, which over many parts adds up
-    (14 of 255 and a shift of colour after seven times there and back).
+    The first known latent frame holds a single frame and has to be encoded. The others end where latent frames of
+    the finished part end, so those are taken, though other frames came before them in the VAE: the theatre's VAE
+    gave the last frames of the overlap back with an error of 2.4 of 255 this way and 4.8 encoded anew, which adds
+    up over many parts (14 of 255 and a shift of colour after decoding and encoding seven times).
     """
     if sampled.ndim != 5 or sampled.shape[1] != samples.shape[1] or sampled.shape[3:] != samples.shape[3:]:
         raise InteractError(
-            f"The finished part's latent has shape {list(sampled.shape)} but this film's are of "
-            f"{list(samples.shape)}: connect the latent of the sampler that made the part before."
+            f"The latent has shape {list(sampled.shape)}, but this film's latents have shape "
+            f"{list(samples.shape)}: connect latent from the sampler of the part before."
         )
     taken = min(part.known_latents, sampled.shape[2]) - 1  # its own first one holds a single frame too
     if taken < 1:
@@ -256,17 +255,18 @@ def _with_sampled(samples: Tensor, sampled: Tensor, part: Part) -> Tensor:
 def _with_start_frames(
     positive: Conditioning, negative: Conditioning, cast: Cast, vae: Any, known: Tensor
 ) -> tuple[Conditioning, Conditioning]:
-    """The known frames in place of the start image, as an image-to-video base is told of several."""
+    """The known frames in place of the start image, as core gives an image-to-video model several frames."""
     from comfy_extras.nodes_wan import WanImageToVideo
 
     size = cast.width, cast.height, cast.frames
-    return WanImageToVideo.execute(positive, negative, vae, *size, 1, start_image=known).result[:2]
+    made: Any = WanImageToVideo.execute(positive, negative, vae, *size, 1, start_image=known)
+    return made.result[:2]
 
 
 def _describe(part: Part) -> str:
     first, last = part.start + 1, part.end
-    words = f"frames {first} to {last} of {part.film}"
+    text = f"frames {first} to {last} of {part.film}"
     if part.known:
-        words += f", the first {part.known} of them finished"
+        text += f", {part.known} of them finished already"
     left = part.film - part.end
-    return words + (f"; {left} left after it" if left else "; the last part")
+    return text + (f"; {left} frames remain after this part" if left else "; this is the last part")

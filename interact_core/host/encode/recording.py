@@ -21,9 +21,9 @@ def encode_recording(
 ) -> dict[str, object]:
     """AUDIO_ENCODER_OUTPUT with our Speech in it, from one speaker's AUDIO.
 
-    encoder: InterActAudioEncoder, or core's AudioEncoderModel, which is asked for the recording and for its
-    silence. start: seconds after the start of the video; gain: factor on the sound. Raises InteractError for
-    sound that cannot be heard: none at all, empty, NaN, 0 Hz, a batch.
+    encoder: InterActAudioEncoder, or core's AudioEncoderModel, which encodes the recording and then silence. start:
+    seconds after the start of the video; gain: factor on the sound. Raises InteractError for sound that cannot be
+    encoded: none at all, empty, NaN, 0 Hz, a batch.
     """
     waveform, rate = _samples(audio)
     if isinstance(encoder, InterActAudioEncoder):
@@ -50,32 +50,31 @@ def scene_track(
 ) -> Sound | Speech | None:
     """The sound of the whole scene from the start of the video, from AUDIO; None for None.
 
-    fed: it is also what those hear who do not speak, so `encoder` (as encode_recording takes it) has to listen
-    to it. Raises InteractError for sound that cannot be heard, a gain that is not finite, and if it is to be
-    fed and the sound or the encoder is missing.
+    fed: it also replaces the mute track, so `encoder` (as encode_recording takes it) encodes it. Raises
+    InteractError for sound that cannot be encoded, a gain that is not finite, and if it is fed and the sound or the
+    encoder is missing.
     """
     if fed and (audio is None or encoder is None):
+        missing = "scene_audio" if audio is None else "audio_encoder"
         raise InteractError(
-            "The scene's sound is to be fed where nobody speaks but the "
-            f"{'sound' if audio is None else 'audio encoder'} is missing: connect "
-            f"{'scene_audio' if audio is None else 'audio_encoder'}, or switch feed_scene off."
+            f"feed_scene is on, but {missing} is not connected: connect it or turn feed_scene off."
         )
     if audio is None:
         return None
     if not isfinite(gain):
-        raise InteractError(f"The gain of the scene's sound is {gain}; use a finite number.")
+        raise InteractError(f"scene_gain is {gain}: use a finite number.")
     try:
         if fed:
             return from_encoder_output(encode_recording(encoder, audio, 0.0, gain))
         waveform, rate = _samples(audio)
         return Sound(check_waveform(waveform, rate) * gain, int(rate))
     except InteractError as error:
-        raise InteractError(f"The sound of the scene: {error}") from error
+        raise InteractError(f"scene_audio: {error}") from error
 
 
 def _samples(audio: dict[str, Any] | None) -> tuple[torch.Tensor, int]:
     if not audio or audio.get("waveform") is None:
         raise InteractError(
-            "The audio holds no sound (a video without a sound track gives such): load a recording."
+            "The audio holds no sound, as from a video without a sound track: load a recording."
         )
     return audio["waveform"], audio["sample_rate"]

@@ -1,4 +1,4 @@
-"""Attention functions that the host hands to the adapter and to the base model."""
+"""Attention functions for the adapter and the base model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def matmul_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 def attention_override(attention: Attention) -> Callable[..., Tensor]:
     """Wrap `attention` as transformer_options["optimized_attention_override"] (comfy's attention.py).
 
-    Calls that it cannot serve (a mask, heads already split off) go to the function that core had chosen.
+    Calls that it cannot handle (a mask, heads already split) go to the function that core had chosen.
     """
 
     def override(

@@ -1,15 +1,14 @@
-"""What makes a MODEL hear voices: an adapter of its own, or the audio layers of its base."""
+"""Where a MODEL's audio layers come from: an adapter, or its own base model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
 
 from ...adapter import SpeechAdapter, SpeechSizes
+from ...adapter.families import LayersByBlock
 from ...adapter.humo import HumoAdapter, HumoConfig
 from ..keys import BASE_KEY
-from .call import MaskHead
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +20,7 @@ class AdapterBinding:
 
     @property
     def adapter(self) -> SpeechAdapter:
-        # Asked anew each time: under dynamic memory management the patcher may exchange its model.
+        # Read each time: under dynamic memory management the patcher may replace its model.
         return self.patcher.model
 
     @property
@@ -29,12 +28,12 @@ class AdapterBinding:
         return self.adapter.config
 
     @property
-    def mask_heads(self) -> Mapping[str, MaskHead]:
+    def mask_heads(self) -> LayersByBlock:
         return self.adapter.mask_heads
 
     @property
     def patchers(self) -> tuple[ModelPatcher, ...]:
-        """What is to be loaded with the base."""
+        """What has to be loaded along with the base model."""
         return (self.patcher,)
 
     def adapter_in(self, options: dict[str, Any]) -> SpeechAdapter:
@@ -44,16 +43,16 @@ class AdapterBinding:
 
 @dataclass(frozen=True, eq=False)
 class BaseBinding:
-    """What `apply_base_audio` leaves on a MODEL whose base has audio layers (HuMo): their sizes, a strength.
+    """What `apply_base_audio` leaves on a MODEL whose base has audio layers (HuMo): their sizes and the strength.
 
-    The layers themselves are asked of the model that runs, as ComfyUI may load it anew or copy it.
+    The layers themselves are taken from the model that runs, as ComfyUI may load it again or copy it.
     """
 
     config: HumoConfig
     strength: float
 
     @property
-    def mask_heads(self) -> Mapping[str, MaskHead]:
+    def mask_heads(self) -> LayersByBlock:
         return {}
 
     @property
@@ -68,10 +67,10 @@ Binding = AdapterBinding | BaseBinding
 
 
 def describe(binding: Binding) -> str:
-    """What a MODEL now hears by, in words for its node."""
+    """The adapter, or the base model's audio layers, in one line for the node."""
     config, heads = binding.config, len(binding.mask_heads)
-    masks = f"finds everybody itself (in {heads} of its blocks)" if heads else "no mask head"
+    masks = f"mask heads in {heads} blocks" if heads else "no mask head"
     return (
-        f"{config.kind}: {config.model_blocks} blocks of width {config.model_width}, listens through "
+        f"{config.kind}: {config.model_blocks} blocks of width {config.model_width}, audio encoder: "
         f"{config.encoder}, {config.fps:g} fps, {masks}"
     )

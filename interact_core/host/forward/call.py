@@ -1,6 +1,6 @@
-"""What one call of the diffusion model needs to know; it lives as long as the call."""
+"""The state of one call of the diffusion model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -9,22 +9,20 @@ import torch
 from torch import Tensor
 
 from ...adapter import SpeechAdapter
+from ...adapter.families import LayersByBlock
 from ...adapter.model import Attention
 from ..tokens.geometry import Geometry
 from ..tokens.reference_cache import CachedReferences
 from .finite import FiniteProbe
-
-MaskHead = Callable[[Tensor, Tensor, Tensor, Tensor, Attention], Tensor]
-"""Called as MaskPredictor is."""
 
 
 class AudioRole(Enum):
     """Which audio one row of the batch gets; its value travels in the conditioning under ROLE_COND.
 
     NONE: no injection at all. The negative of classifier-free guidance: training drops audio by leaving the
-        injection out (so that the null condition is one the network knows).
-    MUTE: silence everywhere, mouths shut: the middle of three-way guidance.
-    VOICES: every track inside its owner's mask; this row also predicts the masks.
+        injection out, so this is the null condition that the network was trained on.
+    MUTE: the mute track everywhere, mouths shut: the middle of three-way guidance.
+    VOICES: every track inside its character's mask; this row also predicts the masks.
     """
 
     NONE = 0.0
@@ -57,7 +55,7 @@ class CallState:
     """Read by the patches while the blocks run; `mask_logits` and `injected` are written by them.
 
     mask_logits: one [R, N, T*h*w] per mask block, in block order, R the rows in `mask_rows` (None: all).
-    injected: blocks whose injection is done. VACE blocks fire attn2 patches again under their host's index
+    injected: blocks whose injection is done. VACE blocks call attn2 patches again under their host's index
         (comfy/ldm/wan/model.py, VaceWanModel.forward_orig), always after it.
     """
 
@@ -66,16 +64,16 @@ class CallState:
     adapter: SpeechAdapter
     attention: Attention
     voices: Voices | None
-    mask_heads: Mapping[str, MaskHead]  # by block number; empty where no masks are wanted
+    mask_heads: LayersByBlock  # empty where no masks are wanted
     mask_rows: Tensor | None = None
-    cached: CachedReferences | None = None  # what the call reads of its references, or where it stores it
+    cached: CachedReferences | None = None  # the references' keys and values, to read or to store
     probe: FiniteProbe | None = None
     mask_logits: list[Tensor] = field(default_factory=list)
     injected: set[int] = field(default_factory=set)
 
 
 class ForwardRun(Protocol):
-    """What the DIFFUSION_MODEL wrapper asks of a run: SamplingRun while sampling, TrainingRun in training."""
+    """What the DIFFUSION_MODEL wrapper needs of a run: a SamplingRun, or a TrainingRun in training."""
 
     def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
         """The references of one call, [B, C, N, H, W]."""
@@ -84,7 +82,7 @@ class ForwardRun(Protocol):
     def shorten(
         self, geometry: Geometry, options: dict[str, Any], device: torch.device
     ) -> tuple[Geometry, CachedReferences | None]:
-        """Geometry and cache of a call whose blocks can do with a shorter sequence."""
+        """Geometry and cache of a call whose blocks take a shorter sequence."""
         ...
 
     def open_call(

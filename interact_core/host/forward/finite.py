@@ -1,4 +1,4 @@
-"""Where did the numbers stop being finite? A black video without an error is the worst answer."""
+"""Finds out where values stopped being finite, so that sampling ends with an error and not with a black video."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ GROUPS = 3
 
 
 class FiniteProbe:
-    """Notes the hidden state's range after each third of the blocks, without waiting for the device.
+    """Records the hidden state's range after each third of the blocks, without waiting for the device.
 
-    One probe serves one call of the diffusion model; `broken_blocks` is only asked after a bad output.
+    One probe per call of the diffusion model; `broken_blocks` is called only after a bad output.
     """
 
     def __init__(self, blocks: int) -> None:
@@ -21,7 +21,7 @@ class FiniteProbe:
     def note(self, block: int, hidden: Tensor) -> None:
         """hidden [B, L, D] after block number `block`."""
         if block in self._ends:
-            # NaN and infinity both show in the extremes; a sum would overflow in float16 by itself.
+            # Both NaN and infinity show up in the extremes; a sum could overflow in float16 by itself.
             self._notes.append((block, torch.stack(torch.aminmax(hidden.detach()))))
 
     def broken_blocks(self) -> tuple[int, int] | None:
@@ -44,7 +44,7 @@ def describe_breakdown(
     half_precision: bool,
     patched: bool,
 ) -> str:
-    """The sentence for a step whose output is not finite: the step, the block group and the likely cause.
+    """The error for a step whose output is not finite: the step, the block group and the likely cause.
 
     latent: what the step started from; audio: the projected audio tokens of this run; half_precision: the
     model computes in float16; patched: the model carries a LoRA or other weight patches.

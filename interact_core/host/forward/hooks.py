@@ -1,4 +1,4 @@
-"""The DIFFUSION_MODEL wrapper: it opens a call's state, lets the model run with it, and hands on its masks."""
+"""The DIFFUSION_MODEL wrapper: it opens a call's state, runs the model with it, and passes on the masks."""
 
 from typing import Any
 
@@ -26,32 +26,34 @@ def diffusion_model_wrapper(
     transformer_options: dict[str, Any] = {},  # noqa: B006 - core's own signature
     **kwargs: Any,
 ) -> Tensor:
-    """DIFFUSION_MODEL: open the call's state, let the model run with it, hand the predicted masks to the run.
+    """DIFFUSION_MODEL: open the call's state, run the model with it, pass the predicted masks to the run.
 
     The positional order is core's and must stay: EasyCache reads the last positional argument.
-    Calls whose conditioning has no characters go straight through.
+    Calls whose conditioning has no characters are passed on unchanged.
     """
     run: ForwardRun | None = transformer_options.get(RUN_KEY)
     audio, flag = kwargs.pop(TRACKS_COND, None), kwargs.pop(ROLE_COND, None)
-    transformer_options[BASE_KEY] = executor.class_obj
+    model: Any = executor.class_obj
+    transformer_options[BASE_KEY] = model
     if run is None or flag is None:
         return executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     time_dim_concat = run.references_for(time_dim_concat, transformer_options)
-    geometry = geometry_of_call(executor.class_obj, x, time_dim_concat, transformer_options, kwargs)
+    geometry = geometry_of_call(model, x, time_dim_concat, transformer_options, kwargs)
     cached = None
-    if can_shorten_sequence(executor.class_obj, timestep):
+    if can_shorten_sequence(model, timestep):
         geometry, cached = run.shorten(geometry, transformer_options, x.device)
     if geometry.references and "vace_context" in kwargs:
-        # VACE adds its control to the whole sequence and has none for the references: add nothing there.
+        # VACE adds its control to the whole sequence and has none for the references: pad it with zeros.
         kwargs["vace_context"] = F.pad(kwargs["vace_context"], (0, 0, 0, 0, 0, geometry.references))
-    if isinstance(executor.class_obj, HumoWanModel):
-        time_dim_concat = references_of_width(time_dim_concat, executor.class_obj.in_dim)
-        kwargs["audio_embed"] = placeholder_audio(executor.class_obj, x)
+    if isinstance(model, HumoWanModel):
+        time_dim_concat = references_of_width(time_dim_concat, model.in_dim)
+        kwargs["audio_embed"] = placeholder_audio(model, x)
     call = run.open_call(geometry, x, audio, flag, transformer_options, cached)
     transformer_options[CALL_KEY] = call
     if geometry.shortened or cached is not None:
-        blocks = len(executor.class_obj.blocks)
-        transformer_options.update(with_shorter_sequence(transformer_options, geometry, cached, blocks))
+        transformer_options.update(
+            with_shorter_sequence(transformer_options, geometry, cached, len(model.blocks))
+        )
     output = executor(x, timestep, context, clip_fea, time_dim_concat, transformer_options, **kwargs)
     run.close_call(call)
     return output

@@ -1,8 +1,7 @@
 """The two patch objects that ComfyUI calls inside the blocks.
 
-They hold no state: every clone of a MODEL shares them. torch.compile has to step around them: core's
-TorchCompileModel looks at transformer_options once, when it compiles, and what they find there changes with
-every call.
+They hold no state, as every clone of a MODEL shares them. They are excluded from torch.compile: core's
+TorchCompileModel reads transformer_options once, when it compiles, and these change with every call.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from .call import CallState, Voices
 
 
 class AdapterPatch:
-    """Keeps the adapter loaded with the model: ComfyUI asks every patch for `.models()` (ModelPatcher)."""
+    """Keeps the adapter loaded with the model: ComfyUI calls `.models()` of every patch (ModelPatcher)."""
 
     def __init__(self, patchers: Sequence[ModelPatcher] = ()) -> None:
         self._patchers = tuple(patchers)
@@ -40,7 +39,7 @@ class AudioPatch(AdapterPatch):
         call.injected.add(options["block_index"])
         frames = call.voices.tokens.shape[2]
         added = injection(call, call.voices, options["block_index"], call.geometry.frames_of(x, frames))
-        # In place is safe: the block made x just now. Autograd, though, has kept it for the adapter's norm.
+        # In place is safe, the block has just made x; but autograd keeps it for the adapter's norm.
         x = x.clone() if added.requires_grad else x
         video = call.geometry.frames_of(x, frames)
         if call.voices.rows is None:
@@ -51,9 +50,9 @@ class AudioPatch(AdapterPatch):
 
 
 class MaskPatch(AdapterPatch):
-    """`double_block`: reads the masks off the block's output, and notes where numbers stop being finite.
+    """`double_block`: predicts masks from the block's output, and records where values stop being finite.
 
-    Behind the last block it also gives a shortened sequence its full length again, for core's head.
+    After the last block it also gives a shortened sequence its full length again, for core's head.
     """
 
     @torch.compiler.disable
@@ -74,7 +73,7 @@ class MaskPatch(AdapterPatch):
 
 
 def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Tensor:
-    """What the voices add to video [B, L, D], L = T*h*w, for their own rows: [R, L, D] in the same dtype."""
+    """What the voices add to video [B, L, D], L = T*h*w, for their rows: [R, L, D] in the same dtype."""
     if voices.rows is not None:
         video = video[voices.rows]
     added = call.adapter.audio_blocks[str(block)](video, voices.tokens, voices.weights, call.attention)
@@ -95,8 +94,9 @@ def mask_logits(call: CallState, head: str, tokens: Tensor) -> Tensor:
 
 
 def reference_features(call: CallState, head: str, tokens: Tensor) -> Tensor:
-    """[R, N, h*w, D] of a block's output [R, L, D], or what the reference cache holds of an earlier one's."""
+    """[R, N, h*w, D] of a block's output [R, L, D], or of an earlier one's, from the reference cache."""
     if call.geometry.cached:
+        assert call.cached is not None, "ReferenceCache.of_call returns what a cached call reads"
         # Nothing is stored where the window that filled the cache had no head (CallBuilder._mask_heads): heads for
         # regions do not use references.
         return call.cached.features.get(head, tokens[:, None, :0])

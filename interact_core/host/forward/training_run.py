@@ -19,7 +19,7 @@ from .voice_tracks import VoiceTracks
 
 
 class TrainingRun:
-    """Stands where a sampling run would: gives the hooks their weights and keeps every gradient."""
+    """The ForwardRun of training: gives the hooks their weights and keeps every gradient."""
 
     def __init__(self, adapter: Adapter, weights: Tensor, attention: Attention) -> None:
         self._adapter = adapter

@@ -1,4 +1,4 @@
-"""The voices of a cast as CONDITIONING carries them."""
+"""The voice tracks of a cast, and how CONDITIONING holds them."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class VoiceTracks:
     features: [B, S + 1, F, L, C], F video frames, L hidden states of C channels.
 
     Packed they are one frame longer: context windows slice every tensor whose third axis is as long as the latent
-    video (comfy/context_windows.py), and this one they have to leave whole, for each call to index by itself. What
-    the last frame holds is never read.
+    video (comfy/context_windows.py), and this one has to stay whole, for each call to index by itself. The last
+    frame is never read.
     """
 
     features: Tensor
@@ -28,7 +28,7 @@ class VoiceTracks:
         return cls(packed[:, :, :-1])
 
     def pack(self) -> Tensor:
-        """[B, S + 1, F + 1, L, C]"""
+        """One tensor for CONDITIONING, [B, S + 1, F + 1, L, C]."""
         return F.pad(self.features, (0, 0, 0, 0, 0, 1))
 
     @property
@@ -41,11 +41,11 @@ class VoiceTracks:
         return self.features.shape[2]
 
     def rows(self, chosen: slice | Tensor) -> "VoiceTracks":
-        """Those of some rows of the batch."""
+        """The tracks of some rows of the batch."""
         return VoiceTracks(self.features[chosen])
 
     def of_frames(self, start: int, count: int) -> "VoiceTracks":
-        """`count` frames from `start` on; beyond the end every track is what mute was last."""
+        """`count` frames from `start` on; beyond the end every track repeats the last frame of mute."""
         cut = self.features[:, :, start : start + count]
         missing = count - cut.shape[2]
         mute = self.features[:, -1:, -1:].expand(-1, self.count, missing, -1, -1)

@@ -1,7 +1,7 @@
 """Builds the state of each call of the diffusion model within a sampling run."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ...adapter import SpeechAdapter
 from ...adapter.affinity import AffinityHead, RegionHead
+from ...adapter.families import LayersByBlock
 from ...errors import InteractError
 from ...guidance import Cast, GuidanceSettings, MaskMemory
 from ..forward.attention import adapter_attention
 from ..forward.binding import Binding
-from ..forward.call import AudioRole, CallState, MaskHead, Voices, mute_weights, row_index
+from ..forward.call import AudioRole, CallState, Voices, mute_weights, row_index
 from ..forward.finite import FiniteProbe
 from ..forward.null_audio import NullTrack
 from ..forward.voice_tracks import VoiceTracks
@@ -28,7 +29,7 @@ from ..tokens.sequence import can_weight_attention
 class Evaluation:
     """One evaluation of the model, which may take several calls (conds, context windows, devices).
 
-    number: counted from 1 within the run; sigma: its noise level; latent: [B, C, T, H, W], what it starts from;
+    number: counted from 1 within the run; sigma: its noise level; latent: [B, C, T, H, W], its input;
     weights: [S + 1, B or 1, L or 1], the share of each track for each video token, mute last; None: inject nothing.
     probes: of its calls.
     """
@@ -41,7 +42,7 @@ class Evaluation:
 
 
 class CallBuilder:
-    """Of one run: what stays the same in all of its calls, and how a call's state comes of it.
+    """Builds the calls of one run, and holds what stays the same in all of them.
 
     Several calls may be built at once, one thread per device.
     """
@@ -54,7 +55,7 @@ class CallBuilder:
         references: Tensor | None,
         memory: MaskMemory,
     ) -> None:
-        """references: [1, C, N, H, W] as the model sees them; memory: told of regions where no head predicts them."""
+        """references: [1, C, N, H, W] in the model's scale; memory: gets drawn regions where no head predicts masks."""
         self._binding = binding
         self._cast = cast
         self._settings = settings
@@ -71,7 +72,7 @@ class CallBuilder:
         """The references of one call, [B, C, N, H, W].
 
         A context window slices every cond whose frame axis is as long as the video
-        (comfy/context_windows.py, slice_cond): as many references as latent frames would be taken for the
+        (comfy/context_windows.py, slice_cond): as many references as latent frames would be sliced like the
         video.
         """
         window = options.get("context_window")
@@ -84,7 +85,7 @@ class CallBuilder:
     def shorten(
         self, geometry: Geometry, options: dict[str, Any], device: torch.device, evaluation: Evaluation
     ) -> tuple[Geometry, CachedReferences | None]:
-        """Geometry and cache of a call whose blocks can do with a shorter sequence: ReferenceCache.of_call."""
+        """Geometry and cache of a call whose blocks take a shorter sequence: ReferenceCache.of_call."""
         proportional = can_weight_attention(options)
         return self._reference_cache.of_call(
             geometry, options.get("uuids"), device, evaluation.number, proportional
@@ -110,7 +111,7 @@ class CallBuilder:
         options: dict[str, Any],
         cached: CachedReferences | None,
     ) -> CallState:
-        """As ForwardRun.open_call has it."""
+        """As ForwardRun.open_call."""
         tracks = None if audio is None else VoiceTracks.unpack(audio)
         self._check_call(geometry, tracks)
         uuids = options.get("uuids") or [None] * x.shape[0]
@@ -135,22 +136,22 @@ class CallBuilder:
         )
 
     def release(self) -> None:
-        """Let go of every tensor, for the case that something keeps the run."""
+        """Drop every tensor, in case something keeps a reference to the run."""
         self._tokens.clear()
         self._positions.clear()
         self._reference_cache.release()
         self._references = self._affinity = None
 
-    def _mask_heads(self, geometry: Geometry, batch: int) -> Mapping[str, MaskHead]:
-        """What finds the characters, by block number. With fixed masks or none, what the heads predict is only shown.
+    def _mask_heads(self, geometry: Geometry, batch: int) -> LayersByBlock:
+        """The mask heads by block number. With fixed masks or none, their predictions are only displayed.
 
-        Regions are followed from the first latent frame; in a window that lacks it they are where they were
-        drawn.
+        Regions are tracked from the first latent frame; in a window without it they stay where they were drawn.
         """
         settings, binding = self._settings, self._binding
         if self._cast.regions is None and settings.mask_source != "affinity":
             return binding.mask_heads
         if self._cast.regions is not None and geometry.frames[0] != 0:
+            assert self._cast.layouts is not None, "assemble_cast makes layouts of the regions"
             drawn = self._cast.layouts[:, list(geometry.frames)]
             self._memory.add(drawn.expand(batch, *drawn.shape), geometry.frames)
             return {}
@@ -166,9 +167,9 @@ class CallBuilder:
     def _check_call(self, geometry: Geometry, tracks: VoiceTracks | None) -> None:
         if geometry.references != self._cast.references:
             raise InteractError(
-                f"The conditioning shows {geometry.references} reference pictures but the cast has "
-                f"{self._cast.references} characters with one: connect positive, negative and cast "
-                "from the same InterAct Encode Characters node."
+                f"The conditioning has {geometry.references} reference pictures, but the cast has "
+                f"{self._cast.references} characters with a picture: connect positive, negative and cast "
+                "from the same InterAct Encode Characters or InterAct Next Part node."
             )
         if tracks is None:
             return
@@ -176,19 +177,20 @@ class CallBuilder:
         frames = config.temporal_stride * (self._cast.latent_frames - 1) + 1
         if (tracks.count, tracks.frames) != (count, frames):
             raise InteractError(
-                f"The conditioning carries {tracks.count - 1} voices over {tracks.frames} frames but "
-                f"the cast has {count - 1} over {frames}: connect positive, negative and cast "
-                "from the same InterAct Encode Characters node."
+                f"The conditioning has {tracks.count - 1} voices over {tracks.frames} frames, but the cast has "
+                f"{count - 1} over {frames}: connect positive, negative and cast from the same "
+                "InterAct Encode Characters or InterAct Next Part node."
             )
         layers, channels = tracks.features.shape[3:]
         if (layers, channels) != (config.audio_layers, config.audio_width):
             raise InteractError(
-                f"The speech was encoded into {layers} layers of {channels} channels but the "
-                f"adapter was trained on {config.audio_layers} of {config.audio_width}: load {config.encoder}."
+                f"The speech was encoded into {layers} layers of {channels} channels, but the "
+                f"adapter was trained on {config.audio_layers} of {config.audio_width}: load {config.encoder} "
+                "and encode every voice with it."
             )
 
     def _role(self, uuid: object, flag: Tensor, row: int) -> AudioRole:
-        """Which audio a cond gets; read off the device once per cond and run."""
+        """Which audio a cond gets; copied from the device once per cond and run."""
         if uuid is None:
             return AudioRole.of(float(flag[row, 0]))
         if uuid not in self._roles:
@@ -231,11 +233,11 @@ class CallBuilder:
             tokens=torch.cat(tokens, dim=1),
             weights=torch.cat([share.expand(-1, -1, length) for share in shares], dim=1),
             rows=row_index(rows, x.shape[0], x.device),
-            strength=strength if null is None else 1.0,  # null tracks hold it in their shares
+            strength=strength if null is None else 1.0,  # it is in the shares of a null track
         )
 
     def _null_track(self, adapter: SpeechAdapter, geometry: Geometry, x: Tensor) -> NullTrack | None:
-        """For a base that always gets audio; made in every call, as it is one frame of zeros."""
+        """For a base model that always gets audio; made in every call, as it is one frame of zeros."""
         if not adapter.config.null_features:
             return None
         return NullTrack.of(adapter, x, geometry.references, geometry.frame_tokens)
@@ -256,7 +258,7 @@ class CallBuilder:
         return tokens if geometry.whole_video else tokens[:, :, list(geometry.frames)]
 
     def _positions_of(self, geometry: Geometry, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Made once per length of window, as copying them to a device waits for it."""
+        """Made once per window length, as copying them to a device waits for the device."""
         key = (len(geometry.frames), device)
         if key not in self._positions:
             self._positions[key] = geometry.positions(device)
@@ -273,5 +275,5 @@ def _shares(
         return mute_weights(weights.shape[0], device)
     if weights.shape[-1] > 1 and not geometry.whole_video:
         frames = weights.unflatten(-1, (geometry.total_frames, geometry.frame_tokens))
-        weights = frames[:, :, list(geometry.frames)].flatten(2)
+        return frames[:, :, list(geometry.frames)].flatten(2).to(device)
     return weights.to(device)

@@ -1,4 +1,4 @@
-"""Latents as small colour pictures, by the few numbers that ComfyUI's own preview uses."""
+"""Latents as small colour pictures, by the linear map of ComfyUI's own preview."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ...preview.atlas import FRAME_SIDE, tile_size
 
 
 class LatentPreview:
-    """Latent2RGBPreviewer of ComfyUI's latent_preview.py, for every frame of a video instead of the first."""
+    """Latent2RGBPreviewer of ComfyUI's latent_preview.py, for every frame of a video and not only the first."""
 
     def __init__(self, latent_format: Any) -> None:
         """latent_format: of the model, comfy.latent_formats; one without colours gives no pictures."""
@@ -23,8 +23,8 @@ class LatentPreview:
     def pictures(self, latent: Tensor) -> Tensor | None:
         """uint8 [T, h', w', 3] on the latent's device, of the first item of `latent` [B, C, T, H, W].
 
-        The latent as the model sees it. At its own size, or smaller where that is longer than FRAME_SIDE.
-        None for a latent that is no video or has other channels than the colours are made for.
+        The latent is in the model's scale. Pictures have its size, or FRAME_SIDE at most. None for a latent that is
+        not a video, or has another number of channels than the map.
         """
         if self._factors is None or latent.is_nested or latent.ndim != 5:
             return None
@@ -37,7 +37,8 @@ class LatentPreview:
             self._bias = None if self._bias is None else self._bias.to(latent.device)
         frames = latent[0].detach().float().movedim(0, -1)  # [T, H, W, C]
         colours = F.linear(frames, self._factors, self._bias)
-        size = tile_size(*colours.shape[1:3], FRAME_SIDE, len(colours))
-        if size != tuple(colours.shape[1:3]):
+        height, width = colours.shape[1:3]
+        size = tile_size(height, width, FRAME_SIDE, len(colours))
+        if size != (height, width):
             colours = F.interpolate(colours.movedim(-1, 1), size=size, mode="area").movedim(1, -1)
         return ((colours + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

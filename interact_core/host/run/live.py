@@ -1,7 +1,8 @@
 """The live view: while a run samples, each step's masks and frames go to the browser that queued it.
 
-Pictures lie in ComfyUI's temp folder, where /view finds them; one small event a step says which. Nothing is
-sent to anybody else, and nothing at all outside ComfyUI's server or for a prompt that no browser queued.
+Pictures are written to ComfyUI's temp folder, from where /view serves them; one small event a step names them.
+Nothing is sent to any other client, and nothing at all outside ComfyUI's server or for a prompt that no browser
+queued.
 """
 
 import logging
@@ -28,7 +29,7 @@ Send = Callable[[str, dict[str, Any], str], None]
 
 
 class MaskStream:
-    """Tells one browser of one run. However telling fails, the run goes on and the log says it once."""
+    """Reports one run to one browser. If that fails, the run goes on and the log gets one warning."""
 
     def __init__(
         self,
@@ -43,14 +44,15 @@ class MaskStream:
     ) -> None:
         """origin: workflow, source and prompt, as events carry them. folder: where pictures are written.
 
-        send: as PromptServer.send_sync, called with event, JSON and `client`; without either it is silent.
+        send: as PromptServer.send_sync, called with event, JSON and `client`; without either, nothing is sent.
         """
         self.run = uuid.uuid4().hex
         self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
         self._scene = scene_record(cast, cast.grid, total_steps, mask_source)
         self._folder = folder
-        self._send = send if client is not None else None
-        self._client = client
+        self._send: Callable[[str, dict[str, Any]], None] | None = None
+        if send is not None and client is not None:
+            self._send = lambda event, content: send(event, content, client)
         self._failed = False
 
     def step(
@@ -61,27 +63,27 @@ class MaskStream:
             return
         try:
             step = step_record(self._folder, index, sigma, steered, masks, pictures)
-            self._send(STEP_EVENT, {**self._origin, "scene": self._scene, "step": step}, self._client)
-        except Exception:  # whatever it is: nobody loses a run for a picture of it. Interrupts pass.
-            self._fail()
+            self._send(STEP_EVENT, {**self._origin, "scene": self._scene, "step": step})
+        except Exception as error:  # nobody may lose a run for a picture of it; interrupts are not caught
+            self._fail(error)
 
     def end(self, how: str) -> None:
         """The run has ended: DONE, or STOPPED by an interrupt or an error."""
         if self._send is None:
             return
         try:
-            self._send(END_EVENT, {**self._origin, "how": how}, self._client)
-        except Exception:
-            self._fail()
+            self._send(END_EVENT, {**self._origin, "how": how})
+        except Exception as error:
+            self._fail(error)
 
-    def _fail(self) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._failed:
-            logger.warning("The live view of the masks has stopped; the run goes on.", exc_info=True)
+            logger.warning("The live view of the masks has stopped; the run goes on.", exc_info=error)
         self._failed = True
 
 
 OpenStream = Callable[[Cast, int, str], MaskStream]
-"""From cast, number of steps and mask source to the stream of a run. MaskStream itself is the one that is silent."""
+"""From cast, number of steps and mask source to the stream of a run. MaskStream itself makes one that sends nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class Origin:
     workflow: str
 
     def open_stream(self, cast: Cast, total_steps: int, mask_source: str = "predicted") -> MaskStream:
-        """To the browser that queued the prompt which is executed now."""
-        # Not imported: outside ComfyUI's server there is none, and importing its module would build half of it.
+        """A stream to the browser that queued the prompt being executed."""
+        # Not imported: outside ComfyUI's server there is none, and importing its module would start half of it.
         server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
         if server is None or server.client_id is None:
             return MaskStream(cast, total_steps, mask_source)
@@ -121,8 +123,8 @@ class Origin:
 def running_workflow(server: Any, prompt: str) -> str:
     """The id of the workflow whose prompt is executed, "" if it has none.
 
-    A guided MODEL may come from ComfyUI's cache, made when another workflow with the same nodes ran (a copy of
-    it, say): what its node was told of the workflow is old then.
+    A guided MODEL may come from ComfyUI's cache, made when another workflow with the same nodes ran (a copy of it,
+    say): the workflow id that its node got is then out of date.
     """
     try:
         running, _ = server.prompt_queue.get_current_queue_volatile()

@@ -1,16 +1,16 @@
-"""What a part of a film sees of its finished frames, beside the noise mask that keeps them.
+"""The known frames of a part of a film: the noise on them, and their trace in the noise of new frames.
 
-The mask puts what is known under the noise of every step. That noise is the film's, which every part has its piece
-of: known frames are then under the noise that they were made from, on the way by which they came, and not on one
-that the model would never have sent them.
+The noise mask of the part's LATENT keeps known frames and adds the noise of every step to them. That noise is a piece
+of the whole film's, so known frames get the noise from which they were made, and follow the path that the model itself
+has taken with them.
 
-At the first step it is noise alone: new frames then begin as if nothing went before, and few-step schedules have
-decided by the next who stands where. So new frames begin with a trace of the last finished one in their noise
-(ConsistI2V's FrameInit has a like idea).
+At the first step nothing but noise is visible: new frames would begin as if there were no frames before them, and
+few-step schedules settle who is where by the next step. So new frames begin with a trace of the last finished one in
+their noise (ConsistI2V's FrameInit is similar).
 
-InfiniteTalk was trained on known frames without any noise and needs neither: core's nodes write them into the
-model's input (comfy/ldm/wan/model_multitalk.py, InfiniteTalkOuterSampleWrapper), which is done here likewise, for
-context windows as well.
+InfiniteTalk was trained on known frames without noise and needs neither: core's nodes write them into the model's
+input (comfy/ldm/wan/model_multitalk.py, InfiniteTalkOuterSampleWrapper). The same is done here, in context windows
+as well.
 """
 
 from dataclasses import dataclass
@@ -27,19 +27,19 @@ from ...guidance import Part
 from ..keys import CLEAN_FRAMES_KEY
 from ..tokens.geometry import frames_of_call
 
-# Of the last finished latent frame in the noise of the first new one. In the theatre, in 4 steps and from the
-# same noise, two puppets changed places at the cut without it (heads from x 41 and 122 to 129 and 60) and stood
-# where they were with it (47 and 129); the picture's change at the cut went from 15.4 to 7.0 of 255.
+# Share of the last finished latent frame in the noise of the first new one. In the theatre, in 4 steps from the same
+# noise, two puppets changed places at the cut without it (heads from x 41 and 122 to 129 and 60) and kept them with it
+# (47 and 129); the mean change of the picture at the cut went from 15.4 to 7.0 of 255.
 TRACE = 0.1
-FADE = 0.8  # how much of that every further frame has, as people may have gone elsewhere by then
+FADE = 0.8  # share of that in every further frame, as people may have moved by then
 
 
 def noise_of_film(noise: Tensor, part: Part, seed: int | None) -> Tensor:
-    """The part's piece of the noise that the whole film has from `seed`, in place of core's [B, C, T, H, W].
+    """The part's piece of the noise of the whole film from `seed`, in place of core's [B, C, T, H, W].
 
-    Parts that are sampled with one seed have the same noise where they overlap. A part that is the whole film keeps
-    core's, and so does noise that did not come of core's own prepare_noise (comfy/sample.py) with this seed; it is
-    not called itself, for it seeds torch as a whole.
+    Parts that are sampled with one seed have the same noise where they overlap. Core's noise is kept for a part that
+    is the whole film, and wherever it was not made by core's prepare_noise (comfy/sample.py) with this seed. That
+    function is not called here, because it seeds torch globally.
     """
     if seed is None or part.frames >= part.film:
         return noise
@@ -52,15 +52,14 @@ def noise_of_film(noise: Tensor, part: Part, seed: int | None) -> Tensor:
         return torch.randn(noise[:, :, 0].shape, generator=generator)
 
     for _ in range(part.start // TEMPORAL_STRIDE):
-        next_frame()  # of parts before this one; drawn one by one, as a film may be long
+        next_frame()  # noise before this part; drawn one by one, as a film may be long
     return torch.stack([next_frame() for _ in range(noise.shape[2])], dim=2).to(noise)
 
 
 def with_trace(noise: Tensor, known: Tensor) -> Tensor:
     """Noise [B, C, T, H, W] with a trace of the last of the K known latent frames in the frames after them.
 
-    known: [b, C, K, H, W] in the model's scale. Noise that is none (a sampler that goes on with what another
-    began) stays none.
+    known: [b, C, K, H, W] in the model's scale. Noise of zeros (a sampler that continues another's run) is kept.
     """
     frames = known.shape[2]
     if frames == 0 or not bool(noise.any()):
@@ -68,26 +67,26 @@ def with_trace(noise: Tensor, known: Tensor) -> Tensor:
     share = TRACE * FADE ** torch.arange(noise.shape[2] - frames, dtype=torch.float32)
     share = share.view(1, 1, -1, 1, 1).to(noise)
     last = known[:, :, -1:].to(noise)
-    new = noise[:, :, frames:] * (1 - share**2).sqrt() + last * share  # as much of it as noise alone would be
+    new = noise[:, :, frames:] * (1 - share**2).sqrt() + last * share  # of the same variance as noise alone
     return torch.cat((noise[:, :, :frames], new), dim=2)
 
 
-def show_clean(model: ModelPatcher, frames: int) -> None:
-    """Have `model` (a clone of the caller's own) see the first latent frames of what it samples without noise."""
+def keep_known_frames_clean(model: ModelPatcher, frames: int) -> None:
+    """Have `model` (a clone of the caller's own) get the first latent frames of its LATENT without noise."""
     model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, CLEAN_FRAMES_KEY)
     model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, CLEAN_FRAMES_KEY, _CleanRun(frames))
 
 
 @dataclass(frozen=True)
 class _CleanRun:
-    """OUTER_SAMPLE: the LATENT that is sampled begins with the known frames."""
+    """OUTER_SAMPLE: takes the known frames from the beginning of the LATENT."""
 
     frames: int
 
     def __call__(
         self, executor: WrapperExecutor, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any
     ) -> Tensor:
-        guider = executor.class_obj
+        guider: Any = executor.class_obj
         known = guider.model_patcher.model.process_latent_in(latent_image[:, :, : self.frames])
         wrappers = guider.model_options["transformer_options"].setdefault("wrappers", {})
         of_calls = wrappers.setdefault(WrappersMP.APPLY_MODEL, {})
@@ -100,7 +99,7 @@ class _CleanRun:
 
 @dataclass(frozen=True, eq=False)
 class _CleanCall:
-    """APPLY_MODEL: known [b, C, K, H, W], in the model's scale, in place of the call's own first frames."""
+    """APPLY_MODEL: known [b, C, K, H, W], in the model's scale, replaces the call's own first frames."""
 
     known: Tensor
 

@@ -1,4 +1,4 @@
-"""The state of one sampling run. It is made when sampling starts and gone when it ends, however it ends."""
+"""The state of one sampling run, from its start to its end, however it ends."""
 
 import logging
 from typing import Any
@@ -46,9 +46,9 @@ class SamplingRun:
         references: Tensor | None,
         stream: MaskStream,
     ) -> None:
-        """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] as the model sees them.
+        """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] in the model's scale.
 
-        stream: told of every step; the caller ends it.
+        stream: gets every step; the caller ends it.
         """
         self._binding = binding
         self._cast = cast
@@ -61,7 +61,7 @@ class SamplingRun:
         config = binding.config
         if abs(config.fps - cast.fps) > FPS_TOLERANCE:
             logger.warning(
-                "The adapter was trained at %g frames per second but the video has %g: mouths may lag.",
+                "The adapter was trained at %g frames per second, but the video has %g: mouths may lag.",
                 config.fps,
                 cast.fps,
             )
@@ -75,7 +75,7 @@ class SamplingRun:
         self._builder = CallBuilder(binding, cast, settings, references, self._memory)
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
-        """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: fix what it is guided by."""
+        """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: set the shares that guide it."""
         stage_two = self._clock.observe(sigma, self._step)
         number = 1 if self._evaluation is None else self._evaluation.number + 1
         self._evaluation = Evaluation(number, sigma, latent, self._track_weights(stage_two))
@@ -89,7 +89,7 @@ class SamplingRun:
         if weights is None:
             return None
         if any(strength != 1.0 for strength in cast.strengths):
-            # Not a share any more: a character's voice alone is stronger or weaker, mute stays what it was.
+            # Not a share any more: one character's voice is stronger or weaker, mute stays what it was.
             factors = torch.tensor([*cast.strengths, 1.0], device=weights.device)
             weights = weights * factors[:, None]
         # [S + 1, L] for the whole batch or [B, S + 1, L] for each item
@@ -102,7 +102,7 @@ class SamplingRun:
         self._memory.commit()
 
     def end_step(self, predicted: Tensor | None = None) -> None:
-        """The sampler reports one step done; predicted: [B, C, T, H, W], the clean latent as it expects it."""
+        """The sampler reports one step done; predicted: [B, C, T, H, W], its estimate of the clean latent."""
         pictures = None if predicted is None else self._preview.pictures(predicted)
         sigma = self._sigma
         masks, pictures = self._recorder.record(self._step, sigma, self._memory.prediction, pictures)
@@ -112,8 +112,8 @@ class SamplingRun:
         self._step += 1
 
     def finish(self) -> RunRecord:
-        """The record of a run that has come to its end."""
-        if self._step == 0:  # a sampler without callbacks: keep what there is
+        """The record of a finished run."""
+        if self._step == 0:  # a sampler without callbacks: record its last masks
             self._recorder.record(0, self._sigma, self._memory.prediction)
         return self._recorder.finish(
             self._cast,
@@ -130,7 +130,7 @@ class SamplingRun:
     def shorten(
         self, geometry: Geometry, options: dict[str, Any], device: torch.device
     ) -> tuple[Geometry, CachedReferences | None]:
-        return self._builder.shorten(geometry, options, device, self._evaluation)
+        return self._builder.shorten(geometry, options, device, self._current)
 
     @property
     def cached_tokens_each(self) -> int:
@@ -147,7 +147,7 @@ class SamplingRun:
         options: dict[str, Any],
         cached: CachedReferences | None = None,
     ) -> CallState:
-        return self._builder.open_call(self._evaluation, geometry, x, audio, flag, options, cached)
+        return self._builder.open_call(self._current, geometry, x, audio, flag, options, cached)
 
     @torch.compiler.disable
     def close_call(self, call: CallState) -> None:
@@ -158,14 +158,20 @@ class SamplingRun:
         masks = torch.stack([logits.sigmoid() for logits in call.mask_logits]).mean(0)  # [R, N, T*h*w]
         masks = masks.unflatten(-1, (len(geometry.frames), geometry.height, geometry.width))
         frames = geometry.frames[geometry.anchors :]
-        batch = self._evaluation.latent.shape[0]
-        for rows in masks[:, :, geometry.anchors :].split(batch):  # of one cond each, that gets the voices
+        batch = self._current.latent.shape[0]
+        for rows in masks[:, :, geometry.anchors :].split(batch):  # one cond with voices each
             self._memory.add(rows, frames)
 
     def release(self) -> None:
-        """Let go of every tensor, for the case that something keeps the run."""
+        """Drop every tensor, in case something keeps a reference to the run."""
         self._builder.release()
         self._evaluation = None
+
+    @property
+    def _current(self) -> Evaluation:
+        """The evaluation in progress: calls are made within one."""
+        assert self._evaluation is not None, "begin_evaluation comes first"
+        return self._evaluation
 
     @property
     def _sigma(self) -> float:
@@ -176,8 +182,8 @@ class SamplingRun:
         return describe_breakdown(
             step=self._step,
             total_steps=self._scheduled_steps,
-            latent=self._evaluation.latent,
-            probes=self._evaluation.probes,
+            latent=self._current.latent,
+            probes=self._current.probes,
             audio=self._builder.audio_tokens,
             blocks=self._binding.config.model_blocks,
             half_precision=self._patcher.model.get_dtype_inference() == torch.float16,
@@ -186,7 +192,7 @@ class SamplingRun:
 
 
 def _loudness(cast: Cast) -> tuple[Tensor | None, ...]:
-    """RunRecord.loudness. Core's own audio encoder does not pass the sound on: None for its speech too."""
+    """RunRecord.loudness. Core's own audio encoder does not pass on the sound: None for its speech, too."""
     speeches = [(character.speech or {}).get(SPEECH_KEY) for character in cast.characters]
     return tuple(
         None if speech is None else peaks_on_timeline(speech, cast.frames, cast.fps) for speech in speeches

@@ -1,4 +1,4 @@
-"""The sampling wrappers: a run begins, takes its steps and ends, whatever sampler drives it."""
+"""The sampling wrappers: they begin a run, count its steps and end it, whatever sampler drives it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from .sampling_run import SamplingRun
 
 
 class MaskHandle:
-    """Leads from a guided MODEL to the masks of its last finished run: the value beside MODEL on the wire.
+    """Holds the masks of a guided MODEL's last finished run; Mask Guidance outputs it beside the MODEL.
 
-    It is None from the start of a run to its end, so that an interrupted run leaves no masks behind.
+    `history` is None from the start of a run to its end, so that an interrupted run leaves no masks.
     """
 
     def __init__(self) -> None:
@@ -51,18 +51,18 @@ def outer_sample_wrapper(
     seed: int | None = None,
     **kwargs: Any,
 ) -> Tensor:
-    """OUTER_SAMPLE: make the run's state, and take it away whatever happens (interrupts included)."""
+    """OUTER_SAMPLE: make the run's state, and remove it whatever happens (interrupts included)."""
     rest = latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed
-    guider = executor.class_obj
+    guider: Any = executor.class_obj
     conds = [cond for part in guider.conds.values() for cond in part]
     options = guider.model_options["transformer_options"]
     guidance: Guidance | None = options.get(GUIDANCE_KEY)
-    carriers = [cond for cond in conds if ROLE_COND in cond.get("model_conds", {})]
-    if not carriers and guidance is None:
+    with_cast = [cond for cond in conds if ROLE_COND in cond.get("model_conds", {})]
+    if not with_cast and guidance is None:
         return executor(noise, *rest, **kwargs)
-    _check_run(noise, conds, carriers, guidance)
+    guidance = _checked_guidance(noise, conds, with_cast, guidance)
     check_memory(guider.model_patcher, guidance.cast, guider.model_options)
-    references = next((cond["time_dim_concat"] for cond in carriers if "time_dim_concat" in cond), None)
+    references = next((cond["time_dim_concat"] for cond in with_cast if "time_dim_concat" in cond), None)
     if references is not None:
         references = guider.model_patcher.model.process_latent_in(references)
     stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source)
@@ -102,7 +102,7 @@ def prepare_sampling_wrapper(
     model_options: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Any:
-    """PREPARE_SAMPLING: let ComfyUI's estimate of the memory count the references and the reference KV cache."""
+    """PREPARE_SAMPLING: add the references and the reference KV cache to ComfyUI's estimate of the memory."""
     shape = shape_to_estimate(noise_shape, conds, model_options or {})
     run: SamplingRun | None = (model_options or {}).get("transformer_options", {}).get(RUN_KEY)
     if run is not None and run.cached_tokens_each:
@@ -119,9 +119,9 @@ def sampler_sample_wrapper(
     *args: Any,
     **kwargs: Any,
 ) -> Tensor:
-    """SAMPLER_SAMPLE: count steps by callbacks, the one thing that every sampler does once a step.
+    """SAMPLER_SAMPLE: count steps by callbacks, which every sampler makes once a step.
 
-    A sampler reports (step, clean latent as predicted, latent, total steps) (comfy/samplers.py, KSAMPLER).
+    A sampler reports (step, predicted clean latent, latent, total steps) (comfy/samplers.py, KSAMPLER).
     """
     run: SamplingRun | None = extra_args["model_options"]["transformer_options"].get(RUN_KEY)
     if run is None:
@@ -141,7 +141,7 @@ def predict_noise_wrapper(
     model_options: dict[str, Any] = {},  # noqa: B006 - core's own signature
     seed: int | None = None,
 ) -> Tensor:
-    """PREDICT_NOISE: one model evaluation, however many conds, windows and devices it is made of."""
+    """PREDICT_NOISE: one model evaluation, however many conds, windows and devices it takes."""
     run: SamplingRun | None = model_options.get("transformer_options", {}).get(RUN_KEY)
     if run is None:
         return executor(x, timestep, model_options, seed)
@@ -151,42 +151,43 @@ def predict_noise_wrapper(
     return output
 
 
-def _check_run(
-    noise: Tensor, conds: list[dict[str, Any]], carriers: list[dict[str, Any]], guidance: Guidance | None
-) -> None:
-    """Refuse, before anything is loaded, what could only go wrong later."""
+def _checked_guidance(
+    noise: Tensor, conds: list[dict[str, Any]], with_cast: list[dict[str, Any]], guidance: Guidance | None
+) -> Guidance:
+    """The run's guidance. Raises InteractError, before anything is loaded, for what would fail later."""
     if guidance is None:
         raise InteractError(
-            "The conditioning has characters but nothing guides the MODEL: use the InterAct Sampler, or put "
-            "InterAct Mask Guidance between MODEL and sampler."
+            "The conditioning has characters, but the MODEL has no mask guidance: use InterAct Sampler, or put "
+            "InterAct Mask Guidance between the MODEL and the sampler."
         )
-    if not carriers:
+    if not with_cast:
         raise InteractError(
-            "The MODEL is guided for characters but the conditioning has none: connect positive and negative "
-            "of InterAct Encode Characters to the sampler."
+            "The MODEL has mask guidance, but the conditioning has no characters: connect positive and negative "
+            "from InterAct Encode Characters to the sampler."
         )
     if any("area" in cond or cond.get("set_area_to_bounds") for cond in conds):
         raise InteractError(
-            "Characters cannot be used with conditioning that is limited to an area: references fill the "
-            "whole picture; remove the area, or use a mask with 'set cond area' on 'default'."
+            "Characters do not work with conditioning that is limited to an area, because reference pictures need "
+            "the whole frame: remove the area, or use a mask with 'set cond area' on 'default'."
         )
     grid = (noise.shape[2], -(-noise.shape[3] // 2), -(-noise.shape[4] // 2)) if noise.ndim == 5 else None
     if grid != guidance.cast.grid:
         cast = guidance.cast
         raise InteractError(
-            f"The latent has shape {list(noise.shape)} but the cast is for {cast.width}x{cast.height} and "
-            f"{cast.frames} frames: sample the LATENT of InterAct Encode Characters."
+            f"The latent has shape {list(noise.shape)}, but the cast is for {cast.width}x{cast.height} and "
+            f"{cast.frames} frames: connect the LATENT of InterAct Encode Characters to the sampler."
         )
     _check_start_images(noise.shape[2], conds)
+    return guidance
 
 
 def _check_start_images(frames: int, conds: list[dict[str, Any]]) -> None:
-    """Raise InteractError where a start image is laid out for another length, which core would crash on."""
+    """Raise InteractError if a start image is of another length than the video, on which core would crash."""
     for cond in conds:
         image = cond.get("concat_latent_image")
         if image is not None and image.shape[2] != frames:
             found, wanted = (TEMPORAL_STRIDE * (count - 1) + 1 for count in (image.shape[2], frames))
             raise InteractError(
-                f"WanImageToVideo lays its start image out for {found} frames but the video has {wanted}: set its "
+                f"WanImageToVideo is set to {found} frames, but the video has {wanted}: set its "
                 f"length to {wanted}, as on InterAct Encode Characters."
             )

@@ -1,4 +1,4 @@
-"""Where things stand in the token sequence of one diffusion-model call."""
+"""Where video and references are in the token sequence of one diffusion-model call."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ class KeptTokens:
     """Tokens of N references that token pruning keeps, in the order in which the blocks get them.
 
     See reference_pruning.py. index: [N*K] int64 into all N * h*w, K of each reference. background: how many of them,
-    the last, are background tokens, each of which represents several. representative: [N, h*w] int64 into the N*K: a
-    kept token's is itself, a pruned one's the nearest background token that was kept.
+    at the end, are background tokens, each of which represents several. representative: [N, h*w] int64 into the N*K:
+    for a kept token itself, for a pruned one the nearest background token that was kept.
     """
 
     index: Tensor
@@ -29,11 +29,11 @@ class KeptTokens:
 
     @property
     def weight(self) -> float:
-        """How many tokens each background token represents, itself among them: its weight in attention."""
+        """How many tokens each background token represents, itself included: its weight in attention."""
         return 1.0 + (self.representative.numel() - len(self.index)) / self.background
 
     def to(self, device: torch.device) -> "KeptTokens":
-        """On that device; itself if it is there already."""
+        """On that device; self if it is there already."""
         if self.index.device == device:
             return self
         return KeptTokens(self.index.to(device), self.background, self.representative.to(device))
@@ -43,14 +43,14 @@ class KeptTokens:
 class Geometry:
     """Layout of one call's token sequence: [before | video | references], each frame `height * width` tokens.
 
-    frames: for every latent frame of this call its index in the whole video. Under context windows these are
-        the window's frames, with the causal anchor, if there is one, in front.
+    frames: for every latent frame of this call its index in the whole video. In a context window these are
+        the window's frames, preceded by the causal anchor, if there is one.
     anchors: how many leading frames are such anchors, whose output core throws away (context_windows.py).
     total_frames: latent frames of the whole video.
     height, width: token grid of one frame (latent size / 2).
-    offset: tokens in front of the video (`img_offset` of core's double_block patches: ref_conv bases only).
-    references: reference pictures behind the video, one frame each (core's `time_dim_concat`).
-    kept: which tokens of the references are left by token pruning; None for all of them.
+    offset: tokens before the video (`img_offset` of core's double_block patches: only models with ref_conv).
+    references: reference pictures after the video, one frame each (core's `time_dim_concat`).
+    kept: which tokens of the references token pruning keeps; None for all of them.
     cached: the references are not in the sequence: their keys and values come from the reference KV cache
         (reference_cache.py).
     """
@@ -82,12 +82,12 @@ class Geometry:
 
     @property
     def shortened(self) -> bool:
-        """Whether the blocks get fewer tokens than core has laid out."""
+        """Whether the blocks get fewer tokens than core made."""
         return self.references * self.reference_each < self.references * self.frame_tokens
 
     @property
     def whole_video(self) -> bool:
-        """True when this call sees every frame in order, so that nothing has to be gathered."""
+        """True if this call has every frame in order, so that nothing has to be gathered."""
         return self.frames == tuple(range(self.total_frames))
 
     def video(self, tokens: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class Geometry:
     def positions(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """RoPE positions (t, y, x) of the video [T*h*w, 3] and of each reference [N, h*w, 3].
 
-        They are the ones the DiT itself uses: time runs on from the video's last frame into the references
+        They are those of the DiT itself: time continues from the video's last frame into the references
         (comfy/ldm/wan/model.py, WanModel._forward), and starts at 0 in every context window.
         """
         frames, height, width = len(self.frames), self.height, self.width
@@ -128,22 +128,22 @@ def frames_of_call(latent_frames: int, transformer_options: dict[str, Any]) -> t
 
 
 def geometry_of_call(
-    model: torch.nn.Module,
+    model: Any,
     x: Tensor,
     time_dim_concat: Tensor | None,
     transformer_options: dict[str, Any],
     model_kwargs: dict[str, Any],
 ) -> Geometry:
-    """Read the layout of a WanModel call from its arguments.
+    """The geometry of a WanModel call, from its arguments.
 
-    x: [B, C, T, H, W] latent; time_dim_concat: [B, C, N, H, W] or None.
+    model: the WanModel; x: [B, C, T, H, W] latent; time_dim_concat: [B, C, N, H, W] or None.
     """
     _, patch_height, patch_width = model.patch_size
     frames, anchors = frames_of_call(x.shape[2], transformer_options)
     if len(frames) != x.shape[2]:
         raise InteractError(
-            f"A context window names {len(frames)} frames but the model was given {x.shape[2]}: "
-            "this context-window node is not one that InterActHuman can follow; use ComfyUI's own."
+            f"A context window names {len(frames)} frames, but the model was given {x.shape[2]}: "
+            "this context window node is not supported; use ComfyUI's own."
         )
     window = transformer_options.get("context_window")
     offset = 0

@@ -19,15 +19,15 @@ from .reference_pruning import kept_tokens
 
 Key = tuple[tuple[object, ...], int, torch.device, bool]
 """Conds by uuid, latent frames in the call, device, and whether attention is proportional. All windows of one length
-share what the first of them stored: the references stand behind the last frame of each (Geometry.positions)."""
+share what the first of them stored: in each, the references follow the last frame (Geometry.positions)."""
 
 
 @dataclass
 class CachedReferences:
-    """What the blocks of one call made of its references, for the calls of later evaluations.
+    """Keys, values and features of one call's references, for the calls of later evaluations.
 
-    evaluation: in which they passed through the blocks; keys_and_values: by block, both [B, N*K, D], as attention had
-    them; features: by mask block, [R, N, h*w, D] as Geometry.reference_tokens has it.
+    evaluation: in which they passed through the blocks; keys_and_values: by block, both [B, N*K, D], as they entered
+    attention; features: by mask block, [R, N, h*w, D] as of Geometry.reference_tokens.
     """
 
     evaluation: int
@@ -35,12 +35,12 @@ class CachedReferences:
     features: dict[str, Tensor] = field(default_factory=dict)
 
     def store(self, block: int, *keys_and_values: Tensor) -> None:
-        """Both [B, N*K, D]: copied, so that the rest of the sequence can go."""
+        """Both [B, N*K, D]: copied, so that the rest of the sequence can be freed."""
         k, v = (x.clone() for x in keys_and_values)
         self.keys_and_values[block] = k, v
 
     def append_to(self, block: int, *keys_and_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of the rest of the sequence, both [B, L, D], with the references' behind them."""
+        """Those of the rest of the sequence, both [B, L, D], followed by the references'."""
         k, v = (
             torch.cat(both, dim=1) for both in zip(keys_and_values, self.keys_and_values[block], strict=True)
         )
@@ -65,15 +65,15 @@ class ReferenceCache:
         evaluation: int,
         proportional: bool,
     ) -> tuple[Geometry, CachedReferences | None]:
-        """The call's geometry, and what it reads (if `cached` is set in it) or has to fill for later calls.
+        """The call's geometry, and what it reads (if the geometry is `cached`) or has to fill for later calls.
 
         uuids: of its conds; without them nothing can be cached. evaluation: number of the model's evaluation in the
-        run; proportional: whether attention can be weighted, without which no token is pruned.
+        run; proportional: whether attention can be weighted; if not, no token is pruned.
         """
         if not geometry.references:
             return geometry, None
         if self._kept is not None:
-            self._kept = self._kept.to(device)  # once, and not in every call
+            self._kept = self._kept.to(device)  # once, not in every call
         geometry = replace(geometry, kept=self._kept if proportional else None)
         if self._interval == 1 or uuids is None:
             return geometry, None
@@ -92,5 +92,5 @@ class ReferenceCache:
         return frame_tokens if self._kept is None else self._kept.each
 
     def release(self) -> None:
-        """Let go of every tensor."""
+        """Drop every tensor."""
         self._entries.clear()

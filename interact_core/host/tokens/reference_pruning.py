@@ -1,11 +1,11 @@
-"""Token pruning of reference pictures: most tokens that show nothing but the white background are left out.
+"""Token pruning of reference pictures: most tokens with nothing but white background in them are left out.
 
-A deviation from the paper. A reference stands in the sequence as a whole frame (core's `time_dim_concat`), and most of
-that frame is the background on which the person was fitted. sequence.py takes it out of the blocks' sequence.
+A deviation from the paper. A reference is a whole frame of the sequence (core's `time_dim_concat`), and most of that
+frame is the background on which the person was fitted. sequence.py takes it out of the blocks' sequence.
 
-The model was trained with the background there, and its attention depends on how much of it there is: without any of it
-the theatre lost its voices altogether (sync 0.68 to 0.21 over 5 scenes). So some background tokens stay, far apart
-from each other, and in attention together weigh as much as all of them (proportional attention, as in ToMe,
+The model was trained with the background, and its attention depends on how much of it there is: without any of it the
+theatre lost its voices altogether (sync 0.68 to 0.21 over 5 scenes). So some background tokens stay, far apart from
+each other, and in attention they weigh as much as all of them together (proportional attention, as in ToMe,
 arXiv 2210.09461).
 """
 
@@ -26,16 +26,16 @@ With 4, 6, 8 and 12 the theatre's masks lost 0.06, 0.08, 0.15 and 0.22 of their 
 
 
 def kept_tokens(cast: Cast) -> KeptTokens | None:
-    """The persons with one token more all around, and some of the background.
+    """The persons with a margin of one token, and some of the background.
 
-    As many of each picture as the largest person takes: of the others more of the background is kept. None where
-    nothing can be pruned.
+    As many of each picture as the largest person takes; smaller ones keep more background. None if nothing can be
+    pruned.
     """
     near = _near_persons(cast)
     number, height, width = near.shape
     near, places = near.flatten(1), grid_positions(1, height, width)[:, 1:]
     backgrounds = [torch.where(row == 0)[0] for row in near]
-    each = height * width // SHARE  # background tokens that represent others, of each picture
+    each = height * width // SHARE  # background tokens of each picture that represent others
     if min(len(background) for background in backgrounds) <= each:
         return None
     background = torch.stack([tokens[_far_apart(places[tokens], each)] for tokens in backgrounds])
@@ -53,15 +53,15 @@ def kept_tokens(cast: Cast) -> KeptTokens | None:
 
 
 def _near_persons(cast: Cast) -> Tensor:
-    """[N, h, w], 1 for the tokens of each picture that the person is on and for those next to them, 0 for background.
+    """[N, h, w], 1 for the tokens of each picture with the person in them and those next to them, 0 for background.
 
-    The latter because the VAE's convolutions carry a little of the person there.
+    The neighbours are kept because the VAE's convolutions spread a little of the person into them.
     """
     return F.max_pool2d(touched_tokens(cast), 3, stride=1, padding=1)
 
 
 def _far_apart(places: Tensor, count: int) -> Tensor:
-    """[count] int64: of places [P, 2] those of which each is the farthest from all before it."""
+    """[count] int64: indices of places [P, 2], each the farthest from all chosen before it."""
     chosen = [0]
     distance = torch.full((len(places),), torch.inf)
     while len(chosen) < count:

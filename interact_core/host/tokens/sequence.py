@@ -1,7 +1,7 @@
 """The blocks' token sequence where reference tokens are pruned, or come from the reference KV cache.
 
-Tokens are taken out before the first block, so that no block spends anything on them, and put back as zeros behind
-the last one, where core cuts the references' output away.
+Tokens are taken out before the first block, so that no block computes them, and put back as zeros after the last one,
+where core drops the references' output.
 """
 
 import math
@@ -17,7 +17,7 @@ from .geometry import Geometry
 from .reference_cache import CachedReferences
 
 CHUNK = 4096
-"""Tokens whose scores are there at a time."""
+"""Queries whose attention scores are in memory at a time."""
 
 OVERRIDE = "optimized_attention_override"
 
@@ -25,10 +25,11 @@ Replace = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 """An entry of transformer_options["patches_replace"]["dit"]."""
 
 
-def can_shorten_sequence(model: torch.nn.Module, timestep: Tensor) -> bool:
+def can_shorten_sequence(model: WanModel, timestep: Tensor) -> bool:
     """Whether the blocks take a shorter sequence.
 
-    VACE adds control to the whole sequence, and a timestep for every frame (core's [B, T]) is laid on it.
+    Not for VACE, which adds control to the whole sequence, nor with a timestep for every frame (core's [B, T]), which
+    is added to it.
     """
     return type(model).forward_orig is WanModel.forward_orig and timestep.ndim == 1
 
@@ -43,31 +44,35 @@ def with_shorter_sequence(
 ) -> dict[str, Any]:
     """Entries of the call's transformer_options by which every block gets the sequence of `geometry`.
 
-    cached: keys and values that the call reads, or where it stores them. Block replacements of other nodes stay,
-    within ours. `restore` undoes it.
+    cached: keys and values that the call reads, or where it stores them. Block replacements of other nodes are kept,
+    inside ours. `restore` undoes it.
     """
     replaced = options.get("patches_replace", {})
     inner = replaced.get("dit", {})
-    sequence = BlockSequence(geometry, cached, options.get(OVERRIDE))
+    # Any: torch.compiler.disable, by which `attention` is decorated, has no types.
+    sequence: Any = BlockSequence(geometry, cached, options.get(OVERRIDE))
     ours = {("double_block", n): sequence.of_block(n, inner.get(("double_block", n))) for n in range(blocks)}
     return {"patches_replace": {**replaced, "dit": {**inner, **ours}}, OVERRIDE: sequence.attention}
 
 
 def kept_rows(geometry: Geometry, device: torch.device) -> Tensor:
-    """[L'] int64: where the tokens that the blocks get stand in the whole sequence."""
+    """[L'] int64: indices into the whole sequence of the tokens that the blocks get."""
     start = geometry.offset + geometry.video_tokens
     before = torch.arange(start, device=device)
-    return before if geometry.cached else torch.cat((before, start + geometry.kept.index))
+    if geometry.cached:
+        return before
+    assert geometry.kept is not None, "a sequence is shortened by the cache or by pruning"
+    return torch.cat((before, start + geometry.kept.index))
 
 
 def restore(tokens: Tensor, geometry: Geometry) -> Tensor:
-    """tokens [B, L', D] behind the last block -> [B, L, D], with zeros for what was taken out."""
+    """tokens [B, L', D] after the last block -> [B, L, D], with zeros for what was taken out."""
     missing = geometry.references * (geometry.frame_tokens - geometry.reference_each)
     return F.pad(tokens, (0, 0, 0, missing))
 
 
 class BlockSequence:
-    """For one call of the model; holds its rotary table once it is cut, and which block runs."""
+    """The sequence of one call of the model: its shortened rotary table, and which block runs."""
 
     def __init__(
         self,
@@ -75,7 +80,7 @@ class BlockSequence:
         cached: CachedReferences | None,
         attention: Callable[..., Tensor] | None = None,
     ) -> None:
-        """attention: another node's override; there is none where tokens are weighted (can_weight_attention)."""
+        """attention: another node's override; there is none if tokens are weighted (can_weight_attention)."""
         self._geometry = geometry
         self._cached = cached
         self._other = attention
@@ -96,7 +101,7 @@ class BlockSequence:
         return replace
 
     def _shortened(self, args: dict[str, Any]) -> dict[str, Any]:
-        """The block's arguments; what is left of the first block's tokens is what all later ones get."""
+        """The block's arguments. Tokens are taken out before the first block, and later ones get what is left."""
         if self._freqs is None:
             self._rows = kept_rows(self._geometry, args["img"].device)
             self._freqs = args["pe"][:, self._rows]
@@ -112,7 +117,7 @@ class BlockSequence:
         """As transformer_options["optimized_attention_override"].
 
         Self-attention gets cached references' keys and values too, and every background token weighs as many as it
-        represents; cross-attention and all else is as core had chosen.
+        represents; cross-attention and all else run as core had chosen.
         """
         own = q.shape[1] == k.shape[1] == self._length and not options.get("skip_reshape")
         if own and self._cached is not None:
@@ -132,10 +137,11 @@ class BlockSequence:
     def proportional_attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention over [B, H, L, d] in which every key counts as many times as it represents a token.
 
-        Over the background tokens and over all others apart, each with its normaliser, which flash kernels return: a
-        bias on the scores would say the same and take the fast kernels away.
+        Over the background tokens and over all others separately, each with its normaliser, which flash kernels return:
+        a bias on the scores would give the same, but without the fast kernels.
         """
         kept = self._geometry.kept
+        assert kept is not None, "only pruned tokens are weighted"
         (attended, log_z), (background, log_background) = (
             flash_attention(q, k[:, :, part], v[:, :, part])
             for part in (slice(-kept.background), slice(-kept.background, None))
@@ -147,8 +153,8 @@ class BlockSequence:
 def flash_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Attention of [B, H, L, d] and the logarithm of its normaliser, [B, H, L] float32.
 
-    By torch's own kernels, whose public face (scaled_dot_product_attention) keeps the latter to itself; where they
-    do not run it takes a second product with the keys.
+    By torch's own kernels, whose public function (scaled_dot_product_attention) does not return the latter; if they
+    cannot run, it takes a second product with the keys.
     """
     if q.device.type == "cpu":
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[:2]
@@ -160,7 +166,7 @@ def flash_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _has_flash(q: Tensor) -> bool:
-    """Half precision on an Nvidia GPU from Ampere on, which is what torch's flash kernel wants."""
+    """Half precision on an Nvidia GPU from Ampere on, as torch's flash kernel needs."""
     if q.device.type != "cuda" or torch.version.hip is not None or q.dtype is torch.float32:
         return False
     return torch.cuda.get_device_capability(q.device) >= (8, 0)
