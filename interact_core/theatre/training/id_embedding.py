@@ -13,6 +13,7 @@ batches and number of steps, with masks.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ...adapter import AdapterConfig
 from ...host.forward.call import CallState, Voices
 from ...host.forward.training_run import training_options
 from ...host.keys import CALL_KEY
 from .batches import Batch
 from .clips import ClipGroup, SpeechBank
-from .models import ADAPTER
-from .train_dit import AdaptedDiT, DiTRecipe, export, train_loop
+from .models import ADAPTER, DIT
+from .train_dit import AdaptedDiT, DiTRecipe, export, sizes_in, train_loop
 
 KEY = "interact_identity"
 SLOTS = 4  # the largest number of puppets in a training clip
@@ -114,9 +116,11 @@ class IdentityRecipe(DiTRecipe):
 class IdentityDiT(AdaptedDiT):
     """DiT, adapter and, for the variant "id", its embedding."""
 
-    def __init__(self, seed: int, variant: str) -> None:
-        super().__init__(seed)
-        self.identity = IdentityEmbedding(ADAPTER.audio_context_width) if variant == "id" else None
+    def __init__(
+        self, seed: int, variant: str, sizes: Mapping[str, int] = DIT, config: AdapterConfig = ADAPTER
+    ) -> None:
+        super().__init__(seed, sizes, config)
+        self.identity = IdentityEmbedding(config.audio_context_width) if variant == "id" else None
 
     def options(self, batch: Batch) -> dict[str, Any]:
         """As AdaptedDiT's, with the embedding's wrapper."""
@@ -147,7 +151,7 @@ def train_identity(
     --trained).
     """
     torch.manual_seed(recipe.seed)
-    model = IdentityDiT(recipe.seed, variant).train()
+    model = IdentityDiT(recipe.seed, variant, *sizes_in(models)).train()
     model.load_weights(models)
     average = train_loop(model, recipe, folder / variant, clips, bank, lambda average: None)
     return export_folder(average, folder / "models" / variant, models, training_note(recipe, clips))

@@ -5,17 +5,20 @@ read.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...adapter import Adapter, AdapterConfig, init_adapter, save_adapter
+from .growth import vae_width
 from .wan_vae import build_wan_vae, channels_last
 
 DIT = {"dim": 256, "ffn_dim": 1024, "num_heads": 4, "num_layers": 4, "freq_dim": 256, "text_dim": 4096}
-"""Sizes of the Wan architecture; ComfyUI's model detection reads them from the file's metadata."""
+"""Sizes of a DiT that is trained from nothing; those of a finished one are in its file (`dit_sizes`)."""
 
 ADAPTER = AdapterConfig(
     model_width=256,
@@ -33,10 +36,24 @@ ADAPTER = AdapterConfig(
     mask_blocks=(1, 2, 3),
     base="InterActHuman theatre, 256 wide, 4 blocks",
 )
+"""Sizes of an adapter that is trained from nothing, for DIT."""
+
+
+def dit_sizes(path: Path) -> dict[str, int]:
+    """Sizes of a DiT that `export_dit` wrote, under the names of DIT.
+
+    Raises ValueError for another file: heads cannot be counted from the shapes of weights.
+    """
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+    sizes = json.loads(metadata.get("config", "{}")).get("transformer", {})
+    if not sizes.keys() >= DIT.keys():
+        raise ValueError(f"{path} has no sizes in its metadata; choose a file that `train dit` wrote.")
+    return {name: sizes[name] for name in DIT}
 
 
 @torch.no_grad()
-def build_dit(seed: int) -> nn.Module:
+def build_dit(seed: int, sizes: Mapping[str, int] = DIT) -> nn.Module:
     """ComfyUI's WanModel in float32 with plain torch layers, at its initial weights."""
     from comfy.ldm.wan.model import WanModel
 
@@ -48,7 +65,7 @@ def build_dit(seed: int) -> nn.Module:
         cross_attn_norm=True,
         operations=nn,
         dtype=torch.float32,
-        **DIT,
+        **sizes,
     )
     for name, parameter in model.named_parameters():
         if name.endswith("modulation"):
@@ -60,8 +77,8 @@ def build_dit(seed: int) -> nn.Module:
     return model
 
 
-def build_adapter(seed: int) -> Adapter:
-    return init_adapter(Adapter(ADAPTER), torch.Generator().manual_seed(seed))
+def build_adapter(seed: int, config: AdapterConfig = ADAPTER) -> Adapter:
+    return init_adapter(Adapter(config), torch.Generator().manual_seed(seed))
 
 
 def _bfloat16(module: nn.Module) -> dict[str, Tensor]:
@@ -71,12 +88,13 @@ def _bfloat16(module: nn.Module) -> dict[str, Tensor]:
 
 
 def export_dit(model: nn.Module, path: Path) -> None:
-    """Write bfloat16 weights with the keys that ComfyUI detects as Wan 2.1 T2V, and the sizes in the
-    metadata.
+    """Write bfloat16 weights with the keys that ComfyUI detects as Wan 2.1 T2V, and the sizes in the metadata,
+    where ComfyUI's detection reads them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = _bfloat16(model)
-    save_file(weights, path, metadata={"config": json.dumps({"transformer": DIT})})
+    sizes = {name: getattr(model, name) for name in DIT}
+    save_file(weights, path, metadata={"config": json.dumps({"transformer": sizes})})
 
 
 def export_adapter(adapter: Adapter, path: Path) -> None:
@@ -93,6 +111,6 @@ def export_vae(vae: nn.Module, path: Path) -> None:
 def load_vae(path: Path) -> nn.Module:
     """A VAE written by `export_vae`, in float32 for the one-pass functions of wan_vae.py."""
     weights = {name: value.float() for name, value in load_file(path).items()}
-    vae = build_wan_vae(weights["decoder.head.0.gamma"].shape[0])
+    vae = build_wan_vae(vae_width(weights))
     vae.load_state_dict(weights)
     return channels_last(vae).eval()

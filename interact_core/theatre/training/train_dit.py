@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ...adapter import read_adapter
+from ...adapter import AdapterConfig, read_adapter
 from ...adapter.model import sdpa_attention
 from ...host.forward.differentiable import differentiable_host
 from ...host.forward.training_run import training_options
@@ -28,7 +28,8 @@ from .batches import Batch, make_batch
 from .checkpoint_file import load_checkpoint, save_checkpoint
 from .clips import ClipGroup, SpeechBank
 from .devices import bfloat16_autocast, training_device
-from .models import build_adapter, build_dit, export_adapter, export_dit
+from .growth import deepen_adapter, deepen_dit, deeper_config
+from .models import ADAPTER, DIT, build_adapter, build_dit, dit_sizes, export_adapter, export_dit
 
 log = logging.getLogger(__name__)
 DIT_FILE = Path("diffusion_models", "theatre_wan.safetensors")  # in the models folder, as is the other
@@ -48,6 +49,7 @@ class DiTRecipe:
     rate: float = 8e-4
     warmup: int = 100
     cooldown: int = 8000
+    blocks: int = DIT["num_layers"]  # with --warm, a model that has fewer is deepened
     average: float = 0.998  # decay of the EMA
     short: float = 0.6  # share of the steps that take more clips, cut short (SHORT_CLIPS)
     fused: bool = True  # torch.compile inside the blocks, on a CPU
@@ -60,10 +62,10 @@ class DiTRecipe:
 class AdaptedDiT(nn.Module):
     """The theatre's DiT and adapter as one module, so that one optimiser and one EMA hold both."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, sizes: Mapping[str, int] = DIT, config: AdapterConfig = ADAPTER):
         super().__init__()
-        self.dit = build_dit(seed)
-        self.adapter = build_adapter(seed)
+        self.dit = build_dit(seed, sizes)
+        self.adapter = build_adapter(seed, config)
 
     def forward(self, noisy: Tensor, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """-> velocity [B, 16, T, h8, w8] and, per mask block, logits [B, N, T*h*w]."""
@@ -86,9 +88,18 @@ class AdaptedDiT(nn.Module):
         return training_options(self.adapter, batch.weights, attention)
 
     def load_weights(self, models: Path) -> None:
-        """Load the weights of a models folder."""
-        self.dit.load_state_dict(load_file(models / DIT_FILE))
-        self.adapter.load_state_dict(read_adapter(models / ADAPTER_FILE)[1])
+        """Load the weights of a models folder, deepened to this model's number of blocks (growth.py)."""
+        blocks = self.adapter.config.model_blocks
+        self.dit.load_state_dict(deepen_dit(load_file(models / DIT_FILE), blocks))
+        config, weights = read_adapter(models / ADAPTER_FILE)
+        self.adapter.load_state_dict(deepen_adapter(weights, config, blocks)[0])
+
+
+def sizes_in(models: Path, blocks: int = 0) -> tuple[dict[str, int], AdapterConfig]:
+    """Sizes of the DiT and of the adapter in a models folder, with `blocks` blocks if they have fewer."""
+    sizes, (config, _) = dit_sizes(models / DIT_FILE), read_adapter(models / ADAPTER_FILE)
+    blocks = max(blocks, sizes["num_layers"])
+    return {**sizes, "num_layers": blocks}, deeper_config(config, blocks)
 
 
 def fuse_blocks(dit: nn.Module) -> None:
@@ -127,10 +138,14 @@ def train_dit(
 ) -> AdaptedDiT:
     """Train, or resume from `folder/dit.pt`; the EMA is exported into `models` with every checkpoint.
 
-    warm: without a checkpoint, start from the weights in `models`, at step 0 of the schedule.
+    warm: without a checkpoint, start from the weights in `models`, at step 0 of the schedule, with new blocks
+    if they have fewer than the recipe.
     """
     torch.manual_seed(recipe.seed)
-    model = AdaptedDiT(recipe.seed).train()
+    sizes, config = {**DIT, "num_layers": recipe.blocks}, deeper_config(ADAPTER, recipe.blocks)
+    if warm:
+        sizes, config = sizes_in(models, recipe.blocks)
+    model = AdaptedDiT(recipe.seed, sizes, config).train()
     if warm:
         model.load_weights(models)
     return train_loop(model, recipe, folder / "dit", clips, bank, lambda average: export(average, models))
