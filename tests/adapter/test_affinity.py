@@ -59,7 +59,7 @@ def test_a_run_is_steered_by_it(tmp_path: Path) -> None:
 
 def test_a_block_that_is_not_there(tmp_path: Path) -> None:
     adapted = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
-    with pytest.raises(InteractError, match="affinity_block is 3 but the model has 3 blocks"):
+    with pytest.raises(InteractError, match="affinity_block is 3, but the model has 3 blocks"):
         apply_guidance(
             adapted, tiny_wan.make_cast(), GuidanceSettings(mask_source="affinity", affinity_block=3)
         )

@@ -249,18 +249,18 @@ def test_masks_come_from_likeness_but_not_from_a_head(small: ModelPatcher) -> No
 
 def test_what_does_not_belong_together_is_refused(small: ModelPatcher, tmp_path: Path) -> None:
     adapter = tiny_wan.load_tiny_adapter(tmp_path)
-    with pytest.raises(InteractError, match="HuMo, which has its own audio layers"):
+    with pytest.raises(InteractError, match="HuMo, which has audio layers of its own"):
         apply_adapter(small, adapter)
     plain = tiny_wan.load_tiny(tmp_path)
     with pytest.raises(InteractError, match="WanModel.*has no audio layers of its own"):
         apply_base_audio(plain)
     region = make_region_character("Ann", torch.ones(1, 16 * tiny_wan.ROWS, 16 * tiny_wan.COLUMNS))
     cast = assemble_cast([region], 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS, FRAMES, 25.0)
-    with pytest.raises(InteractError, match="HuMo, which sees none"):
+    with pytest.raises(InteractError, match="HuMo, which takes no start image"):
         apply_guidance(apply_base_audio(small), cast, GuidanceSettings(mask_source="affinity"))
     cast = tiny_wan.make_cast((True,))
     conds = core_conds(cast, whisper_output(), tiny_wan.references(cast))
-    with pytest.raises(InteractError, match="positive carries a voice already.*WanHuMoImageToVideo"):
+    with pytest.raises(InteractError, match="positive already contains audio.*WanHuMoImageToVideo"):
         conditioning.attach_cast(*conds, cast, tiny_wan.references(cast), tracks(7))
 
 

@@ -30,7 +30,7 @@ def test_a_cast_knows_its_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "sentence"),
+    "parts, sentence",
     [
         ({"name": ""}, "has no name"),
         ({"name": "  "}, "has no name"),
@@ -51,7 +51,7 @@ def test_a_wrong_character_is_named(parts: dict[str, object], sentence: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "size", "sentence"),
+    "names, size, sentence",
     [
         ((), (32, 32, 9, 25.0), "there are no characters"),
         (("Ada", "Ben", "Ada"), (32, 32, 9, 25.0), "two characters are named 'Ada'"),
@@ -84,12 +84,12 @@ def test_characters_without_a_layout_beside_one_with_are_nowhere() -> None:
 
 def test_a_layout_of_the_wrong_length_names_its_character() -> None:
     long = character("Ben", layout=torch.ones(10, 8, 8))
-    with pytest.raises(InteractError, match="layout mask of 'Ben' has 10 frames but the video has 9"):
+    with pytest.raises(InteractError, match="layout mask of 'Ben' has 10 frames, but the video has 9"):
         assemble_cast([character("Ada"), long], 32, 16, 9, 25.0)
 
 
 def test_a_layout_with_nan_names_its_character() -> None:
-    with pytest.raises(InteractError, match="'Ben' holds NaN"):
+    with pytest.raises(InteractError, match="'Ben' contains NaN"):
         layouts_on_grid(torch.full((1, 8, 8), math.nan), 9, 32, 16, "Ben")
 
 

@@ -99,10 +99,10 @@ def test_masks_carry_no_gradient_and_are_single_precision() -> None:
 def test_masks_that_do_not_fit_are_named() -> None:
     memory = MaskMemory(FRAMES, GuidanceSettings())
     memory.begin_evaluation()
-    with pytest.raises(InteractError, match="3 latent frames but 2 frame numbers"):
+    with pytest.raises(InteractError, match="3 latent frames, but 2 frame numbers"):
         memory.add(constant(0.5), [0, 1])
     memory.add(constant(0.5), EVERY)
-    with pytest.raises(InteractError, match="two sizes.*area"):
+    with pytest.raises(InteractError, match="different sizes.*area"):
         memory.add(torch.zeros(1, 2, FRAMES, 1, 1), EVERY)
 
 

@@ -20,7 +20,7 @@ def test_encoders_are_listed_as_files_and_as_folders(tmp_path: Path, monkeypatch
     names = folders.audio_encoder_names()
     assert names == ["base", str(Path("sub") / "one.safetensors")]
     assert [folders.audio_encoder_path(name) for name in names] == [tmp_path / name for name in names]
-    with pytest.raises(InteractError, match="no audio encoder 'gone'"):
+    with pytest.raises(InteractError, match="audio encoder 'gone' is no longer"):
         folders.audio_encoder_path("gone")
 
 

@@ -69,12 +69,12 @@ def test_files_that_are_no_models_are_refused(tmp_path: pathlib.Path) -> None:
     torch.save({"head.modulation": torch.zeros(1)}, pickle)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(2)}, foreign)
-    for path, words in (
+    for path, message in (
         (pickle, "pickle"),
         (foreign, "not a diffusion model"),
         (tmp_path / "none", "does not exist"),
     ):
-        with pytest.raises(InteractError, match=words) as caught:
+        with pytest.raises(InteractError, match=message) as caught:
             load_dit(path)
         assert str(path) in str(caught.value)
 
@@ -163,13 +163,14 @@ def test_the_estimate_counts_references(base: ModelPatcher, adapter: ModelPatche
         tiny_wan.with_windows(adapted, 17),
         apply_adapter(tiny_wan.with_windows(base, 17), adapter),
     )
+    shapes: list[list[int]] = []
+
+    def note(executor: Any, patcher: ModelPatcher, shape: list[int], *args: Any, **kwargs: Any) -> Any:
+        shapes.append(list(shape))
+        return executor(patcher, shape, *args, **kwargs)
+
     for model, frames in zip(orders, (9, 5, 5)):
-        shapes: list[list[int]] = []
-
-        def note(executor: Any, patcher: ModelPatcher, shape: list[int], *args: Any, **kwargs: Any) -> Any:
-            shapes.append(list(shape))
-            return executor(patcher, shape, *args, **kwargs)
-
+        shapes.clear()
         guided, _ = apply_guidance(model, cast, GuidanceSettings())
         guided.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, "test", note)
         tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=1)
@@ -187,7 +188,7 @@ def test_speech_far_longer_than_memory_is_refused(
     tokens = (9 + 2) * tiny_wan.ROWS * tiny_wan.COLUMNS
     needed = tokens * (limits.WIDE_STATES * tiny_wan.WIDTH + 2 * tiny_wan.WIDTH) * 4
     for total, fits in ((needed, True), (needed - 1, False)):
-        monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda *_: total)
+        monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda *_, total=total: total)
         if fits:
             limits.check_memory(guided, cast, guided.model_options)
             continue

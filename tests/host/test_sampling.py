@@ -87,7 +87,7 @@ def test_audio_guidance_apart_from_text(adapted: ModelPatcher) -> None:
     cast = tiny_wan.make_cast()
     settings = GuidanceSettings(
         stage_boundary=0.0, stage_one_audio="all"
-    )  # so that the first step hears the voices
+    )  # so that the first step gets the voices
     positive, negative = tiny_wan.conds(cast)
     muted = with_role(positive, AudioRole.MUTE)
 
@@ -155,21 +155,21 @@ def test_what_does_not_belong_together_is_refused(adapted: ModelPatcher) -> None
     guided, _ = apply_guidance(adapted, cast, FROM_THE_START)
     latent = tiny_wan.empty_latent(cast)
     cases = [
-        (adapted, (positive, negative), latent, "nothing guides the MODEL"),
-        (guided, (tiny_wan.text(3), tiny_wan.text(4)), latent, "conditioning has none"),
+        (adapted, (positive, negative), latent, "MODEL has no mask guidance"),
+        (guided, (tiny_wan.text(3), tiny_wan.text(4)), latent, "conditioning has no characters"),
         (guided, (_limit_to_area(positive), negative), latent, "area"),
         (guided, (positive, _limit_to_area(negative)), latent, "area"),
         (guided, (positive, negative), tiny_wan.empty_latent(longer), "latent has shape"),
-        (guided, tiny_wan.conds(other), latent, "1 reference pictures but the cast has 2"),
+        (guided, tiny_wan.conds(other), latent, "1 reference pictures, but the cast has 2"),
         (
             guided,
             tiny_wan.conds(tiny_wan.make_cast((True, False))),
             latent,
-            "1 voices over 9 frames but the cast has 2",
+            "1 voices over 9 frames, but the cast has 2",
         ),
     ]
-    for model, conds, image, words in cases:
-        with pytest.raises(InteractError, match=words):
+    for model, conds, image, message in cases:
+        with pytest.raises(InteractError, match=message):
             tiny_wan.core_sample(model, *conds, image)
 
 
@@ -181,7 +181,7 @@ def test_another_frame_rate_than_in_training_is_said(
     assert "frames per second" not in caplog.text
     slower = dataclasses.replace(cast, fps=16.0)
     sampled(adapted, slower, steps=1)
-    assert "trained at 25 frames per second but the video has 16" in caplog.text
+    assert "trained at 25 frames per second, but the video has 16" in caplog.text
 
 
 def test_speech_of_another_encoder_is_refused(adapted: ModelPatcher) -> None:
@@ -195,11 +195,11 @@ def test_speech_of_another_encoder_is_refused(adapted: ModelPatcher) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    "change, message",
     [
-        (lambda refs, tracks: (refs[:, :, :1], tracks), "encoded pictures have shape"),
-        (lambda refs, tracks: (refs[..., :-2], tracks), "encoded pictures have shape"),
-        (lambda refs, tracks: (refs * float("nan"), tracks), "encoded character picture holds NaN"),
+        (lambda refs, tracks: (refs[:, :, :1], tracks), "encoded reference pictures have shape"),
+        (lambda refs, tracks: (refs[..., :-2], tracks), "encoded reference pictures have shape"),
+        (lambda refs, tracks: (refs * float("nan"), tracks), "encoded reference picture contains NaN"),
         (lambda refs, tracks: (refs, None), r"expected \[3, 9"),
         (lambda refs, tracks: (refs, tracks[:2]), r"expected \[3, 9"),
         (lambda refs, tracks: (refs, tracks[:, :-1]), r"expected \[3, 9"),
@@ -207,8 +207,8 @@ def test_speech_of_another_encoder_is_refused(adapted: ModelPatcher) -> None:
         (lambda refs, tracks: (refs, tracks.index_fill(0, torch.tensor([2]), float("inf"))), "mute track"),
     ],
 )
-def test_attach_cast_refuses_what_does_not_fit(change: Any, words: str) -> None:
+def test_attach_cast_refuses_what_does_not_fit(change: Any, message: str) -> None:
     cast = tiny_wan.make_cast()
     pictures, tracks = change(tiny_wan.references(cast), tiny_wan.random_features(3)[0])
-    with pytest.raises(InteractError, match=words):
+    with pytest.raises(InteractError, match=message):
         attach_cast(null_text(), null_text(), cast, pictures, tracks)

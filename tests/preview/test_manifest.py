@@ -1,4 +1,4 @@
-"""The manifest that tells a viewer of a run, and the masks that are read back from it."""
+"""The manifest of a run for viewers, and the masks that are read back from it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from interacthuman.tests.support.run_records import COLUMNS, FRAMES, ROWS, drawn
 
 
 def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None:
-    told = manifest.build_manifest(drawn_record(), torch.rand(37, 48, 64, 3), tmp_path)
-    assert json.loads(json.dumps(told)) == told
-    assert list(told) == ["version", "run", "scene", "boundary_step", "steps", "voices", "video"]
-    assert (told["version"], told["run"], told["boundary_step"]) == (1, "a" * 32, 1)
-    assert told["scene"] == {
+    made = manifest.build_manifest(drawn_record(), torch.rand(37, 48, 64, 3), tmp_path)
+    assert json.loads(json.dumps(made)) == made
+    assert list(made) == ["version", "run", "scene", "boundary_step", "steps", "voices", "video"]
+    assert (made["version"], made["run"], made["boundary_step"]) == (1, "a" * 32, 1)
+    assert made["scene"] == {
         "names": ["Mira", "\u9ce5"],
         "grid": [FRAMES, ROWS, COLUMNS],
         "width": 64,
@@ -27,37 +27,37 @@ def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None
         "total_steps": 3,
         "mask_source": "predicted",
     }
-    assert [(s["index"], s["sigma"], s["steered"]) for s in told["steps"]] == [
+    assert [(s["index"], s["sigma"], s["steered"]) for s in made["steps"]] == [
         (0, 1.0, False),
         (1, 0.75, True),
         (2, 0.5, True),
     ]
-    assert told["voices"] == [list(range(148)), None]
-    named = [told["video"], *(step[kind] for step in told["steps"] for kind in ("masks", "frames"))]
+    assert made["voices"] == [list(range(148)), None]
+    named = [made["video"], *(step[kind] for step in made["steps"] for kind in ("masks", "frames"))]
     assert sorted(named) == sorted(path.name for path in tmp_path.iterdir()) and len(set(named)) == 7
     again = manifest.build_manifest(drawn_record(), torch.rand(1, 48, 64, 3), tmp_path)
-    assert again["steps"] == told["steps"] and again["video"] != told["video"]
+    assert again["steps"] == made["steps"] and again["video"] != made["video"]
 
 
 def test_a_manifest_does_without_frames_voices_video_and_steps(tmp_path: Path) -> None:
-    told = manifest.build_manifest(drawn_record(pictures=None, loudness=None), None, tmp_path)
-    assert told["voices"] == [None, None] and told["video"] is None
-    assert {step["frames"] for step in told["steps"]} == {None}
+    made = manifest.build_manifest(drawn_record(pictures=None, loudness=None), None, tmp_path)
+    assert made["voices"] == [None, None] and made["video"] is None
+    assert {step["frames"] for step in made["steps"]} == {None}
     nothing = drawn_record(0, boundary_step=-1, pictures=None)
-    told = manifest.build_manifest(nothing, None, tmp_path)
-    assert told["steps"] == [] and manifest.read_history(told, tmp_path).masks.shape == (0, 2, FRAMES, 3, 4)
+    made = manifest.build_manifest(nothing, None, tmp_path)
+    assert made["steps"] == [] and manifest.read_history(made, tmp_path).masks.shape == (0, 2, FRAMES, 3, 4)
     with pytest.raises(InteractError, match="5 frames but the masks are of a video of 37"):
         manifest.build_manifest(drawn_record(), torch.rand(5, 48, 64, 3), tmp_path)
 
 
 def test_masks_survive_their_manifest(tmp_path: Path) -> None:
     written = drawn_record()
-    told = json.loads(json.dumps(manifest.build_manifest(written, None, tmp_path)))
-    read = manifest.read_history(told, tmp_path)
+    made = json.loads(json.dumps(manifest.build_manifest(written, None, tmp_path)))
+    read = manifest.read_history(made, tmp_path)
     assert (read.masks - written.masks).abs().max() < 0.003
     for name in ("steps", "sigmas", "boundary_step", "total_steps", "names", "width", "frames", "run"):
         assert getattr(read, name) == getattr(written, name)
-    (tmp_path / told["steps"][1]["masks"]).unlink()
-    for broken in (told, {}, {"scene": None, "steps": []}):
+    (tmp_path / made["steps"][1]["masks"]).unlink()
+    for broken in (made, {}, {"scene": None, "steps": []}):
         with pytest.raises(InteractError, match="cannot be read"):
             manifest.read_history(broken, tmp_path)

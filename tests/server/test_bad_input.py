@@ -99,7 +99,7 @@ def film_of_another_size(graph: Graph) -> None:
     settings.update({name: ["wrong", n] for n, name in enumerate(("positive", "negative", "latent", "cast"))})
 
 
-def scene_that_nobody_listens_to(graph: Graph) -> None:
+def scene_without_an_encoder(graph: Graph) -> None:
     give(graph, ENCODE, "scene_audio", "EmptyAudio", duration=0.5, sample_rate=44100, channels=2)
     only(graph, ENCODE)["feed_scene"] = True
 
@@ -128,7 +128,7 @@ FAILURES = {
     "two pictures of one character": (two_pictures, PERSON, ("'Mira'", "one picture")),
     "a mask that shows nobody": (inverted_mask, PERSON, ("'Mira'", "Invert Mask")),
     "a layout of the wrong length": (layout_of_three_frames, ENCODE, ("'Mira'", "3 frames", "has 9")),
-    "speech longer than memory allows": (endless_speech, ENCODE, ("GiB", "cut the speech")),
+    "speech longer than memory allows": (endless_speech, ENCODE, ("GiB", "shorten the speech")),
     "a VAE that is not Wan's": (vae_of_pixels, ENCODE, ("not that of Wan",)),
     "an adapter of another width": (
         set_to("InterActLoadDiT", adapter_name="wider.safetensors"),
@@ -173,9 +173,9 @@ FAILURES = {
         ("48x48", "64x48", "scale it"),
     ),
     "a scene to be fed without an encoder": (
-        scene_that_nobody_listens_to,
+        scene_without_an_encoder,
         ENCODE,
-        ("audio encoder is missing", "connect audio_encoder"),
+        ("feed_scene is on", "audio_encoder is not connected"),
     ),
     "a latent of another size": (another_cast, SAMPLE, ("96x48",)),
     "characters in a sampler without guidance": (unguided, "KSampler", ("InterAct Mask Guidance",)),

@@ -100,8 +100,8 @@ def test_a_film_is_made_in_parts_that_go_on_from_each_other(server: ComfyServer)
     first, second = (outputs[name]["interact_masks"][0] for name in ("84", "94"))
     assert first["scene"]["frames"] == second["scene"]["frames"] == 5
     assert not first["steps"][0]["steered"] and all(step["steered"] for step in second["steps"])
-    assert "frames 1 to 5 of 9; 4 left after it" in server.log()
-    assert "frames 5 to 9 of 9, the first 1 of them finished; the last part" in server.log()
+    assert "frames 1 to 5 of 9; 4 frames remain after this part" in server.log()
+    assert "frames 5 to 9 of 9, 1 of them finished already; this is the last part" in server.log()
 
 
 def test_masks_are_served_to_viewers(server: ComfyServer, graph: Graph) -> None:

@@ -47,7 +47,7 @@ def test_bases_that_cannot_be_trained_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InteractError, match="not a diffusion model that ComfyUI knows"):
         load_base(BaseKeys(file=str(tmp_path / "foreign.safetensors")))
     start_image = tiny_wan.write_wan(tmp_path / "i2v.safetensors", in_dim=36, model_type="i2v")
-    with pytest.raises(InteractError, match="image-to-video base"):
+    with pytest.raises(InteractError, match="image-to-video model"):
         load_base(BaseKeys(file=str(start_image)))
     weights = load_file(tiny_wan.write_wan(tmp_path / "wan.safetensors"))
     save_file({**weights, "scaled_fp8": torch.zeros(2)}, tmp_path / "scaled.safetensors")

@@ -68,24 +68,24 @@ def test_transparency_becomes_white() -> None:
 
 def test_what_is_wrong_with_a_mask_is_said() -> None:
     image = picture()
-    for mask, words in (
+    for mask, message in (
         (torch.zeros(1, 48, 64), "Invert Mask"),
         (torch.ones(3, 48, 64), "one mask"),
         (torch.full((1, 48, 64), float("nan")), "NaN"),
     ):
-        with pytest.raises(InteractError, match=words) as caught:
+        with pytest.raises(InteractError, match=message) as caught:
             make_character("Mira", image, mask)
         assert "'Mira'" in str(caught.value)
 
 
 def test_what_is_wrong_with_a_picture_is_said() -> None:
-    for image, words in (
+    for image, message in (
         (None, "no picture"),
         (torch.zeros(1, 1, 1, 3), "1x1"),
         (torch.zeros(2, 32, 32, 3), "one picture"),
         (torch.full((1, 32, 32, 3), float("nan")), "NaN"),
     ):
-        with pytest.raises(InteractError, match=words):
+        with pytest.raises(InteractError, match=message):
             make_character("Mira", image)
     with pytest.raises(InteractError, match="no name"):
         make_character("  ", picture())
@@ -128,14 +128,14 @@ def test_length_comes_from_the_speech(vae: comfy.sd.VAE) -> None:
     assert made.latent["samples"].shape == (1, 16, 4, 6, 8)
     assert made.audio["waveform"].shape == (1, 1, round(13 / 25 * RATE)) and made.audio["sample_rate"] == RATE
     audio = made.positive[0][1]["model_conds"]["interact_audio"].cond
-    assert audio.shape == (1, 3, 14, 2, 4)  # two speakers and mute; the cat hears mute
+    assert audio.shape == (1, 3, 14, 2, 4)  # two speakers and mute; the cat gets mute
 
 
 def test_what_was_changed_is_said(vae: comfy.sd.VAE) -> None:
     made = encode_cast([person(speech=voice())], vae, 71, 41, 6, 24.0)
     assert (made.cast.width, made.cast.height, made.cast.frames) == (64, 48, 9)
-    for words in ("64x48", "71x41 is not a multiple of 16", "9 frames", "6 frames is not 4n+1", "24 fps"):
-        assert words in made.summary
+    for text in ("64x48", "71x41 is not a multiple of 16", "9 frames", "6 frames is not 4n+1", "24 fps"):
+        assert text in made.summary
     unchanged = encode_cast([person(speech=voice())], vae, 64, 48, 9, 25.0)
     assert "is not" not in unchanged.summary
 
@@ -169,7 +169,7 @@ def test_cores_audio_encoder_output_is_taken(vae: comfy.sd.VAE) -> None:
     audio = made.positive[0][1]["model_conds"]["interact_audio"].cond
     torch.testing.assert_close(
         audio[0, 2, 0], voice()[SPEECH_KEY].mute
-    )  # ours heard silence, core's guess is not used
+    )  # ours encoded silence, core's guess is not used
 
 
 def test_what_is_wrong_with_the_cast_is_said_before_anything_is_encoded() -> None:
@@ -179,16 +179,16 @@ def test_what_is_wrong_with_the_cast_is_said_before_anything_is_encoded() -> Non
     spoken = voice()
     endless = {SPEECH_KEY: replace(spoken[SPEECH_KEY], start=3600.0)}
     long_layout = make_character("Mira", picture(), None, spoken, torch.ones(3, 48, 64))
-    for characters, words in (
+    for characters, message in (
         ([], "no characters"),
         ([person("Mira", spoken), person(" Mira ")], "two characters are named 'Mira'"),
         ([person("Mira", {"encoded_audio": torch.zeros(1)})], "speech of 'Mira'"),
-        ([long_layout], "layout mask of 'Mira' has 3 frames but the video has 9"),
+        ([long_layout], "layout mask of 'Mira' has 3 frames, but the video has 9"),
         ([person("Mira", spoken), person("Tobi", voice(layers=3))], "same audio encoder"),
     ):
-        with pytest.raises(InteractError, match=words):
+        with pytest.raises(InteractError, match=message):
             encode_cast(characters, Untouchable(), 64, 48, 9, 25.0)
-    with pytest.raises(InteractError, match="GiB once decoded.*cut the speech"):
+    with pytest.raises(InteractError, match="GiB of memory once decoded.*shorten the speech"):
         encode_cast([person("Mira", endless)], Untouchable(), 4096, 4096, 0, 25.0)
     with pytest.raises(InteractError, match="frame rate"):
         encode_cast([person("Mira", spoken)], Untouchable(), 64, 48, 9, 0.0)

@@ -57,7 +57,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
 
 
 class Spy:
-    """Sees every call of the diffusion model and the noise level at which it happens."""
+    """Records every call of the diffusion model and its noise level."""
 
     def __init__(self, model: ModelPatcher) -> None:
         self.calls: list[CallState] = []
@@ -99,7 +99,7 @@ def test_known_frames_are_kept_as_the_vae_encodes_them_alone(
 
 
 def test_known_frames_may_come_from_the_finished_parts_latent(vae: comfy.sd.VAE) -> None:
-    """All but the first, which stands for one frame: only encoding gives it. As many as the part before has."""
+    """All but the first, which holds one frame: only encoding gives it. As many as the part before has."""
     made, film = film_of(vae, 33), pictures(21)
     given = made.positive, made.negative, made.cast, vae, LENGTH
     sampled = torch.randn(1, 16, 4, HEIGHT // 8, WIDTH // 8)
@@ -114,7 +114,7 @@ def test_known_frames_may_come_from_the_finished_parts_latent(vae: comfy.sd.VAE)
     part = encode_part(*given, 9, film, None, {"samples": sampled[:, :, :2]})
     assert torch.equal(part.latent["samples"][:, :, 2], sampled[:, :, 1])
     assert torch.equal(part.latent["samples"][:, :, :2], vae.encode(film[-9:])[:, :, :2])
-    with pytest.raises(InteractError, match="finished part's latent has shape"):
+    with pytest.raises(InteractError, match="latent has shape.*this film's latents"):
         encode_part(*given, 9, film, None, {"samples": sampled[..., 1:]})
 
 
@@ -141,7 +141,7 @@ def test_new_frames_begin_with_a_trace_of_the_last_finished_one(
 
 
 def test_parts_of_one_seed_share_the_films_noise(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:
-    """At the first step the model sees noise alone: known frames are under what they were made from."""
+    """At the first step the model gets noise alone: known frames have the noise they were made from."""
     made = film_of(vae, 33)
     parts = [part_of(made, vae, film, None) for film in (None, pictures(13), pictures(21))]
     assert [part.cast.part.start for part in parts] == [0, 8, 16]
@@ -173,7 +173,7 @@ def test_parts_of_one_seed_share_the_films_noise(vae: comfy.sd.VAE, adapted: Mod
 def test_a_first_part_that_is_the_whole_film_is_the_film(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:
     made = film_of(vae, 9)
     part = part_of(made, vae, None, None)
-    assert "noise_mask" not in part.latent and part.summary == "frames 1 to 9 of 9; the last part"
+    assert "noise_mask" not in part.latent and part.summary == "frames 1 to 9 of 9; this is the last part"
     (whole, masks), (alone, others) = (sampled(adapted, one, GuidanceSettings()) for one in (made, part))
     assert torch.equal(whole, alone) and torch.equal(masks.masks, others.masks)
 
@@ -280,9 +280,9 @@ def test_regions_go_on_from_where_the_masks_have_them(vae: comfy.sd.VAE, tmp_pat
     )
     samples, found = sampled(model, part, GuidanceSettings(mask_source="affinity"))
     assert samples.isfinite().all() and found.carried and found.masks.shape[2] == 4
-    with pytest.raises(InteractError, match="regions of the start image, where they are no longer"):
+    with pytest.raises(InteractError, match="regions of the start image and may have moved"):
         part_of(made, vae, film, None)
-    with pytest.raises(InteractError, match="out for 9 frames but the part has 13: set its length to 13"):
+    with pytest.raises(InteractError, match="set to 9 frames, but the part has 13: set its length to 13"):
         part_of(region_film(vae, 33, pictures(1), 9), vae, None, None)
 
 
@@ -310,8 +310,8 @@ def test_clean_frames_are_cores_motion_frames(vae: comfy.sd.VAE, tmp_path: Path,
         spy = Input(tiny_wan.with_windows(adapted, 9))
         sampled(spy.model, part, GuidanceSettings(mask_source="affinity"))
         clean = base.model.process_latent_in(known)
-        assert spy.seen and all(
-            torch.equal(x[:1, :, places], clean[:, :, frames]) for x, places, frames in spy.seen
+        assert spy.latents and all(
+            torch.equal(x[:1, :, places], clean[:, :, frames]) for x, places, frames in spy.latents
         )
         return
     ours, _ = sampled(adapted, part, GuidanceSettings(mask_source="affinity"))
@@ -335,10 +335,10 @@ def without_cast(conditioning: list) -> list:
 
 
 class Input:
-    """Sees the latent that goes into every call of the diffusion model, and where its known frames are."""
+    """Records the latent that goes into every call of the diffusion model, and where its known frames are."""
 
     def __init__(self, model: ModelPatcher) -> None:
-        self.seen: list[tuple[Tensor, list[int], list[int]]] = []
+        self.latents: list[tuple[Tensor, list[int], list[int]]] = []
         self.first: Tensor | None = None  # of the first call
         self.model = model.clone()
         self.model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "input", self)
@@ -348,5 +348,5 @@ class Input:
         frames = args[5][CALL_KEY].geometry.frames
         places = [place for place, frame in enumerate(frames) if frame < 2]
         if places:
-            self.seen.append((args[0][:, :16].clone(), places, [frames[place] for place in places]))
+            self.latents.append((args[0][:, :16].clone(), places, [frames[place] for place in places]))
         return executor(*args, **kwargs)

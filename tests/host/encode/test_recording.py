@@ -66,14 +66,14 @@ def tracks_of(made: EncodedCast) -> Tensor:
     return made.positive[0][1]["model_conds"]["interact_audio"].cond[0, :, :-1, 0, 0]
 
 
-@pytest.mark.parametrize("seconds, heard", [(0.5, 0.5), (1.0, 1.0), (3.0, 1.0)])
+@pytest.mark.parametrize("seconds, audible", [(0.5, 0.5), (1.0, 1.0), (3.0, 1.0)])
 def test_the_mix_is_the_voices_plus_the_scene_cut_or_followed_by_silence(
-    seconds: float, heard: float
+    seconds: float, audible: float
 ) -> None:
     scene = scene_track(audio(0.2, seconds), 0.5, None, False)
     mixed = encoded(scene, voice(0.3, 0.4, start=0.2)).audio["waveform"]
     expected = torch.zeros(SECOND)
-    expected[: round(heard * RATE)] += 0.1
+    expected[: round(audible * RATE)] += 0.1
     expected[round(0.2 * RATE) : round(0.6 * RATE)] += 0.3
     assert mixed.shape == (1, 1, SECOND)
     torch.testing.assert_close(mixed[0, 0], expected, atol=1e-6, rtol=0)
@@ -98,7 +98,7 @@ def test_a_scene_that_is_only_heard_changes_nothing_that_the_model_hears() -> No
 
 
 def test_a_fed_scene_takes_the_mute_tracks_place_while_it_lasts() -> None:
-    """And speakers still hear silence in their pauses."""
+    """And speakers still get silence in their pauses."""
     scene = scene_track(audio(0.5, 0.6), 0.8, Encoder(), True)
     made = encoded(scene, voice(0.3, 0.4, start=0.2), voice(0.1, 1.0), None)
     first, second, nobody = tracks_of(made)
@@ -107,7 +107,7 @@ def test_a_fed_scene_takes_the_mute_tracks_place_while_it_lasts() -> None:
     torch.testing.assert_close(first, expected)
     torch.testing.assert_close(second, torch.full((FRAMES,), 10.1))
     expected = torch.full((FRAMES,), -1.0)
-    expected[:15] = 0.4  # what the encoder heard, gain applied
+    expected[:15] = 0.4  # what the encoder got, gain applied
     torch.testing.assert_close(nobody, expected)
     assert float(made.audio["waveform"][0, 0, RATE // 2]) == pytest.approx(0.3 + 0.1 + 0.4)
 
@@ -131,7 +131,14 @@ def test_a_fed_scene_is_what_the_blend_gives_to_everybody_who_does_not_speak(tmp
         made = encode_cast(cast, Pictures(), 64, 48, 9, FPS, scene=scene)
         settings = GuidanceSettings(mask_source="fixed", stage_boundary=0.0)
         conds = made.positive, made.negative
-        options = dict(seed=1, steps=1, cfg=1.0, audio_cfg=None, sampler="euler", scheduler="simple")
+        options = {
+            "seed": 1,
+            "steps": 1,
+            "cfg": 1.0,
+            "audio_cfg": None,
+            "sampler": "euler",
+            "scheduler": "simple",
+        }
         return sample(model, *conds, made.latent, made.cast, settings, **options)[0]["samples"]
 
     fed = scene_track(audio(0.5, 1.0), 1.0, Encoder(), True)
@@ -140,20 +147,20 @@ def test_a_fed_scene_is_what_the_blend_gives_to_everybody_who_does_not_speak(tmp
 
 
 @pytest.mark.parametrize(
-    ("sound", "gain", "encoder", "fed", "words"),
+    "sound, gain, encoder, fed, message",
     [
-        (None, 1.0, Encoder(), True, "the sound is missing: connect scene_audio"),
-        (audio(0.1, 1.0), 1.0, None, True, "the audio encoder is missing: connect audio_encoder"),
-        (audio(float("nan"), 1.0), 1.0, None, False, "sound of the scene: .*NaN"),
-        (audio(0.1, 1.0, 0), 1.0, None, False, "sound of the scene: .*empty|0 Hz"),
-        ({}, 1.0, None, False, "sound of the scene: The audio holds no sound"),
-        (audio(0.1, 1.0), float("inf"), None, False, "gain of the scene's sound is inf"),
+        (None, 1.0, Encoder(), True, "scene_audio is not connected: connect it"),
+        (audio(0.1, 1.0), 1.0, None, True, "audio_encoder is not connected: connect it"),
+        (audio(float("nan"), 1.0), 1.0, None, False, "scene_audio: .*NaN"),
+        (audio(0.1, 1.0, 0), 1.0, None, False, "scene_audio: .*empty|0 Hz"),
+        ({}, 1.0, None, False, "scene_audio: The audio holds no sound"),
+        (audio(0.1, 1.0), float("inf"), None, False, "scene_gain is inf"),
     ],
 )
 def test_what_is_wrong_with_the_scene_is_said(
-    sound: Any, gain: float, encoder: Any, fed: bool, words: str
+    sound: Any, gain: float, encoder: Any, fed: bool, message: str
 ) -> None:
-    with pytest.raises(InteractError, match=words):
+    with pytest.raises(InteractError, match=message):
         scene_track(sound, gain, encoder, fed)
 
 
@@ -185,12 +192,12 @@ def test_cores_audio_encoder_encodes_with_its_own_silence() -> None:
 
 def test_what_is_wrong_with_a_recording_is_said() -> None:
     silence = torch.zeros(1, 1, 800)
-    for audio, words in (
+    for audio, message in (
         (None, "no sound"),
         ({"waveform": silence, "sample_rate": 0}, "0 Hz"),
         ({"waveform": silence[..., :0], "sample_rate": RATE}, "empty"),
         ({"waveform": silence / 0, "sample_rate": RATE}, "NaN"),
         ({"waveform": silence.expand(2, -1, -1), "sample_rate": RATE}, "batch of 2"),
     ):
-        with pytest.raises(InteractError, match=words):
+        with pytest.raises(InteractError, match=message):
             encode_recording(object(), audio, 0.0, 1.0)

@@ -32,7 +32,7 @@ def encoder() -> Any:
     return encoder
 
 
-def heard(encoder: Any, sound: torch.Tensor, **options: float) -> dict[str, Any]:
+def encoded(encoder: Any, sound: torch.Tensor, **options: float) -> dict[str, Any]:
     audio = {"waveform": sound[None, None], "sample_rate": RATE}
     return encode_recording(encoder, audio, **{"start": 0.0, "gain": 1.0, **options})
 
@@ -45,7 +45,7 @@ def core(encoder: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def speech(encoder: Any) -> Speech:
-    return heard(encoder, SOUND, start=0.5)[SPEECH_KEY]
+    return encoded(encoder, SOUND, start=0.5)[SPEECH_KEY]
 
 
 def test_a_short_recording_gives_the_features_that_core_gives(core: dict[str, Any], speech: Speech) -> None:
@@ -62,9 +62,9 @@ def test_a_short_recording_gives_the_features_that_core_gives(core: dict[str, An
 
 def test_mute_is_the_silence_beside_the_voice(encoder: Any, core: dict[str, Any], speech: Speech) -> None:
     """What whisper makes of silence goes by the loudest moment: alone it is another."""
-    longer = heard(encoder, torch.cat((SOUND, torch.zeros(4 * RATE))))[SPEECH_KEY]
+    longer = encoded(encoder, torch.cat((SOUND, torch.zeros(4 * RATE))))[SPEECH_KEY]
     silent = longer.features[75:].mean(0)
-    alone = heard(encoder, torch.zeros(2 * RATE))[SPEECH_KEY].mute
+    alone = encoded(encoder, torch.zeros(2 * RATE))[SPEECH_KEY].mute
     assert (speech.mute - silent).norm() < 0.5 * (alone - silent).norm()
     torch.testing.assert_close(from_encoder_output(core).mute, speech.mute)
 
@@ -73,9 +73,9 @@ def test_a_recording_longer_than_whisper_hears_goes_through_in_pieces(
     encoder: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sound = syllables(34.0, RATE, seed=2)
-    output = heard(encoder, sound)
+    output = encoded(encoder, sound)
     assert output[SPEECH_KEY].features.shape[0] == 34 * 25
-    # Second 20 of the whole is second 5 of what is heard from second 15 on.
+    # Second 20 of the whole is second 5 of what is encoded from second 15 on.
     later = encoder.encode_audio(sound[None, None, 15 * RATE :], RATE)
     for whole, part in zip(output["encoded_audio_all_layers"], later["encoded_audio_all_layers"]):
         torch.testing.assert_close(whole[:, 1000:], part[:, 250:950])

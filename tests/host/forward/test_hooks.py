@@ -74,7 +74,7 @@ def test_no_characters_and_strength_0_is_the_stock_model(base: ModelPatcher, ada
         assert torch.equal(hooked, stock)
 
 
-@pytest.mark.parametrize(("cfg", "batched"), [(1.0, False), (5.0, True), (5.0, False)])
+@pytest.mark.parametrize("cfg, batched", [(1.0, False), (5.0, True), (5.0, False)])
 def test_references_with_the_adapter_off_are_cores_phantom(
     base: ModelPatcher, adapter: ModelPatcher, cfg: float, batched: bool
 ) -> None:
@@ -102,9 +102,9 @@ def test_references_with_the_adapter_off_are_cores_phantom(
     golden = tiny_wan.core_sample(base, *golden, latent, cfg=cfg)
     samples, masks = run(apply_adapter(base, adapter, 0.0), cast, conds=ours, cfg=cfg)
     assert torch.equal(samples, golden) and set(rows) == {2 if batched else 1}
-    assert masks.shape == (3, 2, *cast.grid)  # masks are still there to look at
-    heard, _ = run(apply_adapter(base, adapter), cast, conds=ours, cfg=cfg)
-    assert (heard - golden).abs().max() > 1e-3
+    assert masks.shape == (3, 2, *cast.grid)  # masks are still recorded
+    voiced, _ = run(apply_adapter(base, adapter), cast, conds=ours, cfg=cfg)
+    assert (voiced - golden).abs().max() > 1e-3
 
 
 def test_reruns_are_identical(adapted: ModelPatcher) -> None:
@@ -131,7 +131,7 @@ def test_boundary_is_a_place_on_the_models_own_schedule(adapted: ModelPatcher) -
     shifted = ModelSamplingSD3().patch(adapted, shift=3.0, multiplier=1000)[0]
     for model, steps in ((adapted, 10), (adapted, 4), (shifted, 10)):
         timesteps: list[Tensor] = []
-        watched = watch(model, WrappersMP.PREDICT_NOISE, lambda args, seen=timesteps: seen.append(args[1]))
+        watched = watch(model, WrappersMP.PREDICT_NOISE, lambda args, noted=timesteps: noted.append(args[1]))
         guided, handle = apply_guidance(watched, cast, settings)
         tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=steps)
         expected = next(step for step, t in enumerate(timesteps) if t.max() <= boundary * 1.0001)
@@ -181,9 +181,9 @@ def test_every_item_of_a_batch_has_masks_of_its_own(adapted: ModelPatcher) -> No
 def test_the_negative_hears_nothing(base: ModelPatcher, adapter: ModelPatcher) -> None:
     """At cfg 0 the result is the negative's alone: the references, and no trace of the adapter."""
     cast = tiny_wan.make_cast()
-    heard, _ = run(apply_adapter(base, adapter), cast, cfg=0.0)
+    voiced, _ = run(apply_adapter(base, adapter), cast, cfg=0.0)
     stock, _ = run(apply_adapter(base, adapter, 0.0), cast, cfg=0.0)
-    torch.testing.assert_close(heard, stock, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(voiced, stock, rtol=1e-5, atol=1e-5)
 
 
 def test_cfg_1_leaves_the_negative_out(adapted: ModelPatcher) -> None:

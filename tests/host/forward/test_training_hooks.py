@@ -114,7 +114,7 @@ def test_each_sample_has_its_own_scene(wan: torch.nn.Module, adapter: Adapter) -
 
 def test_flags_choose_what_a_sample_hears(wan: torch.nn.Module, adapter: Adapter) -> None:
     with torch.no_grad():
-        heard, _ = forward(wan, adapter, scenes((1.0, 1.0)))
+        voiced, _ = forward(wan, adapter, scenes((1.0, 1.0)))
         mixed, logits = forward(wan, adapter, scenes((1.0, 0.0)))
         muted, _ = forward(wan, adapter, scenes((1.0, 0.5)))
         silent_weights = scenes((1.0, 1.0))
@@ -122,10 +122,10 @@ def test_flags_choose_what_a_sample_hears(wan: torch.nn.Module, adapter: Adapter
         silent, _ = forward(wan, adapter, silent_weights)
         plain = scenes((0.0, 0.0))
         no_adapter = wan(plain["x"], plain["t"], plain["text"], time_dim_concat=plain["references"])
-    torch.testing.assert_close(mixed[0], heard[0], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mixed[0], voiced[0], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(mixed[1], no_adapter[1], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(muted[1], silent[1], rtol=1e-5, atol=1e-5)
-    assert (heard[1] - muted[1]).abs().max() > 1e-3
+    assert (voiced[1] - muted[1]).abs().max() > 1e-3
     assert logits[0].shape[0] == BATCH  # the mask loss reaches dropped samples too
 
 
@@ -139,16 +139,16 @@ def test_heads_see_the_video_and_each_reference(adapter: Adapter, full_reference
     scene, frame = scenes(), tiny_wan.ROWS * tiny_wan.COLUMNS
     front = frame if full_reference else 0
     sequences: dict[int, Tensor] = {}
-    seen: dict[int, tuple[Tensor, ...]] = {}
-    heard: list[Tensor] = []
+    inputs: dict[int, tuple[Tensor, ...]] = {}
+    videos: list[Tensor] = []
 
     def keep(args: dict) -> dict:
         sequences[args["block_index"]] = args["img"]
         return args
 
     for name, head in adapter.mask_heads.items():
-        head.register_forward_hook(lambda _, args, __, block=int(name): seen.update({block: args}))
-    adapter.audio_blocks["0"].register_forward_hook(lambda _, args, __: heard.append(args[0]))
+        head.register_forward_hook(lambda _, args, __, block=int(name): inputs.update({block: args}))
+    adapter.audio_blocks["0"].register_forward_hook(lambda _, args, __: videos.append(args[0]))
     options = training_options(adapter, scene["weights"])
     options["patches"]["double_block"].append(keep)
     extra = {"reference_latent": scene["references"][:, :, 0]} if full_reference else {}
@@ -163,8 +163,8 @@ def test_heads_see_the_video_and_each_reference(adapter: Adapter, full_reference
             interact_flag=scene["flag"],
             **extra,
         )
-    assert set(seen) == {1, 2} and heard[0].shape == (BATCH, TOKENS, tiny_wan.WIDTH)
-    for block, (video, references, video_positions, reference_positions, _) in seen.items():
+    assert set(inputs) == {1, 2} and videos[0].shape == (BATCH, TOKENS, tiny_wan.WIDTH)
+    for block, (video, references, video_positions, reference_positions, _) in inputs.items():
         sequence = sequences[block]
         assert sequence.shape[1] == front + TOKENS + REFERENCES * frame
         assert torch.equal(video, sequence[:, front : front + TOKENS])
@@ -205,7 +205,11 @@ def test_matmul_attention_is_attention() -> None:
 
 
 def test_the_switch_goes_back() -> None:
-    with pytest.raises(RuntimeError), differentiable_host():
-        assert comfy.model_management.in_training
-        raise RuntimeError
+    def broken_step() -> None:
+        with differentiable_host():
+            assert comfy.model_management.in_training
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken_step()
     assert not comfy.model_management.in_training

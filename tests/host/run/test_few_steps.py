@@ -46,14 +46,14 @@ def first_of_stage_two(steps: int, shift: float, boundary: float) -> int:
 def test_masks_steer_from_the_boundary_on(
     adapted: ModelPatcher, sampler: str, steps: int, shift: float, boundary: float
 ) -> None:
-    """Told by what the tokens hear: before it every one the same, the mute track; from then on its own share."""
+    """Read from the tokens' shares: before it all have the mute track; from then on each its own."""
     from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 
     (shifted,) = ModelSamplingSD3().patch(adapted, shift)
-    heard: list[bool] = []  # whether place mattered, by step
+    placed: list[bool] = []  # whether place mattered, by step
 
     def note(executor: Any, *args: Any, **kwargs: Any) -> Any:
-        heard.append(args[5][CALL_KEY].voices.weights.shape[-1] > 1)
+        placed.append(args[5][CALL_KEY].voices.weights.shape[-1] > 1)
         return executor(*args, **kwargs)
 
     watched = shifted.clone()
@@ -66,7 +66,7 @@ def test_masks_steer_from_the_boundary_on(
     expected = first_of_stage_two(steps, shift, boundary)
     assert samples.isfinite().all() and 0 < expected < steps
     assert collect(handle).boundary_step == expected
-    assert heard == [step >= expected for step in range(steps)]
+    assert placed == [step >= expected for step in range(steps)]
 
 
 def test_what_few_steps_lose_is_taken_scene_by_scene() -> None:

@@ -44,26 +44,26 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
 
 
 class Browser:
-    """Stands in for PromptServer.send_sync, and keeps what it is told."""
+    """Replaces PromptServer.send_sync, and keeps what is sent."""
 
     def __init__(self, folder: Path, then: Callable[[], None] = lambda: None) -> None:
         self.folder, self.then = folder, then
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.sent: list[tuple[str, dict[str, Any]]] = []
 
-    def send(self, event: str, told: dict[str, Any], client: str) -> None:
+    def send(self, event: str, content: dict[str, Any], client: str) -> None:
         assert client == "tab"
-        self.told.append((event, json.loads(json.dumps(told))))
+        self.sent.append((event, json.loads(json.dumps(content))))
         self.then()
 
     def open_stream(
         self, cast: Cast, total_steps: int, mask_source: str, client: str | None = "tab"
     ) -> MaskStream:
-        told = {"origin": ORIGIN, "folder": str(self.folder), "send": self.send, "client": client}
-        return MaskStream(cast, total_steps, mask_source, **told)
+        options = {"origin": ORIGIN, "folder": str(self.folder), "send": self.send, "client": client}
+        return MaskStream(cast, total_steps, mask_source, **options)
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        return [told["step"] for event, told in self.told if event == "interact.step"]
+        return [content["step"] for event, content in self.sent if event == "interact.step"]
 
 
 def sampled(
@@ -94,8 +94,8 @@ def sampled(
 def test_every_step_is_told_with_its_pictures(adapted: ModelPatcher, tmp_path: Path) -> None:
     browser = Browser(tmp_path / "temp")
     samples, history = sampled(adapted, browser.open_stream)
-    assert [event for event, _ in browser.told] == ["interact.step"] * 4 + ["interact.end"]
-    first, last = browser.told[0][1], browser.told[-1][1]
+    assert [event for event, _ in browser.sent] == ["interact.step"] * 4 + ["interact.end"]
+    first, last = browser.sent[0][1], browser.sent[-1][1]
     assert first == {
         "version": 1,
         "run": history.run,
@@ -128,7 +128,7 @@ def test_the_manifest_names_the_pictures_that_were_sent(adapted: ModelPatcher, t
     before = {path.name for path in tmp_path.iterdir()}
     manifest = build_manifest(history, None, tmp_path)
     assert manifest["steps"] == browser.steps and manifest["run"] == history.run
-    assert manifest["scene"] == browser.told[0][1]["scene"]
+    assert manifest["scene"] == browser.sent[0][1]["scene"]
     assert {path.name for path in tmp_path.iterdir()} == before and len(before) == 8
     assert (read_history(manifest, tmp_path).masks - history.masks).abs().max() < 0.003
 
@@ -138,7 +138,7 @@ def test_a_viewer_is_told_which_masks_steer(adapted: ModelPatcher, tmp_path: Pat
         browser = Browser(tmp_path / source)
         settings = replace(HALFWAY, mask_source=source)
         _, history = sampled(adapted, browser.open_stream, settings=settings, layouts=torch.ones(2, 3, 4, 6))
-        assert browser.told[0][1]["scene"]["mask_source"] == source
+        assert browser.sent[0][1]["scene"]["mask_source"] == source
         assert any(history.steered) is any(step["steered"] for step in browser.steps) is ever
         manifest = build_manifest(history, None, tmp_path / source)
         assert manifest["scene"]["mask_source"] == source
@@ -162,7 +162,7 @@ def test_without_a_browser_nothing_is_sent_or_written(adapted: ModelPatcher, tmp
     browser = Browser(tmp_path)
     sampled(adapted, lambda *run: browser.open_stream(*run, client=None))
     sampled(adapted, lambda *run: MaskStream(*run, folder=str(tmp_path), client="tab"))
-    assert not browser.told and not list(tmp_path.iterdir())
+    assert not browser.sent and not list(tmp_path.iterdir())
 
 
 def test_a_view_that_fails_says_so_once_and_leaves_the_run_alone(
@@ -174,24 +174,24 @@ def test_a_view_that_fails_says_so_once_and_leaves_the_run_alone(
     full = tmp_path / "full"
     full.write_text("a file where the folder should be")
     golden, _ = sampled(adapted, MaskStream)
-    for browser, told in ((Browser(tmp_path, closed), 2), (Browser(full), 1)):
+    for browser, events in ((Browser(tmp_path, closed), 2), (Browser(full), 1)):
         caplog.clear()
         samples, history = sampled(adapted, browser.open_stream)
         assert torch.equal(samples, golden) and len(history.masks) == 4
-        assert len(browser.told) == told and browser.told[-1][0] == "interact.end"
+        assert len(browser.sent) == events and browser.sent[-1][0] == "interact.end"
         assert caplog.text.count("The live view of the masks has stopped") == 1
 
 
 def test_interrupts_and_errors_pass_and_end_the_view(adapted: ModelPatcher, tmp_path: Path) -> None:
     def interrupt() -> None:
-        if len(browser.told) == 2:
+        if len(browser.sent) == 2:
             raise comfy.model_management.InterruptProcessingException
 
     browser = Browser(tmp_path, interrupt)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         sampled(adapted, browser.open_stream)
-    assert [event for event, _ in browser.told] == ["interact.step"] * 2 + ["interact.end"]
-    assert browser.told[-1][1]["how"] == "stopped"
+    assert [event for event, _ in browser.sent] == ["interact.step"] * 2 + ["interact.end"]
+    assert browser.sent[-1][1]["how"] == "stopped"
 
     cast = tiny_wan.make_cast()
     browser = Browser(tmp_path)
@@ -200,10 +200,10 @@ def test_interrupts_and_errors_pass_and_end_the_view(adapted: ModelPatcher, tmp_
         tiny_wan.core_sample(
             guided, *tiny_wan.conds(tiny_wan.make_cast((True,))), tiny_wan.empty_latent(cast)
         )
-    assert [told["how"] for _, told in browser.told] == ["stopped"] and handle.history is None
+    assert [content["how"] for _, content in browser.sent] == ["stopped"] and handle.history is None
 
 
-# --- who is told
+# --- who gets the events
 
 
 def fake_server(client: str | None, workflow: str | None, sent: list[tuple]) -> types.ModuleType:
@@ -211,7 +211,7 @@ def fake_server(client: str | None, workflow: str | None, sent: list[tuple]) -> 
     extra = {"extra_pnginfo": {"workflow": {"id": workflow}}} if workflow else {}
     queue = types.SimpleNamespace(get_current_queue_volatile=lambda: ([(0, "p", {}, extra, [], {})], []))
     instance = types.SimpleNamespace(
-        client_id=client, prompt_queue=queue, send_sync=lambda *told: sent.append(told)
+        client_id=client, prompt_queue=queue, send_sync=lambda *event: sent.append(event)
     )
     module = types.ModuleType("server")
     module.PromptServer = types.SimpleNamespace(instance=instance)
@@ -219,7 +219,7 @@ def fake_server(client: str | None, workflow: str | None, sent: list[tuple]) -> 
 
 
 @pytest.mark.parametrize(
-    ("client", "executed", "expected"),
+    "client, executed, expected",
     [
         ("tab", "copy", "copy"),  # the guided MODEL came from the cache, of a run of the original
         ("tab", None, "original"),
@@ -239,9 +239,9 @@ def test_the_prompt_that_is_executed_says_who_is_told(
         assert sent == []
         return
     assert [event for event, _, _ in sent] == ["interact.step", "interact.end"]
-    for _, told, to in sent:
+    for _, content, to in sent:
         assert to == "tab"
-        assert (told["workflow"], told["source"], told["prompt"]) == (expected, "5:1", "p")
+        assert (content["workflow"], content["source"], content["prompt"]) == (expected, "5:1", "p")
     assert sent[0][1]["step"] == {
         "index": 0,
         "sigma": 1.0,
@@ -258,7 +258,7 @@ def test_outside_a_server_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("sent_along", "expected"),
+    "sent_along, expected",
     [
         (None, ""),
         ({}, ""),
@@ -271,7 +271,7 @@ def test_a_prompt_need_not_come_with_a_workflow(sent_along: Any, expected: str) 
     assert workflow_id(sent_along) == expected
 
 
-# --- what is shown
+# --- the pictures
 
 
 def test_frames_have_the_colours_of_comfyuis_own_preview() -> None:

@@ -81,7 +81,7 @@ def everybody(vae: Any, fps: float, frames: int = 0, louder: int | None = None) 
 
 @pytest.mark.parametrize("fps", [16.0, 25.0])
 def test_eight_are_heard_and_felt_when_it_is_their_turn(vae: comfy.sd.VAE, fps: float) -> None:
-    """To one frame: only frames whose middle is half a feature frame or less from an edge may hear both."""
+    """To one frame: only frames whose middle is half a feature frame or less from an edge may get both."""
     made = everybody(vae, fps)
     frames = made.cast.frames
     assert 0 <= frames / fps - 1.5 < 4 / fps + 1e-9 and frames % 4 == 1
@@ -108,7 +108,7 @@ def test_eight_are_heard_and_felt_when_it_is_their_turn(vae: comfy.sd.VAE, fps: 
 
 
 class Spy:
-    """Sees every call of the diffusion model."""
+    """Records every call of the diffusion model."""
 
     def __init__(self, model: ModelPatcher) -> None:
         self.calls: list[CallState] = []
@@ -120,7 +120,7 @@ class Spy:
         return executor(*args, **kwargs)
 
 
-def test_each_of_eight_hears_their_own_voice_in_their_own_place(
+def test_each_of_eight_gets_their_own_voice_in_their_own_place(
     vae: comfy.sd.VAE, adapted: ModelPatcher
 ) -> None:
     spy = Spy(adapted)
@@ -135,8 +135,8 @@ def test_each_of_eight_hears_their_own_voice_in_their_own_place(
         assert samples[louder].isfinite().all() and masks.masks.shape == (2, len(PLAN), 3, 2, 8)
     shares = spy.calls[0].voices.weights[:, 0].view(len(SPEAKING) + 1, 3, 2, 8)
     for number in range(len(PLAN)):
-        heard = SPEAKING.index(number) if number in SPEAKING else len(SPEAKING)  # listeners and things: mute
-        assert (shares[heard, :, :, number] == 1).all()
+        track = SPEAKING.index(number) if number in SPEAKING else len(SPEAKING)  # listeners and things: mute
+        assert (shares[track, :, :, number] == 1).all()
         assert (shares[:, :, :, number].sum(0) == 1).all()
     assert torch.equal(samples[None], samples[4])  # begins to speak after these nine frames
     assert not torch.equal(samples[None], samples[1])
@@ -165,19 +165,19 @@ def test_text_and_voices_are_guided_apart_in_any_sampler(adapted: ModelPatcher, 
     positive, negative = attach_cast(tiny_wan.text(3), tiny_wan.text(4), *given)
     unheard = attach_cast(tiny_wan.text(3), tiny_wan.text(3), *given)[1]
     guided, _ = apply_guidance(adapted, cast, GuidanceSettings(stage_boundary=0.0, stage_one_audio="all"))
-    heard, text, nothing = (
+    voiced, text, nothing = (
         one_step(guided, cast, conds, negative, 1.0) for conds in (positive, unheard, negative)
     )
-    assert min((heard - text).abs().max(), (text - nothing).abs().max()) > 1e-2
+    assert min((voiced - text).abs().max(), (text - nothing).abs().max()) > 1e-2
     plain = one_step(guided, cast, positive, negative, 3.0)
-    torch.testing.assert_close(plain, nothing + 3.0 * (heard - nothing), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(plain, nothing + 3.0 * (voiced - nothing), rtol=1e-3, atol=1e-3)
 
     guider = DualCFGGuider.execute(guided, positive, unheard, negative, 5.0, 2.0, style)[0]
     dual = tiny_wan.guider_sample(guider, tiny_wan.empty_latent(cast), steps=1)
     if style == "regular":
-        expected = nothing + 2.0 * (text - nothing) + 5.0 * (heard - text)
+        expected = nothing + 2.0 * (text - nothing) + 5.0 * (voiced - text)
     else:
-        expected = nothing + 2.0 * (text + 5.0 * (heard - text) - nothing)
+        expected = nothing + 2.0 * (text + 5.0 * (voiced - text) - nothing)
     torch.testing.assert_close(dual, expected, rtol=1e-3, atol=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""What ComfyUI is told of a run's memory, on the true sizes of Wan 2.1: no weights are needed to count."""
+"""ComfyUI's estimate of a run's memory, on the true sizes of Wan 2.1: no weights are needed to count."""
 
 from __future__ import annotations
 
@@ -143,6 +143,6 @@ def test_the_refusal_comes_before_anything_is_loaded(tmp_path: Path, monkeypatch
     loaded: list[Any] = []
     monkeypatch.setattr(comfy.model_management, "load_models_gpu", lambda *args, **_: loaded.append(args))
     monkeypatch.setattr(comfy.model_management, "get_total_memory", lambda *_: 1)
-    with pytest.raises(InteractError, match="for one step but the device has"):
+    with pytest.raises(InteractError, match="for one step, but the device has"):
         tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast))
     assert not loaded

@@ -16,7 +16,8 @@ from comfy.patcher_extension import WrappersMP  # isort: skip
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance, collect
-from interacthuman.interact_core.host.forward.call import CallState, project_tracks
+from interacthuman.interact_core.host.forward.call import CallState
+from interacthuman.interact_core.host.forward.voice_tracks import VoiceTracks
 from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 
@@ -34,7 +35,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory, adapter: ModelPatcher) -> 
 
 
 class Spy:
-    """Sees every call of the diffusion model that really happens, from inside all other wrappers."""
+    """Records every call of the diffusion model that really happens, inside all other wrappers."""
 
     def __init__(self, model: ModelPatcher) -> None:
         self.calls: list[CallState] = []
@@ -50,7 +51,7 @@ class Spy:
 
 def averaged_masks(calls: list[CallState], frames: int) -> Tensor:
     """What one evaluation of these calls must commit: each frame's mean over the windows that own it."""
-    total, seen = 0.0, torch.zeros(frames)
+    total, count = 0.0, torch.zeros(frames)
     for call in calls:
         logits = torch.stack(call.mask_logits).sigmoid().mean(0)[0]
         masks = logits.unflatten(-1, (-1, call.geometry.height, call.geometry.width))[
@@ -60,12 +61,14 @@ def averaged_masks(calls: list[CallState], frames: int) -> Tensor:
         own = list(call.geometry.frames[call.geometry.anchors :])
         whole[:, own] = masks
         total = total + whole
-        seen[own] += 1
-    return total / seen.view(-1, 1, 1)
+        count[own] += 1
+    return total / count.view(-1, 1, 1)
 
 
 @pytest.mark.parametrize("schedule", ["standard_static", "standard_uniform", "looped_uniform", "batched"])
-def test_windows_hear_their_own_frames(adapted: ModelPatcher, adapter: ModelPatcher, schedule: str) -> None:
+def test_windows_get_the_voices_of_their_own_frames(
+    adapted: ModelPatcher, adapter: ModelPatcher, schedule: str
+) -> None:
     cast = tiny_wan.make_cast(frames=9)
     spy = Spy(tiny_wan.with_windows(adapted, 17, schedule))
     guided, handle = apply_guidance(spy.model, cast, FROM_THE_START)
@@ -78,7 +81,7 @@ def test_windows_hear_their_own_frames(adapted: ModelPatcher, adapter: ModelPatc
     torch.testing.assert_close(masks[0].float(), averaged_masks(first, 9), rtol=0, atol=1e-3)
 
     audio = positive[0][1]["model_conds"]["interact_audio"].cond
-    whole = project_tracks(adapter.model, audio)
+    whole = VoiceTracks.unpack(audio).project(adapter.model)
     assert {call.geometry.anchors for call in spy.calls} == {0, 1}
     for call in spy.calls:
         frames = list(call.geometry.frames)
@@ -117,8 +120,8 @@ def test_as_many_references_as_frames_are_not_sliced(adapted: ModelPatcher) -> N
     guided, handle = apply_guidance(spy.model, cast, FROM_THE_START)
     tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=2)
     whole = adapted.model.process_latent_in(tiny_wan.references(cast))
-    for seen in spy.references:
-        torch.testing.assert_close(seen[:1], whole)
+    for references in spy.references:
+        torch.testing.assert_close(references[:1], whole)
     assert collect(handle).masks.shape[1] == 5
 
 

@@ -123,9 +123,9 @@ def test_blocks_get_the_video_alone_between_refreshes(adapted: ModelPatcher) -> 
     cast, watched = two_people(), Watched()
     sampled(watched.on(adapted), cast, every(3), steps=5, cfg=1.0)
     whole, alone = (VIDEO + 2 * FRAME,) * 2, (VIDEO, VIDEO + 2 * FRAME)
-    seen = watched.lengths[:: tiny_wan.BLOCKS]
-    assert watched.lengths == [length for length in seen for _ in range(tiny_wan.BLOCKS)]
-    assert seen == [whole, alone, alone, whole, alone]
+    calls = watched.lengths[:: tiny_wan.BLOCKS]
+    assert watched.lengths == [length for length in calls for _ in range(tiny_wan.BLOCKS)]
+    assert calls == [whole, alone, alone, whole, alone]
 
 
 def test_another_nodes_attention_stays_and_then_nothing_is_pruned(adapted: ModelPatcher) -> None:
@@ -181,8 +181,8 @@ def test_a_block_that_was_skipped_at_a_refresh_has_nothing_cached(
     model = adapted.clone()
     model.set_model_patch_replace(skips_at_first, "dit", "double_block", 1)
     samples, _ = sampled(model, two_people(), every(3, settings), steps=3, cfg=1.0)
-    seen = FRAME if settings is WHOLE else reference_pruning.kept_tokens(two_people()).each
-    assert samples.isfinite().all() and calls == [VIDEO + 2 * seen, VIDEO, VIDEO]
+    each = FRAME if settings is WHOLE else reference_pruning.kept_tokens(two_people()).each
+    assert samples.isfinite().all() and calls == [VIDEO + 2 * each, VIDEO, VIDEO]
 
 
 def test_windows_of_one_length_share_a_cache(adapted: ModelPatcher) -> None:

@@ -77,13 +77,13 @@ def test_a_cut_sequence_is_read_as_the_whole_one() -> None:
     whole = Geometry((0, 1), 0, 2, tiny_wan.ROWS, tiny_wan.COLUMNS, 3, 2)
     cut = replace(whole, kept=kept)
     tokens = torch.arange(3 + 4 * 24).view(1, -1, 1)
-    seen = tokens[:, sequence.kept_rows(cut, torch.device("cpu"))]
-    assert torch.equal(cut.video(seen), whole.video(tokens))
-    shown = whole.reference_tokens(tokens)[0, :, :, 0]
-    expected = shown.flatten()[kept.index][kept.representative]
-    assert torch.equal(cut.reference_tokens(seen)[0, :, :, 0], expected)
-    assert torch.equal(sequence.restore(seen, cut)[:, : seen.shape[1]], seen)
-    assert sequence.restore(seen, cut).shape == tokens.shape
+    present = tokens[:, sequence.kept_rows(cut, torch.device("cpu"))]
+    assert torch.equal(cut.video(present), whole.video(tokens))
+    features = whole.reference_tokens(tokens)[0, :, :, 0]
+    expected = features.flatten()[kept.index][kept.representative]
+    assert torch.equal(cut.reference_tokens(present)[0, :, :, 0], expected)
+    assert torch.equal(sequence.restore(present, cut)[:, : present.shape[1]], present)
+    assert sequence.restore(present, cut).shape == tokens.shape
 
 
 def test_pruning_equals_proportional_attention(adapted: ModelPatcher) -> None:
@@ -102,17 +102,17 @@ def test_pruning_equals_proportional_attention(adapted: ModelPatcher) -> None:
 
 
 def test_another_nodes_attention_is_not_displaced(adapted: ModelPatcher) -> None:
-    cast, seen = drawn((16, 48, 16, 32)), []
+    cast, lengths = drawn((16, 48, 16, 32)), []
 
     def other(chosen: Any, q: Tensor, *args: Any, **options: Any) -> Tensor:
-        seen.append(q.shape[1])
+        lengths.append(q.shape[1])
         return chosen(q, *args, **options)
 
     model = adapted.clone()
     model.model_options["transformer_options"]["optimized_attention_override"] = other
     samples, _ = sampled(model, cast, PRUNED, steps=1, cfg=1.0)
     whole, _ = sampled(adapted, cast, WHOLE, steps=1, cfg=1.0)
-    assert set(seen) == {(tiny_wan.FRAMES + 1) * tiny_wan.ROWS * tiny_wan.COLUMNS}
+    assert set(lengths) == {(tiny_wan.FRAMES + 1) * tiny_wan.ROWS * tiny_wan.COLUMNS}
     assert torch.equal(samples, whole)
 
 
@@ -143,11 +143,11 @@ def test_a_key_that_represents_several_counts_as_often(dtype: torch.dtype) -> No
 
 def test_every_block_gets_fewer_tokens_and_others_replacements_stay(adapted: ModelPatcher) -> None:
     cast = drawn((16, 48, 16, 32), (16, 48, 48, 64))
-    seen: list[tuple[int, int, int]] = []
+    inputs: list[tuple[int, int, int]] = []
 
     def other(args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
         options = args["transformer_options"]
-        seen.append((options["block_index"], args["img"].shape[1], args["pe"].shape[1]))
+        inputs.append((options["block_index"], args["img"].shape[1], args["pe"].shape[1]))
         return extra["original_block"](args)
 
     model = adapted.clone()
@@ -156,7 +156,7 @@ def test_every_block_gets_fewer_tokens_and_others_replacements_stay(adapted: Mod
     cut, _ = sampled(model, cast, PRUNED, steps=1, cfg=1.0)
     length = tiny_wan.FRAMES * tiny_wan.ROWS * tiny_wan.COLUMNS + 2 * reference_pruning.kept_tokens(cast).each
     # In block 0 ours comes first as well: others are given the sequence that the block will get.
-    assert seen == [(0, length, length), (1, length, length)]
+    assert inputs == [(0, length, length), (1, length, length)]
     alone, _ = sampled(adapted, cast, PRUNED, steps=1, cfg=1.0)
     assert torch.equal(cut, alone)
 

@@ -91,7 +91,7 @@ def test_windows_without_the_first_frame_have_regions_where_they_were_drawn(adap
 
 
 def test_people_are_followed_from_the_first_frame() -> None:
-    """Two people and a ground that move about, as features with some noise on them."""
+    """Two people and a background that move about, as features with some noise on them."""
     generator = torch.Generator().manual_seed(0)
     kinds = 3 * torch.randn(3, 32, generator=generator)
     truth = torch.randint(0, 3, (1, 5, 4, 6), generator=generator)
@@ -106,13 +106,13 @@ def test_what_does_not_go_together_is_said(adapted: ModelPatcher, tmp_path: Path
     with pytest.raises(InteractError, match="mask heads were not trained on.*affinity"):
         apply_guidance(adapted, made.cast, GuidanceSettings())
     base = apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
-    with pytest.raises(InteractError, match="text-to-video base, which sees none"):
+    with pytest.raises(InteractError, match="text-to-video model, which takes no start image"):
         apply_guidance(base, made.cast, GuidanceSettings(mask_source="affinity"))
     people = list(made.cast.characters)
-    with pytest.raises(InteractError, match="positive carries none.*WanImageToVideo"):
+    with pytest.raises(InteractError, match="positive has no start image.*WanImageToVideo"):
         encode_cast(people, None, WIDTH, HEIGHT, FRAMES, 25.0)
+    mixed = [people[0], *tiny_wan.make_cast(speaking=(False,)).characters]
     with pytest.raises(InteractError, match="'Ann' is a region.*'character 0' has a picture"):
-        mixed = [people[0], *tiny_wan.make_cast(speaking=(False,)).characters]
         encode_cast(mixed, None, WIDTH, HEIGHT, FRAMES, 25.0, with_start_image(), with_start_image())
 
 
@@ -124,7 +124,7 @@ def test_bad_regions_are_refused() -> None:
     dot = torch.zeros(HEIGHT, WIDTH)
     dot[:3, :3] = 1
     for people, said in (
-        ((("Ann", dot), ("Bob", side(True))), "'Ann' fills no token"),
+        ((("Ann", dot), ("Bob", side(True))), "'Ann' is too small, it fills no token"),
         ((("Ann", side(True)), ("Bob", torch.ones(HEIGHT, WIDTH))), "'Ann' and 'Bob' cover the same people"),
     ):
         made = [make_region_character(name, region, speech(1)) for name, region in people]
@@ -137,5 +137,5 @@ def test_a_start_image_of_another_length_is_refused(adapted: ModelPatcher) -> No
     for part in (made.positive, made.negative):
         for name in ("concat_latent_image", "concat_mask"):
             part[0][1][name] = part[0][1][name].repeat_interleave(2, dim=2)
-    with pytest.raises(InteractError, match="start image out for 21 frames but the video has 9"):
+    with pytest.raises(InteractError, match="set to 21 frames, but the video has 9"):
         run(adapted, made, "affinity")

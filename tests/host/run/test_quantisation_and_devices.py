@@ -1,4 +1,4 @@
-"""On the machines that people have: quantised bases, caches, several devices, each against the plain run."""
+"""Quantised bases, nodes that save memory or time, and several devices, each against the plain run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FLOAT8 = torch.float8_e4m3fn
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What one family plays: the base's weights, the adapter, how it is guided, and whom the sampler is told of."""
+    """What one family runs: the base's weights, the adapter, how it is guided, and the conditioning."""
 
     weights: dict[str, Tensor]
     adapter: ModelPatcher
@@ -87,7 +87,11 @@ def infinitetalk(folder: Path) -> Scene:
     regions = torch.stack([side(False)[0], side(True)[0]])
     cast = region_cast(regions)
     tracks = torch.randn(
-        3, cast.frames, WAV2VEC2_LAYERS + 1, tiny_multitalk.CHANNELS, generator=torch.Generator().manual_seed(5)
+        3,
+        cast.frames,
+        WAV2VEC2_LAYERS + 1,
+        tiny_multitalk.CHANNELS,
+        generator=torch.Generator().manual_seed(5),
     )
     start = with_start_image()
     return Scene(
@@ -172,7 +176,7 @@ def test_a_scaled_float8_base_is_its_own_dequantised_weights(scene: Scene, layou
 
 
 def scaled(weights: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The blocks' weights in float8 with a scale each, as a file has them; and the numbers that they stand for."""
+    """The blocks' weights in float8 with a scale each, as a file has them; and the numbers that they represent."""
     stored, meant = dict(weights), dict(weights)
     how = json.dumps({"format": "float8_e4m3fn", "full_precision_matrix_mult": True}).encode()
     for key, value in weights.items():
@@ -246,7 +250,7 @@ def test_a_node_behind_the_adapter_changes_nothing(
     scene: Scene, plain: Played, change: Callable[[ModelPatcher], ModelPatcher]
 ) -> None:
     """wanBlockSwap does nothing in core, and these caches never skip a step: what masks do if they skip,
-    test_other_nodes.py sees, as it does TorchCompileModel."""
+    test_other_nodes.py tests, as it does TorchCompileModel."""
     samples, masks = scene.play(scene.base(), change)
     assert torch.equal(samples, plain[0]) and torch.equal(masks, plain[1])
 
