@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--warm",
         action="store_true",
-        help="start dit from the weights in --models, unless there is a checkpoint",
+        help="start vae and dit from the weights in --models, unless there is a checkpoint",
     )
     parser.add_argument(
         "--world",
@@ -92,13 +92,14 @@ def speech_folder(chosen: argparse.Namespace) -> Path:
 def run_vae(chosen: argparse.Namespace) -> None:
     from .clips import latent_statistics
     from .models import export_vae
-    from .train_vae import VAERecipe, train_vae
+    from .train_vae import VAE_FILE, VAERecipe, train_vae
     from .wan_vae import fold_latent_format
 
-    vae = train_vae(with_settings(VAERecipe(), chosen.set), chosen.runs).eval()
-    statistics = latent_statistics(vae)
+    recipe, world = with_settings(VAERecipe(), chosen.set), WORLDS[chosen.world]
+    vae = train_vae(recipe, chosen.runs, chosen.models if chosen.warm else None, world).eval()
+    statistics = latent_statistics(vae, world=world)
     fold_latent_format(vae.cpu(), *statistics)
-    export_vae(vae, chosen.models / "vae" / "theatre_wan_vae.safetensors")
+    export_vae(vae, chosen.models / VAE_FILE)
 
 
 def bank_file(chosen: argparse.Namespace) -> Path:
@@ -115,8 +116,9 @@ def bank_file(chosen: argparse.Namespace) -> Path:
 
 def run_clips(chosen: argparse.Namespace) -> None:
     from .clips import write_clips
+    from .train_vae import VAE_FILE
 
-    vae_file = chosen.models / "vae" / "theatre_wan_vae.safetensors"
+    vae_file = chosen.models / VAE_FILE
     world = WORLDS[chosen.world]
     write_clips(clips_folder(chosen), chosen.clips, bank_file(chosen), vae_file, chosen.threads, world)
 
