@@ -12,7 +12,7 @@ from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 SIZE, WIDTH = 12, 32  # tokens of a frame and of a picture, channels
 

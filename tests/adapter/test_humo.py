@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from torch import Tensor
 
 from comfy.ldm.wan.model import HumoWanModel  # isort: skip

@@ -17,8 +17,8 @@ from interacthuman.interact_core.host.encode import conditioning
 from interacthuman.interact_core.host.encode.cast_encoding import make_region_character
 from interacthuman.interact_core.host.forward.call import AudioRole
 from interacthuman.interact_core.host.forward.training_run import training_options
-from interacthuman.tests.support import tiny_wan
-from interacthuman.tests.support.tiny_multitalk import BLOCKS, CHANNELS, HEADS, WIDTH, core_patch
+from interacthuman.tests.support.models import tiny_wan
+from interacthuman.tests.support.models.tiny_multitalk import BLOCKS, CHANNELS, HEADS, WIDTH, core_patch
 from safetensors.torch import save_file
 
 FRAMES = 3

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from interacthuman.benchmarks.ablation.caches import LayerProbe, in_two_passes, within_the_step

@@ -11,7 +11,7 @@ from interacthuman.benchmarks import length
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, Film, shipped_run_settings
 from interacthuman.tests.support import theatre as theatre_support
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 FPS = theatre_support.FPS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from interacthuman.benchmarks import live
-from interacthuman.tests.support import tiny_wan  # noqa: F401  (before anything of comfy)
+from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
 
 
 def test_a_run_is_counted_whole_and_its_last_steps_timed() -> None:

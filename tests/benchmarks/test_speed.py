@@ -26,7 +26,7 @@ from interacthuman.benchmarks.speed.models import (
     cast_of,
 )
 from interacthuman.benchmarks.speed.timing import Pass, alternate, ratio, side_by_side
-from interacthuman.tests.support import tiny_wan  # noqa: F401  (before anything of comfy)
+from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
 
 CPU = torch.device("cpu")
 SMALL = Shape("small", 256, 512, 2, 10, 3)

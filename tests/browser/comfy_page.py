@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from interacthuman.tests.browser.window import PATIENCE, Window
-from interacthuman.tests.support.model_files import ADAPTER, SPEECH, VAE, WAN
+from interacthuman.tests.support.models.model_files import ADAPTER, SPEECH, VAE, WAN
 
 SETTINGS = {
     "Comfy.TutorialCompleted": True,

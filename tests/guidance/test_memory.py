@@ -127,7 +127,7 @@ def test_devices_may_add_at_the_same_time() -> None:
 
 
 def test_the_accumulators_are_guarded() -> None:
-    """The test above can be lucky; this one cannot: `add` and `commit` wait for whoever holds the lock."""
+    """The test above can be lucky; this one cannot: `add` and `commit` wait for the holder of the lock."""
     memory = MaskMemory(FRAMES, GuidanceSettings())
     for call in (lambda: memory.add(constant(1.0), EVERY), memory.commit, memory.begin_evaluation):
         thread = threading.Thread(target=call)

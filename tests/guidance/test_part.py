@@ -1,4 +1,4 @@
-"""Where the parts of a film lie."""
+"""How a film is divided into parts."""
 
 import pytest
 from interacthuman.interact_core.errors import InteractError

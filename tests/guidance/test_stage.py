@@ -82,13 +82,13 @@ def test_evaluations_off_the_schedule_never_turn_the_clock_back(
 ) -> None:
     """Second-order samplers evaluate between steps, restarts and churn go back up."""
     clock, limit = StageClock(boundary, shifted(shift)), shifted(shift)(boundary) * (1 + 1e-4)
-    seen: list[float] = []
+    sigmas: list[float] = []
     for step, sigma in enumerate(schedule(shift, steps)):
         for evaluated in (sigma, sigma * (0.5 + wander[step])):
-            seen.append(evaluated)
-            assert clock.observe(evaluated, step) == (min(seen) <= limit)
+            sigmas.append(evaluated)
+            assert clock.observe(evaluated, step) == (min(sigmas) <= limit)
     if clock.stage_two:
-        assert min(seen[: 2 * clock.boundary_step + 2]) <= limit
+        assert min(sigmas[: 2 * clock.boundary_step + 2]) <= limit
 
 
 def test_the_boundary_step_is_the_first_of_stage_two() -> None:

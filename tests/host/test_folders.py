@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.tests.support import tiny_wan  # noqa: F401  (before anything of comfy)
+from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
 
 
 def test_encoders_are_listed_as_files_and_as_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

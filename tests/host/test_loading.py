@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from safetensors.torch import save_file
 
 import comfy.model_management  # isort: skip

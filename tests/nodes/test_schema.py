@@ -9,7 +9,7 @@ from typing import Any
 
 import interacthuman
 import pytest
-from interacthuman.tests.support import tiny_wan  # noqa: F401  (before anything of comfy)
+from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "nodes.json"
 ROOT = "InterActHuman"

@@ -46,7 +46,7 @@ def test_a_manifest_does_without_frames_voices_video_and_steps(tmp_path: Path) -
     nothing = drawn_record(0, boundary_step=-1, pictures=None)
     made = manifest.build_manifest(nothing, None, tmp_path)
     assert made["steps"] == [] and manifest.read_history(made, tmp_path).masks.shape == (0, 2, FRAMES, 3, 4)
-    with pytest.raises(InteractError, match="5 frames but the masks are of a video of 37"):
+    with pytest.raises(InteractError, match="5 frames, but the masks are of a video of 37"):
         manifest.build_manifest(drawn_record(), torch.rand(5, 48, 64, 3), tmp_path)
 
 

@@ -44,5 +44,5 @@ def test_overlay_without_a_video_and_over_one_picture() -> None:
     large = draw_overlay(column_record(), 0, torch.zeros(1, 120, 600, 3))
     assert large.shape[1:3] == (120, 600)  # the picture's own size, masks stretched
     for wrong in (2, COLUMN_FRAMES + 1):
-        with pytest.raises(InteractError, match=f"{wrong} frames but the masks are of a video of 9"):
+        with pytest.raises(InteractError, match=f"{wrong} frames, but the masks are of a video of 9"):
             draw_overlay(column_record(), 0, video(wrong))

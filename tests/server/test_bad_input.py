@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed, PromptRejected
-from interacthuman.tests.support.model_files import VAE
+from interacthuman.tests.support.models.model_files import VAE
 from interacthuman.tests.support.tiny_graphs import from_files, id_of, only, tiny_graph
 
 Graph = dict[str, dict[str, Any]]

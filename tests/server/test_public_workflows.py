@@ -9,7 +9,7 @@ import pytest
 from interacthuman.interact_core.adapter.multitalk import WAV2VEC2_LAYERS
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.media import read_frames
-from interacthuman.tests.support import model_files, tiny_multitalk, tiny_wan, tiny_wav2vec2
+from interacthuman.tests.support.models import model_files, tiny_multitalk, tiny_wan, tiny_wav2vec2
 from interacthuman.tools import make_public_workflows as public
 from interacthuman.tools.make_public_workflows import CARD, PAGES, PUBLIC, PUBLIC_FILES, files_of
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, Graph, nodes_of

@@ -13,8 +13,8 @@ from interacthuman.interact_core.speech.encode import (
     states_to_frames,
 )
 from interacthuman.interact_core.speech.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
+from interacthuman.tests.support.models.tiny_wav2vec2 import SMALL, random_wav2vec2, save_folder
 from interacthuman.tests.support.sounds import RATE, burst, noise, syllables
-from interacthuman.tests.support.tiny_wav2vec2 import SMALL, random_wav2vec2, save_folder
 from torch import Tensor
 
 FRAME = 0.04  # seconds

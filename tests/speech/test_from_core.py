@@ -8,8 +8,8 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.speech.encode import encode_speech, encode_states
 from interacthuman.interact_core.speech.from_core import from_encoder_output, quiet_mean
 from interacthuman.interact_core.speech.wav2vec2 import load_wav2vec2
+from interacthuman.tests.support.models.tiny_wav2vec2 import SMALL, random_wav2vec2, save_folder
 from interacthuman.tests.support.sounds import RATE, noise, syllables
-from interacthuman.tests.support.tiny_wav2vec2 import SMALL, random_wav2vec2, save_folder
 
 
 @pytest.fixture(scope="module")

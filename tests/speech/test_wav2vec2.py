@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from interacthuman.interact_core.speech.wav2vec2 import load_wav2vec2
+from interacthuman.tests.support.models.tiny_wav2vec2 import SMALL, random_wav2vec2, save_folder
 from interacthuman.tests.support.sounds import noise
-from interacthuman.tests.support.tiny_wav2vec2 import SMALL, random_wav2vec2, save_folder
 
 
 def test_encoder_derives_stride_and_receptive_field_from_its_convolutions(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ import torch
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.speech.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
 from interacthuman.interact_core.speech.wav2vec2_file import settings_from_shapes
-from interacthuman.tests.support.sounds import noise
-from interacthuman.tests.support.tiny_wav2vec2 import (
+from interacthuman.tests.support.models.tiny_wav2vec2 import (
     SMALL,
     older_names,
     plain_weights,
@@ -18,6 +17,7 @@ from interacthuman.tests.support.tiny_wav2vec2 import (
     save_file,
     save_folder,
 )
+from interacthuman.tests.support.sounds import noise
 
 # The two public layouts, thinner: what tells them apart is in the shapes.
 BASE = {

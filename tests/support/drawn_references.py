@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from torch import Tensor
 
 from comfy.model_patcher import ModelPatcher  # isort: skip

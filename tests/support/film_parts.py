@@ -12,7 +12,7 @@ from interacthuman.interact_core.host.encode.parts import EncodedPart, encode_pa
 from interacthuman.interact_core.preview.record import RunRecord
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
-from interacthuman.tests.support import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
 from torch import Tensor
 
 WIDTH, HEIGHT = 16 * tiny_wan.COLUMNS, 16 * tiny_wan.ROWS

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from interacthuman.interact_core.comfy_server import ComfyServer
-from interacthuman.tests.support import model_files
+from interacthuman.tests.support.models import model_files
 
 
 @contextmanager

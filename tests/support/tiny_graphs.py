@@ -8,7 +8,7 @@ from typing import Any
 
 from interacthuman.interact_core.theatre.demo_characters import draw_characters
 from interacthuman.interact_core.theatre.graphs import with_characters
-from interacthuman.tests.support.model_files import ADAPTER, SPEECH, VAE, WAN
+from interacthuman.tests.support.models.model_files import ADAPTER, SPEECH, VAE, WAN
 
 
 def tiny_graph(api: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from interacthuman.tests.support.training import write_drawn
 
 

@@ -12,7 +12,7 @@ from interacthuman.interact_core.training.config import BaseKeys
 from interacthuman.interact_core.training.data.prefetch import make_micro_batch
 from interacthuman.interact_core.training.models import load_base
 from interacthuman.interact_core.training.trainer import Trainer
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from interacthuman.tests.support.training import run_in
 from safetensors.torch import load_file, save_file
 

@@ -16,7 +16,7 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.host.loading import apply_adapter, load_adapter, load_dit
 from interacthuman.interact_core.training.distributed_checkpoints import checkpoint_steps
 from interacthuman.interact_core.training.trainer import Trainer, train
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from interacthuman.tests.support.training import (
     Killed,
     assert_same_course,

@@ -282,7 +282,7 @@ def read_clips(folder: Path) -> dict[int, ClipGroup]:
     parts: dict[int, list[dict[str, Tensor]]] = {}
     for path in sorted(folder.glob("clips_*.safetensors")):
         with safe_open(path, "pt") as file:
-            clip = {name: file.get_tensor(name) for name in file.keys()}
+            clip = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         parts.setdefault(clip["masks"].shape[1], []).append(clip)
     return {
         n: ClipGroup(**{name: torch.cat([p[name] for p in group]) for name in group[0]})

@@ -9,6 +9,7 @@ hidden states.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from dataclasses import dataclass
@@ -72,9 +73,7 @@ def spectrum_targets(waves: Tensor, count: int) -> Tensor:
         .transpose(1, 2)
     )
     edges = np.unique(np.round(np.geomspace(4, spectrum.shape[-1], BANDS + 1)).astype(int))
-    bands = torch.stack(
-        [spectrum[..., a:b].pow(2).mean(-1).sqrt() for a, b in zip(edges[:-1], edges[1:])], -1
-    )
+    bands = torch.stack([spectrum[..., a:b].pow(2).mean(-1).sqrt() for a, b in itertools.pairwise(edges)], -1)
     whole = spectrum.pow(2).mean(-1, keepdim=True).sqrt()
     return torch.log1p(torch.cat([whole, bands], -1) * 0.2)[:, 1 : count + 1]
 

@@ -13,8 +13,7 @@ from interacthuman.interact_core.host.encode.audio_encoder import InterActAudioE
 from interacthuman.interact_core.speech.encode import encode_silence, encode_speech
 from interacthuman.interact_core.speech.from_core import from_encoder_output
 from interacthuman.interact_core.speech.wav2vec2 import load_wav2vec2
-from interacthuman.tests.support.sounds import RATE, burst, noise, syllables
-from interacthuman.tests.support.tiny_wav2vec2 import (
+from interacthuman.tests.support.models.tiny_wav2vec2 import (
     SMALL,
     older_names,
     plain_weights,
@@ -22,6 +21,7 @@ from interacthuman.tests.support.tiny_wav2vec2 import (
     save_file,
     save_folder,
 )
+from interacthuman.tests.support.sounds import RATE, burst, noise, syllables
 
 # What core's class can build at any width: 512 channels of convolution, heads of 64, an MLP four times wider.
 CORE_BASE = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from interacthuman.tests.support import model_files, tiny_wan  # tiny_wan before anything of comfy
+from interacthuman.tests.support.models import model_files, tiny_wan  # tiny_wan before anything of comfy
 from torch import Tensor
 
 import comfy.sd  # isort: skip

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan  # before anything of comfy
 from interacthuman.tests.support.film_parts import (
     HEIGHT,
     LENGTH,
@@ -20,7 +19,8 @@ from interacthuman.tests.support.film_parts import (
     pictures,
     voice,
 )
-from interacthuman.tests.support.model_files import tiny_vae
+from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.models.model_files import tiny_vae
 from torch import Tensor
 
 import comfy.sample  # isort: skip

@@ -12,7 +12,7 @@ from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, e
 from interacthuman.interact_core.host.encode.recording import encode_recording, scene_track
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Sound, Speech
-from interacthuman.tests.support import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
 from torch import Tensor
 
 RATE, FPS, FRAMES = 8000, 25.0, 25

@@ -10,7 +10,7 @@ from interacthuman.interact_core.host.encode.cast_encoding import voice_tracks
 from interacthuman.interact_core.host.encode.recording import encode_recording
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY, from_encoder_output, layers_and_channels
 from interacthuman.interact_core.speech.types import Speech
-from interacthuman.tests.support import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
 from interacthuman.tests.support.sounds import RATE, syllables
 
 WIDTH = 8  # of the hidden states; core's whisper has all its 32 layers

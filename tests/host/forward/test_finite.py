@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip

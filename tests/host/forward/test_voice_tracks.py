@@ -1,6 +1,6 @@
 """VoiceTracks: packed for CONDITIONING and unpacked, cut to the frames of a part, whole in context windows."""
 
-import interacthuman.tests.support.tiny_wan  # noqa: F401 - before anything of comfy
+import interacthuman.tests.support.models.tiny_wan  # noqa: F401 - before anything of comfy
 import torch
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Few-step schedules: the masks begin to steer where the boundary lies on the model's own schedule."""
+"""Few-step schedules: the masks begin to steer where the boundary is on the model's own schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from interacthuman.tests.support.theatre import scene_record
 
 from comfy.model_patcher import ModelPatcher  # isort: skip

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 import comfy.latent_formats  # isort: skip
 import comfy.model_management  # isort: skip

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan  # before anything of comfy
-from interacthuman.tests.support.model_files import tiny_vae
+from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.models.model_files import tiny_vae
 from torch import Tensor
 
 import comfy.sd  # isort: skip
@@ -50,7 +50,7 @@ def level_of(number: int) -> float:
 
 
 def voice(number: int, scale: float = 1.0) -> dict[str, Speech] | None:
-    """Whoever speaks sounds all the time between start and end, at a level of their own."""
+    """Each speaker sounds all the time between start and end, at a level of their own."""
     if PLAN[number] is None:
         return None
     start, end = PLAN[number]

@@ -15,7 +15,7 @@ from interacthuman.interact_core.host.encode.conditioning import attach_cast
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.run.memory_estimate import check_memory, shape_with_reference_cache
 from interacthuman.interact_core.host.run.wrappers import prepare_sampling_wrapper
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 import comfy.conds  # isort: skip
 import comfy.model_detection  # isort: skip

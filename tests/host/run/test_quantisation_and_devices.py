@@ -17,8 +17,8 @@ from interacthuman.interact_core.host import loading
 from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.encode import conditioning
 from interacthuman.interact_core.host.loading import apply_adapter, load_dit
-from interacthuman.tests.support import tiny_multitalk, tiny_wan
-from interacthuman.tests.support.packed_weights import (
+from interacthuman.tests.support.models import tiny_multitalk, tiny_wan
+from interacthuman.tests.support.models.packed_weights import (
     PackedPatcher,
     PackedWeight,
     is_matrix,
@@ -56,9 +56,7 @@ class Scene:
             dict(weights or self.weights), metadata=dict(tiny_wan.TINY_HEADER)
         )
 
-    def play(
-        self, base: ModelPatcher, change: Callable[[ModelPatcher], ModelPatcher] | None = None
-    ) -> Played:
+    def run(self, base: ModelPatcher, change: Callable[[ModelPatcher], ModelPatcher] | None = None) -> Result:
         """Samples and masks of a run on `base`; change: what other nodes do to the MODEL behind the adapter."""
         model = apply_adapter(base, self.adapter)
         guided, handle = apply_guidance(change(model) if change else model, self.cast, self.settings)
@@ -67,7 +65,7 @@ class Scene:
         return samples, collect(handle).masks.float()
 
 
-Played = tuple[Tensor, Tensor]
+Result = tuple[Tensor, Tensor]
 
 
 def interact(folder: Path) -> Scene:
@@ -129,25 +127,25 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def plain(scene: Scene) -> Played:
-    return scene.play(scene.base())
+def plain(scene: Scene) -> Result:
+    return scene.run(scene.base())
 
 
-def assert_equal(found: Played, expected: Played, tolerance: float) -> None:
+def assert_equal(found: Result, expected: Result, tolerance: float) -> None:
     """Samples within `tolerance` of the largest of them, masks within it of 1 (they are kept as float16)."""
     samples, masks = expected
     torch.testing.assert_close(found[0], samples, rtol=0, atol=tolerance * float(samples.abs().max()))
     torch.testing.assert_close(found[1], masks, rtol=0, atol=max(tolerance, 1e-3))
 
 
-def test_a_packed_base_is_its_own_unpacked_weights(scene: Scene, plain: Played) -> None:
+def test_a_packed_base_is_its_own_unpacked_weights(scene: Scene, plain: Result) -> None:
     """As from a GGUF loader. The rounding itself shows, so that it is really the packed weights that ran."""
     packed = pack(scene.weights)
     model = load_packed(packed, tiny_wan.TINY_HEADER)
     assert isinstance(model.model.diffusion_model.blocks[0].ffn[0].weight, PackedWeight)
     assert isinstance(apply_adapter(model, scene.adapter), PackedPatcher)
-    found = scene.play(model)
-    assert_equal(found, scene.play(scene.base(unpack(packed))), 1e-5)
+    found = scene.run(model)
+    assert_equal(found, scene.run(scene.base(unpack(packed))), 1e-5)
     assert not torch.equal(found[0], plain[0])
 
 
@@ -162,7 +160,7 @@ def test_a_base_kept_in_float8_is_its_own_rounded_weights(scene: Scene, tmp_path
     rounded = {
         key: value.to(kept[key].dtype).to(value.dtype) for key, value in scene.weights.items()
     }  # but for what the model itself keeps in float32
-    assert_equal(scene.play(model), scene.play(scene.base(rounded)), 1e-4)
+    assert_equal(scene.run(model), scene.run(scene.base(rounded)), 1e-4)
 
 
 @pytest.mark.parametrize("layout", ["scaled_fp8", "comfy_quant"])
@@ -172,7 +170,7 @@ def test_a_scaled_float8_base_is_its_own_dequantised_weights(scene: Scene, layou
     model = scene.base(stored)
     weight = model.model.diffusion_model.blocks[0].ffn[0].weight
     assert type(weight.data).__name__ == "QuantizedTensor"
-    assert_equal(scene.play(model), scene.play(scene.base(meant)), 1e-4)
+    assert_equal(scene.run(model), scene.run(scene.base(meant)), 1e-4)
 
 
 def scaled(weights: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -211,10 +209,10 @@ def test_an_infinitetalk_file_in_float8_is_its_own_dequantised_weights(tmp_path:
     kept = adapters[0].model.state_dict()
     expected = FLOAT8 if layout == "plain" else torch.bfloat16
     assert {kept[key].dtype for key in whole if stored[key].dtype == FLOAT8} == {expected}
-    found, reference = (replace(scene, adapter=adapter).play(scene.base()) for adapter in adapters)
+    found, reference = (replace(scene, adapter=adapter).run(scene.base()) for adapter in adapters)
     # bfloat16 keeps 8 bits of the product of weight and scale
     assert_equal(found, reference, 1e-4 if layout == "plain" else 2e-2)
-    assert not torch.allclose(found[0], scene.play(scene.base())[0], rtol=1e-3)
+    assert not torch.allclose(found[0], scene.run(scene.base())[0], rtol=1e-3)
 
 
 def test_an_adapter_quantised_otherwise_is_refused(tmp_path: Path) -> None:
@@ -247,15 +245,15 @@ def lazy_cache(model: ModelPatcher) -> ModelPatcher:
 
 @pytest.mark.parametrize("change", [block_swap, easy_cache, lazy_cache])
 def test_a_node_behind_the_adapter_changes_nothing(
-    scene: Scene, plain: Played, change: Callable[[ModelPatcher], ModelPatcher]
+    scene: Scene, plain: Result, change: Callable[[ModelPatcher], ModelPatcher]
 ) -> None:
     """wanBlockSwap does nothing in core, and these caches never skip a step: what masks do if they skip,
     test_other_nodes.py tests, as it does TorchCompileModel."""
-    samples, masks = scene.play(scene.base(), change)
+    samples, masks = scene.run(scene.base(), change)
     assert torch.equal(samples, plain[0]) and torch.equal(masks, plain[1])
 
 
-def test_a_lora_on_the_base_is_its_own_weights(scene: Scene, plain: Played) -> None:
+def test_a_lora_on_the_base_is_its_own_weights(scene: Scene, plain: Result) -> None:
     """A LoRA loader's patch, as step-distilled LoRAs are, equals weights that were changed beforehand."""
     key, rank = "blocks.1.ffn.0.weight", 2
     generator = torch.Generator().manual_seed(3)
@@ -263,15 +261,15 @@ def test_a_lora_on_the_base_is_its_own_weights(scene: Scene, plain: Played) -> N
     down, up = (torch.randn(*shape, generator=generator) for shape in ((rank, columns), (rows, rank)))
     name = f"diffusion_model.{key.removesuffix('.weight')}"
     lora = {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
-    found = scene.play(
+    found = scene.run(
         scene.base(), lambda model: comfy.sd.load_lora_for_models(model, None, lora, 0.1, 0.0)[0]
     )
     changed = {**scene.weights, key: scene.weights[key] + 0.1 * up @ down}
-    assert_equal(found, scene.play(scene.base(changed)), 1e-4)
+    assert_equal(found, scene.run(scene.base(changed)), 1e-4)
     assert not torch.allclose(found[0], plain[0], rtol=1e-2)
 
 
-def test_several_devices_are_one(scene: Scene, plain: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_devices_are_one(scene: Scene, plain: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     """Core's MultiGPU node, positive and negative in threads of their own. "cpu:0" passes for a second device."""
     devices = [torch.device("cpu"), torch.device("cpu:0")]
     monkeypatch.setattr(
@@ -292,6 +290,6 @@ def test_several_devices_are_one(scene: Scene, plain: Played, monkeypatch: pytes
         watched.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "test", note)
         return MultiGPUCFGSplitNode.execute(watched, 2)[0]
 
-    found = scene.play(base, split)
+    found = scene.run(base, split)
     assert sorted(calls) == sorted([("cpu", 1), ("cpu:0", 1)] * STEPS)
     assert_equal(found, plain, 1e-5)

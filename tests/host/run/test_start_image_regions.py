@@ -19,7 +19,7 @@ from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 from interacthuman.tests.support.start_images import side, with_start_image
 
 from comfy.model_patcher import ModelPatcher  # isort: skip

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
 from interacthuman.tests.support.drawn_references import Counting, counted, drawn, sampled
+from interacthuman.tests.support.models import tiny_wan
 from torch import Tensor
 
 import comfy.model_management  # isort: skip

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
 from interacthuman.tests.support.drawn_references import HEIGHT, WIDTH, Counting, counted, drawn, sampled
+from interacthuman.tests.support.models import tiny_wan
 from torch import Tensor
 
 from comfy.model_patcher import ModelPatcher  # isort: skip

@@ -12,7 +12,7 @@ from interacthuman.interact_core.training.data.augmentation import Augmentation
 from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
 
 
-@pytest.mark.parametrize("puppets", (1, 3))
+@pytest.mark.parametrize("puppets", [1, 3])
 def test_batches_are_convex_and_keep_each_voice_with_its_puppet(puppets: int) -> None:
     rng = np.random.default_rng(0)
     bank, group = speech_bank(rng), clip_group(puppets)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 from interacthuman.interact_core.adapter.model import mix_tracks, sdpa_attention  # isort: skip
 from interacthuman.interact_core.guidance import GuidanceSettings

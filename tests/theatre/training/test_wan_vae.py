@@ -12,7 +12,7 @@ from interacthuman.interact_core.theatre.training.wan_vae import (
 )
 
 
-@pytest.mark.parametrize("frames", (1, 5, 13))
+@pytest.mark.parametrize("frames", [1, 5, 13])
 @torch.no_grad()
 def test_one_pass_equals_cores_chunks(vae, frames: int) -> None:
     clip = torch.rand(1, 3, frames, 32, 48) * 2 - 1

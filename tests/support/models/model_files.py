@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from interacthuman.interact_core.adapter import save_adapter
-from interacthuman.tests.support import tiny_wan, tiny_wav2vec2  # tiny_wan before anything of comfy
+from interacthuman.tests.support.models import tiny_wan, tiny_wav2vec2  # tiny_wan before anything of comfy
 from interacthuman.tests.support.sounds import RATE, syllables
 from PIL import Image
 from safetensors.torch import save_file
@@ -33,7 +33,7 @@ WAN, ADAPTER, VAE, SPEECH = (
     "tiny_w2v",
 )
 FOLDERS = ("diffusion_models", "interact", "vae", "audio_encoders", "loras", "model_patches", "custom_nodes")
-STAND_IN_NODES = Path(__file__).with_name("stand_in_nodes.py")
+STAND_IN_NODES = Path(__file__).parents[1] / "stand_in_nodes.py"
 
 
 def write_models(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from interacthuman.interact_core.adapter.multitalk import WAV2VEC2_LAYERS
-from interacthuman.tests.support import tiny_wan
+from interacthuman.tests.support.models import tiny_wan
 
 WIDTH, HEADS, BLOCKS, CHANNELS = 256, 2, 2, 2
 
