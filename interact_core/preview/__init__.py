@@ -1,1 +1,1 @@
-"""Masks made visible: overlay, contact sheet, masks at video size. Plain torch and Pillow, no ComfyUI."""
+"""Pictures of masks: overlay, contact sheet, masks at video size. Plain torch and Pillow, no ComfyUI."""

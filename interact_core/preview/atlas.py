@@ -1,7 +1,7 @@
 """Many small pictures on one sheet, as files that a browser fetches: masks as PNG, frames as JPEG.
 
-A sheet has at most COLUMNS columns, frames run along the rows, and every character begins a row of its own.
-Whoever reads a sheet knows characters and frames, and finds the size of a tile from the sheet's.
+A sheet has at most COLUMNS columns, frames run along the rows, and every character begins a new row. A reader needs
+the numbers of characters and frames; the size of a tile follows from the sheet's.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from torch import Tensor
 from ..guidance.layout import TEMPORAL_STRIDE
 
 COLUMNS = 8
-FRAME_SIDE = 128  # pixels, at most, of the longer side of a frame as it is predicted
+FRAME_SIDE = 128  # pixels, at most, of the longer side of a predicted frame
 VIDEO_SIDE = 256  # the same of a decoded frame
 JPEG_QUALITY = 80
 JPEG_PIXELS = 65500  # along a side of a picture, libjpeg's limit
-# A run waits for it after every step. On masks, run lengths are both faster and smaller than zlib's level 1
-# (measured: 22 against 25 kB and 1.1 against 1.3 ms for three settled people, 36 against 39 kB for noisy ones).
+# Encoding takes time after every step. On masks, run-length coding is both faster and smaller than zlib's level 1
+# (measured: 22 against 25 kB and 1.1 against 1.3 ms for three sharp masks, 36 against 39 kB for noisy ones).
 PNG = {"compress_type": zlib.Z_RLE, "compress_level": 1}
 
 
@@ -37,7 +37,7 @@ def encode_masks(masks: Tensor) -> bytes:
 
 
 def decode_masks(content: bytes, characters: int, grid: tuple[int, int, int]) -> Tensor:
-    """What `encode_masks` wrote: [N, T, h, w] float16, `grid` being (T, h, w). Raises ValueError if it was not.
+    """What `encode_masks` wrote: [N, T, h, w] float16, `grid` being (T, h, w). Raises ValueError for another size.
 
     Values are exact to half of 1/255.
     """
@@ -59,7 +59,7 @@ def encode_frames(pictures: Tensor) -> bytes:
 
 
 def encode_video(frames: Tensor) -> bytes:
-    """JPEG as `encode_frames` of a decoded video [F, H, W, 3] in 0..1: frame 4t stands for latent frame t."""
+    """JPEG as `encode_frames` of a decoded video [F, H, W, 3] in 0..1: frame 4t represents latent frame t."""
     chosen = frames[::TEMPORAL_STRIDE, :, :, :3]
     size = tile_size(chosen.shape[1], chosen.shape[2], VIDEO_SIDE, len(chosen))
     tiles = [
@@ -72,16 +72,16 @@ def encode_video(frames: Tensor) -> bytes:
 
 
 def tile_size(height: int, width: int, side: int, frames: int) -> tuple[int, int]:
-    """Height and width of a tile: the picture's, unless it is longer than `side` or the sheet than a JPEG."""
+    """Height and width of a tile: the picture's, or smaller to keep to `side` and the sheet to the limit of JPEG."""
     side = min(side, JPEG_PIXELS // -(-frames // COLUMNS))
     scale = min(1.0, side / max(height, width))
     return max(1, int(height * scale)), max(1, int(width * scale))
 
 
 def write_picture(content: bytes, folder: str | os.PathLike[str], ending: str) -> str:
-    """Write into `folder` under a name made of the content, which is returned; what is there already stays.
+    """Write into `folder` under a name made from the content, which is returned; an existing file is kept.
 
-    Nobody sees half a picture: it is written beside its place and moved there. Raises OSError.
+    It is written to a temporary file and renamed, so that nobody reads half a picture. Raises OSError.
     """
     name = f"interact_{hashlib.sha1(content, usedforsecurity=False).hexdigest()[:16]}{ending}"
     place = Path(folder) / name
@@ -99,7 +99,7 @@ def write_picture(content: bytes, folder: str | os.PathLike[str], ending: str) -
 
 
 def _sheet(pictures: Tensor) -> Tensor:
-    """[N, T, h, w, C] -> [N * rows * h, columns * w, C]; the places left over stay black."""
+    """[N, T, h, w, C] -> [N * rows * h, columns * w, C]; unused tiles stay black."""
     frames = pictures.shape[1]
     columns = min(frames, COLUMNS)
     rows = -(-frames // columns)

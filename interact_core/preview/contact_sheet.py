@@ -1,4 +1,4 @@
-"""All masks of a run on one picture: steps down, frames across."""
+"""All masks of a run in one picture: steps down, frames across."""
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ LINE = (245, 245, 245)
 def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Tensor:
     """IMAGE [1, H, W, 3] in 0..1: a row for each of up to ROWS steps, a column for each of COLUMNS frames.
 
-    A legend with names stands above, a line where stage two begins and masks start to steer the voices.
+    A legend with names is at the top, and a line where stage two begins and masks start to steer the voices.
     image as in `draw_overlay`. Raises InteractError for an empty history or a video of another length.
     """
     recorded_step(history, 0)
@@ -91,10 +91,10 @@ def cell_size(history: MaskHistory) -> tuple[int, int]:
 
 
 def draw_cell(masks: Tensor, picture: Tensor | None, width: int, height: int) -> Tensor:
-    """[height, width, 3]: one step's masks [N, h, w] over one frame [H, W, 3], or on dark ground."""
+    """[height, width, 3]: one step's masks [N, h, w] over one frame [H, W, 3], or on a dark background."""
     large = enlarge(masks, width, height)
     if picture is None:
-        ground = (torch.tensor(PAPER, dtype=torch.float32) / 255 * 1.8).expand(height, width, 3)
+        background = (torch.tensor(PAPER, dtype=torch.float32) / 255 * 1.8).expand(height, width, 3)
     else:
         small = F.interpolate(
             picture.float().cpu().movedim(-1, 0).unsqueeze(0),
@@ -102,12 +102,12 @@ def draw_cell(masks: Tensor, picture: Tensor | None, width: int, height: int) ->
             mode="bilinear",
             antialias=True,
         )
-        ground = small[0].movedim(0, -1)
-    return outline(tint(ground, large), large, 1.0)
+        background = small[0].movedim(0, -1)
+    return outline(tint(background, large), large, 1.0)
 
 
 def legend_lines(history: MaskHistory, width: int) -> list[list[int]]:
-    """Character numbers, broken into lines that fit into `width` pixels."""
+    """Character numbers, in lines that fit into `width` pixels."""
     lines: list[list[int]] = [[]]
     used = MARGIN
     for number, name in enumerate(history.names):
@@ -121,12 +121,12 @@ def legend_lines(history: MaskHistory, width: int) -> list[list[int]]:
 
 
 def legend_entry(name: str) -> int:
-    """Pixels across that a name and its patch of colour take."""
+    """Width in pixels of a name and its patch of colour."""
     return text_width(name, TEXT) + 2 * TEXT + MARGIN
 
 
 def legend_height(history: MaskHistory, width: int) -> int:
-    """Pixels down that the legend takes on a sheet of this width."""
+    """Height in pixels of the legend on a sheet of this width."""
     return MARGIN + len(legend_lines(history, width)) * (TEXT + GAP + 4)
 
 
@@ -145,7 +145,7 @@ def draw_legend(canvas: ImageDraw.ImageDraw, history: MaskHistory, width: int) -
 
 def draw_boundary(canvas: ImageDraw.ImageDraw, y: int, left: int, right: int, history: MaskHistory) -> None:
     """The line between the stages, above the first row of stage two."""
-    which = "this part's own masks" if history.carried else "masks"  # before them those of the part before
+    which = "this part's own masks" if history.carried else "masks"  # before, those of the previous part do
     text = f"step {history.boundary_step + 1}: from here {which} steer the voices"
     middle = y + BOUNDARY_HEIGHT // 2 - GAP // 2
     width = text_width(text, TEXT)

@@ -1,4 +1,4 @@
-"""Words on pictures, in whatever letters a character's name has."""
+"""Text on pictures, in any script that a character's name is written in."""
 
 import math
 import unicodedata
@@ -9,10 +9,10 @@ from PIL import ImageDraw, ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont  # the latter where Pillow was built without FreeType
 
-# Looked for where a name needs more than Pillow's own font, which draws plain ASCII: by the names that Linux,
-# macOS and Windows give to fonts of wide coverage. Pillow searches the system's font folders for them.
+# For names that need more than Pillow's own font, which draws plain ASCII: fonts of wide coverage on Linux, macOS and
+# Windows. Pillow searches the system's font folders for them.
 WIDER_FONTS = ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf", "Arial.ttf", "arial.ttf")
-NOWHERE = "\U0010ffff"  # a code point that no font has: what it looks like is how a missing glyph looks
+NOWHERE = "\U0010ffff"  # a code point that no font has: it is drawn as the missing glyph
 
 
 def text_width(text: str, size: int) -> int:
@@ -38,7 +38,7 @@ def write(
 
 @lru_cache(maxsize=256)
 def lettering(text: str, size: int) -> tuple[Font, str]:
-    """A font for the text, and the text as far as that font goes (see `plain`)."""
+    """A font for the text, and the text that this font can draw (see `plain`)."""
     own = own_font(size)
     if text.isascii() or not isinstance(own, ImageFont.FreeTypeFont):
         return own, plain(text)
@@ -61,7 +61,7 @@ def own_font(size: int) -> Font:
 
 
 def has_glyph(face: ImageFont.FreeTypeFont, letter: str) -> bool:
-    """Whether the font draws this letter, and not its sign for letters that it lacks."""
+    """Whether the font draws this letter, and not its missing glyph."""
     return letter.isspace() or _pixels(face, letter) != _pixels(face, NOWHERE)
 
 

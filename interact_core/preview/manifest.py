@@ -1,6 +1,6 @@
-"""What a viewer in the browser is told of a run: where its pictures are, and all that is said about them.
+"""What a viewer in the browser gets of a run: the names of its pictures, and what they show.
 
-The sampler tells it step by step while it runs (host/run/live.py), InterAct Preview Masks once more as a whole.
+The sampler sends it step by step while it runs (host/run/live.py), and InterAct Preview Masks once more as a whole.
 """
 
 import os
@@ -22,10 +22,10 @@ FORMAT = 1  # of the manifest and of the events; another number where an old vie
 def build_manifest(
     history: RunRecord, image: Tensor | None, folder: str | os.PathLike[str]
 ) -> dict[str, Any]:
-    """Write the pictures of every recorded step into `folder` and tell of them, as plain JSON.
+    """Write the pictures of every recorded step into `folder` and describe them, as plain JSON.
 
-    image: the decoded video [frames or 1, H, W, 3] in 0..1, or None. Pictures that a live run has written
-    already are found by their content and left. Raises InteractError for a video of another length, OSError.
+    image: the decoded video [frames or 1, H, W, 3] in 0..1, or None. Pictures that a live run has already written
+    are found by their content and kept. Raises InteractError for a video of another length, OSError.
     """
     video = frame_pictures(history, image)
     frames, height, width = history.masks.shape[2:]
@@ -43,7 +43,7 @@ def build_manifest(
     ]
     voices = history.loudness or (None,) * len(history.names)
     return {
-        # Not "format": ComfyUI's job list takes that for a MIME type (comfy_execution/jobs.py) and breaks.
+        # Not "format": ComfyUI's job list reads that as a MIME type (comfy_execution/jobs.py) and fails.
         "version": FORMAT,
         "run": history.run,
         "scene": scene_record(history, (frames, height, width), history.total_steps, history.mask_source),
@@ -57,7 +57,7 @@ def build_manifest(
 def scene_record(
     made: Cast | MaskHistory, grid: tuple[int, int, int], total_steps: int, mask_source: str
 ) -> dict[str, Any]:
-    """What holds for all steps of a run; `grid` is (T, h, w), `mask_source` that of GuidanceSettings."""
+    """What is the same for all steps of a run; `grid` is (T, h, w), `mask_source` that of GuidanceSettings."""
     return {
         "names": list(made.names),
         "grid": list(grid),
@@ -89,9 +89,9 @@ def step_record(
 
 
 def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> RunRecord:
-    """The masks that a manifest tells of, exact to half of 1/255, without frames and voices.
+    """The masks of a manifest, exact to half of 1/255, without frames and voices.
 
-    Raises InteractError where a picture is gone or the manifest is none of ours.
+    Raises InteractError if a picture is gone or it is not a manifest of this format.
     """
     try:
         scene, steps = manifest["scene"], manifest["steps"]

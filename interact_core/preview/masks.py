@@ -61,7 +61,7 @@ def frame_pictures(history: MaskHistory, image: Tensor | None) -> Tensor | None:
         return None
     if image.shape[0] not in (1, history.frames):
         raise InteractError(
-            f"The image has {image.shape[0]} frames but the masks are of a video of {history.frames}: "
+            f"The image has {image.shape[0]} frames, but the masks are of a video of {history.frames}: "
             "connect the decoded video of the same sampler, or one picture."
         )
     return image[..., :3].expand(history.frames, -1, -1, -1)

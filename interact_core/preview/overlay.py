@@ -1,4 +1,4 @@
-"""Every frame with everybody's mask over it: a tint, an outline, a name."""
+"""Every frame with each character's mask over it: a tint, an outline, a name."""
 
 import torch
 import torch.nn.functional as F
@@ -10,17 +10,17 @@ from .lettering import text_width, write
 from .masks import enlarge, frame_pictures, latent_frame_of, recorded_step
 from .palette import INK, PAPER, as_bytes, character_colours, to_pillow, to_tensor
 
-TINT = 0.45  # how much of the colour a sure mask lays over the picture
-EDGE = 0.5  # the mask value that the outline follows
-LEGIBLE = 480  # pixels; smaller videos are enlarged by whole numbers, or outlines and names could not be read
+TINT = 0.45  # opacity of the colour where a mask is 1
+EDGE = 0.5  # mask value of the outline
+LEGIBLE = 480  # pixels; narrower videos are enlarged by a whole number, so that names can be read
 
 
 @torch.no_grad()
 def draw_overlay(history: MaskHistory, step: int = 0, image: Tensor | None = None) -> Tensor:
     """IMAGE [frames, H, W, 3] in 0..1 of one step's masks.
 
-    image: [frames or 1, H, W, 3], the video under them, or None for a dark ground. The size is the
-    picture's, times a whole number where it is below LEGIBLE pixels wide. Raises InteractError for an
+    image: [frames or 1, H, W, 3], the video under them, or None for a dark background. The size is the
+    picture's, times a whole number if it is below LEGIBLE pixels wide. Raises InteractError for an
     unknown step or another length.
     """
     masks = history.masks[recorded_step(history, step)]  # [N, T, h, w]
@@ -28,14 +28,14 @@ def draw_overlay(history: MaskHistory, step: int = 0, image: Tensor | None = Non
     height, width = (history.height, history.width) if pictures is None else pictures.shape[1:3]
     factor = -(-LEGIBLE // width)
     height, width = height * factor, width * factor
-    ground = torch.tensor(PAPER, dtype=torch.float32) / 255
+    background = torch.tensor(PAPER, dtype=torch.float32) / 255
     overlay = torch.empty(history.frames, height, width, 3)
-    shown, large = -1, torch.empty(0)
+    current, large = -1, torch.empty(0)
     for frame in range(history.frames):
-        if latent_frame_of(frame) != shown:
-            shown = latent_frame_of(frame)
-            large = enlarge(masks[:, shown], width, height)
-        under = ground.expand(height, width, 3)
+        if latent_frame_of(frame) != current:
+            current = latent_frame_of(frame)
+            large = enlarge(masks[:, current], width, height)
+        under = background.expand(height, width, 3)
         if pictures is not None:
             under = pictures[frame].float().cpu()
             under = under.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
@@ -44,9 +44,9 @@ def draw_overlay(history: MaskHistory, step: int = 0, image: Tensor | None = Non
 
 
 def tint(picture: Tensor, masks: Tensor) -> Tensor:
-    """Lay everybody's colour over picture [H, W, 3], as strongly as masks [N, H, W] are sure."""
+    """Put each character's colour over picture [H, W, 3], with the masks [N, H, W] as opacity."""
     colours = character_colours(masks.shape[0])
-    share = masks / masks.sum(0).clamp(min=1.0)  # where two meet, both are seen
+    share = masks / masks.sum(0).clamp(min=1.0)  # where two masks meet, both are visible
     colour = torch.einsum("nhw,nc->hwc", share, colours)
     return picture * (1 - TINT * share.sum(0).unsqueeze(-1)) + TINT * colour
 
@@ -63,16 +63,16 @@ def outline(picture: Tensor, masks: Tensor, thickness: float) -> Tensor:
 
 
 def label(picture: Tensor, masks: Tensor, names: tuple[str, ...]) -> Tensor:
-    """Write each name at the top of its mask, on a plate of its colour; nobody's name where nobody is."""
+    """Write each name at the top of its mask, on a plate of its colour; none for an empty mask."""
     size = max(11, picture.shape[1] // 42)
     drawn = to_pillow(picture)
     canvas = ImageDraw.Draw(drawn)
     for name, mask, colour in zip(names, masks, character_colours(len(names)), strict=True):
-        sure = (mask > EDGE).float()
-        if not bool(sure.any()):
+        inside = (mask > EDGE).float()
+        if not bool(inside.any()):
             continue
-        column = float((sure.sum(0) * torch.arange(sure.shape[1])).sum() / sure.sum())
-        row = float(torch.nonzero(sure.sum(1))[0]) + size
+        column = float((inside.sum(0) * torch.arange(inside.shape[1])).sum() / inside.sum())
+        row = float(torch.nonzero(inside.sum(1))[0]) + size
         half = text_width(name, size) / 2 + size * 0.4
         column = min(max(column, half), picture.shape[1] - half)
         row = min(max(row, size), picture.shape[0] - size)

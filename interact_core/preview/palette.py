@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour vision. Black is left
-# out, it would not show on dark frames; the order puts the most different first.
+# Okabe and Ito, "Color Universal Design" (2008): distinguishable with any kind of colour vision. Black is left
+# out, as it is invisible on dark frames; the most different come first.
 OKABE_ITO = (
     (230, 159, 0),  # orange
     (86, 180, 233),  # sky blue

@@ -1,4 +1,4 @@
-"""What a run leaves for viewers: its masks, and what they show beside them."""
+"""What a run leaves for viewers: its masks, and what is displayed with them."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from ..guidance import MaskHistory
 
 @dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
 class RunRecord(MaskHistory):
-    """A MaskHistory with what viewers show beside the masks; each of it may be missing."""
+    """A MaskHistory with what viewers display beside the masks; each of it may be missing."""
 
-    run: str = ""  # unlike any other run's
+    run: str = ""  # unique id of the run
     # [K, T, h', w', 3] uint8 CPU, RGB: the clean video as it was predicted at each recorded step
     pictures: Tensor | None = None
     # loudness of each character, uint8 [4 * frames], four to a video frame; None for a silent one

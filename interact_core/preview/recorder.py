@@ -12,7 +12,7 @@ MASKS_LIMIT = 64 * 2**20
 """Bytes of float16 masks that are kept of a run."""
 
 PICTURES_LIMIT = 2
-"""Times the limit for masks: a step's pictures have twice the bytes of three people's masks."""
+"""Times the limit for masks: a step's pictures have twice the bytes of the masks of three people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +25,10 @@ class _Step:
 
 
 class RunRecorder:
-    """Steps whose masks never outgrow `limit` bytes, but that always hold the first and the last.
+    """Keeps the masks of as many steps as fit into `limit` bytes, the first and the last always.
 
-    It keeps every `stride`-th step and the latest; when that is too much the stride doubles. So the kept
-    steps spread evenly at any length of run, which is not known beforehand.
+    It keeps every `stride`-th step and the latest; when that is too much, the stride doubles. So the kept steps are
+    evenly spaced, though the number of steps is not given beforehand.
     """
 
     def __init__(self, limit: int = MASKS_LIMIT) -> None:
@@ -84,7 +84,7 @@ class RunRecorder:
 
     def _append(self, step: int, sigma: float, masks: Tensor, pictures: Tensor | None) -> None:
         if self._kept and self._kept[-1].step == step:
-            # told twice of one step: the later prediction counts
+            # one step was recorded twice: the later prediction counts
             self._kept[-1] = _Step(self._kept[-1].number, step, sigma, masks, pictures)
             return
         if self._kept and self._kept[-1].number % self._stride:
@@ -103,7 +103,7 @@ class RunRecorder:
 
 
 def _to_cpu(masks: Tensor | None, pictures: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """Both on the CPU by ONE copy, as each copy waits until the device has done all it was told to do.
+    """Both on the CPU by ONE copy, as each copy waits until the device has done all its work.
 
     masks float16 of any shape; pictures uint8, which float16 holds exactly.
     """
