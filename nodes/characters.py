@@ -1,7 +1,6 @@
 """The characters of the video, and their conditioning for the sampler."""
 
 from comfy_api.latest import io
-from server import PromptServer
 
 from ..interact_core.host.encode.cast_encoding import (
     MAX_FRAMES,
@@ -11,6 +10,7 @@ from ..interact_core.host.encode.cast_encoding import (
     make_region_character,
 )
 from ..interact_core.host.encode.recording import scene_track
+from ..interact_core.host.node_text import show_on
 from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
 
 MAX_CHARACTERS = 32
@@ -330,5 +330,5 @@ class InterActEncodeCharacters(io.ComfyNode):
         blank = negative_references == "blank"
         scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
         made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank, scene)
-        PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
+        show_on(cls, made.summary)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)

@@ -3,7 +3,6 @@
 import folder_paths
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
-from server import PromptServer
 
 from ..interact_core.host.encode.audio_encoder import load_audio_encoder
 from ..interact_core.host.folders import ADAPTER_FOLDER, audio_encoder_names, audio_encoder_path
@@ -15,6 +14,7 @@ from ..interact_core.host.loading import (
     load_adapter,
     load_dit,
 )
+from ..interact_core.host.node_text import show_on
 from .wires import CATEGORY
 
 ADAPTER_TOOLTIP = (
@@ -48,7 +48,7 @@ def apply(
 ) -> io.NodeOutput:
     """The MODEL output; the text under the node says which kind of adapter was found."""
     made = apply_base_audio(model, strength) if adapter is None else apply_adapter(model, adapter, strength)
-    PromptServer.instance.send_progress_text(found(made), node.hidden.unique_id)
+    show_on(node, found(made))
     return io.NodeOutput(made)
 
 

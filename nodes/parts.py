@@ -1,11 +1,11 @@
 """Films longer than one sampling run: made in parts, and joined."""
 
 from comfy_api.latest import io
-from server import PromptServer
 
 from ..interact_core.guidance import Cast, MaskHistory
 from ..interact_core.host.encode.cast_encoding import MAX_FRAMES
 from ..interact_core.host.encode.parts import encode_part, join_parts
+from ..interact_core.host.node_text import show_on
 from .wires import CATEGORY, AudioValue, CastWire, ConditioningValue, LatentValue, MasksWire
 
 
@@ -127,7 +127,7 @@ class InterActNextPart(io.ComfyNode):
     ) -> io.NodeOutput:
         clean = finished_frames == "clean"
         made = encode_part(positive, negative, cast, vae, length, overlap, film, masks, latent, clean)
-        PromptServer.instance.send_progress_text(made.summary, cls.hidden.unique_id)
+        show_on(cls, made.summary)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast)
 
 
