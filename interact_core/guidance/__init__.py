@@ -3,6 +3,7 @@
 from ..frames import snap_frames
 from .blend import blend_weights
 from .cast import Cast, Character, assemble_cast
+from .earlier import EarlierMasks, earlier_masks
 from .history import MaskHistory
 from .layout import layouts_on_grid
 from .memory import MaskMemory
@@ -13,6 +14,7 @@ from .stage import StageClock, guiding_masks
 __all__ = [
     "Cast",
     "Character",
+    "EarlierMasks",
     "GuidanceSettings",
     "MaskHistory",
     "MaskMemory",
@@ -20,6 +22,7 @@ __all__ = [
     "StageClock",
     "assemble_cast",
     "blend_weights",
+    "earlier_masks",
     "guiding_masks",
     "layouts_on_grid",
     "plan_part",

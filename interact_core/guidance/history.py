@@ -31,6 +31,11 @@ class MaskHistory:
     mask_source: str = "predicted"  # GuidanceSettings.mask_source: whether these masks steered, or others
     start: int = 0  # frame of the film at which this part begins (guidance/part.py)
     carried: bool = False  # whether the finished part's masks steered from the first step on
+    # first step that masks steered, -1 if none did; None: not known, so it is told by boundary, source and carried
+    first_steered: int | None = None
+    batch: int = 1  # latents that were sampled at once
+    # [B, N, T, h, w] float32 CPU: the masks after the last step, smoothed, for a run that goes on from here
+    latest: Tensor | None = None
 
     def __post_init__(self) -> None:
         recorded, characters = self.masks.shape[:2]
@@ -47,9 +52,21 @@ class MaskHistory:
     @property
     def steered(self) -> tuple[bool, ...]:
         """Of each recorded step, whether masks, these or fixed ones, steered the voices."""
+        if self.first_steered is not None:
+            return tuple(0 <= self.first_steered <= step for step in self.steps)
         return tuple(
             masks_steer(step, self.boundary_step, self.mask_source, self.carried) for step in self.steps
         )
+
+    @property
+    def steers_from(self) -> int:
+        """The first step of stage two that masks steered, -1 if there is none.
+
+        Not `boundary_step` where stage two began before there was a mask.
+        """
+        if self.first_steered is None or self.boundary_step < 0:
+            return self.boundary_step
+        return -1 if self.first_steered < 0 else max(self.boundary_step, self.first_steered)
 
     def index(self, name: str) -> int:
         """The number of the character `name`. Raises InteractError, with the names to choose from, if there is none."""

@@ -31,6 +31,11 @@ class MaskMemory:
         self._count: Tensor | None = None  # [T, 1, 1], how many predictions each frame got
         self._lock = threading.Lock()
 
+    def start_from(self, masks: Tensor, batch: int) -> None:
+        """Begin with masks [b, N, T, h, w] of an earlier run; those of one latent serve a batch of any size."""
+        kept = masks if masks.shape[0] == batch else masks[:1].expand(batch, -1, -1, -1, -1)
+        self.masks = self._predicted = kept
+
     def begin_evaluation(self) -> None:
         """Drop what an earlier evaluation, perhaps an interrupted one, left uncommitted."""
         with self._lock:

@@ -27,9 +27,12 @@ class StageClock:
     shift; `percent_to_sigma` turns it into a sigma, as ComfyUI's `model_sampling.percent_to_sigma` does.
     """
 
-    def __init__(self, boundary: float, percent_to_sigma: Callable[[float], float]) -> None:
+    def __init__(
+        self, boundary: float, percent_to_sigma: Callable[[float], float], begun: bool = False
+    ) -> None:
+        """begun: stage two has begun in an earlier run that this one continues (EarlierMasks)."""
         self.boundary_sigma = float(percent_to_sigma(boundary))
-        self.boundary_step = -1
+        self.boundary_step = 0 if begun else -1
 
     @property
     def stage_two(self) -> bool:

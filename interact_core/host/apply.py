@@ -3,13 +3,14 @@
 from comfy.model_patcher import ModelPatcher
 
 from ..errors import InteractError
-from ..guidance import Cast, GuidanceSettings, guiding_masks
+from ..guidance import Cast, GuidanceSettings, MaskHistory, earlier_masks, guiding_masks
 from ..preview.record import RunRecord
 from ..speech.from_core import layers_and_channels
 from ..speech.whisper import WHISPER_GROUPS
 from .forward.binding import Binding
 from .keys import ADAPTER_KEY, GUIDANCE_KEY
 from .loading import check_references, check_start_image
+from .run.guests import check_one_voice_path
 from .run.live import MaskStream, OpenStream
 from .run.motion_frames import keep_known_frames_clean
 from .run.wrappers import Guidance, MaskHandle
@@ -20,12 +21,15 @@ def apply_guidance(
     cast: Cast,
     settings: GuidanceSettings,
     open_stream: OpenStream = MaskStream,
+    masks: MaskHistory | None = None,
 ) -> tuple[ModelPatcher, MaskHandle]:
     """A clone of `model` whose runs are guided for `cast`, and the handle from which their masks are collected.
 
-    open_stream: makes each run's live view, by default one that sends nothing (see live.Origin). Raises
-    InteractError if the model has no adapter or cannot take references, if masks are to be predicted by an adapter
-    without mask heads, or if fixed masks are asked for and no layout is drawn.
+    open_stream: makes each run's live view, by default one that sends nothing (see live.Origin). masks: of the run
+    that this one continues on the same video, for a schedule split between two samplers; where they steered, or would
+    have in its next step, they steer from this run's first step on. Raises InteractError if the model has no adapter
+    or cannot take references, if masks are to be predicted by an adapter without mask heads, if fixed masks are asked
+    for and no layout is drawn, or if `masks` are of another video.
     """
     binding = model.model_options["transformer_options"].get(ADAPTER_KEY)
     if binding is None:
@@ -33,6 +37,7 @@ def apply_guidance(
             "The MODEL has no InterAct adapter: load it with InterAct Load DiT, or put InterAct Apply Adapter "
             "after your own loader."
         )
+    check_one_voice_path(model.model_options)
     if cast.references:
         check_references(model)
     else:
@@ -59,7 +64,9 @@ def apply_guidance(
     guiding_masks(False, settings, None, cast.layouts)  # raises for "fixed" without layouts
     handle = MaskHandle()
     clone = model.clone()
-    clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(cast, settings, handle, open_stream)
+    clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(
+        cast, settings, handle, open_stream, None if masks is None else earlier_masks(masks, cast)
+    )
     if cast.part is not None and cast.part.clean and cast.part.known:
         keep_known_frames_clean(clone, cast.part.known_latents)
     return clone, handle

@@ -21,6 +21,7 @@ from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
 from .forward.humo import is_humo
 from .install import install
 from .keys import ADAPTER_KEY
+from .run.guests import check_one_voice_path
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,7 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
         raise InteractError(
             f"The adapter strength is {binding.strength}; use a finite number, 1 as it was trained."
         )
+    check_one_voice_path(model.model_options)
     clone = model.clone()
     install(clone, binding)
     logger.info("InterAct adapter: %s", describe(binding))

@@ -11,7 +11,7 @@ import latent_preview
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..guidance import Cast, GuidanceSettings
+from ..guidance import Cast, GuidanceSettings, MaskHistory
 from ..preview.record import RunRecord
 from ..preview.recorder import RunRecorder
 from .apply import apply_guidance
@@ -80,14 +80,15 @@ def sample(
     scheduler: str,
     denoise: float = 1.0,
     open_stream: OpenStream = MaskStream,
+    masks: MaskHistory | None = None,
 ) -> tuple[dict[str, Any], RunRecord]:
     """Sample `latent` (a LATENT dict) guided for `cast`; returns the LATENT and the masks of the run.
 
     With `audio_cfg` None it equals core's KSampler on the guided model bit for bit: one scale for text and audio
-    together, as in the paper. open_stream: as `apply_guidance` takes it. Raises InteractError as
+    together, as in the paper. open_stream, masks: as `apply_guidance` takes them. Raises InteractError as
     `apply_guidance` and the run do.
     """
-    guided, handle = apply_guidance(model, cast, settings, open_stream)
+    guided, handle = apply_guidance(model, cast, settings, open_stream, masks)
     image = comfy.sample.fix_empty_latent_channels(
         guided,
         latent["samples"],

@@ -36,7 +36,7 @@ def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Ten
     left = MARGIN + text_width("noise 0.00", TEXT) + MARGIN
     top = legend_height(history, left + len(columns) * (cell[0] + GAP)) + TEXT + 2 * GAP
     boundary = next(
-        (place for place, row in enumerate(rows) if 0 <= history.boundary_step <= history.steps[row]), None
+        (place for place, row in enumerate(rows) if 0 <= history.steers_from <= history.steps[row]), None
     )
     extra = BOUNDARY_HEIGHT if boundary is not None else 0
     size = (
@@ -70,7 +70,7 @@ def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Ten
 def chosen_rows(history: MaskHistory) -> list[int]:
     """Indices of the steps that get a row: spread evenly, first, last and stage two's first kept."""
     rows = evenly(len(history.steps), ROWS)
-    begins = next((row for row, step in enumerate(history.steps) if 0 <= history.boundary_step <= step), None)
+    begins = next((row for row, step in enumerate(history.steps) if 0 <= history.steers_from <= step), None)
     if begins is not None and begins not in rows:
         nearest = min(rows[1:-1] or rows, key=lambda row: abs(row - begins))
         rows[rows.index(nearest)] = begins
@@ -146,7 +146,7 @@ def draw_legend(canvas: ImageDraw.ImageDraw, history: MaskHistory, width: int) -
 def draw_boundary(canvas: ImageDraw.ImageDraw, y: int, left: int, right: int, history: MaskHistory) -> None:
     """The line between the stages, above the first row of stage two."""
     which = "this part's own masks" if history.carried else "masks"  # before, those of the previous part do
-    text = f"step {history.boundary_step + 1}: from here {which} steer the voices"
+    text = f"step {history.steers_from + 1}: from here {which} steer the voices"
     middle = y + BOUNDARY_HEIGHT // 2 - GAP // 2
     width = text_width(text, TEXT)
     write(canvas, (left, middle), text, TEXT, LINE, anchor="lm")

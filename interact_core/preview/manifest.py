@@ -47,7 +47,7 @@ def build_manifest(
         "version": FORMAT,
         "run": history.run,
         "scene": scene_record(history, (frames, height, width), history.total_steps, history.mask_source),
-        "boundary_step": history.boundary_step,
+        "boundary_step": history.steers_from,
         "steps": steps,
         "voices": [None if peaks is None else peaks.tolist() for peaks in voices],
         "video": None if video is None else write_picture(encode_video(video), folder, ".jpg"),
@@ -110,6 +110,7 @@ def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> Ru
             fps=scene["fps"],
             run=manifest["run"],
             mask_source=scene.get("mask_source", "predicted"),
+            first_steered=next((step["index"] for step in steps if step["steered"]), -1),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise InteractError(f"These InterAct masks cannot be read ({error}): sample again.") from error

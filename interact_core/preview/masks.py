@@ -55,10 +55,14 @@ def masks_as_video(history: MaskHistory, name: str, step: int = 0, threshold: fl
 def frame_pictures(history: MaskHistory, image: Tensor | None) -> Tensor | None:
     """The picture under every frame, [frames, H, W, 3], from a video of that length or from one still.
 
+    Of a batch of videos it is the first one, whose masks the history holds.
+
     Raises InteractError for a video of another length.
     """
     if image is None:
         return None
+    if history.batch > 1 and image.shape[0] == history.batch * history.frames:
+        image = image[: history.frames]  # a batch is decoded one video after the other; masks are the first's
     if image.shape[0] not in (1, history.frames):
         raise InteractError(
             f"The image has {image.shape[0]} frames, but the masks are of a video of {history.frames}: "

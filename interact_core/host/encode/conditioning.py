@@ -49,9 +49,9 @@ def attach_cast(
 
     The positive gets the voices, the negative no injection at all: training drops audio by leaving the injection
     out, so this is the null condition that the network was trained on. Raises InteractError for shapes that do not
-    fit the cast, for NaN, and for conditioning that already contains audio.
+    fit the cast, for NaN, and for conditioning that already contains characters, pictures or audio.
     """
-    _check_no_voice(positive, negative)
+    _check_not_prepared(positive, negative)
     negative_latents = reference_latents
     if cast.references:
         pictures = _checked_references(cast, reference_latents)
@@ -136,14 +136,30 @@ def _flag(role: AudioRole) -> comfy.conds.CONDRegular:
     return comfy.conds.CONDRegular(torch.tensor([[role.value]]))
 
 
-def _check_no_voice(*conditionings: Conditioning) -> None:
-    """Core's nodes for HuMo and S2V add one voice and one picture, which must not be mixed with ours."""
+def _check_not_prepared(*conditionings: Conditioning) -> None:
+    """Nodes for one voice or for pictures without voices would be mixed with ours, or their pictures be replaced."""
     for name, conditioning in zip(("positive", "negative"), conditionings, strict=True):
-        if any("audio_embed" in values for _, values in conditioning):
+        found = next((text for _, values in conditioning if (text := _prepared_by(values))), None)
+        if found is not None:
             raise InteractError(
-                f"{name} already contains audio, from WanHuMoImageToVideo or a similar node: connect the text "
-                "encoder's conditioning to InterAct Encode Characters, which adds pictures and voices itself."
+                f"{name} already contains {found}: connect the text encoder's conditioning to InterAct Encode "
+                "Characters, which adds pictures and voices itself. Give each picture and each voice to an InterAct "
+                "Character."
             )
+
+
+def _prepared_by(values: dict[str, Any]) -> str | None:
+    """What another node has added that ours adds too, and by which node; None if there is nothing."""
+    if ROLE_COND in values.get("model_conds", {}):
+        return "characters, from another InterAct Encode Characters"
+    if "audio_embed" in values:
+        audio = values["audio_embed"]
+        if isinstance(audio, Tensor) and not bool(audio.any()):  # core's zeros where nothing is connected
+            return "a place for one picture and one voice, from WanHuMoImageToVideo or a similar node"
+        return "audio, from WanHuMoImageToVideo or a similar node"
+    if "time_dim_concat" in values:
+        return "reference pictures, from WanPhantomSubjectToVideo or a similar node"
+    return None
 
 
 def _check_start_image(*conditionings: Conditioning) -> None:

@@ -24,6 +24,9 @@ from ..tokens.reference_cache import CachedReferences, ReferenceCache
 from ..tokens.reference_images import person_tokens
 from ..tokens.sequence import can_weight_attention
 
+REPEATED = "repeated"
+"""Beside the uuids of conds that are evaluated once more in one evaluation (Evaluation.first_pass)."""
+
 
 @dataclass
 class Evaluation:
@@ -32,6 +35,7 @@ class Evaluation:
     number: counted from 1 within the run; sigma: its noise level; latent: [B, C, T, H, W], its input;
     weights: [S + 1, B or 1, L or 1], the share of each track for each video token, mute last; None: inject nothing.
     probes: of its calls.
+    predicted: which conds have predicted masks for which frames (`first_pass`).
     """
 
     number: int
@@ -39,6 +43,20 @@ class Evaluation:
     latent: Tensor
     weights: Tensor | None
     probes: list[FiniteProbe] = field(default_factory=list)
+    predicted: set[tuple[object, tuple[int, ...]]] = field(default_factory=set)
+
+    def first_pass(self, uuid: object, frames: tuple[int, ...]) -> bool:
+        """Whether these frames of the cond are evaluated for the first time.
+
+        Nodes such as SkipLayerGuidanceDiT and PerturbedAttentionGuidance evaluate the positive once more, with blocks
+        or attention taken out (comfy_extras/nodes_slg.py, nodes_pag.py), after the plain pass of the same evaluation.
+        Masks of such a pass are worse on purpose. uuid: None where ComfyUI gives conds none.
+        """
+        key = (uuid, frames)
+        if uuid is not None and key in self.predicted:
+            return False
+        self.predicted.add(key)
+        return True
 
 
 class CallBuilder:
@@ -87,9 +105,12 @@ class CallBuilder:
     ) -> tuple[Geometry, CachedReferences | None]:
         """Geometry and cache of a call whose blocks take a shorter sequence: ReferenceCache.of_call."""
         proportional = can_weight_attention(options)
-        return self._reference_cache.of_call(
-            geometry, options.get("uuids"), device, evaluation.number, proportional
-        )
+        uuids = options.get("uuids")
+        with self._lock:
+            repeated = any((uuid, geometry.frames) in evaluation.predicted for uuid in uuids or ())
+        if uuids is not None and repeated:
+            uuids = [*uuids, REPEATED]  # what a degraded pass stores is its own
+        return self._reference_cache.of_call(geometry, uuids, device, evaluation.number, proportional)
 
     @property
     def cached_tokens_each(self) -> int:
@@ -117,7 +138,10 @@ class CallBuilder:
         uuids = options.get("uuids") or [None] * x.shape[0]
         each = x.shape[0] // len(uuids)
         roles = [self._role(uuid, flag, number * each) for number, uuid in enumerate(uuids)]
-        predicting = [row for row in range(x.shape[0]) if roles[row // each] is AudioRole.VOICES]
+        with self._lock:
+            plain = [evaluation.first_pass(uuid, geometry.frames) for uuid in uuids]
+        predicts = [role is AudioRole.VOICES and first for role, first in zip(roles, plain, strict=True)]
+        predicting = [row for row in range(x.shape[0]) if predicts[row // each]]
         adapter = self._binding.adapter_in(options)
         voices = self._voices(adapter, evaluation.weights, geometry, x, tracks, uuids, roles)
         probe = FiniteProbe(self._binding.config.model_blocks)

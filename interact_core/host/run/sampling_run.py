@@ -1,6 +1,7 @@
 """The state of one sampling run, from its start to its end, however it ends."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_base
@@ -9,11 +10,18 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...errors import InteractError
-from ...guidance import Cast, GuidanceSettings, MaskMemory, StageClock, blend_weights, guiding_masks
-from ...guidance.history import masks_steer
+from ...guidance import (
+    Cast,
+    EarlierMasks,
+    GuidanceSettings,
+    MaskMemory,
+    StageClock,
+    blend_weights,
+    guiding_masks,
+)
 from ...preview.record import RunRecord
 from ...preview.recorder import RunRecorder
-from ...speech.from_core import SPEECH_KEY
+from ...speech.from_core import heard_of
 from ...speech.peaks import peaks_on_timeline
 from ..forward.binding import Binding
 from ..forward.call import CallState
@@ -23,10 +31,9 @@ from ..tokens.reference_cache import CachedReferences
 from .call_builder import CallBuilder, Evaluation
 from .latent_preview import LatentPreview
 from .live import MaskStream
+from .notices import after_run, before_run
 
 logger = logging.getLogger(__name__)
-
-FPS_TOLERANCE = 0.1  # 23.976 is 24
 
 
 class SamplingRun:
@@ -45,10 +52,11 @@ class SamplingRun:
         sigmas: Tensor,
         references: Tensor | None,
         stream: MaskStream,
+        earlier: EarlierMasks | None = None,
     ) -> None:
         """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] in the model's scale.
 
-        stream: gets every step; the caller ends it.
+        stream: gets every step; the caller ends it. earlier: masks of the run that this one continues.
         """
         self._binding = binding
         self._cast = cast
@@ -58,24 +66,28 @@ class SamplingRun:
         self._preview = LatentPreview(model_patcher.model.latent_format)
         self._recorder = RunRecorder()
         self._memory = MaskMemory(cast.latent_frames, settings)
-        config = binding.config
-        if abs(config.fps - cast.fps) > FPS_TOLERANCE:
-            logger.warning(
-                "The adapter was trained at %g frames per second, but the video has %g: mouths may lag.",
-                config.fps,
-                cast.fps,
-            )
         # The model's OWN schedule: a node that shifts it must not move the boundary (StageClock).
         base = model_patcher.model
         own = comfy.model_base.model_sampling(base.model_config, base.model_type)
-        self._clock = StageClock(settings.stage_boundary, own.percent_to_sigma)
+        begun = earlier is not None and earlier.stage_two
+        self._clock = StageClock(settings.stage_boundary, own.percent_to_sigma, begun)
+        self._earlier = earlier
+        self._first_steered = -1
+        self._batch = 1
         self._scheduled_steps = len(sigmas) - 1
         self._step = 0
         self._evaluation: Evaluation | None = None
         self._builder = CallBuilder(binding, cast, settings, references, self._memory)
+        self._told: list[str] = []
+        options = model_patcher.model_options.get("transformer_options", {})
+        self._tell(before_run(binding, cast, settings, options))
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
         """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: set the shares that guide it."""
+        if self._evaluation is None:
+            self._batch = latent.shape[0]
+            if self._earlier is not None:
+                self._memory.start_from(self._earlier.masks, self._batch)
         stage_two = self._clock.observe(sigma, self._step)
         number = 1 if self._evaluation is None else self._evaluation.number + 1
         self._evaluation = Evaluation(number, sigma, latent, self._track_weights(stage_two))
@@ -85,6 +97,8 @@ class SamplingRun:
         """[S + 1, B or 1, L or 1], the share of each track for each video token; None: inject nothing."""
         cast = self._cast
         masks = guiding_masks(stage_two, self._settings, self._memory.masks, cast.layouts, cast.part)
+        if masks is not None and self._first_steered < 0:
+            self._first_steered = self._step
         weights = blend_weights(masks, cast.speaking, self._settings)
         if weights is None:
             return None
@@ -106,8 +120,7 @@ class SamplingRun:
         pictures = None if predicted is None else self._preview.pictures(predicted)
         sigma = self._sigma
         masks, pictures = self._recorder.record(self._step, sigma, self._memory.prediction, pictures)
-        source = self._settings.mask_source
-        steered = masks_steer(self._step, self._clock.boundary_step, source, self._cast.carried(source))
+        steered = 0 <= self._first_steered <= self._step
         self._stream.step(self._step, sigma, steered, masks, pictures)
         self._step += 1
 
@@ -115,7 +128,7 @@ class SamplingRun:
         """The record of a finished run."""
         if self._step == 0:  # a sampler without callbacks: record its last masks
             self._recorder.record(0, self._sigma, self._memory.prediction)
-        return self._recorder.finish(
+        record = self._recorder.finish(
             self._cast,
             self._settings,
             self._clock.boundary_step,
@@ -123,6 +136,24 @@ class SamplingRun:
             self._stream.run,
             _loudness(self._cast),
         )
+        self._tell(
+            after_run(
+                self._cast,
+                self._settings,
+                self._first_steered >= 0,
+                record.total_steps,
+                self._memory.prediction,
+            )
+        )
+        latest = None if self._memory.masks is None else self._memory.masks.float().cpu()
+        return replace(record, first_steered=self._first_steered, batch=self._batch, latest=latest)
+
+    def _tell(self, sentences: list[str]) -> None:
+        """Say sentences in the log, and all so far under the node; without any, those of an earlier run go away."""
+        for sentence in sentences:
+            logger.warning(sentence)
+        self._told += sentences
+        self._stream.say("\n".join(self._told))
 
     def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
         return self._builder.references_for(time_dim_concat, options)
@@ -192,8 +223,8 @@ class SamplingRun:
 
 
 def _loudness(cast: Cast) -> tuple[Tensor | None, ...]:
-    """RunRecord.loudness. Core's own audio encoder does not pass on the sound: None for its speech, too."""
-    speeches = [(character.speech or {}).get(SPEECH_KEY) for character in cast.characters]
+    """RunRecord.loudness. Core's own audio encoder does not pass on the sound: None for its speech alone, too."""
+    heard = [heard_of(character.speech or {}) for character in cast.characters]
     return tuple(
-        None if speech is None else peaks_on_timeline(speech, cast.frames, cast.fps) for speech in speeches
+        None if sound is None else peaks_on_timeline(sound, cast.frames, cast.fps) for sound in heard
     )

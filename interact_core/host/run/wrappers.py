@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ...errors import InteractError
 from ...frames import TEMPORAL_STRIDE
-from ...guidance import Cast, GuidanceSettings
+from ...guidance import Cast, EarlierMasks, GuidanceSettings
 from ...preview.record import RunRecord
+from ..forward.humo import is_humo
 from ..keys import ADAPTER_KEY, GUIDANCE_KEY, ROLE_COND, RUN_KEY
+from .guests import check_conditioning, check_one_voice_path
 from .live import DONE, STOPPED, MaskStream, OpenStream
 from .memory_estimate import check_memory, shape_to_estimate, shape_with_reference_cache
 from .motion_frames import noise_of_film, with_trace
@@ -37,6 +39,7 @@ class Guidance:
     settings: GuidanceSettings
     handle: MaskHandle
     open_stream: OpenStream = MaskStream
+    earlier: EarlierMasks | None = None  # of the run that the next one continues
 
 
 def outer_sample_wrapper(
@@ -61,6 +64,8 @@ def outer_sample_wrapper(
     if not with_cast and guidance is None:
         return executor(noise, *rest, **kwargs)
     guidance = _checked_guidance(noise, conds, with_cast, guidance)
+    check_one_voice_path(guider.model_options)
+    check_conditioning(guider.conds, guider, is_humo(guider.model_patcher))
     check_memory(guider.model_patcher, guidance.cast, guider.model_options)
     references = next((cond["time_dim_concat"] for cond in with_cast if "time_dim_concat" in cond), None)
     if references is not None:
@@ -74,6 +79,7 @@ def outer_sample_wrapper(
         sigmas,
         references,
         stream,
+        guidance.earlier,
     )
     guidance.handle.history = None
     options[RUN_KEY] = run
