@@ -2,7 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..interact_core.host.encode.recording import encode_recording
+from ..interact_core.host.encode.recording import encode_speech_of
+from ..interact_core.host.node_text import show_on
 from .wires import CATEGORY, AudioValue
 
 
@@ -57,14 +58,33 @@ class InterActEncodeSpeech(io.ComfyNode):
                     tooltip="Volume of this voice in the mixed dialogue. Most audio encoders normalise "
                     "their input, so it changes the sound and not the lips.",
                 ),
+                io.Float.Input(
+                    "gap",
+                    default=0.0,
+                    min=-3600.0,
+                    max=3600.0,
+                    step=0.1,
+                    round=0.001,
+                    optional=True,
+                    tooltip="Pause in seconds before this recording, added to start_time: connect start_time to "
+                    "the end_time of the voice before, and set the pause here. Below 0 this voice begins "
+                    "before the other has ended.",
+                ),
             ],
             outputs=[
                 io.AudioEncoderOutput.Output(
                     display_name="speech",
                     tooltip="For the speech input of InterAct Character or InterAct Character In Start "
                     "Image.",
-                )
+                ),
+                io.Float.Output(
+                    display_name="end_time",
+                    tooltip="When this recording ends, in seconds from the start of the video: for the "
+                    "start_time of the next speaker.",
+                ),
+                io.Float.Output(display_name="duration", tooltip="Length of the recording in seconds."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -74,5 +94,8 @@ class InterActEncodeSpeech(io.ComfyNode):
         audio: AudioValue,
         start_time: float = 0.0,
         gain: float = 1.0,
+        gap: float = 0.0,
     ) -> io.NodeOutput:
-        return io.NodeOutput(encode_recording(audio_encoder, audio, start_time, gain))
+        made = encode_speech_of(audio_encoder, audio, start_time, gain, gap)
+        show_on(cls, made.text)
+        return io.NodeOutput(made.output, made.end, made.duration)

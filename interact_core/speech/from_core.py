@@ -1,6 +1,6 @@
 """ComfyUI's AUDIO_ENCODER_OUTPUT as Speech, whoever encoded it."""
 
-import logging
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,12 +8,11 @@ from torch import Tensor
 
 from ..errors import InteractError
 from .encode import states_to_frames
-from .sound import check_fps
-from .types import Speech
+from .sound import check_fps, check_waveform
+from .types import Sound, Speech
 from .wav2vec2 import SAMPLE_RATE
 from .whisper import (
     FRAMES_PER_SECOND,
-    STATES_PER_SECOND,
     WHISPER_GROUPS,
     grouped,
     is_whisper,
@@ -21,9 +20,8 @@ from .whisper import (
     to_frames,
 )
 
-logger = logging.getLogger(__name__)
-
 SPEECH_KEY = "interact_speech"
+SOUND_KEY = "interact_sound"  # a Sound: what is heard of this speech, in place of what the encoder passed on
 LAYERS_KEY = "encoded_audio_all_layers"
 SAMPLES_KEY = "audio_samples"
 # Core's encoders are wav2vec2 and Whisper, both 50 states a second; the first state of wav2vec2 sees 400
@@ -40,18 +38,39 @@ def from_encoder_output(output: dict[str, Any], fps: float = 25.0) -> Speech:
     """The Speech on the wire: ours as it is, core's converted.
 
     output: a dict as core's AudioEncoderEncode returns, with "encoded_audio_all_layers" (a list of [1, T, C])
-        and "audio_samples" (at 16 kHz); "interact_speech" holds the Speech where our encoder made it.
+        and "audio_samples" (at 16 kHz); "interact_speech" holds the Speech where our encoder made it, and
+        "interact_sound" a Sound that is to be heard (with_sound).
     fps: feature frames per second for core's output of a wav2vec2; a Speech of ours keeps its own, and a
         whisper's has the 25 of HuMo (whisper.py).
 
-    Core's output lacks two things. The sound itself: waveform becomes silence of the right length, so the
-    lips move but the dialogue has no voice. The encoder: mute becomes the mean of the quietest states (see
-    quiet_mean), which is silence only if the recording has pauses. Encode with our node where either matters.
+    Core's output lacks two things. The sound itself: without "interact_sound" waveform becomes silence of the
+    right length, so the lips move but the dialogue has no voice (Speech.has_sound). The encoder: mute becomes the
+    mean of the quietest states (see quiet_mean), which is silence only if the recording has pauses. Encode with our
+    node where either matters.
     """
     check_fps(fps)
-    speech = output.get(SPEECH_KEY)
-    if speech is not None:
+    speech = output.get(SPEECH_KEY) or _converted(output, fps)
+    sound: Sound | None = output.get(SOUND_KEY)
+    if sound is None:
         return speech
+    return replace(speech, waveform=sound.waveform, sample_rate=sound.sample_rate, has_sound=True)
+
+
+def with_sound(output: dict[str, Any], waveform: Tensor, sample_rate: int) -> dict[str, Any]:
+    """A copy of AUDIO_ENCODER_OUTPUT of which `waveform` is heard in the mixed dialogue; as check_waveform takes it."""
+    return {**output, SOUND_KEY: Sound(check_waveform(waveform, sample_rate), int(sample_rate))}
+
+
+def heard_of(output: dict[str, Any]) -> Speech | Sound | None:
+    """What is heard of an AUDIO_ENCODER_OUTPUT, without converting core's; None where there is no sound."""
+    speech, sound = output.get(SPEECH_KEY), output.get(SOUND_KEY)
+    if speech is None or sound is None:
+        return sound or speech
+    return replace(sound, start=speech.start)
+
+
+def _converted(output: dict[str, Any], fps: float) -> Speech:
+    """The Speech of core's AUDIO_ENCODER_OUTPUT, without sound."""
     layers, samples = output.get(LAYERS_KEY), output.get(SAMPLES_KEY)
     if not layers or not isinstance(samples, int) or samples < 1:
         raise InteractError(
@@ -71,7 +90,7 @@ def from_encoder_output(output: dict[str, Any], fps: float = 25.0) -> Speech:
         raise InteractError(
             "This audio encoder output contains NaN; check the recording and encode it in float32."
         )
-    sound = {"waveform": torch.zeros(1, samples), "sample_rate": SAMPLE_RATE}
+    sound = {"waveform": torch.zeros(1, samples), "sample_rate": SAMPLE_RATE, "has_sound": False}
     if whisper:
         return _speech_of_whisper(states, samples, sound)
     return Speech(
@@ -94,14 +113,7 @@ def layers_and_channels(output: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _speech_of_whisper(states: Tensor, samples: int, sound: dict[str, Any]) -> Speech:
-    """Whisper in core encodes at most 30 s of a recording, and so does HuMo in core."""
-    if samples / SAMPLE_RATE > states.shape[0] / STATES_PER_SECOND + 0.1:
-        logger.warning(
-            "Whisper encoded only the first %g s of a recording of %g s: use InterAct Encode Speech, which encodes "
-            "all of it.",
-            states.shape[0] / STATES_PER_SECOND,
-            samples / SAMPLE_RATE,
-        )
+    """Whisper in core encodes at most 30 s of a recording, and so does HuMo in core: the rest has no features."""
     silence = silence_behind(states, samples)
     return Speech(
         features=to_frames(states, samples),

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from .types import Speech
+from .types import Sound, Speech
 
 PER_FRAME = 4
 
 
-def peaks_on_timeline(speech: Speech, frames: int, fps: float) -> Tensor:
+def peaks_on_timeline(speech: Speech | Sound, frames: int, fps: float) -> Tensor:
     """The waveform's highest amplitude in each quarter of a video frame, uint8 [4 * frames], 255 for 1.
 
     0 before and after the recording; what lies before the video or after it is cut.

@@ -1,5 +1,6 @@
 """Waveforms: checked, resampled. The one place that knows what a recording must look like."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
 
@@ -12,10 +13,38 @@ LOWEST_RATE = 1000  # Hz; below it nothing of a voice is left
 # A resampling filter has one phase for each unit of the reduced ratio. 44100 -> 16000 is 441/160; a ratio of
 # two large coprime numbers would cost gigabytes, so it is replaced by the nearest of small terms (to 1e-6).
 LARGEST_RATIO_TERM = 1000
+# Full scale is 1. Coding and resampling overshoot it a little, a gain somewhat more; nothing that was meant as a
+# fraction of full scale comes to 128 (+42 dB), and no 16-bit recording of a voice stays below it (-48 dB).
+OVERSHOOT = 2.0
+LOWEST_INT16_PEAK = 128.0
+INT16_SCALE = 32768.0
+LARGEST_INT16_PEAK = 1.25 * INT16_SCALE  # resampled since
+LARGE_OFFSET = (
+    0.02  # of full scale, and as large a share of the sound itself: a click where the recording begins
+)
+OFFSET_SHARE = 0.1
+SILENT_PEAK = 1e-4  # -80 dB: what is below is padding and not a quiet room
+SHORTEST_PADDING = 0.02  # seconds; an AAC encoder puts 1024 samples or more in front, 21 ms at 48 kHz
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording as it is used, and what was odd about it.
+
+    waveform: [S, samples] float32 on the CPU, full scale 1; notes: sentences for the artist, [] for a usual one.
+    """
+
+    waveform: Tensor
+    notes: tuple[str, ...] = ()
 
 
 def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
-    """One recording as [S, samples] float32 on the CPU.
+    """read_waveform without its notes. What it gives can be given to it again: it is then unchanged."""
+    return read_waveform(waveform, sample_rate).waveform
+
+
+def read_waveform(waveform: Tensor, sample_rate: int) -> Recording:
+    """One recording as [S, samples] float32 on the CPU; 16-bit numbers become fractions, an offset is removed.
 
     waveform: [S, samples] or [1, S, samples], S >= 1 channels, any dtype and device.
     sample_rate: Hz, at least LOWEST_RATE. Raises InteractError for anything else, and for NaN or infinite
@@ -39,14 +68,63 @@ def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
             f"The waveform has shape {list(waveform.shape)}; "
             "expected [channels, samples] or [1, channels, samples]."
         )
-    sound = (waveform[0] if waveform.ndim == 3 else waveform).detach().cpu().float()
+    given = (waveform[0] if waveform.ndim == 3 else waveform).detach().cpu()
+    sound = given.float()
     if sound.numel() == 0:
         raise InteractError("The recording is empty; load one that holds at least one sample.")
     if not torch.isfinite(sound).all():
         raise InteractError(
             "The recording contains NaN or infinite samples; export it again from its source."
         )
-    return sound
+    sound, scaled = _to_full_scale(sound, given.dtype)
+    sound, centred = _without_offset(sound)
+    return Recording(sound, (*scaled, *centred, *_padding(sound, sample_rate)))
+
+
+def _to_full_scale(sound: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[str]]:
+    """Samples that are certainly whole numbers of 8, 16 or 32 bits, as fractions of full scale."""
+    peak = sound.abs().max().item()
+    if dtype == torch.uint8:
+        return (sound - 128) / 128, ["Its samples are 8-bit numbers and were divided by 128."]
+    if dtype == torch.int32 and peak > LARGEST_INT16_PEAK:
+        return sound / 2.0**31, ["Its samples are 32-bit numbers and were divided by 2147483648."]
+    if peak <= OVERSHOOT:
+        return sound, []
+    whole = bool((sound == sound.round()).all())
+    if peak <= LARGEST_INT16_PEAK and (whole or peak >= LOWEST_INT16_PEAK):
+        note = f"Its samples go up to {peak:.0f}, so they are 16-bit numbers: they were divided by 32768."
+        return sound / INT16_SCALE, [note]
+    note = (
+        f"Its samples go up to {peak:.4g}, where full scale is 1, and were left as they are: set gain to "
+        f"{1 / peak:.2g} if it drowns other voices."
+    )
+    return sound, [note]
+
+
+def _without_offset(sound: Tensor) -> tuple[Tensor, list[str]]:
+    """Each channel without its mean, if that is large. A constant is left alone: without its mean nothing is left."""
+    mean = sound.mean(-1, keepdim=True)
+    spread = (sound - mean).square().mean(-1, keepdim=True).sqrt()
+    large = (mean.abs() > LARGE_OFFSET) & (mean.abs() > OFFSET_SHARE * spread) & (spread > SILENT_PEAK)
+    if not bool(large.any()):
+        return sound, []
+    worst = mean[large].abs().max().item()
+    return torch.where(large, sound - mean, sound), [
+        f"It had an offset (DC) of {worst:.2f} of full scale, which was removed."
+    ]
+
+
+def _padding(sound: Tensor, sample_rate: int) -> list[str]:
+    """What is said of digital silence at the ends. It is not cut: start times count from the recording's start."""
+    loud = (sound.abs().amax(0) > SILENT_PEAK).nonzero()
+    if not len(loud):
+        return ["It is silent throughout."]
+    ends = {
+        "begins": loud[0].item() / sample_rate,
+        "ends": (sound.shape[-1] - 1 - loud[-1].item()) / sample_rate,
+    }
+    said = [f"{end} with {seconds:.2f} s" for end, seconds in ends.items() if seconds >= SHORTEST_PADDING]
+    return [f"It {' and '.join(said)} of digital silence."] if said else []
 
 
 def check_fps(fps: float) -> None:

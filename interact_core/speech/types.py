@@ -17,6 +17,10 @@ class Sound:
     sample_rate: int
     start: float = 0.0
 
+    @property
+    def seconds(self) -> float:
+        return self.waveform.shape[-1] / self.sample_rate
+
 
 @dataclass(frozen=True)
 class Speech:
@@ -31,6 +35,7 @@ class Speech:
     padded.
     sample_rate: samples per second of `waveform`.
     start: seconds after the start of the video at which the recording begins; below 0 cuts its beginning.
+    has_sound: False where core's encoder passed on no sound: `waveform` is then silence of the right length.
     """
 
     features: Tensor
@@ -39,8 +44,19 @@ class Speech:
     waveform: Tensor
     sample_rate: int
     start: float = 0.0
+    has_sound: bool = True
 
     @property
     def seconds(self) -> float:
         """Length of the recording in seconds, without its start time."""
         return self.waveform.shape[-1] / self.sample_rate
+
+    @property
+    def end(self) -> float:
+        """Seconds after the start of the video at which the recording ends."""
+        return self.start + self.seconds
+
+    @property
+    def encoded_seconds(self) -> float:
+        """How much of the recording has features: all of it, rounded up to a frame, or what the encoder took."""
+        return self.features.shape[0] / self.fps

@@ -1,6 +1,7 @@
 """AUDIO and AUDIO_ENCODER, ours or core's, to the speech of one character or the sound of the scene."""
 
-from dataclasses import replace
+import logging
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -9,11 +10,52 @@ import torch
 from ...errors import InteractError
 from ...speech.encode import SILENCE_SECONDS
 from ...speech.from_core import SPEECH_KEY, from_encoder_output
-from ...speech.sound import check_waveform
+from ...speech.sound import check_waveform, read_waveform
 from ...speech.types import Sound, Speech
 from ...speech.wav2vec2 import SAMPLE_RATE
 from .audio_encoder import InterActAudioEncoder
 from .whisper import encode_by_whisper, is_whisper_model
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedRecording:
+    """The outputs of InterAct Encode Speech.
+
+    output: AUDIO_ENCODER_OUTPUT; start, end: seconds after the start of the video; duration: seconds; notes: what was
+    odd about the recording (speech/sound.py), in sentences.
+    """
+
+    output: dict[str, object]
+    start: float
+    duration: float
+    notes: tuple[str, ...]
+
+    @property
+    def end(self) -> float:
+        return self.start + self.duration
+
+    @property
+    def text(self) -> str:
+        """For the node."""
+        place = f"From {self.start:.2f} to {self.end:.2f} s of the video ({self.duration:.2f} s)."
+        return "\n".join((place, *self.notes))
+
+
+def encode_speech_of(
+    encoder: Any, audio: dict[str, Any] | None, start: float = 0.0, gain: float = 1.0, gap: float = 0.0
+) -> EncodedRecording:
+    """encode_recording, with the place of the recording in the video and what is to be said of it.
+
+    start, gap: seconds; it begins at their sum. Raises InteractError as encode_recording does.
+    """
+    begin = start + gap
+    output = encode_recording(encoder, audio, begin, gain)
+    waveform, rate = samples_of(audio)
+    made = EncodedRecording(output, begin, waveform.shape[-1] / rate, read_waveform(waveform, rate).notes)
+    logger.info("InterAct Encode Speech: %s", made.text.replace("\n", " "))
+    return made
 
 
 def encode_recording(
@@ -25,7 +67,7 @@ def encode_recording(
     seconds after the start of the video; gain: factor on the sound. Raises InteractError for sound that cannot be
     encoded: none at all, empty, NaN, 0 Hz, a batch.
     """
-    waveform, rate = _samples(audio)
+    waveform, rate = samples_of(audio)
     if isinstance(encoder, InterActAudioEncoder):
         return encoder.encode_audio(waveform, rate, start=start, gain=gain)
     sound = check_waveform(waveform, rate) * gain
@@ -41,6 +83,7 @@ def encode_recording(
         waveform=sound,
         sample_rate=int(rate),
         start=float(start),
+        has_sound=True,
     )
     return {**output, SPEECH_KEY: speech}
 
@@ -66,13 +109,14 @@ def scene_track(
     try:
         if fed:
             return from_encoder_output(encode_recording(encoder, audio, 0.0, gain))
-        waveform, rate = _samples(audio)
+        waveform, rate = samples_of(audio)
         return Sound(check_waveform(waveform, rate) * gain, int(rate))
     except InteractError as error:
         raise InteractError(f"scene_audio: {error}") from error
 
 
-def _samples(audio: dict[str, Any] | None) -> tuple[torch.Tensor, int]:
+def samples_of(audio: dict[str, Any] | None) -> tuple[torch.Tensor, int]:
+    """waveform and sample rate in Hz of AUDIO. Raises InteractError if it holds no sound."""
     if not audio or audio.get("waveform") is None:
         raise InteractError(
             "The audio holds no sound, as from a video without a sound track: load a recording."

@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import folder_paths
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ...guidance import Cast
 from ...preview.manifest import FORMAT, scene_record, step_record
+from ..node_text import show_text
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +43,12 @@ class MaskStream:
         folder: str = "",
         send: Send | None = None,
         client: str | None = None,
+        show: Callable[[str], None] | None = None,
     ) -> None:
         """origin: workflow, source and prompt, as events carry them. folder: where pictures are written.
 
         send: as PromptServer.send_sync, called with event, JSON and `client`; without either, nothing is sent.
+        show: shows a text under the node that the run belongs to.
         """
         self.run = uuid.uuid4().hex
         self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
@@ -53,7 +57,17 @@ class MaskStream:
         self._send: Callable[[str, dict[str, Any]], None] | None = None
         if send is not None and client is not None:
             self._send = lambda event, content: send(event, content, client)
+        self._show = show
         self._failed = False
+
+    def say(self, text: str) -> None:
+        """Show `text` under the node that the run belongs to, in place of an earlier one."""
+        if self._show is None:
+            return
+        try:
+            self._show(text)
+        except Exception as error:  # as in step
+            self._fail(error)
 
     def step(
         self, index: int, sigma: float, steered: bool, masks: Tensor | None, pictures: Tensor | None
@@ -117,6 +131,7 @@ class Origin:
             folder=folder_paths.get_temp_directory(),
             send=server.send_sync,
             client=server.client_id,
+            show=partial(show_text, node=self.source),
         )
 
 

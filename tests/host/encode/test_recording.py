@@ -9,7 +9,11 @@ import torch
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import Character
 from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, encode_cast
-from interacthuman.interact_core.host.encode.recording import encode_recording, scene_track
+from interacthuman.interact_core.host.encode.recording import (
+    encode_recording,
+    encode_speech_of,
+    scene_track,
+)
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Sound, Speech
 from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
@@ -201,3 +205,41 @@ def test_what_is_wrong_with_a_recording_is_said() -> None:
     ):
         with pytest.raises(InteractError, match=message):
             encode_recording(object(), audio, 0.0, 1.0)
+
+
+# Taking turns
+
+
+def test_speakers_take_turns_by_their_end_times() -> None:
+    """start_time of the second is the end_time of the first, of the third that of the second, with pauses."""
+    first = encode_speech_of(Encoder(), audio(0.2, 0.5))
+    second = encode_speech_of(Encoder(), audio(0.3, 0.75), first.end, gap=0.25)
+    third = encode_speech_of(Encoder(), audio(0.4, 0.25), second.end, gap=-0.125)
+    starts = [made.output[SPEECH_KEY].start for made in (first, second, third)]
+    assert starts == [0.0, 0.75, 1.375] == [first.start, second.start, third.start]
+    assert [made.duration for made in (first, second, third)] == [0.5, 0.75, 0.25]
+    assert (first.end, second.end, third.end) == (0.5, 1.5, 1.625)
+
+    mixed = encode_cast(people(first.output, second.output, third.output), Pictures(), 64, 48, 0, FPS).audio[
+        "waveform"
+    ][0, 0]
+    expected = torch.zeros(len(mixed))
+    for level, start, length in ((0.2, 0.0, 0.5), (0.3, 0.75, 0.75), (0.4, 1.375, 0.25)):
+        expected[round(start * RATE) : round((start + length) * RATE)] += level
+    torch.testing.assert_close(mixed, expected)
+    assert len(mixed) == round(41 / 25 * RATE)  # 1.625 s are 40.6 frames
+
+
+def test_the_place_of_a_recording_is_said_with_what_was_odd_about_it() -> None:
+    made = encode_speech_of(Encoder(), audio(0.2, 0.5), -0.1)
+    assert made.text == "From -0.10 to 0.40 s of the video (0.50 s)." and not made.notes
+    odd = audio(0.0, 0.5)
+    odd["waveform"] = 16384 * torch.sin(torch.arange(RATE // 2) / 9.0)[None, None]
+    made = encode_speech_of(Encoder(), odd)
+    assert made.text.splitlines()[1].startswith("Its samples go up to 16384, so they are 16-bit numbers")
+    speech = made.output[SPEECH_KEY]
+    assert float(speech.waveform.abs().max()) == pytest.approx(0.5, abs=1e-3)
+    torch.testing.assert_close(
+        speech.features,
+        encode_speech_of(Encoder(), {**odd, "waveform": odd["waveform"] / 32768}).output[SPEECH_KEY].features,
+    )
