@@ -3,3 +3,16 @@
 
 class InteractError(ValueError):
     """One sentence: what is wrong, where, and what to do about it."""
+
+
+def check_connected(**inputs: object) -> None:
+    """Raise InteractError for the first of a node's inputs, by name, that is None.
+
+    None comes from a switch with nothing on the chosen side, or from null in a graph in API form.
+    """
+    for name, value in inputs.items():
+        if value is None:
+            raise InteractError(
+                f"Nothing arrives at {name}: the node connected there gives nothing (a switch, say, with nothing on "
+                "the chosen side). Connect another, or choose the other side."
+            )

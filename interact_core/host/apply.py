@@ -2,7 +2,7 @@
 
 from comfy.model_patcher import ModelPatcher
 
-from ..errors import InteractError
+from ..errors import InteractError, check_connected
 from ..guidance import Cast, GuidanceSettings, MaskHistory, earlier_masks, guiding_masks
 from ..preview.record import RunRecord
 from ..speech.from_core import layers_and_channels
@@ -31,6 +31,7 @@ def apply_guidance(
     or cannot take references, if masks are to be predicted by an adapter without mask heads, if fixed masks are asked
     for and no layout is drawn, or if `masks` are of another video.
     """
+    check_connected(model=model, cast=cast)
     binding = model.model_options["transformer_options"].get(ADAPTER_KEY)
     if binding is None:
         raise InteractError(

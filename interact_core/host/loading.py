@@ -16,7 +16,7 @@ from comfy.model_patcher import ModelPatcher
 
 from ..adapter import load_any_adapter
 from ..adapter.humo import HumoConfig
-from ..errors import InteractError
+from ..errors import InteractError, check_connected
 from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
 from .forward.humo import is_humo
 from .install import install
@@ -141,6 +141,7 @@ def found(model: ModelPatcher) -> str:
 
 def check_base(model: ModelPatcher) -> None:
     """Raise InteractError unless `model` is a Wan model whose blocks the hooks support."""
+    check_connected(model=model)
     wan = getattr(model.model, "diffusion_model", None)
     if not isinstance(wan, WanModel):
         raise InteractError(

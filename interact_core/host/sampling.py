@@ -11,6 +11,7 @@ import latent_preview
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..errors import check_connected
 from ..guidance import Cast, GuidanceSettings, MaskHistory
 from ..preview.record import RunRecord
 from ..preview.recorder import RunRecorder
@@ -88,6 +89,7 @@ def sample(
     together, as in the paper. open_stream, masks: as `apply_guidance` takes them. Raises InteractError as
     `apply_guidance` and the run do.
     """
+    check_connected(positive=positive, negative=negative, latent=latent)
     guided, handle = apply_guidance(model, cast, settings, open_stream, masks)
     image = comfy.sample.fix_empty_latent_channels(
         guided,
