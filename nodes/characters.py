@@ -42,6 +42,16 @@ def strength_input() -> io.Float.Input:
     )
 
 
+def sound_input() -> io.Audio.Input:
+    """The input that both kinds of character share."""
+    return io.Audio.Input(
+        "sound",
+        optional=True,
+        tooltip="What is heard of this voice in the film, if it is not the recording that was encoded. Needed "
+        "with ComfyUI's own Audio Encoder Encode, which passes on no sound: connect the same recording here.",
+    )
+
+
 class InterActCharacter(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -83,6 +93,7 @@ class InterActCharacter(io.ComfyNode):
                     "mask and are silent.",
                 ),
                 strength_input(),
+                sound_input(),
             ],
             outputs=[
                 CharacterWire.Output(display_name="character", tooltip="For InterAct Encode Characters.")
@@ -98,8 +109,9 @@ class InterActCharacter(io.ComfyNode):
         speech: io.AudioEncoderOutput.Type | None = None,
         layout: io.Mask.Type | None = None,
         audio_strength: float = 1.0,
+        sound: AudioValue | None = None,
     ) -> io.NodeOutput:
-        return io.NodeOutput(make_character(name, image, mask, speech, layout, audio_strength))
+        return io.NodeOutput(make_character(name, image, mask, speech, layout, audio_strength, sound))
 
 
 class InterActRegion(io.ComfyNode):
@@ -127,6 +139,7 @@ class InterActRegion(io.ComfyNode):
                     "person is silent and the mouth stays shut.",
                 ),
                 strength_input(),
+                sound_input(),
             ],
             outputs=[
                 CharacterWire.Output(
@@ -144,8 +157,9 @@ class InterActRegion(io.ComfyNode):
         name: str,
         speech: io.AudioEncoderOutput.Type | None = None,
         audio_strength: float = 1.0,
+        sound: AudioValue | None = None,
     ) -> io.NodeOutput:
-        return io.NodeOutput(make_region_character(name, region, speech, audio_strength))
+        return io.NodeOutput(make_region_character(name, region, speech, audio_strength, sound))
 
 
 def scene_inputs() -> list[io.Input]:
@@ -330,5 +344,5 @@ class InterActEncodeCharacters(io.ComfyNode):
         blank = negative_references == "blank"
         scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
         made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank, scene)
-        show_on(cls, made.summary)
+        show_on(cls, made.summary.text)
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)

@@ -1,8 +1,8 @@
 """Speeches on the video's clock: features per video frame, the mixed dialogue, the length that they need."""
 
-import logging
 from collections.abc import Sequence
 from math import ceil
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +13,15 @@ from .encode import interpolate
 from .sound import check_fps, resample
 from .types import Sound, Speech
 
-logger = logging.getLogger(__name__)
-
 SILENT_RATE = 44100  # Hz of a dialogue in which nobody speaks
+
+
+class Dialogue(NamedTuple):
+    """waveform: [C, samples]; sample_rate: Hz; peak: of the sum before it was turned down to at most 1."""
+
+    waveform: Tensor
+    sample_rate: int
+    peak: float
 
 
 def features_on_timeline(
@@ -51,12 +57,12 @@ def features_on_timeline(
 
 def mix_dialogue(
     speeches: Sequence[Speech | Sound], frames: int, fps: float, sample_rate: int | None = None
-) -> tuple[Tensor, int]:
+) -> Dialogue:
     """All speakers' sound, and other sounds, together and exactly as long as the video.
 
     speeches: in any order, each from its own start; [] gives silence.
     sample_rate: Hz of the result, by default the highest among the speeches.
-    Returns ([C, samples], rate), C the largest number of channels (mono speakers sound on all of them) and
+    Returns [C, samples] and rate, C the largest number of channels (mono speakers sound on all of them) and
     samples = round(frames / fps * rate). The sum is left as it is unless its peak passes 1: then the whole
     mix is turned down to a peak of 1, which keeps the balance and distorts nothing.
     """
@@ -72,9 +78,8 @@ def mix_dialogue(
         mixed[:, first : first + inside.shape[1]] += _to_channels(inside, channels)
     peak = mixed.abs().max().item() if mixed.numel() else 0.0
     if peak > 1.0:
-        logger.info("The mixed dialogue peaks at %.2f and is turned down to 1.", peak)
         mixed /= peak
-    return mixed, rate
+    return Dialogue(mixed, rate, peak)
 
 
 def _to_channels(sound: Tensor, channels: int) -> Tensor:

@@ -105,7 +105,7 @@ def test_silence_without_an_encoder_and_mixed_encoders_are_refused() -> None:
 
 def test_mix_is_the_sum_at_the_start_times() -> None:
     first, second = 0.1 * torch.ones(1, RATE), 0.2 * torch.ones(1, RATE)
-    mixed, rate = mix_dialogue([sound_of(first), sound_of(second, start=0.5)], 49, 25.0)
+    mixed, rate, _ = mix_dialogue([sound_of(first), sound_of(second, start=0.5)], 49, 25.0)
     assert rate == RATE and mixed.shape == (1, round(49 / 25 * RATE))
     half = RATE // 2
     for place, level in (
@@ -123,15 +123,15 @@ def test_mix_is_the_sum_at_the_start_times() -> None:
 
 def test_mix_cuts_what_lies_outside_the_video() -> None:
     ramp = torch.linspace(0, 0.9, 2 * RATE)[None]
-    mixed, _ = mix_dialogue([sound_of(ramp, start=-0.5)], 25, 25.0)
+    mixed, _, _ = mix_dialogue([sound_of(ramp, start=-0.5)], 25, 25.0)
     assert torch.equal(mixed, ramp[:, RATE // 2 : RATE // 2 + RATE])
-    mixed, _ = mix_dialogue([sound_of(ramp, start=99.0), sound_of(ramp, start=-99.0)], 25, 25.0)
+    mixed, _, _ = mix_dialogue([sound_of(ramp, start=99.0), sound_of(ramp, start=-99.0)], 25, 25.0)
     assert mixed.shape == (1, RATE) and not mixed.any()
 
 
 @pytest.mark.parametrize("frames, fps", [(1, 25.0), (33, 24.0), (81, 16.0), (29, 29.97)])
 def test_mix_is_exactly_as_long_as_the_video(frames: int, fps: float) -> None:
-    mixed, rate = mix_dialogue(
+    mixed, rate, _ = mix_dialogue(
         [sound_of(torch.ones(1, 999), 44100), sound_of(torch.ones(1, 99999), 8000)], frames, fps
     )
     assert rate == 44100 and mixed.shape[-1] == round(frames / fps * rate)
@@ -140,7 +140,7 @@ def test_mix_is_exactly_as_long_as_the_video(frames: int, fps: float) -> None:
 def test_mix_resamples_to_the_highest_rate_or_the_named_one() -> None:
     time = torch.arange(RATE) / RATE
     low = torch.sin(2 * torch.pi * 220 * time)[None] * 0.5
-    mixed, rate = mix_dialogue([sound_of(low), sound_of(torch.zeros(1, 10), 48000)], 25, 25.0)
+    mixed, rate, _ = mix_dialogue([sound_of(low), sound_of(torch.zeros(1, 10), 48000)], 25, 25.0)
     assert rate == 48000
     expected = torch.sin(2 * torch.pi * 220 * torch.arange(48000) / 48000) * 0.5
     torch.testing.assert_close(mixed[0, 300:-300], expected[300:-300], atol=2e-3, rtol=0)
@@ -149,21 +149,21 @@ def test_mix_resamples_to_the_highest_rate_or_the_named_one() -> None:
 
 def test_mono_sounds_on_both_channels_of_a_stereo_mix() -> None:
     stereo = torch.stack([torch.full((RATE,), 0.2), torch.zeros(RATE)])
-    mixed, _ = mix_dialogue([sound_of(stereo), sound_of(torch.full((1, RATE), 0.3))], 25, 25.0)
+    mixed, _, _ = mix_dialogue([sound_of(stereo), sound_of(torch.full((1, RATE), 0.3))], 25, 25.0)
     assert mixed[:, 100].tolist() == pytest.approx([0.5, 0.3])
 
 
 def test_only_a_mix_over_full_scale_is_turned_down() -> None:
     loud, soft = torch.full((1, RATE), 0.8), torch.full((1, RATE), 0.2)
-    mixed, _ = mix_dialogue([sound_of(loud), sound_of(soft)], 25, 25.0)
+    mixed, _, _ = mix_dialogue([sound_of(loud), sound_of(soft)], 25, 25.0)
     assert torch.equal(mixed, loud + soft)  # exactly full scale: untouched
-    mixed, _ = mix_dialogue([sound_of(loud), sound_of(loud), sound_of(soft, start=0.5)], 25, 25.0)
+    mixed, _, _ = mix_dialogue([sound_of(loud), sound_of(loud), sound_of(soft, start=0.5)], 25, 25.0)
     assert mixed.abs().max().item() == pytest.approx(1.0)
     assert (mixed[0, 0] / mixed[0, -1]).item() == pytest.approx(1.6 / 1.8)
 
 
 def test_nobody_speaks() -> None:
-    mixed, rate = mix_dialogue([], 25, 25.0)
+    mixed, rate, _ = mix_dialogue([], 25, 25.0)
     assert mixed.shape == (1, rate) and not mixed.any()
 
 

@@ -12,11 +12,13 @@ from torch import Tensor
 from ...errors import InteractError
 from ...guidance import Cast, Character, assemble_cast, snap_frames
 from ...guidance.layout import TOKEN_PIXELS
-from ...speech.from_core import SPEECH_KEY, from_encoder_output
+from ...speech.from_core import SPEECH_KEY, from_encoder_output, with_sound
 from ...speech.timeline import features_on_timeline, frames_for, mix_dialogue
 from ...speech.types import Sound, Speech
 from ..tokens.reference_images import fit_on_white, person_on_white
 from .conditioning import Conditioning, attach_cast, null_text
+from .recording import samples_of
+from .summary import CastSummary, check_heard, summarise
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class EncodedCast:
     """The outputs of InterAct Encode Characters.
 
     latent: a LATENT dict of zeros [1, 16, T, height / 8, width / 8]; audio: an AUDIO dict, exactly as long
-    as the video; summary: the size and length that came of it, as text.
+    as the video; summary: who speaks when, and what was cut or rounded.
     """
 
     positive: Conditioning
@@ -39,7 +41,7 @@ class EncodedCast:
     latent: dict[str, Tensor]
     cast: Cast
     audio: dict[str, Any]
-    summary: str
+    summary: CastSummary
 
 
 def make_character(
@@ -49,21 +51,45 @@ def make_character(
     speech: dict[str, Any] | None = None,
     layout: Tensor | None = None,
     strength: float = 1.0,
+    sound: dict[str, Any] | None = None,
 ) -> Character:
-    """A Character from what an artist connects; its name loses surrounding blanks."""
+    """A Character from what an artist connects; its name loses surrounding blanks. sound: AUDIO, as `voiced`."""
     name = name.strip()
     if layout is not None and layout.ndim == 2:
         layout = layout.unsqueeze(0)
     picture, person = person_on_white(image, mask, name)
-    return Character(name, picture, speech, layout, strength=strength, mask=person)
+    return Character(name, picture, voiced(name, speech, sound), layout, strength=strength, mask=person)
 
 
 def make_region_character(
-    name: str, region: Tensor, speech: dict[str, Any] | None = None, strength: float = 1.0
+    name: str,
+    region: Tensor,
+    speech: dict[str, Any] | None = None,
+    strength: float = 1.0,
+    sound: dict[str, Any] | None = None,
 ) -> Character:
-    """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]."""
+    """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]; sound: as `voiced`."""
+    name = name.strip()
     region = region.unsqueeze(0) if region.ndim == 2 else region
-    return Character(name.strip(), None, speech, None, region, strength)
+    return Character(name, None, voiced(name, speech, sound), None, region, strength)
+
+
+def voiced(name: str, speech: dict[str, Any] | None, sound: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A character's AUDIO_ENCODER_OUTPUT, of which the AUDIO `sound` is heard in the film if it is not None.
+
+    Core's Audio Encoder Encode passes on no sound. Raises InteractError, with the name, for sound without speech, and
+    for sound that cannot be used.
+    """
+    if sound is None:
+        return speech
+    if speech is None:
+        raise InteractError(
+            f"{name!r} has sound but no speech: connect speech, from InterAct Encode Speech, or disconnect sound."
+        )
+    try:
+        return with_sound(speech, *samples_of(sound))
+    except InteractError as error:
+        raise InteractError(f"The sound of {name!r}: {error}") from error
 
 
 def encode_cast(
@@ -89,13 +115,15 @@ def encode_cast(
     spoken = [speech for speech in speeches if speech is not None]
     size = nearest_size(width), nearest_size(height)
     frames = snap_frames(length) if length else frames_for(spoken, fps) if characters else 1
+    if not length:
+        check_heard([character.name for character in characters if character.speech is not None], spoken, fps)
     cast = assemble_cast(characters, *size, frames, fps)
     check_fits_in_memory(cast, spoken)
-    summary = describe(cast, width, height, length)
-    logger.info("InterAct Encode Characters: %s", summary)
     fed = scene if isinstance(scene, Speech) else None
     tracks = voice_tracks(characters, speeches, frames, fps, fed)
-    waveform, rate = mix_dialogue(spoken if scene is None else [*spoken, scene], frames, fps)
+    waveform, rate, peak = mix_dialogue(spoken if scene is None else [*spoken, scene], frames, fps)
+    summary = summarise(cast, speeches, (width, height, length), scene, peak)
+    logger.info("InterAct Encode Characters: %s", " ".join(summary.lines))
     references = encode_references(vae, cast) if cast.references else None
     positive, negative = attach_cast(
         positive or null_text(), negative or null_text(), cast, references, tracks, blank_negative
@@ -170,17 +198,6 @@ def check_vae(vae: Any) -> None:
 def nearest_size(pixels: int) -> int:
     """The nearest multiple of 16 above 0."""
     return max(1, round(pixels / TOKEN_PIXELS)) * TOKEN_PIXELS
-
-
-def describe(cast: Cast, width: int, height: int, length: int) -> str:
-    """Size and length as text, with what was asked for wherever it was changed."""
-    seconds = cast.frames / cast.fps
-    text = f"{cast.width}x{cast.height}, {cast.frames} frames ({seconds:.2f} s at {cast.fps:g} fps)"
-    if (cast.width, cast.height) != (width, height):
-        text += f"; {width}x{height} is not a multiple of {TOKEN_PIXELS}"
-    if length and length != cast.frames:
-        text += f"; {length} frames is not 4n+1"
-    return text
 
 
 def check_fits_in_memory(cast: Cast, speeches: Sequence[Speech]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import InteractError
 from ...guidance import Cast, Character, MaskHistory, Part, assemble_cast, plan_part
 from ...guidance.part import carried_masks
-from ...speech.from_core import SPEECH_KEY
+from ...speech.from_core import SOUND_KEY, SPEECH_KEY
 from .cast_encoding import LATENT_CHANNELS, LATENT_PIXELS, check_vae
 from .conditioning import Conditioning, cut_to_part
 
@@ -201,9 +201,10 @@ def _characters_of_part(cast: Cast, part: Part) -> Sequence[Character]:
     characters = []
     for character in cast.characters:
         speech, layout = character.speech, character.layout
-        own = None if speech is None else speech.get(SPEECH_KEY)
-        if speech is not None and own is not None:
-            speech = {**speech, SPEECH_KEY: replace(own, start=own.start - part.start / cast.fps)}
+        for key in (SPEECH_KEY, SOUND_KEY):
+            own = None if speech is None else speech.get(key)
+            if speech is not None and own is not None:
+                speech = {**speech, key: replace(own, start=own.start - part.start / cast.fps)}
         if layout is not None and layout.shape[0] > 1:
             layout = layout[frames]
         characters.append(replace(character, speech=speech, layout=layout))
