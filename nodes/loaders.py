@@ -48,7 +48,7 @@ def apply(
 ) -> io.NodeOutput:
     """The MODEL output; the text under the node says which kind of adapter was found."""
     made = apply_base_audio(model, strength) if adapter is None else apply_adapter(model, adapter, strength)
-    show_on(node, found(made))
+    show_on(node, found(made, model))
     return io.NodeOutput(made)
 
 

@@ -3,6 +3,7 @@
 import folder_paths
 from comfy_api.latest import io
 
+from ..interact_core.errors import check_connected
 from ..interact_core.guidance import MaskHistory
 from ..interact_core.preview.contact_sheet import draw_contact_sheet
 from ..interact_core.preview.manifest import build_manifest
@@ -70,6 +71,7 @@ class InterActPreviewMasks(io.ComfyNode):
 
     @classmethod
     def execute(cls, masks: RunRecord, step: int = 0, image: io.Image.Type | None = None) -> io.NodeOutput:
+        check_connected(masks=masks)
         overlay = draw_overlay(masks, step, image)
         sheet = draw_contact_sheet(masks, image)
         # No "images" in the ui output: ComfyUI's own preview would take space from the viewer.
@@ -120,6 +122,7 @@ class InterActMasksToMask(io.ComfyNode):
     def execute(
         cls, masks: MaskHistory, character: str, step: int, edges: str, threshold: float = 0.5
     ) -> io.NodeOutput:
+        check_connected(masks=masks)
         return io.NodeOutput(
             masks_as_video(masks, character, step, threshold if edges == "thresholded" else None)
         )

@@ -29,7 +29,7 @@ def apply_guidance(
     that this one continues on the same video, for a schedule split between two samplers; where they steered, or would
     have in its next step, they steer from this run's first step on. Raises InteractError if the model has no adapter
     or cannot take references, if masks are to be predicted by an adapter without mask heads, if fixed masks are asked
-    for and no layout is drawn, or if `masks` are of another video.
+    for and no layout is drawn, if the model is guided already, or if `masks` are of another video.
     """
     check_connected(model=model, cast=cast)
     binding = model.model_options["transformer_options"].get(ADAPTER_KEY)
@@ -37,6 +37,11 @@ def apply_guidance(
         raise InteractError(
             "The MODEL has no InterAct adapter: load it with InterAct Load DiT, or put InterAct Apply Adapter "
             "after your own loader."
+        )
+    if GUIDANCE_KEY in model.model_options["transformer_options"]:
+        raise InteractError(
+            "The MODEL has mask guidance already, from InterAct Mask Guidance, and one MODEL has only one: connect the "
+            "MODEL that goes into that node. InterAct Sampler guides by itself."
         )
     check_one_voice_path(model.model_options)
     if cast.references:
@@ -93,6 +98,7 @@ def _check_speech(cast: Cast, binding: Binding) -> None:
 
 def collect(handle: MaskHandle) -> RunRecord:
     """The masks of the guided MODEL's last finished run. Raises InteractError if there was none."""
+    check_connected(mask_handle=handle)
     if handle.history is None:
         raise InteractError(
             "No run has finished with this mask guidance yet: connect the LATENT of the sampler that uses "

@@ -134,9 +134,18 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
     return clone
 
 
-def found(model: ModelPatcher) -> str:
-    """One line about the adapter or the audio layers of a MODEL, for its node."""
-    return describe(model.model_options["transformer_options"][ADAPTER_KEY])
+def found(model: ModelPatcher, before: ModelPatcher | None = None) -> str:
+    """One line about the adapter or the audio layers of a MODEL, for its node.
+
+    before: the MODEL that went into it, whose adapter, if it had one, has been replaced.
+    """
+    text = describe(model.model_options["transformer_options"][ADAPTER_KEY])
+    earlier = None if before is None else before.model_options["transformer_options"].get(ADAPTER_KEY)
+    if earlier is None:
+        return text
+    return (
+        f"{text}. It replaces the one that the MODEL had ({earlier.config.kind}): only one adapter is used."
+    )
 
 
 def check_base(model: ModelPatcher) -> None:
