@@ -38,6 +38,7 @@ from .scenes.store import ScenePlan, add_run_arguments, open_runs, settings_from
 from .speed.timing import median
 
 FULL = 32  # scenes below which nothing is written unless --out says so
+WHOLE = 0.95  # where all are told to move far
 BOUNDS = {False: (0.70, 0.15), True: (0.5, 0.2)}  # sync and crosstalk; by whether there are more than two
 MASKS = {
     "predicted": "predicted",
@@ -75,6 +76,7 @@ def figures_of(
 
     table = [
         at_least("identity", *mean(everyone, "identity"), 0.95),
+        *_wholeness(everyone),
         at_least("mask_iou_last", *mean(everyone, "mask_iou"), 0.85),
         at_least("mask_iou_boundary", *mean(everyone, "boundary_iou"), 0.55),
         at_least("sync", *mean(own, "sync"), sync),
@@ -93,6 +95,16 @@ def figures_of(
             table.append(at_least(f"{source}_mask_iou_last", *mean(records, "mask_iou"), bound))
             table += [Figure(f"{source}_{name}", *mean(records, name)) for name in ("sync", "crosstalk")]
     return table + _margins(speaking)
+
+
+def _wholeness(records: Sequence[Record]) -> list[Figure]:
+    """Share of the puppet-frames with one head, two eyes and one mouth; nothing for records without it."""
+    values = [
+        float(np.mean(known))
+        for record in records
+        if (known := [one["whole"] for one in record["characters"] if one.get("whole") is not None])
+    ]
+    return [at_least("whole", *spread(values), WHOLE)] if values else []
 
 
 CHANCE_NOTE = (

@@ -151,9 +151,10 @@ def scene_record(result: SceneResult, reading: ClipReading, clip: Clip, layouts:
         "perfect_margin": _mean([1.0 - p.chance for p in speaking]),
         "identity": _mean([p.likeness.alike for p in speaking]),
         "on_screen": _mean([p.likeness.found for p in result.characters]),
+        "whole": _mean_of_known([p.whole for p in result.characters]),
         "mask_iou": steered,
         "iou_by_step": by_step,
-        "silent_open": _silent_open(result.characters),
+        "silent_open": _mean_of_known([p.silent_open for p in result.characters]),
         "travel": round(result.travel, 2),
         "closeness": closeness(reading),
         "characters": [_character_record(character, result.boundary) for character in result.characters],
@@ -169,6 +170,7 @@ def _character_record(character: CharacterMetrics, boundary: int) -> Record:
         "chance": round(character.chance, 5),
         "silent_open": character.silent_open,
         "identity": bool(character.likeness.alike),
+        "whole": None if character.whole is None else round(character.whole, 5),
         "mask_iou": round(character.mask_iou[-1], 5),
         "boundary_iou": round(character.mask_iou[boundary], 5),
     }
@@ -314,8 +316,9 @@ def _on_grid(layouts: np.ndarray, clip: Clip) -> np.ndarray:
     )
 
 
-def _silent_open(characters: Sequence[CharacterMetrics]) -> float | None:
-    found = [p.silent_open for p in characters if p.silent_open is not None]
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are not None; None without any."""
+    found = [value for value in values if value is not None]
     return _mean(found) if found else None
 
 

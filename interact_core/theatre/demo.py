@@ -174,11 +174,14 @@ def run_demo(characters: Sequence[DemoCharacter], seconds: float, seed: int, out
 
 
 def _print_summary(written: dict[str, Any], out: Path) -> None:
-    print(f"{'character':12}{'sync':>8}{'crosstalk':>11}{'last mask IoU':>15}{'  like its picture'}")
+    print(
+        f"{'character':12}{'sync':>8}{'crosstalk':>11}{'last mask IoU':>15}{'whole':>8}{'  like its picture'}"
+    )
     for character in written["characters"]:
         last = list(character["mask_iou"].values())[-1]
         alike = "yes" if character["looks_like_its_reference"] else "no"
-        figures = f"{character['sync']:8.2f}{character['crosstalk']:11.2f}{last:15.2f}"
+        whole = "-" if character["whole"] is None else f"{character['whole']:.2f}"
+        figures = f"{character['sync']:8.2f}{character['crosstalk']:11.2f}{last:15.2f}{whole:>8}"
         print(f"{character['name']:12}{figures}  {alike}")
     print(f"[demo] done in {written['seconds']['total']:.0f} s: see {out / 'video.mp4'}", flush=True)
 

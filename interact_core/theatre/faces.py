@@ -121,11 +121,10 @@ def mouth_opening(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarr
     """
     radius = heads.radius
     faces = [draw_face(look, radius, mouth=opening).picture for opening in OPENINGS]
-    drawn = [_amount_of_mouth(face, look, radius)[0] for face in faces]
+    drawn = [amount_of_mouth(face, look, radius)[0] for face in faces]
     values = np.zeros(len(frames))
     for f in range(len(frames) if heads.found.any() else 0):
-        picture, hidden, shift = _cut_out(frames[f], heads, f, others[f])
-        amount, visible = _amount_of_mouth(picture, look, radius, shift, hidden)
+        amount, visible = amount_of_mouth_at(frames[f], look, heads, f, others[f])
         if visible < 1 - HIDDEN_SHARE:
             values[f] = np.nan
         elif heads.found[f]:
@@ -231,7 +230,15 @@ def _cut_out(
     return picture[cut], hidden[cut], (heads.x[f] - column - 0.5, heads.y[f] - row - 0.5)
 
 
-def _amount_of_mouth(
+def amount_of_mouth_at(
+    frame: np.ndarray, look: Look, heads: Heads, f: int, others: np.ndarray
+) -> tuple[float, float]:
+    """`amount_of_mouth` of the head that was found in frame `f`; others: bool [H, W], where others stand."""
+    picture, hidden, shift = _cut_out(frame, heads, f, others)
+    return amount_of_mouth(picture, look, heads.radius, shift, hidden)
+
+
+def amount_of_mouth(
     picture: np.ndarray,
     look: Look,
     radius: float,

@@ -19,6 +19,7 @@ from ..guidance import MaskHistory
 from . import measure
 from .measure import ClipReading, Likeness
 from .puppets import Look
+from .wholeness import count_parts
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class CharacterMetrics:
     character. crosstalk_at_own_lag: the same at the lag of sync, so that chance does not raise it. chance:
     crosstalk of its own recording with the others', which is that of a perfect mouth. silent_open: share of
     frames in which the mouth is open, None for a character that speaks. mask_iou: one value for every
-    recorded step of the run, 0..1.
+    recorded step of the run, 0..1. whole: share of the frames that show its head in which it has one head, two
+    eyes and one mouth (wholeness.py), None where none shows it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class CharacterMetrics:
     silent_open: float | None
     likeness: Likeness
     mask_iou: tuple[float, ...]
+    whole: float | None = None
 
 
 def measure_characters(
@@ -52,6 +55,7 @@ def measure_characters(
     """
     likenesses = measure.identity(frames, looks, reading)
     overlaps = np.stack([measure.mask_iou(step.float().numpy(), reading.masks) for step in history.masks], 1)
+    whole = count_parts(frames, looks, reading.masks, reading.heads).shares()
     characters = []
     for i, name in enumerate(history.names):
         opening, own, others = reading.openings[i], voices[i], np.delete(voices, i, 0)
@@ -66,6 +70,7 @@ def measure_characters(
                 silent_open=None if speaks else measure.silent_open(opening[reading.heads[i].found]),
                 likeness=likenesses[i],
                 mask_iou=tuple(float(value) for value in overlaps[i]),
+                whole=None if np.isnan(whole[i]) else float(whole[i]),
             )
         )
     return tuple(characters)
@@ -90,6 +95,7 @@ def character_record(character: CharacterMetrics, steps: Sequence[int]) -> dict[
         "crosstalk_of_a_perfect_mouth": rounded(character.chance),
         "looks_like_its_reference": character.likeness.alike,
         "on_screen": rounded(character.likeness.on_screen),
+        "whole": None if character.whole is None else rounded(character.whole),
         "mask_iou": {str(step + 1): rounded(value) for step, value in zip(steps, character.mask_iou)},
     }
     if character.silent_open is not None:

@@ -170,3 +170,14 @@ def test_the_command_line_changes_the_shipped_settings():
         shipped.cfg,
     )
     assert changed.guidance.stage_one_audio == "all" and chosen.silent == 2
+
+
+def test_wholeness_is_a_figure_of_the_records_that_have_it():
+    old = [scene_record(0.8, 0.1)]
+    assert "whole" not in {figure.name for figure in theatre.figures_of({"predicted": old}, [], ["given"])}
+    new = [scene_record(0.8, 0.1), scene_record(0.8, 0.1)]
+    for record, shares in zip(new, ([1.0, 0.5], [None, 0.95])):
+        for one, share in zip(record["characters"], shares):
+            one["whole"] = share
+    found = {figure.name: figure for figure in theatre.figures_of({"predicted": new}, [], ["given"] * 2)}
+    assert found["whole"].value == pytest.approx(0.85) and not found["whole"].holds

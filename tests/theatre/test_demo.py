@@ -170,7 +170,7 @@ def test_what_the_report_says():
     assert speaking.sync > 0.95 and speaking.silent_open is None
     assert silent.sync == 0 == silent.crosstalk and silent.silent_open == 0
     for character in (speaking, silent):
-        assert character.likeness.alike
+        assert character.likeness.alike and character.whole == 1
         nowhere, everywhere, swapped, right = character.mask_iou
         assert nowhere == 0 and everywhere < 0.5 and swapped < 0.1 and right > 0.9
     assert report.boundary_index(history) == 1
