@@ -49,7 +49,7 @@ def test_what_is_kept_of_a_character_is_what_was_measured():
     character = CharacterMetrics("puppet", 0.8, 0.1, -0.2, 0.15, 0.05, ALIKE, (0.2, 0.6, 0.9))
     assert runs._character_record(character, boundary=1) == {
         "sync": 0.8, "crosstalk": 0.1, "crosstalk_at_own_lag": -0.2, "chance": 0.15, "silent_open": 0.05,
-        "identity": True, "mask_iou": 0.9, "boundary_iou": 0.6,
+        "identity": True, "mask_iou": 0.9, "boundary_iou": 0.6, "whole": None,
     }  # fmt: skip
 
 
