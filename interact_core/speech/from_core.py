@@ -1,5 +1,6 @@
 """ComfyUI's AUDIO_ENCODER_OUTPUT as Speech, whoever encoded it."""
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,15 @@ from .types import Sound, Speech
 from .wav2vec2 import SAMPLE_RATE
 from .whisper import (
     FRAMES_PER_SECOND,
+    STATES_PER_SECOND,
     WHISPER_GROUPS,
     grouped,
     is_whisper,
     silence_behind,
     to_frames,
 )
+
+logger = logging.getLogger(__name__)
 
 SPEECH_KEY = "interact_speech"
 SOUND_KEY = "interact_sound"  # a Sound: what is heard of this speech, in place of what the encoder passed on
@@ -114,6 +118,13 @@ def layers_and_channels(output: dict[str, Any]) -> tuple[int, int] | None:
 
 def _speech_of_whisper(states: Tensor, samples: int, sound: dict[str, Any]) -> Speech:
     """Whisper in core encodes at most 30 s of a recording, and so does HuMo in core: the rest has no features."""
+    if samples / SAMPLE_RATE > states.shape[0] / STATES_PER_SECOND + 0.1:
+        logger.warning(
+            "Whisper encoded only the first %g s of a recording of %g s: use InterAct Encode Speech, which encodes "
+            "all of it.",
+            states.shape[0] / STATES_PER_SECOND,
+            samples / SAMPLE_RATE,
+        )
     silence = silence_behind(states, samples)
     return Speech(
         features=to_frames(states, samples),
