@@ -16,7 +16,8 @@ from ...host.standalone import prepare_comfy
 from ..scenes import WORLDS
 
 STAGES = ("speech", "vae", "clips", "dit")
-OPTIONAL_STAGES = ("identity",)  # run only if named: the ablation's alternative to masks (id_embedding.py)
+# Run only if named: the ablation's alternative to masks (id_embedding.py); all of a GPU for some minutes.
+OPTIONAL_STAGES = ("identity", "gpu")
 PACK = Path(__file__).resolve().parents[3]
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ def arguments() -> argparse.Namespace:
         choices=WORLDS,
         default="fast",
         help="of vae, clips and dit: how fast and large the puppets are (default: %(default)s, as shipped)",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=15.0, help="of gpu: all that it may take (default: %(default)s)"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
@@ -153,6 +157,23 @@ def run_identity(chosen: argparse.Namespace) -> None:
         log.info("%s", train_identity(recipe, variant, chosen.runs / "identity", clips, bank, chosen.models))
 
 
+def run_gpu(chosen: argparse.Namespace) -> None:
+    from .gpu_run import GPURun
+    from .train_dit import DiTRecipe
+    from .train_vae import VAERecipe
+
+    GPURun(
+        minutes=chosen.minutes,
+        runs=chosen.runs / "gpu",
+        models=chosen.models,
+        bank=bank_file(chosen),
+        workers=chosen.threads,
+        vae=with_settings(VAERecipe(), chosen.set),
+        dit=with_settings(DiTRecipe(readers=4), chosen.set),
+        world=WORLDS[chosen.world],
+    ).train()
+
+
 def write_shards(arguments: list[str]) -> None:
     """`train shards theatre`; arguments: "theatre" and its options."""
     parser = argparse.ArgumentParser(
@@ -195,6 +216,7 @@ RUN = {
     "clips": run_clips,
     "dit": run_dit,
     "identity": run_identity,
+    "gpu": run_gpu,
 }
 
 
