@@ -149,6 +149,29 @@ def test_sizes_that_do_not_fit_are_changed_and_said(server: ComfyServer, graph: 
     assert "71x41 is not a multiple of 16; 6 frames is not 4n+1" in server.log()
 
 
+def test_three_speakers_take_turns_by_wires(server: ComfyServer, graph: Graph) -> None:
+    """end_time goes into the next start_time, with pauses: the wires carry exact seconds."""
+    kinds = ("InterActLoadWav2Vec2", "LoadAudio", "InterActEncodeSpeech")
+    chain = {name: node for name, node in graph.items() if node["class_type"] in kinds}
+    first, second = (name for name, node in chain.items() if node["class_type"] == "InterActEncodeSpeech")
+    chain["third"] = copy.deepcopy(chain[first])
+    chain[first]["inputs"]["start_time"] = 0.0
+    chain[second]["inputs"].update(start_time=[first, 1], gap=0.25)
+    chain["third"]["inputs"].update(start_time=[second, 1], gap=-0.125)
+    for name in (first, second, "third"):
+        for output in (1, 2):
+            chain[f"{name} {output}"] = {"class_type": "PreviewAny", "inputs": {"source": [name, output]}}
+    outputs = server.run(chain)
+    ends, durations = (
+        [float(outputs[f"{name} {output}"]["text"][0]) for name in (first, second, "third")]
+        for output in (1, 2)
+    )
+    assert min(durations) > 0
+    assert ends[0] == durations[0]
+    assert ends[1] == ends[0] + 0.25 + durations[1]
+    assert ends[2] == ends[1] - 0.125 + durations[2]
+
+
 def test_an_interrupt_leaves_the_next_run_as_if_it_had_never_been(server: ComfyServer, graph: Graph) -> None:
     wanted = with_frames(graph, seed=5)
     first = server.run(wanted)
