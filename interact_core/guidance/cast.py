@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InteractError
 from ..frames import TEMPORAL_STRIDE, snap_frames
-from .layout import TOKEN_PIXELS, layouts_on_grid
+from .layout import TOKEN_PIXELS, layouts_on_grid, outside_error, share_kept
 from .part import Part
 
 MIN_IMAGE_SIDE = 16  # pixels, one token
@@ -123,13 +123,23 @@ def assemble_cast(characters: Sequence[Character], width: int, height: int, fram
     """Check the characters and bring their layouts onto the token grid.
 
     If some characters have a layout and others have none, the others' masks are 0: they are nowhere, and
-    silent. A region without a layout stays where it was. Raises InteractError as Cast and `layouts_on_grid` do,
-    and for regions that fill no token or overlap.
+    silent. A region without a layout stays where it was. Masks of another shape than the video's are cropped as
+    the start image is. Raises InteractError as Cast and `layouts_on_grid` do, and for regions that fill no token
+    or overlap.
     """
     characters = tuple(characters)
     _check_names(characters)
     _check_one_kind(characters)
     _check_size(width, height, frames, fps)
+    starts = [
+        layouts_on_grid(character.region, 1, width, height, character.name, "region")[0]
+        for character in characters
+        if character.region is not None
+    ]
+    regions = None
+    if starts:  # then it is all of them: _check_one_kind
+        _check_apart(characters, starts, width, height)
+        regions = torch.stack(starts)
     places = [character.region if character.layout is None else character.layout for character in characters]
     drawn = {
         number: layouts_on_grid(place, frames, width, height, characters[number].name)
@@ -140,15 +150,6 @@ def assemble_cast(characters: Sequence[Character], width: int, height: int, fram
     if drawn:
         nowhere = torch.zeros_like(next(iter(drawn.values())))
         layouts = torch.stack([drawn.get(number, nowhere) for number in range(len(characters))])
-    regions = None
-    starts = [
-        layouts_on_grid(character.region, 1, width, height, character.name)[0]
-        for character in characters
-        if character.region is not None
-    ]
-    if starts:  # then it is all of them: _check_one_kind
-        _check_apart(characters, starts)
-        regions = torch.stack(starts)
     return Cast(characters, width, height, frames, fps, layouts, regions)
 
 
@@ -157,9 +158,16 @@ def _check_region(name: str, region: Tensor, image: Tensor | None) -> None:
         raise InteractError(
             f"character {name!r} has a picture and a region of the start image: give it one of the two."
         )
+    if region.ndim == 3 and region.shape[0] == 0:
+        raise InteractError(
+            f"the region of {name!r} is a batch of no masks: nobody was found in the picture; lower the threshold of "
+            "the node that looks for people, or paint the mask yourself."
+        )
     if region.ndim != 3 or region.shape[0] != 1 or region.numel() == 0:
         raise InteractError(
-            f"the region of {name!r} has shape {list(region.shape)}, expected one mask [1, H, W]."
+            f"the region of {name!r} has shape {list(region.shape)}, expected one mask [1, H, W]: if it holds one mask "
+            "for each person, put InterAct Pick Person in between; if one for each frame, connect it to layout and the "
+            "first frame's to region."
         )
     if not bool(region.isfinite().all()) or not bool((region > 0.5).any()):
         raise InteractError(f"the region of {name!r} is empty: paint white where the person is.")
@@ -176,10 +184,12 @@ def _check_one_kind(characters: Sequence[Character]) -> None:
         )
 
 
-def _check_apart(characters: Sequence[Character], regions: Sequence[Tensor]) -> None:
+def _check_apart(characters: Sequence[Character], regions: Sequence[Tensor], width: int, height: int) -> None:
     for number, region in enumerate(regions):
-        name = characters[number].name
+        name, painted = characters[number].name, characters[number].region
         if not bool((region > 0.5).any()):
+            if painted is not None and share_kept(painted, width, height) < 0.5:
+                raise outside_error(painted, width, height, name, "region")
             raise InteractError(
                 f"the region of {name!r} is too small, it fills no token of {TOKEN_PIXELS}x{TOKEN_PIXELS} pixels: "
                 "paint the whole person."

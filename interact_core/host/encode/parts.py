@@ -191,8 +191,11 @@ def _cast_of_part(cast: Cast, part: Part) -> Cast:
             "The characters are regions of the start image and may have moved since: connect masks from the sampler "
             "of the part before."
         )
-    # They are tracked from the part's first frame, whose masks the finished part has.
-    return replace(made, part=part, regions=part.masks[:, 0], layouts=part.masks)
+    # They are tracked from the part's first frame, whose masks the finished part has. Drawn layouts stay.
+    assert made.layouts is not None, "assemble_cast makes layouts of the regions"
+    drawn = torch.tensor([character.layout is not None for character in cast.characters]).view(-1, 1, 1, 1)
+    layouts = torch.where(drawn, made.layouts, part.masks)
+    return replace(made, part=part, regions=part.masks[:, 0], layouts=layouts)
 
 
 def _characters_of_part(cast: Cast, part: Part) -> Sequence[Character]:

@@ -9,7 +9,6 @@ from comfy.patcher_extension import WrapperExecutor
 from torch import Tensor
 
 from ...errors import InteractError
-from ...frames import TEMPORAL_STRIDE
 from ...guidance import Cast, EarlierMasks, GuidanceSettings
 from ...preview.record import RunRecord
 from ..forward.humo import is_humo
@@ -19,6 +18,7 @@ from .live import DONE, STOPPED, MaskStream, OpenStream
 from .memory_estimate import check_memory, shape_to_estimate, shape_with_reference_cache
 from .motion_frames import noise_of_film, with_trace
 from .sampling_run import SamplingRun
+from .start_image import check_start_images
 
 
 class MaskHandle:
@@ -183,17 +183,5 @@ def _checked_guidance(
             f"The latent has shape {list(noise.shape)}, but the cast is for {cast.width}x{cast.height} and "
             f"{cast.frames} frames: connect the LATENT of InterAct Encode Characters to the sampler."
         )
-    _check_start_images(noise.shape[2], conds)
+    check_start_images(noise, conds, guidance.cast)
     return guidance
-
-
-def _check_start_images(frames: int, conds: list[dict[str, Any]]) -> None:
-    """Raise InteractError if a start image is of another length than the video, on which core would crash."""
-    for cond in conds:
-        image = cond.get("concat_latent_image")
-        if image is not None and image.shape[2] != frames:
-            found, wanted = (TEMPORAL_STRIDE * (count - 1) + 1 for count in (image.shape[2], frames))
-            raise InteractError(
-                f"WanImageToVideo is set to {found} frames, but the video has {wanted}: set its "
-                f"length to {wanted}, as on InterAct Encode Characters."
-            )
