@@ -9,6 +9,7 @@ from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
 from .parts import InterActJoinParts, InterActNextPart
+from .people import InterActPickPerson
 from .sampling import InterActCollectMasks, InterActMaskGuidance, InterActSampler
 from .speech import InterActEncodeSpeech
 
@@ -38,4 +39,5 @@ class InteractExtension(ComfyExtension):
             InterActRegion,
             InterActNextPart,
             InterActJoinParts,
+            InterActPickPerson,
         ]

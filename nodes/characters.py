@@ -1,6 +1,6 @@
 """The characters of the video, and their conditioning for the sampler."""
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..interact_core.host.encode.cast_encoding import (
     MAX_FRAMES,
@@ -10,6 +10,14 @@ from ..interact_core.host.encode.cast_encoding import (
     make_region_character,
 )
 from ..interact_core.host.encode.recording import scene_track
+from ..interact_core.host.encode.cutout import (
+    character_text,
+    is_transparency,
+    lost_transparency,
+    place_of,
+    region_text,
+    upright_mask,
+)
 from ..interact_core.host.node_text import show_on
 from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
 
@@ -74,8 +82,8 @@ class InterActCharacter(io.ComfyNode):
                     "mask",
                     optional=True,
                     tooltip="Cuts the person out of the picture: white is kept, black becomes white "
-                    "background. Load Image outputs its MASK inverted, so put Invert Mask in "
-                    "between.",
+                    "background. MASK of Load Image works as it is, for cut-out pictures and from the "
+                    "mask editor; a mask that keeps the background is inverted, which the node says.",
                 ),
                 io.AudioEncoderOutput.Input(
                     "speech",
@@ -90,7 +98,7 @@ class InterActCharacter(io.ComfyNode):
                     tooltip="Where the character is in the VIDEO, if you want to set it yourself instead "
                     "of having it predicted: one mask, or one per video frame. Used if the "
                     "sampler's mask_source is 'fixed'; characters without a layout then have no "
-                    "mask and are silent.",
+                    "mask and are silent. Another shape than the video's is cropped in the middle.",
                 ),
                 strength_input(),
                 sound_input(),
@@ -99,6 +107,7 @@ class InterActCharacter(io.ComfyNode):
                 CharacterWire.Output(display_name="character", tooltip="For InterAct Encode Characters.")
             ],
         )
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
 
     @classmethod
     def execute(
@@ -111,7 +120,13 @@ class InterActCharacter(io.ComfyNode):
         audio_strength: float = 1.0,
         sound: AudioValue | None = None,
     ) -> io.NodeOutput:
-        return io.NodeOutput(make_character(name, image, mask, speech, layout, audio_strength, sound))
+        cut_out = is_transparency(*place_of(cls))
+        made = make_character(name, image, mask, speech, layout, audio_strength, sound, cut_out)
+        _, turned = upright_mask(mask, cut_out)
+        lost = lost_transparency(*place_of(cls)) if mask is None else None
+        show_on(cls, character_text(made, turned, lost))
+        assert made.image is not None, "make_character raises for a missing picture"
+        return io.NodeOutput(made, ui=ui.PreviewImage(made.image))
 
 
 class InterActRegion(io.ComfyNode):
@@ -128,8 +143,9 @@ class InterActRegion(io.ComfyNode):
                 io.Mask.Input(
                     "region",
                     tooltip="Mask of the start image: white where the person is. Draw it in the mask "
-                    "editor or use ComfyUI's segmentation nodes. With mask_source 'affinity' the "
-                    "person is tracked from there through the video.",
+                    "editor or use ComfyUI's segmentation nodes; of several people InterAct Pick Person "
+                    "takes one. It is cropped as WanImageToVideo crops the picture. With mask_source "
+                    "'affinity' the person is tracked from there through the video.",
                 ),
                 name_input(),
                 io.AudioEncoderOutput.Input(
@@ -141,6 +157,14 @@ class InterActRegion(io.ComfyNode):
                 strength_input(),
                 sound_input(),
             ],
+                io.Mask.Input(
+                    "layout",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Where the person is in the VIDEO, if you want to set it yourself: one mask, or "
+                    "one per video frame, such as from SAM3 Track to Mask. Used if the sampler's "
+                    "mask_source is 'fixed'; if not connected, the person stays where region is.",
+                ),
             outputs=[
                 CharacterWire.Output(
                     display_name="character",
@@ -149,6 +173,7 @@ class InterActRegion(io.ComfyNode):
                 )
             ],
         )
+            hidden=[io.Hidden.unique_id],
 
     @classmethod
     def execute(
@@ -159,7 +184,10 @@ class InterActRegion(io.ComfyNode):
         audio_strength: float = 1.0,
         sound: AudioValue | None = None,
     ) -> io.NodeOutput:
-        return io.NodeOutput(make_region_character(name, region, speech, audio_strength, sound))
+        layout: io.Mask.Type | None = None,
+        made = make_region_character(name, region, speech, audio_strength, sound, layout)
+        show_on(cls, region_text(made))
+        return io.NodeOutput(made, ui=ui.PreviewMask(region.float()))
 
 
 def scene_inputs() -> list[io.Input]:

@@ -17,6 +17,7 @@ from ...speech.timeline import features_on_timeline, frames_for, mix_dialogue
 from ...speech.types import Sound, Speech
 from ..tokens.reference_images import fit_on_white, person_on_white
 from .conditioning import Conditioning, attach_cast, null_text
+from .cutout import upright_mask
 from .recording import samples_of
 from .summary import CastSummary, check_heard, summarise
 
@@ -52,11 +53,16 @@ def make_character(
     layout: Tensor | None = None,
     strength: float = 1.0,
     sound: dict[str, Any] | None = None,
+    cut_out: bool = False,
 ) -> Character:
-    """A Character from what an artist connects; its name loses surrounding blanks. sound: AUDIO, as `voiced`."""
+    """A Character from what an artist connects; its name loses surrounding blanks.
+
+    mask, cut_out: turned round if it keeps the background, as `upright_mask`; sound: AUDIO, as `voiced`.
+    """
     name = name.strip()
     if layout is not None and layout.ndim == 2:
         layout = layout.unsqueeze(0)
+    mask, _ = upright_mask(mask, cut_out)
     picture, person = person_on_white(image, mask, name)
     return Character(name, picture, voiced(name, speech, sound), layout, strength=strength, mask=person)
 
@@ -67,11 +73,15 @@ def make_region_character(
     speech: dict[str, Any] | None = None,
     strength: float = 1.0,
     sound: dict[str, Any] | None = None,
+    layout: Tensor | None = None,
 ) -> Character:
-    """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]; sound: as `voiced`."""
+    """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]; sound: as `voiced`; layout:
+    MASK [F or 1, H, W] or [H, W], for `mask_source` fixed.
+    """
     name = name.strip()
     region = region.unsqueeze(0) if region.ndim == 2 else region
-    return Character(name, None, voiced(name, speech, sound), None, region, strength)
+    layout = layout.unsqueeze(0) if layout is not None and layout.ndim == 2 else layout
+    return Character(name, None, voiced(name, speech, sound), layout, region, strength)
 
 
 def voiced(name: str, speech: dict[str, Any] | None, sound: dict[str, Any] | None) -> dict[str, Any] | None:

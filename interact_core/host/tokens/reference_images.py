@@ -39,7 +39,8 @@ def person_on_white(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tens
     if not bool((kept > 0.5).any()):
         raise InteractError(
             f"The mask of {name!r} is empty, so nobody would be left in its picture: white must be where the "
-            "person is; put Invert Mask after Load Image, whose MASK is inverted."
+            "person is; Load Image's MASK is black for a picture without transparency, so disconnect it, or put Invert "
+            "Mask in between."
         )
     kept = F.interpolate(kept.unsqueeze(1), size=picture.shape[1:3], mode="bilinear").movedim(1, -1)
     person = kept[..., 0] if person is None else kept[..., 0] * person
@@ -111,8 +112,8 @@ def _checked_mask(mask: Tensor, name: str) -> Tensor:
     mask = mask if mask.ndim == 3 else mask.unsqueeze(0)
     if mask.ndim != 3 or mask.shape[0] != 1:
         raise InteractError(
-            f"The mask of {name!r} has shape {list(mask.shape)}: connect one mask for its picture (one mask per "
-            "video frame goes to layout)."
+            f"The mask of {name!r} has shape {list(mask.shape)}: connect one mask for its picture (InterAct Pick "
+            "Person takes one of several; one mask per video frame goes to layout)."
         )
     if not bool(mask.isfinite().all()):
         raise InteractError(f"The mask of {name!r} contains NaN or infinity; use values within 0..1.")
