@@ -9,7 +9,6 @@ from ..interact_core.host.encode.cast_encoding import (
     make_character,
     make_region_character,
 )
-from ..interact_core.host.encode.recording import scene_track
 from ..interact_core.host.encode.cutout import (
     character_text,
     is_transparency,
@@ -18,6 +17,7 @@ from ..interact_core.host.encode.cutout import (
     region_text,
     upright_mask,
 )
+from ..interact_core.host.encode.recording import scene_track
 from ..interact_core.host.node_text import show_on
 from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
 
@@ -106,8 +106,8 @@ class InterActCharacter(io.ComfyNode):
             outputs=[
                 CharacterWire.Output(display_name="character", tooltip="For InterAct Encode Characters.")
             ],
-        )
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+        )
 
     @classmethod
     def execute(
@@ -156,7 +156,6 @@ class InterActRegion(io.ComfyNode):
                 ),
                 strength_input(),
                 sound_input(),
-            ],
                 io.Mask.Input(
                     "layout",
                     optional=True,
@@ -165,6 +164,7 @@ class InterActRegion(io.ComfyNode):
                     "one per video frame, such as from SAM3 Track to Mask. Used if the sampler's "
                     "mask_source is 'fixed'; if not connected, the person stays where region is.",
                 ),
+            ],
             outputs=[
                 CharacterWire.Output(
                     display_name="character",
@@ -172,8 +172,8 @@ class InterActRegion(io.ComfyNode):
                     "from WanImageToVideo.",
                 )
             ],
-        )
             hidden=[io.Hidden.unique_id],
+        )
 
     @classmethod
     def execute(
@@ -183,8 +183,8 @@ class InterActRegion(io.ComfyNode):
         speech: io.AudioEncoderOutput.Type | None = None,
         audio_strength: float = 1.0,
         sound: AudioValue | None = None,
-    ) -> io.NodeOutput:
         layout: io.Mask.Type | None = None,
+    ) -> io.NodeOutput:
         made = make_region_character(name, region, speech, audio_strength, sound, layout)
         show_on(cls, region_text(made))
         return io.NodeOutput(made, ui=ui.PreviewMask(region.float()))
