@@ -26,8 +26,8 @@ from ..interact_core.host.standalone import prepare_comfy
 prepare_comfy()
 
 from ..interact_core.frames import TEMPORAL_STRIDE, snap_frames  # noqa: E402  (comfy has to be configured first)
-from ..interact_core.theatre import measure  # noqa: E402
-from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
+from ..interact_core.theatre.measuring import measure  # noqa: E402
+from ..interact_core.theatre.measuring.measure import bootstrap_interval  # noqa: E402
 from ..interact_core.theatre.pipeline import (  # noqa: E402
     AudioExcerpt,
     Film,

@@ -37,8 +37,8 @@ from ..interact_core.guidance import Cast, Character, GuidanceSettings, MaskMemo
 from ..interact_core.host.run.latent_preview import LatentPreview  # noqa: E402
 from ..interact_core.host.run.live import MaskStream  # noqa: E402
 from ..interact_core.preview.recorder import RunRecorder  # noqa: E402
-from ..interact_core.theatre import report  # noqa: E402
-from ..interact_core.theatre.measure import bootstrap_interval  # noqa: E402
+from ..interact_core.theatre.measuring import report  # noqa: E402
+from ..interact_core.theatre.measuring.measure import bootstrap_interval  # noqa: E402
 from .scenes import result  # noqa: E402
 from .scenes.result import Figure, at_most  # noqa: E402
 

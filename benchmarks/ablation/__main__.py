@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ...interact_core.theatre import report
+from ...interact_core.theatre.measuring import report
 from ..scenes import result
 from ..scenes.held_out import MIN_TRAVEL, RunSettings, load_recordings
 from ..scenes.runs import trained_variants

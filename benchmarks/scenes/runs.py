@@ -18,7 +18,8 @@ from ...interact_core.guidance import layouts_on_grid
 from ...interact_core.host.keys import ADAPTER_KEY
 from ...interact_core.metrics.frechet import Moments
 from ...interact_core.metrics.latents import token_features
-from ...interact_core.theatre.measure import ClipReading, mask_iou
+from ...interact_core.theatre.measuring.measure import ClipReading, mask_iou
+from ...interact_core.theatre.measuring.report import CharacterMetrics
 from ...interact_core.theatre.pipeline import (
     AudioExcerpt,
     Clip,
@@ -30,7 +31,6 @@ from ...interact_core.theatre.pipeline import (
 )
 from ...interact_core.theatre.prompts import largest_travel
 from ...interact_core.theatre.puppets import Look, colour_distance, random_look
-from ...interact_core.theatre.report import CharacterMetrics
 from ...interact_core.theatre.scenes import Rendering, random_scene, render
 from ...interact_core.theatre.training.id_embedding import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ..ablation.caches import LayerProbe, in_two_passes, within_the_step

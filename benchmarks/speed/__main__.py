@@ -22,7 +22,7 @@ prepare_comfy()
 
 import comfy.model_management  # noqa: E402  (comfy has to be configured first)
 
-from ...interact_core.theatre import report  # noqa: E402
+from ...interact_core.theatre.measuring import report  # noqa: E402
 from ..scenes import result  # noqa: E402
 from ..scenes.result import Figure  # noqa: E402
 from .audio_features import audio_features  # noqa: E402

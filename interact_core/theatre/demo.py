@@ -24,10 +24,11 @@ import numpy as np
 from ..comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
 from ..guidance import MaskHistory, snap_frames
 from ..media import read_frames, read_sound
-from . import report, voices
+from . import voices
 from .demo_characters import DemoCharacter, draw_characters, write_input_files
 from .graphs import Graph, id_of, inputs_of, shipped_graph, with_characters
-from .measure import read_clip
+from .measuring import report
+from .measuring.measure import read_clip
 from .sample_speech import SEED, sample_files
 
 SECONDS = 1.96  # of video: 49 frames; the models learned 73 at once, which output half as long again

@@ -12,9 +12,9 @@ from interacthuman.benchmarks.scenes import held_out, result, runs
 from interacthuman.benchmarks.scenes.runs import Record
 from interacthuman.benchmarks.scenes.settings import FIRST_FRAME, Setting
 from interacthuman.interact_core.theatre import voices
-from interacthuman.interact_core.theatre.measure import Likeness
+from interacthuman.interact_core.theatre.measuring.measure import Likeness
+from interacthuman.interact_core.theatre.measuring.report import CharacterMetrics
 from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, shipped_run_settings
-from interacthuman.interact_core.theatre.report import CharacterMetrics
 from interacthuman.tests.support.theatre import scene_record
 
 ALIKE = Likeness(on_screen=1.0, colour=10.0, face=20.0, rival=90.0)

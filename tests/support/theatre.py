@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from interacthuman.interact_core.theatre import voices
-from interacthuman.interact_core.theatre.measure import ClipReading, read_clip
+from interacthuman.interact_core.theatre.measuring.measure import ClipReading, read_clip
 from interacthuman.interact_core.theatre.scenes import Rendering, Scene, random_scene, render
 
 FPS = 25.0

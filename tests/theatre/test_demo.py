@@ -11,8 +11,9 @@ import torch
 from interacthuman.interact_core.guidance.layout import layouts_on_grid
 from interacthuman.interact_core.media import read_frames, read_sound
 from interacthuman.interact_core.preview.record import RunRecord
-from interacthuman.interact_core.theatre import demo, graphs, measure, report, voices
+from interacthuman.interact_core.theatre import demo, graphs, voices
 from interacthuman.interact_core.theatre.demo_characters import NAMES, draw_characters, write_input_files
+from interacthuman.interact_core.theatre.measuring import measure, report
 from interacthuman.interact_core.theatre.sample_speech import LINES, sample_files
 from interacthuman.tests.support.theatre import FPS, example_scene
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..guidance import MaskHistory
+from ...guidance import MaskHistory
+from ..puppets import Look
 from . import measure
 from .measure import ClipReading, Likeness
-from .puppets import Look
 from .wholeness import count_parts
 
 
@@ -109,7 +109,7 @@ def rounded(value: float) -> float:
 
 def versions(comfyui: str) -> dict[str, str]:
     """Versions of all software that a figure depends on."""
-    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
     found = re.search(r'^version = "(.+?)"', project, re.MULTILINE)
     packages = ("torch", "transformers", "numpy", "opencv-python", "av")
     return {

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..puppets import MOUTH, SUPERSAMPLE, Canvas, Colour, Look, Pose, draw_puppet
 from . import faces
 from .faces import Heads
-from .puppets import MOUTH, SUPERSAMPLE, Canvas, Colour, Look, Pose, draw_puppet
 from .segmentation import palette, shows_accent
 
 IN_VIEW = 0.9  # of a head's disc, neither behind another puppet nor outside of the frame

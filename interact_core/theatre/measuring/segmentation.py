@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .puppets import EYE_WHITE, MOUTH, PUPIL, Colour, Look
+from ..puppets import EYE_WHITE, MOUTH, PUPIL, Colour, Look
 
 COLOUR_SPREAD = 22.0  # RGB distance at which a vote falls to exp(-1/2): three times an autoencoder's noise
 BACKDROP_SPREAD = 14.0  # narrower: its colours are taken from the frame itself

@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import faces
-from .faces import Heads
-from .puppets import (
+from ..puppets import (
     STRIPE_PERIOD,
     SUPERSAMPLE,
     Canvas,
@@ -25,6 +23,8 @@ from .puppets import (
     draw_puppet,
     random_look,
 )
+from . import faces
+from .faces import Heads
 from .segmentation import palette, segment
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
 
 MAX_LAG = 2  # frames by which a mouth may lead or follow its voice
 STILL = 0.02  # standard deviation below which an opening is the measurement's own noise
-# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift (tests/theatre/test_measure.py);
+# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift (tests/theatre/measuring/test_measure.py);
 # one open by 0.2 is 2.5 times as high as a shut one (puppets._draw_face).
 OPEN = 0.2
 ON_SCREEN_AREA = 0.015  # of the frame: half of the smallest head that scenes.py draws
@@ -185,7 +185,7 @@ def mask_iou(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    from ..guidance.layout import layouts_on_grid
+    from ...guidance.layout import layouts_on_grid
 
     frames, height, width = truth.shape[1:]
     pooled = np.stack(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .puppets import MOUTH, SUPERSAMPLE, Canvas, Look, Pose, draw_puppet
+from ..puppets import MOUTH, SUPERSAMPLE, Canvas, Look, Pose, draw_puppet
 
 RADII = np.geomspace(0.105, 0.235, 13)  # of the frame's height; scenes.py draws 0.119 to 0.215
 BLUR = 1.0  # pixels: drawings and frames are compared a little blurred, as an autoencoder leaves them
