@@ -27,7 +27,12 @@ COMFYUI |= {"execution", "folder_paths", "nodes", "server"}
 # a node needs imports it.
 FREE = {"errors", "frames"}
 PLAIN = {"adapter", "guidance", "speech"}  # torch without ComfyUI
-SMALL = {"host/keys", "host/folders", "host/standalone"}  # of host, without anything of host behind them
+SMALL = {  # of host, without anything of host behind them
+    "host/keys",
+    "host/folders",
+    "host/standalone",
+    "host/node_text",
+}
 HOST = {"host/tokens", "host/forward", "host/run", "host/encode"}
 NO_NODE_NEEDS = {"comfy_server", "media", "metrics", "theatre", "theatre/training", "training"}
 MAY_IMPORT = {
