@@ -20,6 +20,12 @@ TRACKS_COND = "interact_audio"
 ROLE_COND = "interact_flag"
 """model_conds of CONDITIONING: [1, 1], the value of an AudioRole. Its presence marks an entry with a cast."""
 
+SIDE_COND = "interact_side"
+"""In CONDITIONING with a cast: POSITIVE or NEGATIVE, the output of InterAct Encode Characters that it comes from."""
+POSITIVE, NEGATIVE = "positive", "negative"
+PICTURES_COND = "interact_pictures"
+"""In CONDITIONING with reference pictures: their latents, as they were put into core's `time_dim_concat`."""
+
 WRAPPER_KEY = "interact"
 """Name of the pack's wrappers on a MODEL."""
 CLEAN_FRAMES_KEY = "interact_motion_frames"

@@ -12,7 +12,7 @@ from ...frames import TEMPORAL_STRIDE, latent_frame_of
 from ...guidance import Cast, Part
 from ..forward.call import AudioRole
 from ..forward.voice_tracks import VoiceTracks
-from ..keys import ROLE_COND, TRACKS_COND
+from ..keys import NEGATIVE, PICTURES_COND, POSITIVE, ROLE_COND, SIDE_COND, TRACKS_COND
 
 Conditioning = list[list[Any]]
 """ComfyUI's CONDITIONING: entries [text tokens [1, L, C], dict]."""
@@ -63,8 +63,8 @@ def attach_cast(
     if any(cast.speaking) or tracks is not None:
         audio = VoiceTracks(_checked_tracks(cast, tracks).unsqueeze(0)).pack()
     return (
-        _attach(positive, reference_latents, audio, AudioRole.VOICES),
-        _attach(negative, negative_latents, audio, AudioRole.NONE),
+        _attach(positive, reference_latents, audio, AudioRole.VOICES, POSITIVE),
+        _attach(negative, negative_latents, audio, AudioRole.NONE, NEGATIVE),
     )
 
 
@@ -118,13 +118,15 @@ def _tracks_of_part(tracks: VoiceTracks, part: Part) -> VoiceTracks:
 
 
 def _attach(
-    conditioning: Conditioning, references: Tensor | None, audio: Tensor | None, role: AudioRole
+    conditioning: Conditioning, references: Tensor | None, audio: Tensor | None, role: AudioRole, side: str
 ) -> Conditioning:
     conds = {ROLE_COND: _flag(role)}
     if audio is not None:
         conds[TRACKS_COND] = comfy.conds.CONDRegular(audio)
-    pictures = {} if references is None else {"time_dim_concat": references}
-    return [[text, {**_with_conds(values, conds), **pictures}] for text, values in conditioning]
+    ours: dict[str, Any] = {SIDE_COND: side}
+    if references is not None:
+        ours.update({"time_dim_concat": references, PICTURES_COND: references})
+    return [[text, {**_with_conds(values, conds), **ours}] for text, values in conditioning]
 
 
 def _with_conds(values: dict[str, Any], conds: dict[str, comfy.conds.CONDRegular]) -> dict[str, Any]:

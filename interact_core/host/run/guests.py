@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import InteractError
-from ..forward.call import AudioRole
-from ..keys import ROLE_COND
+from ..keys import PICTURES_COND, POSITIVE, SIDE_COND
 
 Cond = dict[str, Any]
 Conds = Mapping[str, Sequence[Cond]]
@@ -31,6 +30,12 @@ def check_conditioning(conds: Conds, guider: Any, humo: bool) -> None:
     """
     _check_places(conds, _leaves_negative_out(guider))
     for cond in (cond for entries in conds.values() for cond in entries):
+        if cond.get(SIDE_COND) == POSITIVE and _pictures_replaced(cond):
+            raise InteractError(
+                "Behind InterAct Encode Characters, WanPhantomSubjectToVideo or a similar node replaced the pictures "
+                "of the characters by its own: connect positive and negative of InterAct Encode Characters to the "
+                "sampler directly, and give each of those pictures to an InterAct Character."
+            )
         if "audio_embed" in cond or (humo and "reference_latents" in cond):
             raise InteractError(
                 "Besides the characters, the conditioning carries a picture and audio of WanHuMoImageToVideo or a "
@@ -41,8 +46,12 @@ def check_conditioning(conds: Conds, guider: Any, humo: bool) -> None:
 
 def _check_places(conds: Conds, without_negative: bool) -> None:
     """Voices belong into the positive; in the negative, cfg would take them away again."""
-    voiced = {name for name, entries in conds.items() if any(map(_has_voices, entries))}
+    voiced = {
+        name for name, entries in conds.items() if any(cond.get(SIDE_COND) == POSITIVE for cond in entries)
+    }
     opposed = {name for name in voiced if "negative" in name}
+    if not any(SIDE_COND in cond for entries in conds.values() for cond in entries):
+        return  # made by a program, not by our node
     if not voiced:
         raise InteractError(
             "The positive of the sampler carries no voices and no masks: connect positive of InterAct Encode "
@@ -61,6 +70,17 @@ def _check_places(conds: Conds, without_negative: bool) -> None:
         )
 
 
+def _pictures_replaced(cond: Cond) -> bool:
+    """Whether the reference pictures of an entry are other ones than those of its cast.
+
+    Asked of the positive: in the negative they may be blanked on purpose.
+    """
+    ours, present = cond.get(PICTURES_COND), cond.get("time_dim_concat")
+    if ours is None or present is ours:
+        return False
+    return present is None or present.shape != ours.shape or not bool((present == ours.to(present)).all())
+
+
 def _leaves_negative_out(guider: Any) -> bool:
     """Whether core's guiders leave the negative out, as they do at a scale of 1 (comfy/samplers.py)."""
     scale = getattr(guider, "cfg2", getattr(guider, "cfg", 0.0))  # cfg2: core's DualCFGGuider
@@ -75,9 +95,3 @@ def _patches(options: dict[str, Any]) -> Iterator[object]:
 def _adds_voices(patch: object) -> bool:
     """Whether a patch adds the audio of MultiTalk or InfiniteTalk (comfy/ldm/wan/model_multitalk.py)."""
     return type(patch).__name__.startswith("MultiTalkCrossAttn")
-
-
-def _has_voices(cond: Cond) -> bool:
-    """Whether an entry has the role of the positive; one of a cast that is silent has it too."""
-    flag = cond.get("model_conds", {}).get(ROLE_COND)
-    return flag is not None and AudioRole.of(float(flag.cond.flatten()[0])) is AudioRole.VOICES
