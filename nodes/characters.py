@@ -5,6 +5,7 @@ from comfy_api.latest import io, ui
 from ..interact_core.host.encode.cast_encoding import (
     MAX_FRAMES,
     MAX_SIDE,
+    connected_characters,
     encode_cast,
     make_character,
     make_region_character,
@@ -240,7 +241,7 @@ class InterActEncodeCharacters(io.ComfyNode):
                 "when you connect the last one.",
             ),
             prefix="character_",
-            min=1,
+            min=0,  # so that any of them can be muted or removed
             max=MAX_CHARACTERS,
         )
         return io.Schema(
@@ -368,9 +369,9 @@ class InterActEncodeCharacters(io.ComfyNode):
         feed_scene: bool = False,
         audio_encoder: io.AudioEncoder.Type | None = None,
     ) -> io.NodeOutput:
-        cast = list(characters.values())
+        cast, left_out = connected_characters(characters)
         blank = negative_references == "blank"
         scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
         made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank, scene)
-        show_on(cls, made.summary.text)
+        show_on(cls, "\n".join([*left_out, made.summary.text]))
         return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)

@@ -5,7 +5,7 @@ from typing import Any
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..interact_core.guidance import Cast, GuidanceSettings
+from ..interact_core.guidance import Cast, GuidanceSettings, MaskHistory
 from ..interact_core.guidance.settings import MASK_SOURCES, REFERENCE_TOKENS, STAGE_ONE_AUDIO
 from ..interact_core.host.apply import apply_guidance, collect
 from ..interact_core.host.run.live import Origin, workflow_id
@@ -118,6 +118,17 @@ def guidance_inputs() -> list[io.Input]:
     ]
 
 
+def earlier_masks_input() -> io.Input:
+    """The input for a run that continues another's; last, so that saved workflows keep their values' order."""
+    return MasksWire.Input(
+        "masks",
+        optional=True,
+        tooltip="Only if this sampler continues another one's steps on the same video (KSampler Advanced, Wan 2.2's "
+        "two models): the masks of that run, from its InterAct Sampler or InterAct Collect Masks. They steer from "
+        "the first step on; if not connected, the first step is without voices.",
+    )
+
+
 # The node id and the workflow, by which the live masks of a run find the viewers of the same graph.
 HIDDEN = (io.Hidden.unique_id, io.Hidden.extra_pnginfo)
 
@@ -227,6 +238,7 @@ class InterActSampler(io.ComfyNode):
                     "video.",
                 ),
                 *guidance_inputs(),
+                earlier_masks_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The video as a latent, for VAE Decode."),
@@ -250,9 +262,10 @@ class InterActSampler(io.ComfyNode):
         sampler_name: str,
         scheduler: str,
         denoise: float,
+        masks: MaskHistory | None = None,
         **guidance: Any,
     ) -> io.NodeOutput:
-        result, masks = sample(
+        result, record = sample(
             model,
             positive,
             negative,
@@ -267,8 +280,9 @@ class InterActSampler(io.ComfyNode):
             scheduler=scheduler,
             denoise=denoise,
             open_stream=origin_of(cls).open_stream,
+            masks=masks,
         )
-        return io.NodeOutput(result, masks)
+        return io.NodeOutput(result, record)
 
 
 class InterActMaskGuidance(io.ComfyNode):
@@ -293,6 +307,7 @@ class InterActMaskGuidance(io.ComfyNode):
                     "node to the sampler.",
                 ),
                 *guidance_inputs(),
+                earlier_masks_input(),
             ],
             outputs=[
                 io.Model.Output(
@@ -307,9 +322,11 @@ class InterActMaskGuidance(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: io.Model.Type, cast: Cast, **guidance: Any) -> io.NodeOutput:
+    def execute(
+        cls, model: io.Model.Type, cast: Cast, masks: MaskHistory | None = None, **guidance: Any
+    ) -> io.NodeOutput:
         return io.NodeOutput(
-            *apply_guidance(model, cast, GuidanceSettings(**guidance), origin_of(cls).open_stream)
+            *apply_guidance(model, cast, GuidanceSettings(**guidance), origin_of(cls).open_stream, masks)
         )
 
 

@@ -110,4 +110,4 @@ def test_characters_grow_by_number() -> None:
     kind, options = INFO["InterActEncodeCharacters"]["input"]["required"]["characters"]
     template = options["template"]
     assert kind == "COMFY_AUTOGROW_V3"
-    assert (template["prefix"], template["min"]) == ("character_", 1) and template["max"] >= 10
+    assert (template["prefix"], template["min"]) == ("character_", 0) and template["max"] >= 10

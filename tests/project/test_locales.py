@@ -15,7 +15,7 @@ LANGUAGES = make_locales.languages()
 TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
-TRANSLATED_FROM = "4761790c54e592a5"
+TRANSLATED_FROM = "ed8e052cc9a07671"
 """Digest of the English that the translations were made from; see the test that compares it."""
 
 

@@ -104,6 +104,15 @@ def scene_without_an_encoder(graph: Graph) -> None:
     only(graph, ENCODE)["feed_scene"] = True
 
 
+def zeroed(graph: Graph) -> None:
+    give(graph, SAMPLE, "negative", "ConditioningZeroOut", conditioning=only(graph, SAMPLE)["positive"])
+
+
+def swapped(graph: Graph) -> None:
+    inputs = only(graph, SAMPLE)
+    inputs.update(positive=inputs["negative"], negative=inputs["positive"])
+
+
 def unguided(graph: Graph) -> None:
     settings = only(graph, SAMPLE)
     plain = ("model", "positive", "negative", "seed", "steps", "cfg", "sampler_name", "scheduler", "denoise")
@@ -178,6 +187,14 @@ FAILURES = {
         ("feed_scene is on", "audio_encoder is not connected"),
     ),
     "a latent of another size": (another_cast, SAMPLE, ("96x48",)),
+    "no characters": (
+        lambda graph: remove(graph, ENCODE, "characters.character_"),
+        ENCODE,
+        ("There are no characters", "connect at least one"),
+    ),
+    "a negative made of the positive": (zeroed, SAMPLE, ("carries the voices", "ConditioningZeroOut")),
+    "positive and negative swapped": (swapped, SAMPLE, ("are swapped",)),
+    "nothing from a switch on a picture": (set_to(PERSON, image=None), PERSON, ("'Mira'", "no picture")),
     "characters in a sampler without guidance": (unguided, "KSampler", ("InterAct Mask Guidance",)),
 }
 
@@ -197,7 +214,6 @@ def test_bad_input_ends_in_a_sentence_before_sampling(server: ComfyServer, graph
 
 
 REJECTIONS = {
-    "no characters": ("characters.character_0", lambda graph: remove(graph, ENCODE, "characters.character_")),
     "a character without a picture": ("image", lambda graph: remove(graph, PERSON, "image")),
     "a negative length": ("length", set_to(ENCODE, length=-1)),
     "an adapter that is not there": (

@@ -1,7 +1,7 @@
 """From characters to what a sampler needs: conditioning, latent and cast; and the mixed dialogue."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-from ...errors import InteractError
+from ...errors import InteractError, check_connected
 from ...guidance import Cast, Character, assemble_cast, snap_frames
 from ...guidance.layout import TOKEN_PIXELS
 from ...speech.from_core import SPEECH_KEY, from_encoder_output, with_sound
@@ -79,6 +79,7 @@ def make_region_character(
     MASK [F or 1, H, W] or [H, W], for `mask_source` fixed.
     """
     name = name.strip()
+    check_connected(region=region)
     region = region.unsqueeze(0) if region.ndim == 2 else region
     layout = layout.unsqueeze(0) if layout is not None and layout.ndim == 2 else layout
     return Character(name, None, voiced(name, speech, sound), layout, region, strength)
@@ -102,8 +103,22 @@ def voiced(name: str, speech: dict[str, Any] | None, sound: dict[str, Any] | Non
         raise InteractError(f"The sound of {name!r}: {error}") from error
 
 
+def connected_characters(sockets: Mapping[str, Character | None]) -> tuple[list[Character], list[str]]:
+    """The characters in the order of their sockets, and a sentence for each socket to which nothing came.
+
+    None comes from a switch with nothing on the chosen side, or from null in a graph in API form. Raises InteractError
+    if nothing came to any socket.
+    """
+    empty = [name for name, character in sockets.items() if character is None]
+    if len(empty) == len(sockets):
+        what = f" ({', '.join(empty)}: nothing comes from the connected node)" if empty else ""
+        raise InteractError(f"There are no characters{what}: connect at least one InterAct Character.")
+    said = [f"{name} was left out, as nothing comes from the node connected to it." for name in empty]
+    return [character for character in sockets.values() if character is not None], said
+
+
 def encode_cast(
-    characters: Sequence[Character],
+    characters: Sequence[Character | None],
     vae: Any,
     width: int,
     height: int,
@@ -116,11 +131,12 @@ def encode_cast(
 ) -> EncodedCast:
     """Check everything, then encode the pictures and bring the speech to the video's frames.
 
-    width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded up to 4n+1, or 0 for
-    as long as the speech; positive, negative: None for no text; blank_negative: as in attach_cast; scene: of
-    recording.scene_track, mixed into the dialogue; a Speech also replaces the mute track. Raises InteractError for
-    whatever could not be sampled.
+    characters: None is left out; width, height: pixels, moved to the nearest multiple of 16; length: frames, rounded
+    up to 4n+1, or 0 for as long as the speech; positive, negative: None for no text; blank_negative: as in attach_cast;
+    scene: of recording.scene_track, mixed into the dialogue; a Speech also replaces the mute track. Raises
+    InteractError for whatever could not be sampled.
     """
+    characters = [character for character in characters if character is not None]
     speeches = [speech_of(character) for character in characters]
     spoken = [speech for speech in speeches if speech is not None]
     size = nearest_size(width), nearest_size(height)
