@@ -43,8 +43,8 @@ __all__ = [
 
 MAX_LAG = 2  # frames by which a mouth may lead or follow its voice
 STILL = 0.02  # standard deviation below which an opening is the measurement's own noise
-# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift (tests/theatre/measuring/test_measure.py);
-# one open by 0.2 is 2.5 times as high as a shut one (puppets._draw_face).
+# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift
+# (tests/theatre/measuring/test_measure.py); one open by 0.2 is 2.5 times as high as a shut one (puppets._draw_face).
 OPEN = 0.2
 ON_SCREEN_AREA = 0.015  # of the frame: half of the smallest head that scenes.py draws
 ON_SCREEN_FRAMES = 0.8
