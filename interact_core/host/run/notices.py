@@ -56,7 +56,9 @@ def after_run(
         return []
     if not steered:
         boundary, audio = f"stage_boundary is {settings.stage_boundary:g}", settings.stage_one_audio
-        return [f"No masks steered any of the {steps} steps: {boundary}, and before it the audio is '{audio}'."]
+        return [
+            f"No masks steered any of the {steps} steps: {boundary}, and before it the audio is '{audio}'."
+        ]
     masks = cast.layouts if source == "fixed" else predicted
     if masks is None:
         return []
