@@ -7,7 +7,8 @@ from torch import Tensor
 from ..errors import InteractError
 from ..frames import TEMPORAL_STRIDE
 
-TOKEN_PIXELS = 16  # pixels per token along height and width: VAE 8, patch 2
+LATENT_PIXELS = 8  # pixels per latent cell along height and width (Wan 2.1's VAE)
+TOKEN_PIXELS = 2 * LATENT_PIXELS  # pixels per token likewise: a patch is 2x2 cells
 FRAMES_AT_ONCE = 16  # of a mask for each frame of a film, so that little of it is copied at a time
 
 

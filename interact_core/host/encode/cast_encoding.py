@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import InteractError, check_connected
 from ...guidance import Cast, Character, assemble_cast, snap_frames
-from ...guidance.layout import TOKEN_PIXELS
+from ...guidance.layout import LATENT_PIXELS, TOKEN_PIXELS
 from ...speech.from_core import SPEECH_KEY, from_encoder_output, with_sound
 from ...speech.timeline import features_on_timeline, frames_for, mix_dialogue
 from ...speech.types import Sound, Speech
@@ -24,7 +24,6 @@ from .summary import CastSummary, check_heard, summarise
 logger = logging.getLogger(__name__)
 
 LATENT_CHANNELS = 16
-LATENT_PIXELS = 8  # pixels per latent cell along height and width
 MAX_SIDE = 16384  # pixels, ComfyUI's own limit (nodes.py, MAX_RESOLUTION)
 MAX_FRAMES = 90001  # an hour at 25 fps
 

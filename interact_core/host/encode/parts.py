@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ...errors import InteractError
 from ...guidance import Cast, Character, MaskHistory, Part, assemble_cast, plan_part
+from ...guidance.layout import LATENT_PIXELS
 from ...guidance.part import carried_masks
 from ...speech.from_core import SOUND_KEY, SPEECH_KEY
-from .cast_encoding import LATENT_CHANNELS, LATENT_PIXELS, check_vae
+from .cast_encoding import LATENT_CHANNELS, check_vae
 from .conditioning import Conditioning, cut_to_part
 
 logger = logging.getLogger(__name__)

@@ -7,9 +7,7 @@ from torch import Tensor
 from ...errors import InteractError
 from ...frames import TEMPORAL_STRIDE
 from ...guidance import Cast
-from ...guidance.layout import TOKEN_PIXELS
-
-LATENT_PIXELS = TOKEN_PIXELS // 2  # pixels per latent cell; a token is 2x2 cells
+from ...guidance.layout import LATENT_PIXELS
 
 
 def check_start_images(noise: Tensor, conds: list[dict[str, Any]], cast: Cast) -> None:
