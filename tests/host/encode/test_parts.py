@@ -19,6 +19,7 @@ from interacthuman.tests.support.film_parts import (
     pictures,
     voice,
 )
+from interacthuman.tests.support.model_calls import Spy
 from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
 from interacthuman.tests.support.models.model_files import tiny_vae
 from torch import Tensor
@@ -38,7 +39,6 @@ from interacthuman.interact_core.host.encode.cast_encoding import (
     make_region_character,
 )
 from interacthuman.interact_core.host.encode.parts import EncodedPart, encode_part
-from interacthuman.interact_core.host.forward.call import CallState
 from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.run.motion_frames import FADE, TRACE, noise_of_film, with_trace
@@ -54,19 +54,6 @@ def vae(tmp_path_factory: pytest.TempPathFactory) -> comfy.sd.VAE:
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
     folder = tmp_path_factory.mktemp("models")
     return apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
-
-
-class Spy:
-    """Records every call of the diffusion model and its noise level."""
-
-    def __init__(self, model: ModelPatcher) -> None:
-        self.calls: list[CallState] = []
-        self.model = model.clone()
-        self.model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "spy", self)
-
-    def __call__(self, executor: Any, *args: Any, **kwargs: Any) -> Tensor:
-        self.calls.append(args[5][CALL_KEY])
-        return executor(*args, **kwargs)
 
 
 def sampled(

@@ -7,19 +7,18 @@ from typing import Any
 
 import pytest
 import torch
+from interacthuman.tests.support.model_calls import Spy
 from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
 from interacthuman.tests.support.models.model_files import tiny_vae
 from torch import Tensor
 
 import comfy.sd  # isort: skip
 from comfy.model_patcher import ModelPatcher  # isort: skip
-from comfy.patcher_extension import WrappersMP  # isort: skip
 
 from interacthuman.interact_core.guidance import Character, GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.encode.cast_encoding import EncodedCast, encode_cast
-from interacthuman.interact_core.host.forward.call import CallState
-from interacthuman.interact_core.host.keys import CALL_KEY, SIDE_COND
+from interacthuman.interact_core.host.keys import SIDE_COND
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
@@ -105,19 +104,6 @@ def test_eight_are_heard_and_felt_when_it_is_their_turn(vae: comfy.sd.VAE, fps: 
         first = round(start * RATE)
         expected[first : first + round((end - start) * RATE)] += level_of(number)
     torch.testing.assert_close(mixed, expected)
-
-
-class Spy:
-    """Records every call of the diffusion model."""
-
-    def __init__(self, model: ModelPatcher) -> None:
-        self.calls: list[CallState] = []
-        self.model = model.clone()
-        self.model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "spy", self)
-
-    def __call__(self, executor: Any, *args: Any, **kwargs: Any) -> Tensor:
-        self.calls.append(args[5][CALL_KEY])
-        return executor(*args, **kwargs)
 
 
 def test_each_of_eight_gets_their_own_voice_in_their_own_place(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from interacthuman.tests.support.model_calls import Spy
 from interacthuman.tests.support.models import tiny_wan
 from torch import Tensor
 
@@ -18,7 +19,6 @@ from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.forward.call import CallState
 from interacthuman.interact_core.host.forward.voice_tracks import VoiceTracks
-from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 
 FROM_THE_START = GuidanceSettings(stage_boundary=0.0)
@@ -32,21 +32,6 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory: pytest.TempPathFactory, adapter: ModelPatcher) -> ModelPatcher:
     return apply_adapter(tiny_wan.load_tiny(tmp_path_factory.mktemp("wan")), adapter)
-
-
-class Spy:
-    """Records every call of the diffusion model that really happens, inside all other wrappers."""
-
-    def __init__(self, model: ModelPatcher) -> None:
-        self.calls: list[CallState] = []
-        self.references: list[Tensor] = []
-        self.model = model.clone()
-        self.model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "spy", self)
-
-    def __call__(self, executor: Any, *args: Any, **kwargs: Any) -> Tensor:
-        self.calls.append(args[5][CALL_KEY])
-        self.references.append(args[4])
-        return executor(*args, **kwargs)
 
 
 def averaged_masks(calls: list[CallState], frames: int) -> Tensor:
