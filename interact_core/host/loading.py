@@ -20,7 +20,7 @@ from ..errors import InteractError, check_connected
 from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
 from .forward.humo import is_humo
 from .install import install
-from .keys import ADAPTER_KEY
+from .keys import ADAPTER_KEY, GUIDANCE_KEY
 from .run.guests import check_one_voice_path
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
 
     strength: factor on the audio injection; at 0 nothing is injected, and masks are still predicted. A second
     adapter replaces the first. Raises InteractError for a base model that is not Wan, or of another size than the
-    adapter's.
+    adapter's, and for a MODEL that has mask guidance already.
     """
     check_base(model)
     wan: Any = model.get_model_object("diffusion_model")
@@ -114,7 +114,8 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
 def apply_base_audio(model: ModelPatcher, strength: float = 1.0) -> ModelPatcher:
     """A clone of `model` that takes voices through its base's own audio layers (HuMo); as apply_adapter otherwise.
 
-    Raises InteractError for a base that is not Wan or has no audio layers.
+    Raises InteractError for a base that is not Wan or has no audio layers, and for a MODEL that has mask guidance
+    already.
     """
     check_base(model)
     return _bound(
@@ -128,6 +129,12 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
             f"The adapter strength is {binding.strength}; use a finite number, 1 as it was trained."
         )
     check_one_voice_path(model.model_options)
+    if GUIDANCE_KEY in model.model_options["transformer_options"]:
+        # Its voices, masks and blocks were checked against the adapter that this one would replace.
+        raise InteractError(
+            "InterAct Apply Adapter comes after InterAct Mask Guidance on the MODEL wire, but the guidance was checked "
+            "against the adapter before it: connect InterAct Apply Adapter before InterAct Mask Guidance."
+        )
     clone = model.clone()
     install(clone, binding)
     logger.info("InterAct adapter: %s", describe(binding))

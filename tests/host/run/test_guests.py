@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -266,6 +267,24 @@ def test_one_model_has_one_guidance_and_one_adapter(
     assert "It replaces the one that the MODEL had (MultiTalk" in loading.found(twice, once)
     patches = twice.model_options["transformer_options"]["patches"]
     assert [len(patches[name]) for name in ("attn2_patch", "double_block")] == [1, 1]
+
+
+def test_an_adapter_behind_the_guidance_is_refused(adapted: ModelPatcher, tmp_path: Path) -> None:
+    """And leaves the guided MODEL as it was. That it replaces one before the guidance, test_loading.py sees to."""
+    cast = tiny_wan.make_cast()
+    conds = tiny_wan.conds(cast)
+    guided, _ = apply_guidance(adapted, cast, FROM_THE_START)
+    before = tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), steps=2)
+    other = tiny_wan.load_tiny_adapter(tmp_path, seed=7)
+    said = "Apply Adapter comes after InterAct Mask Guidance.*connect InterAct Apply Adapter before InterAct Mask"
+    with pytest.raises(InteractError, match=said):
+        loading.apply_adapter(guided, other)
+    assert torch.equal(tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), steps=2), before)
+    guided, _ = apply_guidance(loading.apply_adapter(adapted, other), cast, FROM_THE_START)
+    after = tiny_wan.core_sample(guided, *conds, tiny_wan.empty_latent(cast), steps=2)
+    assert not torch.equal(after, before), (
+        "the two adapters do the same, so this test could not tell them apart"
+    )
 
 
 def test_nothing_on_a_socket_is_a_sentence(adapted: ModelPatcher) -> None:
