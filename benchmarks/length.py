@@ -26,8 +26,9 @@ from ..interact_core.host.standalone import prepare_comfy
 prepare_comfy()
 
 from ..interact_core.frames import TEMPORAL_STRIDE, snap_frames  # noqa: E402  (comfy has to be configured first)
+from ..interact_core.metrics.intervals import bootstrap_interval  # noqa: E402
+from ..interact_core.metrics.puppets.drawing import random_looks  # noqa: E402
 from ..interact_core.theatre.measuring import measure  # noqa: E402
-from ..interact_core.theatre.measuring.measure import bootstrap_interval  # noqa: E402
 from ..interact_core.theatre.pipeline import (  # noqa: E402
     AudioExcerpt,
     Film,
@@ -36,7 +37,6 @@ from ..interact_core.theatre.pipeline import (  # noqa: E402
     run_scene_in_parts,
     shipped_run_settings,
 )
-from ..interact_core.theatre.puppets import random_looks  # noqa: E402
 from ..interact_core.theatre.training.clips import FRAMES  # noqa: E402
 from .scenes import result  # noqa: E402
 from .scenes.held_out import (  # noqa: E402

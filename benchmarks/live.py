@@ -36,9 +36,9 @@ from ..interact_core.frames import snap_frames  # noqa: E402
 from ..interact_core.guidance import Cast, Character, GuidanceSettings, MaskMemory  # noqa: E402
 from ..interact_core.host.run.latent_preview import LatentPreview  # noqa: E402
 from ..interact_core.host.run.live import MaskStream  # noqa: E402
+from ..interact_core.metrics.intervals import bootstrap_interval  # noqa: E402
 from ..interact_core.preview.recorder import RunRecorder  # noqa: E402
 from ..interact_core.theatre.measuring import report  # noqa: E402
-from ..interact_core.theatre.measuring.measure import bootstrap_interval  # noqa: E402
 from .scenes import result  # noqa: E402
 from .scenes.result import Figure, at_most  # noqa: E402
 

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..interact_core.theatre.measuring.measure import bootstrap_interval
+from ..interact_core.metrics.intervals import bootstrap_interval
 from ..interact_core.theatre.training.clips import FRAMES
 from .scenes import result
 from .scenes.held_out import MIN_TRAVEL, RunSettings, load_recordings, source_of, write_results

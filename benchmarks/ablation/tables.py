@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...interact_core.metrics.frechet import Moments, frechet_distance, pooled
-from ...interact_core.theatre.measuring.measure import bootstrap_interval
+from ...interact_core.metrics.intervals import bootstrap_interval
 from ..scenes.result import Figure, at_least
 from ..scenes.runs import PAPER_STEPS, RENDERED, Record, moments_of
 from ..scenes.settings import EVERY_FRAME, FIRST_FRAME, Setting

@@ -17,6 +17,7 @@ from ...interact_core.host.standalone import prepare_comfy
 prepare_comfy()
 
 from ...interact_core.media import read_sound  # noqa: E402
+from ...interact_core.metrics.puppets.drawing import Look, random_looks  # noqa: E402
 from ...interact_core.theatre import voices  # noqa: E402  (comfy has to be configured first)
 from ...interact_core.theatre.measuring import measure, report  # noqa: E402  (comfy has to be configured first)
 from ...interact_core.theatre.measuring.measure import ClipReading  # noqa: E402
@@ -30,7 +31,6 @@ from ...interact_core.theatre.pipeline import (  # noqa: E402
     load_models,
 )
 from ...interact_core.theatre.pipeline import shipped_run_settings as shipped_run_settings  # noqa: E402
-from ...interact_core.theatre.puppets import Look, random_looks  # noqa: E402
 from ...interact_core.theatre.sample_speech import sample_files  # noqa: E402
 from . import result  # noqa: E402
 from .result import Figure  # noqa: E402

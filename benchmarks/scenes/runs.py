@@ -18,6 +18,7 @@ from ...interact_core.guidance import layouts_on_grid
 from ...interact_core.host.keys import ADAPTER_KEY
 from ...interact_core.metrics.frechet import Moments
 from ...interact_core.metrics.latents import token_features
+from ...interact_core.metrics.puppets.drawing import Look, colour_distance, random_look
 from ...interact_core.theatre.measuring.measure import ClipReading, mask_iou
 from ...interact_core.theatre.measuring.report import CharacterMetrics
 from ...interact_core.theatre.pipeline import (
@@ -30,7 +31,6 @@ from ...interact_core.theatre.pipeline import (
     to_model_latent,
 )
 from ...interact_core.theatre.prompts import largest_travel
-from ...interact_core.theatre.puppets import Look, colour_distance, random_look
 from ...interact_core.theatre.scenes import Rendering, random_scene, render
 from ...interact_core.theatre.training.id_embedding import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ..ablation.caches import LayerProbe, in_two_passes, within_the_step
@@ -180,7 +180,7 @@ def closeness(reading: ClipReading) -> float:
     """Smallest distance of the first two heads, in sums of their radii; 2 for one head or where one is never
     found.
 
-    A body is 1.3 radii wide to each side (puppets.py): below 1.3 they overlap.
+    A body is 1.3 radii wide to each side (drawing.py): below 1.3 they overlap.
     """
     if len(reading.heads) < 2:
         return 2.0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...interact_core.theatre.measuring.measure import bootstrap_interval
+from ...interact_core.metrics.intervals import bootstrap_interval
 from ...interact_core.theatre.pipeline import MODELS, load_models, run_scene, shipped_run_settings
 from ..scenes import held_out
 from ..scenes.held_out import SceneResult

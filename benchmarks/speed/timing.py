@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
-from ...interact_core.theatre.measuring.measure import bootstrap_interval
+from ...interact_core.metrics.intervals import bootstrap_interval
 
 Action = Callable[[], object]
 Clock = Callable[[], float]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..examples import NAMES
-from .puppets import Look, portrait, random_looks
+from ..metrics.puppets.drawing import Look, portrait, random_looks
 
 FIRST_SEED = 8_000_000  # training draws its scenes from seeds below 1,000,000, the benches from 9,000,000
 WIDTH, HEIGHT = 192, 128  # of a portrait in pixels: the size of the theatre's video

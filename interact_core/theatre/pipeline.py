@@ -24,10 +24,10 @@ from ..host.encode.parts import EncodedPart, encode_part, join_parts
 from ..host.encode.recording import encode_recording
 from ..host.loading import apply_adapter, load_adapter, load_dit
 from ..host.sampling import sample
+from ..metrics.puppets.drawing import Look, portrait
 from . import voices
 from .graphs import inputs_of, shipped_graph
 from .prompts import motion_prompt
-from .puppets import Look, portrait
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from ..examples import NAMES, portrait_file, recording_file
+from ..metrics.puppets.drawing import portrait
 from .demo_characters import draw_characters
-from .puppets import portrait
 from .voices import HELD_OUT_VOICES, RATE, espeak, has_espeak
 
 PEAK = 0.8  # of full scale

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .puppets import SUPERSAMPLE, Canvas, Look, Pose, draw_puppet, random_looks
+from ..metrics.puppets.drawing import SUPERSAMPLE, Canvas, Look, Pose, draw_puppet, random_looks
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..metrics.loudness import mouth_opening as mouth_opening
+
 RATE = 16000  # samples per second of everything synthesised here
 
 # espeak-ng voices, and sentences. The held-out ones never sound in training.
@@ -41,36 +43,6 @@ SENTENCES = (
     "Would anybody like another cup of tea before we begin?",
     "He laughed, she danced, and nobody noticed the time.",
 )
-
-
-def loudness(waveform: np.ndarray, rate: int, fps: float, frames: int) -> np.ndarray:
-    """Root mean square of the sound around each video frame, [frames].
-
-    waveform [samples]; frame f looks at 1.5 frame durations around (f + 0.5) / fps; beyond the recording
-    is silence.
-    """
-    half = 0.75 * rate / fps
-    power = np.concatenate([[0.0], np.cumsum(np.asarray(waveform, np.float64) ** 2)])
-    centre = (np.arange(frames) + 0.5) * rate / fps
-    first, last = (
-        np.clip(np.round(edge), 0, len(waveform)).astype(int) for edge in (centre - half, centre + half)
-    )
-    return np.sqrt((power[last] - power[first]) / (2 * half))
-
-
-def mouth_opening(waveform: np.ndarray, rate: int, fps: float, frames: int) -> np.ndarray:
-    """How far the mouth is open at each frame, float32 [frames] in 0..1.
-
-    The loudness relative to the recording's own loud parts (the 90th percentile of its sounding frames),
-    so that a quiet recording opens the mouth as far as a loud one; below a tenth of that the mouth is shut.
-    """
-    whole = loudness(waveform, rate, fps, int(np.ceil(len(waveform) / rate * fps)))
-    if whole.size == 0 or whole.max() < 1e-6:
-        return np.zeros(frames, np.float32)
-    loud = np.percentile(whole[whole > 0.1 * whole.max()], 90)
-    level = np.zeros(frames)
-    level[: min(frames, len(whole))] = whole[:frames] / loud
-    return np.clip((level - 0.1) / 0.9, 0, 1).astype(np.float32)
 
 
 def _resonate(source: np.ndarray, frequency: float, bandwidth: float) -> np.ndarray:

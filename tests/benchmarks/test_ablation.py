@@ -16,9 +16,9 @@ from interacthuman.benchmarks.scenes import held_out, runs, store
 from interacthuman.benchmarks.scenes.runs import PAPER_STEPS, RENDERED, Task
 from interacthuman.benchmarks.scenes.settings import EVERY_FRAME, FIRST_FRAME, IN_TURNS, ONE_SILENT, Setting
 from interacthuman.benchmarks.scenes.store import ScenePlan, Store, fingerprint, missing, worker_pool
+from interacthuman.interact_core.metrics.puppets.drawing import random_looks
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, shipped_run_settings
-from interacthuman.interact_core.theatre.puppets import random_looks
 
 SHIPPED = shipped_run_settings(25)
 

@@ -22,9 +22,9 @@ else:  # pytest brings it for 3.10
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras"}
 COMFYUI |= {"execution", "folder_paths", "nodes", "server"}
 
-# What each room of interact_core may import of the others: nodes -> host -> preview, guidance, adapter, speech. A file
-# that lies in host itself is a room of its own name. What is listed in NO_NODE_NEEDS stands beside host: nothing that
-# a node needs imports it.
+# What each room of interact_core may import of the others: nodes -> host -> preview, guidance, adapter, speech,
+# metrics. A file that lies in host itself is a room of its own name. What is listed in NO_NODE_NEEDS stands beside
+# host: nothing that a node needs imports it.
 FREE = {"errors", "frames"}
 PLAIN = {"adapter", "guidance", "speech"}  # torch without ComfyUI
 SMALL = {  # of host, without anything of host behind them
@@ -34,7 +34,7 @@ SMALL = {  # of host, without anything of host behind them
     "host/node_text",
 }
 HOST = {"host/tokens", "host/forward", "host/run", "host/encode"}
-NO_NODE_NEEDS = {"comfy_server", "media", "metrics", "theatre", "theatre/training", "training"}
+NO_NODE_NEEDS = {"comfy_server", "media", "theatre", "theatre/training", "training"}
 MAY_IMPORT = {
     "errors": set(),
     "frames": set(),
@@ -52,6 +52,8 @@ MAY_IMPORT = {
     "host/apply": PLAIN | SMALL | HOST | {"preview", "host/install", "host/loading"},
     "host/loading": PLAIN | SMALL | HOST | {"preview", "host/install"},
     "host/sampling": PLAIN | SMALL | HOST | {"preview", "host/apply", "host/install"},
+    "host/detectors": {"metrics", *SMALL},
+    "host/score": PLAIN | SMALL | {"examples", "metrics", "preview", "host/detectors", "host/encode"},
     "media": set(),
     "metrics": set(),
     "comfy_server": set(),

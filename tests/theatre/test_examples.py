@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from interacthuman.interact_core import examples
+from interacthuman.interact_core.metrics.puppets.drawing import portrait
 from interacthuman.interact_core.theatre import sample_speech
 from interacthuman.interact_core.theatre.demo_characters import draw_characters
-from interacthuman.interact_core.theatre.puppets import portrait
 from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
 from PIL import Image
 

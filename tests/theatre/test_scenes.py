@@ -7,7 +7,7 @@ import pytest
 from interacthuman.interact_core.theatre.scenes import CALM, FAST, Scene, World, random_scene
 
 FILM = 500  # twenty seconds
-BODY = 1.3  # head radii to each side (puppets.py)
+BODY = 1.3  # head radii to each side (drawing.py)
 
 
 def heads(scene: Scene, frames: int = FILM) -> np.ndarray:

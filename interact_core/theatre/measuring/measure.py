@@ -1,18 +1,21 @@
 """The metrics of the theatre: who is on screen, who looks like their reference, whose mouth follows which
 voice.
 
-Everything is measured from finished frames, with what is known of the puppets (segmentation.py, faces.py),
-and from the recordings (voices.mouth_opening). NumPy and OpenCV; no ComfyUI.
+Everything is measured from finished frames, with what is known of the puppets (metrics/puppets),
+and from the recordings (metrics/loudness.py). NumPy and OpenCV; no ComfyUI.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..puppets import (
+from ...metrics.intervals import bootstrap_interval
+from ...metrics.lips import crosstalk, sync
+from ...metrics.puppets import faces
+from ...metrics.puppets.drawing import (
     STRIPE_PERIOD,
     SUPERSAMPLE,
     Canvas,
@@ -23,9 +26,9 @@ from ..puppets import (
     draw_puppet,
     random_look,
 )
-from . import faces
-from .faces import Heads
-from .segmentation import palette, segment
+from ...metrics.puppets.faces import Heads
+from ...metrics.puppets.reading import ClipReading, mouth_openings, read_clip
+from ...metrics.puppets.segmentation import palette, segment
 
 __all__ = [
     "ClipReading",
@@ -41,31 +44,13 @@ __all__ = [
     "sync",
 ]
 
-MAX_LAG = 2  # frames by which a mouth may lead or follow its voice
-STILL = 0.02  # standard deviation below which an opening is the measurement's own noise
 # A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift
-# (tests/theatre/measuring/test_measure.py); one open by 0.2 is 2.5 times as high as a shut one (puppets._draw_face).
+# (tests/theatre/measuring/test_measure.py); one open by 0.2 is 2.5 times as high as a shut one (drawing._draw_face).
 OPEN = 0.2
 ON_SCREEN_AREA = 0.015  # of the frame: half of the smallest head that scenes.py draws
 ON_SCREEN_FRAMES = 0.8
 SAME_COLOUR = 55.0  # RGB: random_looks keeps two puppets 75 apart, an autoencoder shifts by 15
 DISTRACTORS = 12
-
-
-@dataclass(frozen=True)
-class ClipReading:
-    """What was measured in one clip.
-
-    masks: bool [N, F, H, W]; heads: one Heads per puppet; openings: float [N, F] in 0..1, NaN where hidden.
-    """
-
-    masks: np.ndarray
-    heads: tuple[Heads, ...]
-    openings: np.ndarray
-
-    def others(self, i: int) -> np.ndarray:
-        """Where any puppet but `i` is visible, bool [F, H, W]."""
-        return np.delete(self.masks, i, 0).any(0)
 
 
 @dataclass(frozen=True)
@@ -89,52 +74,6 @@ class Likeness:
     @property
     def alike(self) -> bool:
         return self.found and self.colour <= SAME_COLOUR and self.face < min(self.rival, faces.LOST)
-
-
-def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | None = None) -> ClipReading:
-    """Find every puppet, its head and its mouth.
-
-    frames: uint8 RGB [F, H, W, 3]; masks: those of `segment`, if known.
-    """
-    masks = segment(frames, looks) if masks is None else masks
-    heads, openings = [], []
-    for i, look in enumerate(looks):
-        others = np.delete(masks, i, 0).any(0)
-        heads.append(faces.find_heads(frames, look, masks[i], others))
-        openings.append(faces.mouth_opening(frames, look, heads[i], others))
-    return ClipReading(masks, tuple(heads), np.stack(openings))
-
-
-def mouth_openings(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray) -> np.ndarray:
-    """Measured openings, float [N, F] in 0..1; NaN where another puppet or the border hides the mouth."""
-    return read_clip(frames, looks, masks).openings
-
-
-def sync(opening: np.ndarray, loudness: np.ndarray) -> float:
-    """Correlation of a mouth with a voice at the best lag within MAX_LAG frames, -1..1.
-
-    opening: float [F], frames of NaN are left out; loudness: float [F], the voice's voices.mouth_opening. 0
-    where either does not move, or where too little of the mouth was visible.
-
-    Taking the best of five lags lifts unrelated series above 0 by chance, the more so the shorter the clip:
-    the floor of a set of scenes is `crosstalk` of their true openings.
-    """
-    return max(_by_lag(opening, loudness))
-
-
-def crosstalk(opening: np.ndarray, others: np.ndarray, own: np.ndarray | None = None) -> float:
-    """Mean over the other voices of `sync` with them.
-
-    others: float [M, F]; silent ones are left out, and without any other the result is 0. own: float [F], the
-    mouth's own voice: then the others are compared at the lag that is best for it, so that chance does not
-    raise the result.
-    """
-    by_lag = [_by_lag(opening, other) for other in np.atleast_2d(others) if np.std(other) > STILL]
-    if not by_lag:
-        return 0.0
-    if own is None:
-        return float(np.mean(np.max(by_lag, axis=1)))
-    return float(np.mean(by_lag, axis=0)[np.argmax(_by_lag(opening, own))])
 
 
 def silent_open(opening: np.ndarray) -> float:
@@ -197,43 +136,6 @@ def mask_iou(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     a, b = np.asarray(predicted) >= 0.5, pooled >= 0.5
     union = (a | b).sum((1, 2, 3))
     return np.where(union > 0, (a & b).sum((1, 2, 3)) / np.maximum(union, 1), 1.0)
-
-
-def bootstrap_interval(
-    values: Sequence[float],
-    statistic: Callable[[np.ndarray], float] = np.mean,
-    level: float = 0.95,
-    seed: int = 0,
-    draws: int = 2000,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a statistic; values [n, ...] are resampled along the first axis."""
-    values = np.asarray(values, float)
-    picks = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
-    tail = 50 * (1 - level)
-    if statistic is np.mean and values.ndim == 1:
-        drawn = values[picks].mean(1)  # the same, a hundred times as fast
-    else:
-        drawn = [statistic(values[pick]) for pick in picks]
-    low, high = np.percentile(drawn, (tail, 100 - tail))
-    return float(low), float(high)
-
-
-def _by_lag(opening: np.ndarray, loudness: np.ndarray) -> list[float]:
-    """Correlations at every lag from -MAX_LAG to MAX_LAG."""
-    return [_correlation(*_lagged(opening, loudness, lag)) for lag in range(-MAX_LAG, MAX_LAG + 1)]
-
-
-def _lagged(a: np.ndarray, b: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The overlap of a with b delayed by `lag` frames."""
-    frames = min(len(a), len(b))
-    return a[max(0, lag) : frames + min(0, lag)], b[max(0, -lag) : frames - max(0, lag)]
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    both = np.isfinite(a) & np.isfinite(b)
-    if both.sum() < 5 or min(np.std(a[both]), np.std(b[both])) < STILL:
-        return 0.0
-    return float(np.corrcoef(a[both], b[both])[0, 1])
 
 
 def _some(found: np.ndarray, count: int = 5) -> np.ndarray:

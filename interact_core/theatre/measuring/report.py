@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...guidance import MaskHistory
-from ..puppets import Look
+from ...metrics.puppets.drawing import Look
 from . import measure
 from .measure import ClipReading, Likeness
 from .wholeness import count_parts
@@ -50,7 +50,7 @@ def measure_characters(
 ) -> tuple[CharacterMetrics, ...]:
     """Metrics of every character of a clip.
 
-    frames: uint8 RGB [F, H, W, 3]; voices: float [N, F], the recordings' voices.mouth_opening, zeros for
+    frames: uint8 RGB [F, H, W, 3]; voices: float [N, F], the recordings' loudness.mouth_opening, zeros for
     silence; history: the masks of the run that made the clip; reading: measure.read_clip of the frames.
     """
     likenesses = measure.identity(frames, looks, reading)

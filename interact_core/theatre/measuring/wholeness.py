@@ -2,7 +2,7 @@
 
 Likeness and masks look past a third eye or a second head: a face with one eye too many still fits its drawing
 better than anybody else's. So parts are counted here, in the puppet's own colours and against the drawing of
-the look where its head was found (faces.py). Lengths in head radii are those of puppets.py.
+the look where its head was found (faces.py). Lengths in head radii are those of drawing.py.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..puppets import MOUTH, SUPERSAMPLE, Canvas, Colour, Look, Pose, draw_puppet
-from . import faces
-from .faces import Heads
-from .segmentation import palette, shows_accent
+from ...metrics.puppets import faces
+from ...metrics.puppets.drawing import MOUTH, SUPERSAMPLE, Canvas, Colour, Look, Pose, draw_puppet
+from ...metrics.puppets.faces import Heads
+from ...metrics.puppets.segmentation import palette, shows_accent
 
 IN_VIEW = 0.9  # of a head's disc, neither behind another puppet nor outside of the frame
 

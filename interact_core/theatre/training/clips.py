@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from ...frames import TEMPORAL_STRIDE
 from ...guidance.layout import layouts_on_grid
+from ...metrics.puppets.drawing import Pose, portrait
 from ...speech.encode import encode_speech
 from ..prompts import motion_amount
-from ..puppets import Pose, portrait
 from ..scenes import FAST, World, random_scene, render
 from ..voices import RATE, mouth_opening, training_recordings
 from .devices import bfloat16_autocast, training_device

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...metrics.puppets.drawing import portrait
 from ...training.data.shards import Sample, writing_shards
-from ..puppets import portrait
 from ..scenes import random_scene, render
 from ..voices import RATE, mouth_opening, training_recordings
 from .clips import FPS, HEIGHT, REFERENCE_VIEWS, WIDTH, mouth_discs, reference_pose

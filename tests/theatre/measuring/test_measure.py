@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from interacthuman.interact_core.metrics.puppets.drawing import STRIPE_PERIOD, random_look
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.measuring import measure
-from interacthuman.interact_core.theatre.puppets import STRIPE_PERIOD, random_look
 from interacthuman.interact_core.theatre.scenes import render
 from interacthuman.tests.support.theatre import FPS, degrade, example_scene, read
 

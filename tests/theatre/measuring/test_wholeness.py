@@ -8,9 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from interacthuman.interact_core.theatre.measuring.measure import read_clip
-from interacthuman.interact_core.theatre.measuring.wholeness import Parts, count_parts
-from interacthuman.interact_core.theatre.puppets import (
+from interacthuman.interact_core.metrics.puppets.drawing import (
     EYE_WHITE,
     MOUTH,
     PUPIL,
@@ -20,6 +18,8 @@ from interacthuman.interact_core.theatre.puppets import (
     Pose,
     draw_puppet,
 )
+from interacthuman.interact_core.theatre.measuring.measure import read_clip
+from interacthuman.interact_core.theatre.measuring.wholeness import Parts, count_parts
 from interacthuman.tests.support.theatre import ExampleScene, degrade, example_scene
 
 SEED = 9_300_000  # of scenes that neither training nor the benches use

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..puppets import EYE_WHITE, MOUTH, PUPIL, Colour, Look
+from .drawing import EYE_WHITE, MOUTH, PUPIL, Colour, Look
 
 COLOUR_SPREAD = 22.0  # RGB distance at which a vote falls to exp(-1/2): three times an autoencoder's noise
 BACKDROP_SPREAD = 14.0  # narrower: its colours are taken from the frame itself
-PASTEL_SATURATION, PASTEL_VALUE = 0.22, 0.8  # scenes.random_backdrop draws nothing more vivid or darker
+PASTEL_SATURATION, PASTEL_VALUE = 0.22, 0.8  # a backdrop of the theatre has nothing more vivid or darker
 DETAIL_COST = 1.0  # of a colour that other puppets may have too: accents, eyes, mouths
 STRANGE_COST, STRANGE_BACKDROP = 4.0, 7.0  # of a colour that nobody has: a blend of the puppet's beside it
 PRIOR_BLUR = 5.0  # pixels over which a puppet's first region makes its colours likelier
@@ -53,6 +53,7 @@ def palette(look: Look) -> list[Colour]:
 
 
 def shows_accent(look: Look) -> bool:
+    """Whether anything of this look has its accent colour."""
     return look.prop != "none" or look.glasses or look.hair_style == "cap"
 
 

@@ -1,7 +1,7 @@
-"""ClipReading a puppet's face in a generated video: where it is, how far its mouth is open, whose it is.
+"""Reading a puppet's face in a generated video: where it is, how far its mouth is open, whose it is.
 
 A look can be drawn, so it is also its own template: the head is where the drawing fits, and the mouth is what
-the frame has beyond a drawing without one. Lengths in head radii are those of puppets.py.
+the frame has beyond a drawing without one. Lengths in head radii are those of drawing.py.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..puppets import MOUTH, SUPERSAMPLE, Canvas, Look, Pose, draw_puppet
+from .drawing import MOUTH, SUPERSAMPLE, Canvas, Look, Pose, draw_puppet
 
-RADII = np.geomspace(0.105, 0.235, 13)  # of the frame's height; scenes.py draws 0.119 to 0.215
+RADII = np.geomspace(0.105, 0.235, 13)  # of the frame's height; the theatre's scenes draw 0.119 to 0.215
 BLUR = 1.0  # pixels: drawings and frames are compared a little blurred, as an autoencoder leaves them
 RADIUS_FRAMES = 5  # from which a clip's head radius is measured; puppets keep their size within a clip
 FACE_WIDTH, FACE_HEIGHT = 0.93, 0.95  # the part of the head that is compared
@@ -88,7 +88,7 @@ def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndar
     """
     import cv2
 
-    pictures = [_soften(frame, hidden) for frame, hidden in zip(frames, others)]
+    pictures = [_soften(frame, hidden) for frame, hidden in zip(frames, others, strict=True)]
     height = frames.shape[1]
     slack = np.ones((2 * round(MASK_SLACK * height) + 1,) * 2, np.uint8)
     mask = np.stack([cv2.dilate(m.astype(np.uint8), slack) > 0 for m in mask])
@@ -101,7 +101,9 @@ def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndar
     fits = np.array([[_fit(*pictures[f], mask[f], drawing)[2] for f in sampled] for drawing in drawings])
     radius = height * _lowest(RADII, np.median(fits, 1))
     drawing = draw_face(look, radius)
-    x, y, distance = np.array([_fit(*picture, m, drawing) for picture, m in zip(pictures, mask)]).T
+    x, y, distance = np.array(
+        [_fit(*picture, m, drawing) for picture, m in zip(pictures, mask, strict=True)]
+    ).T
     at, found = np.arange(len(frames)), distance < LOST
     if found.any():  # where the face is hidden, interpolate between where it was found
         x, y = np.interp(at, at[found], x[found]), np.interp(at, at[found], y[found])
@@ -109,7 +111,7 @@ def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndar
 
 
 def mouth_opening(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarray) -> np.ndarray:
-    """Measured opening of the mouth, float [F] in 0..1 as voices.mouth_opening defines it.
+    """Measured opening of the mouth, float [F] in 0..1 as loudness.mouth_opening defines it.
 
     others: bool [F, H, W], where other puppets are visible. NaN where they or the frame's border hide the
     mouth, 0 where there is no such face.
