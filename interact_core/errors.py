@@ -1,8 +1,17 @@
 """The one error that this pack raises for something its user can put right."""
 
+MOST_SHOWN = 160
+"""Characters that an error shows of a name or a message that came from a file."""
+
 
 class InteractError(ValueError):
     """One sentence: what is wrong, where, and what to do about it."""
+
+
+def one_line(text: object, most: int = MOST_SHOWN) -> str:
+    words = " ".join(str(text)[: 4 * most].split())
+    shown = "".join(letter if letter.isprintable() else "?" for letter in words)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def check_connected(**inputs: object) -> None:

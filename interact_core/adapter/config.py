@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 
-from ..errors import InteractError
+from ..errors import InteractError, one_line
+from ..weights_file import parse_object
 
 FORMAT_VERSION = "1"
 METADATA_KEY = "interact_adapter"
 VERSION_KEY = "format_version"
 REFERENCE_LAYOUTS = ("time",)
 
+LARGEST_SIZE = 2**16
+"""Far above any adapter's sizes, and small enough for the products of four."""
+MOST_FPS = 1000
 
 @dataclass(frozen=True)
 class AdapterConfig:
@@ -76,19 +80,13 @@ class AdapterConfig:
                 f"{path} has adapter format_version {version!r}, but this pack reads {FORMAT_VERSION!r}: "
                 "update the pack or choose another file."
             )
-        try:
-            entries = json.loads(metadata[METADATA_KEY])
-        except json.JSONDecodeError as error:
-            raise InteractError(
-                f"{path}: the '{METADATA_KEY}' entry of the header is not JSON ({error})."
-            ) from error
-        if not isinstance(entries, dict):
-            raise InteractError(f"{path}: the '{METADATA_KEY}' entry of the header is not a JSON object.")
+        entries = parse_object(metadata[METADATA_KEY], f"{path}: the '{METADATA_KEY}' entry of the header")
         names = {field.name for field in fields(cls)}
         wrong = [f"lacks {name}" for name in sorted(names - entries.keys())]
-        wrong += [f"has unknown {name}" for name in sorted(entries.keys() - names)]
+        wrong += [f"has unknown {one_line(name, 40)}" for name in sorted(entries.keys() - names)]
         if wrong:
-            raise InteractError(f"{path}: the adapter configuration {', '.join(wrong)}; save the file again.")
+            said = one_line(", ".join(wrong))
+            raise InteractError(f"{path}: the adapter configuration {said}; save the file again.")
         if isinstance(entries["mask_blocks"], list):
             entries["mask_blocks"] = tuple(entries["mask_blocks"])  # JSON has no tuples
         try:
@@ -108,21 +106,25 @@ def _check_types(config: AdapterConfig) -> None:
             fits = isinstance(value, tuple) and all(type(block) is int for block in value)
         if not fits:
             kind = "tuple of integers" if name == "mask_blocks" else expected.__name__
-            raise InteractError(f"adapter configuration field {name} is {value!r}, expected {kind}.")
+            raise InteractError(
+                f"adapter configuration field {name} is {one_line(repr(value), 40)}, expected {kind}."
+            )
 
 
 def _check_ranges(config: AdapterConfig) -> None:
     def require(holds: bool, name: str, expected: str) -> None:
         if not holds:
             raise InteractError(
-                f"adapter configuration field {name} is {getattr(config, name)!r}, expected {expected}."
+                f"adapter configuration field {name} is {one_line(repr(getattr(config, name)), 40)}, "
+                f"expected {expected}."
             )
 
     for field in fields(config):
         if field.type is int:
             least = 0 if field.name == "audio_window" else 1
-            require(getattr(config, field.name) >= least, field.name, f"at least {least}")
-    require(0 < config.fps < float("inf"), "fps", "a positive number")
+            fits = least <= getattr(config, field.name) <= LARGEST_SIZE
+            require(fits, field.name, f"at least {least} and at most {LARGEST_SIZE}")
+    require(1 <= config.fps <= MOST_FPS, "fps", f"a positive number, 1 to {MOST_FPS}")
     require(config.reference_layout in REFERENCE_LAYOUTS, "reference_layout", f"one of {REFERENCE_LAYOUTS}")
     heads = config.audio_heads
     require(config.model_width % heads == 0, "audio_heads", f"a divisor of model_width {config.model_width}")

@@ -1,14 +1,16 @@
 """The kinds of adapter files, recognised by their headers. A kind is a module with the parts of `Adapter`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
+from ..weights_file import Pause, check_shapes, no_pause, open_weights
 from .config import METADATA_KEY, AdapterConfig
-from .file import check_keys, open_adapter_file, shapes_of, weights_of
+from .file import WANTED, expected_shapes, shapes_by_block, shapes_of, weights_of
 from .model import Adapter
 from .multitalk import MARK, MultiTalkAdapter, MultiTalkConfig
 
@@ -97,19 +99,28 @@ class SpeechAdapter(Protocol):
         ...
 
 
-def load_any_adapter(path: str | os.PathLike[str], **kwargs: Any) -> tuple[nn.Module, dict[str, Tensor]]:
+def load_any_adapter(
+    path: str | os.PathLike[str], pause: Pause = no_pause, **kwargs: Any
+) -> tuple[nn.Module, dict[str, Tensor]]:
     """The module for a file, still without its weights, and the weights on the CPU in the file's own dtype.
 
-    kwargs: device, dtype (default: the file's) and operations of the module. Raises InteractError as
-    `read_adapter` does, and for a MultiTalk file whose keys or shapes are not such a file's.
+    pause: called between the weights. kwargs: device, dtype (default: the file's) and operations of the module.
+    Raises InteractError as `read_adapter` does, and for a MultiTalk file whose keys or shapes are not such a file's.
     """
-    name = os.fspath(path)
-    with open_adapter_file(name) as file:
-        shapes, metadata = shapes_of(file), file.metadata() or {}
-        if MARK in shapes and METADATA_KEY not in metadata:
-            make = partial(MultiTalkAdapter, MultiTalkConfig.of(shapes, name))
+    with open_weights(path, WANTED) as file:
+        shapes = shapes_of(file)
+        if MARK in shapes and METADATA_KEY not in file.metadata:
+            config = MultiTalkConfig.of(shapes, file.name)
+            make, expected = partial(MultiTalkAdapter, config), expected_multitalk_shapes(config)
         else:
-            make = partial(Adapter, AdapterConfig.from_metadata(metadata, name))
-        check_keys(name, shapes, make(device="meta"))
-        weights = weights_of(file, name)
+            config = AdapterConfig.from_metadata(file.metadata, file.name)
+            make, expected = partial(Adapter, config), expected_shapes(config)
+        check_shapes(file.name, shapes, expected)
+        weights = weights_of(file, pause)
     return make(**{"dtype": next(iter(weights.values())).dtype, **kwargs}), weights
+
+
+def expected_multitalk_shapes(config: MultiTalkConfig) -> Iterator[tuple[str, Size]]:
+    """As `expected_shapes`, for a MultiTalkAdapter."""
+    one = MultiTalkAdapter(replace(config, model_blocks=1), device="meta")
+    return shapes_by_block(one, {"blocks": range(config.model_blocks)})

@@ -1,26 +1,24 @@
 """The adapter's file: safetensors, with the configuration in its header, checked before anything is used."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import safetensors
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import InteractError
+from ..errors import InteractError, one_line
+from ..weights_file import Pause, WeightsFile, check_finite, check_shapes, no_pause, open_weights
 from .config import AdapterConfig
 from .model import Adapter
-
-# torch.save's zip archive, and bare pickles of protocol 2 to 5
-PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 SCALES = (".scale_weight", ".weight_scale")
 """Endings of a float8 weight's scale, in the two layouts that ComfyUI reads (comfy/utils.py, convert_old_quants)."""
 BESIDE_WEIGHTS = (*SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+WANTED = "an InterAct adapter"
 
 
 def save_adapter(
@@ -35,7 +33,7 @@ def save_adapter(
     Raises InteractError, before writing, where `state_dict` is not that of Adapter(config).
     """
     shapes = {key: tensor.shape for key, tensor in state_dict.items()}
-    check_keys(str(path), shapes, Adapter(config, device="meta"))
+    check_shapes(str(path), shapes, expected_shapes(config))
     tensors = {
         key: tensor.detach().to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
         for key, tensor in state_dict.items()
@@ -53,87 +51,56 @@ def read_adapter(path: str | os.PathLike[str]) -> tuple[AdapterConfig, dict[str,
 
     Raises InteractError, one sentence naming the file (and the key, what was found and what was expected),
     for a file that is missing, a pickle (refused unopened), foreign, truncated, of another format version, or
-    whose configuration, keys or shapes are not those of an Adapter.
+    whose configuration, keys or shapes are not those of an Adapter, or whose weights are not finite floats.
     """
-    name = os.fspath(path)
-    with open_adapter_file(name) as file:
-        config = AdapterConfig.from_metadata(file.metadata(), name)
-        check_keys(name, shapes_of(file), Adapter(config, device="meta"))
-        return config, weights_of(file, name)
+    with open_weights(path, WANTED) as file:
+        config = AdapterConfig.from_metadata(file.metadata, file.name)
+        check_shapes(file.name, shapes_of(file), expected_shapes(config))
+        return config, weights_of(file)
 
 
-def shapes_of(file: safetensors.safe_open) -> dict[str, list[int]]:
+def expected_shapes(config: AdapterConfig) -> Iterator[tuple[str, torch.Size]]:
+    """Every weight of Adapter(config) with its shape, whatever number of blocks the configuration claims."""
+    one = Adapter(replace(config, model_blocks=1, mask_blocks=(0,)), device="meta")
+    return shapes_by_block(
+        one, {"audio_blocks": range(config.model_blocks), "mask_heads": config.mask_blocks}
+    )
+
+
+def shapes_by_block(
+    one: nn.Module, repeated: Mapping[str, Iterable[int]]
+) -> Iterator[tuple[str, torch.Size]]:
+    """Names and shapes of a module whose lists of blocks hold but number 0, for the block numbers in `repeated`."""
+    shapes = {key: tensor.shape for key, tensor in one.state_dict().items()}
+    yield from ((key, shape) for key, shape in shapes.items() if key.split(".")[0] not in repeated)
+    for blocks, numbers in repeated.items():
+        first = f"{blocks}.0."
+        inside = [(key.removeprefix(first), shape) for key, shape in shapes.items() if key.startswith(first)]
+        for number in numbers:
+            yield from ((f"{blocks}.{number}.{rest}", shape) for rest, shape in inside)
+
+
+def shapes_of(file: WeightsFile) -> dict[str, list[int]]:
     """Of the weights; what a float8 file says of its scales is left out."""
-    return {key: file.get_slice(key).get_shape() for key in _keys(file) if not key.endswith(BESIDE_WEIGHTS)}
+    return {key: shape for key, shape in file.shapes.items() if not key.endswith(BESIDE_WEIGHTS)}
 
 
-def _keys(file: safetensors.safe_open) -> list[str]:
-    return file.keys()  # it is no mapping: `in file` and a loop over it fail
-
-
-def weights_of(file: safetensors.safe_open, name: str) -> dict[str, Tensor]:
+def weights_of(file: WeightsFile, pause: Pause = no_pause) -> dict[str, Tensor]:
     """In the file's own dtype; a weight with a scale beside it comes multiplied by it, as bfloat16.
 
-    Raises InteractError, with the file's `name`, for a scale that is not one number for a weight in float8.
+    Raises InteractError, with the file's name, for a weight that is not a finite float, and for a scale that is not
+    one number for a weight in float8.
     """
-    weights = {key: file.get_tensor(key) for key in _keys(file) if not key.endswith(BESIDE_WEIGHTS)}
-    for key in _keys(file):
+    weights = file.weights(shapes_of(file), pause)
+    for key in file.shapes:
         if not key.endswith(SCALES):
             continue
-        scaled, scale = f"{key.rpartition('.')[0]}.weight", file.get_tensor(key)
+        scaled, scale = f"{key.rpartition('.')[0]}.weight", file.weights([key], pause)[key]
         if scaled not in weights or weights[scaled].dtype not in FLOAT8 or scale.numel() != 1:
             raise InteractError(
-                f"{name} is quantised in a way that this pack cannot read (see {key}): use the same model in fp16, "
-                "bf16 or fp8."
+                f"{file.name} is quantised in a way that this pack cannot read (see {one_line(key)}): use the same "
+                "model in fp16, bf16 or fp8."
             )
         weights[scaled] = (weights[scaled].float() * scale.float()).to(torch.bfloat16)
+        check_finite(weights[scaled], scaled, file.name)
     return weights
-
-
-@contextmanager
-def open_adapter_file(name: str) -> Iterator[safetensors.safe_open]:
-    """A safetensors file, open. Raises InteractError for what is missing, a pickle, foreign or truncated."""
-    _refuse_foreign(name)
-    try:
-        with safetensors.safe_open(name, framework="pt") as file:
-            yield file
-    except safetensors.SafetensorError as error:
-        raise InteractError(
-            f"{name} is truncated or damaged ({error}); expected a whole safetensors file: fetch it again."
-        ) from error
-
-
-def _refuse_foreign(name: str) -> None:
-    """Look at the first bytes only: nothing but a safetensors header is ever handed on."""
-    if not Path(name).is_file():
-        raise InteractError(
-            f"{name} does not exist or is not a file; expected an InterAct adapter (.safetensors)."
-        )
-    with Path(name).open("rb") as file:
-        start = file.read(9)
-    if start.startswith(PICKLE_STARTS):
-        raise InteractError(
-            f"{name} is a pickle, which can run code when it is opened, and was refused; "
-            "expected an InterAct adapter in safetensors format."
-        )
-    if len(start) < 9:
-        raise InteractError(
-            f"{name} is truncated to {len(start)} bytes; expected a safetensors file, fetch or save it again."
-        )
-    if start[8:9] != b"{":
-        raise InteractError(f"{name} is not a safetensors file; expected an InterAct adapter (.safetensors).")
-
-
-def check_keys(name: str, shapes: Mapping[str, Sequence[int]], module: nn.Module) -> None:
-    """Raise InteractError unless a file has exactly the weights of `module`, which may be on the meta device."""
-    expected = {key: tensor.shape for key, tensor in module.state_dict().items()}
-    for key, shape in expected.items():
-        if key not in shapes:
-            raise InteractError(f"{name} lacks the weight {key}, expected with shape {list(shape)}.")
-        if list(shapes[key]) != list(shape):
-            raise InteractError(
-                f"{name}: weight {key} has shape {list(shapes[key])}, expected {list(shape)}."
-            )
-    for key in shapes:
-        if key not in expected:
-            raise InteractError(f"{name} has an unexpected weight {key}, which is not in its configuration.")

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InteractError
+from ..errors import InteractError, one_line
 from .model import Attention, mix_tracks, sdpa_attention
 
 MARK = "audio_proj.proj1.weight"
@@ -23,6 +23,9 @@ HEAD_WIDTH = 128
 """Channels of an attention head in every Wan 2.1; core writes 40 heads, which is this at 14B."""
 
 WAV2VEC2_LAYERS = 12
+LARGEST_SIZE = 2**20
+"""Far above any size in such a file, and small enough for products of three."""
+
 """Transformer layers of wav2vec2-base. A file holds only their number times their width."""
 
 
@@ -61,17 +64,23 @@ class MultiTalkConfig:
         together.
         """
 
-        def shape(key: str) -> Sequence[int]:
-            if key not in shapes:
+        def shape(key: str, rank: int) -> Sequence[int]:
+            found = shapes.get(key)
+            if found is None:
                 raise InteractError(
                     f"{name} lacks the weight {key}, which every MultiTalk and InfiniteTalk file has."
                 )
-            return shapes[key]
+            if len(found) != rank or not all(0 < size <= LARGEST_SIZE for size in found):
+                raise InteractError(
+                    f"{name}: weight {key} has shape {one_line(found)}, expected {rank} sizes of 1 to {LARGEST_SIZE}."
+                )
+            return found
 
-        hidden, first = shape(MARK)
-        later = shape("audio_proj.proj1_vf.weight")[1]
-        context = shape("audio_proj.norm.weight")[0]
-        width = shape("blocks.0.audio_cross_attn.proj.weight")[0]
+        hidden, first = shape(MARK, 2)
+        later = shape("audio_proj.proj1_vf.weight", 2)[1]
+        context = shape("audio_proj.norm.weight", 1)[0]
+        width = shape("blocks.0.audio_cross_attn.proj.weight", 2)[0]
+        tokens = shape("audio_proj.proj3.weight", 2)[0] // context
         stride = cls.temporal_stride
         each = (later - first) // (stride - 1)  # what one video frame brings: layers times channels
         if (
@@ -81,6 +90,7 @@ class MultiTalkConfig:
             or each % WAV2VEC2_LAYERS
             or width % HEAD_WIDTH
         ):
+            or not tokens
             raise InteractError(
                 f"{name}: the first layers take {first} and {later} values and the base model is {width} wide, which "
                 f"are not {WAV2VEC2_LAYERS} layers of a wav2vec2 over an odd number of frames for a Wan model: choose "
@@ -92,7 +102,7 @@ class MultiTalkConfig:
             audio_width=each // WAV2VEC2_LAYERS,
             window=first // each,
             audio_hidden=hidden,
-            audio_tokens=shape("audio_proj.proj3.weight")[0] // context,
+            audio_tokens=tokens,
             audio_context_width=context,
         )
 

@@ -10,6 +10,7 @@ from interacthuman.interact_core.adapter import (
     Adapter,
     AdapterConfig,
     init_adapter,
+    load_any_adapter,
     read_adapter,
     save_adapter,
 )
@@ -153,6 +154,13 @@ def test_a_configuration_of_another_width(path: Path) -> None:
         ({"mask_heads": 5}, ("mask_heads is 5", "divisor of mask_width 12")),
         ({"mask_heads": 4}, ("mask_heads is 4", "even")),
         ({"audio_tokens": 0}, ("audio_tokens is 0", "at least 1")),
+        ({"audio_width": 2**70}, ("audio_width is 1180591620717411303424", "at most")),
+        ({"model_width": 2**31, "audio_heads": 1}, ("model_width is 2147483648", "at most")),
+        ({"fps": float("nan")}, ("fps is nan", "positive")),
+        ({"fps": 1e-300}, ("fps is 1e-300", "positive")),
+        ({"model_blocks": 60000}, ("lacks the weight audio_blocks.2.norm.weight",)),
+        ({"model_blocks": 60000, "mask_blocks": list(range(50000))}, ("lacks the weight audio_blocks.2.",)),
+        ({"audio_hidden": 65536, "audio_tokens": 65536}, ("audio_projector.hidden.weight", "65536")),
         ({"audio_window": -1}, ("audio_window is -1", "at least 0")),
         ({"reference_layout": "channels"}, ("reference_layout is 'channels'", "time")),
     ],
@@ -167,10 +175,80 @@ def test_a_wrong_configuration(path: Path, change: dict[str, object], parts: tup
     refused(path, *parts)
 
 
-@pytest.mark.parametrize("text, part", [("{", "not JSON"), ("[1]", "not a JSON object")])
+HUGE = '{"model_width": ' + "9" * 10000 + "}"
+TWICE = '{"fps": 25, "fps": 30}'
+
+
+@pytest.mark.parametrize(
+    "text, part",
+    [
+        ("{", "not JSON"),
+        ("[1]", "not a JSON object"),
+        ("[" * 100000 + "]" * 100000, "not JSON"),
+        (HUGE, "not JSON"),
+        (TWICE, "'fps' stands there twice"),
+        (json.dumps("x" * 2**20), "far more than any configuration"),
+    ],
+    ids=["cut", "list", "deep", "long number", "twice", "long"],
+)
 def test_a_configuration_that_is_no_object(path: Path, text: str, part: str) -> None:
     write(path, {**CONFIG.to_metadata(), "interact_adapter": text})
     refused(path, part)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool, torch.complex64, torch.uint8])
+def test_weights_are_floating_point_numbers(path: Path, dtype: torch.dtype) -> None:
+    key = "audio_blocks.1.q.weight"
+    write(path, CONFIG.to_metadata(), **{key: ADAPTER.state_dict()[key].to(dtype)})
+    refused(path, key, "floating-point")
+    write(path, CONFIG.to_metadata(), **{key: value.to(dtype) for key, value in ADAPTER.state_dict().items()})
+    refused(path, "floating-point")
+
+
+FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_weights_are_finite(path: Path, dtype: torch.dtype) -> None:
+    key = "mask_heads.1.logit.bias"
+    for bad in (float("nan"), float("inf"), float("-inf")):
+        broken = torch.tensor([bad]).to(dtype)
+        if dtype == torch.float8_e4m3fn and not broken.isnan().any():
+            continue  # it has no infinity
+        write(path, CONFIG.to_metadata(), **{key: broken})
+        refused(path, key, "NaN or infinity")
+    largest = torch.tensor([-torch.finfo(dtype).max, torch.finfo(dtype).max]).repeat(6).to(dtype)
+    write(path, CONFIG.to_metadata(), **{"audio_blocks.0.norm.bias": largest})
+    _, weights = read_adapter(path)
+    assert torch.equal(weights["audio_blocks.0.norm.bias"].double(), largest.double())
+
+
+def test_a_header_larger_than_any(tmp_path: Path) -> None:
+    path = tmp_path / "adapter.safetensors"
+    path.write_bytes(struct.pack("<Q", 2**24 + 1) + b"{" + b" " * 2**24)
+    refused(path, "damaged", "16 MiB")
+
+
+def test_what_comes_from_a_file_stays_on_one_line(path: Path) -> None:
+    write(path, CONFIG.to_metadata(), **{"evil\n<script>\u202e" + "x" * 5000: torch.zeros(1)})
+    refused(path, "unexpected weight evil <script>?x")
+    with pytest.raises(InteractError) as caught:
+        read_adapter(path)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
+def test_loading_can_be_stopped_between_weights(path: Path) -> None:
+    class Stopped(BaseException): ...
+
+    calls = []
+
+    def pause() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        load_any_adapter(path, pause)
 
 
 def test_no_key_is_one_that_comfyui_takes_for_another_model() -> None:

@@ -38,6 +38,7 @@ NO_NODE_NEEDS = {"comfy_server", "media", "theatre", "theatre/training", "traini
 MAY_IMPORT = {
     "errors": set(),
     "frames": set(),
+    "weights_file": set(),
     "examples": set(),
     "adapter": set(),
     "speech": set(),
