@@ -178,10 +178,12 @@ class PersonFigures:
     """What was measured of one person in one film; None where a figure is missing, and `missing` says why.
 
     lips, crosstalk: correlation of the mouth with its own voice, and with the others' (metrics/lips.py); lag: frames
-    by which the mouth follows its voice; sync_c, sync_d, offset, windows: SyncNet's over the person's own spans
-    (metrics/sync); hkv, hkc: hands (metrics/hands.py); clip_i, dino_i: likeness to the picture (metrics/likeness.py);
-    steadiness: likeness to themselves over the film, and flicker (metrics/steadiness.py); mask_iou: of the found mask
-    with the given one; seen: share of the frames in which the face was found; spans: frames in which they speak.
+    by which the mouth follows its voice; silent_open: of somebody who never speaks, share of the frames in which the
+    mouth is open; sync_c, sync_d, offset, windows: SyncNet's over the person's own spans (metrics/sync); hkv, hkc:
+    hands (metrics/hands.py); clip_i, dino_i: likeness to the picture (metrics/likeness.py); steadiness: likeness to
+    themselves over the film (metrics/steadiness.py); mask_iou: of the mask that was found with the given one; seen:
+    share of the frames in which the face was found; spans: frames in which they speak; fits: those in which the mouth
+    follows their own voice; wrong: those in which it follows somebody else's.
     """
 
     name: str
@@ -201,6 +203,7 @@ class PersonFigures:
     mask_iou: float | None = None
     seen: float | None = None
     spans: tuple[Span, ...] = ()
+    fits: tuple[Span, ...] = ()
     wrong: tuple[WrongVoice, ...] = ()
     missing: tuple[str, ...] = ()
 
