@@ -217,7 +217,11 @@ def test_weights_are_finite(path: Path, dtype: torch.dtype) -> None:
             continue  # it has no infinity
         write(path, CONFIG.to_metadata(), **{key: broken})
         refused(path, key, "NaN or infinity")
-    largest = torch.tensor([-torch.finfo(dtype).max, torch.finfo(dtype).max]).repeat(6).to(dtype)
+    largest = (
+        torch.tensor([-torch.finfo(dtype).max, torch.finfo(dtype).max], dtype=torch.float64)
+        .repeat(6)
+        .to(dtype)
+    )
     write(path, CONFIG.to_metadata(), **{"audio_blocks.0.norm.bias": largest})
     _, weights = read_adapter(path)
     assert torch.equal(weights["audio_blocks.0.norm.bias"].double(), largest.double())
