@@ -220,7 +220,7 @@ class FilmFigures:
     people: in the order in which they were given; lips_matrix: float [N, N], row: whose mouth, column: whose voice,
     NaN for a voice or a mouth that is not there; sync_matrix: the same of SyncNet's Sync-C; flicker: of the whole
     picture, 0..255 (metrics/steadiness.py); openings, voices: float [N, F], the mouths' and voices' openings for the
-    plot, NaN where a mouth is not seen; missing: sentences that concern the whole film.
+    plot, NaN where a mouth is not seen; notes: sentences that concern the whole film, what is missing among them.
     """
 
     name: str
@@ -232,7 +232,7 @@ class FilmFigures:
     flicker: float | None = None
     openings: np.ndarray | None = None
     voices: np.ndarray | None = None
-    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def mean(self, figure: str) -> float | None:
         """Mean over the people for whom the figure, an attribute of PersonFigures, is there; None if there is none."""
