@@ -40,8 +40,19 @@ TRAIN_TOOLS = ("accelerate>=1.10", "peft>=0.17", "tensorboard>=2.14", "matplotli
 # tests/speech/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.
 OLDEST_TRANSFORMERS = ("transformers==4.50.3", "tokenizers==0.21.0", "huggingface_hub==0.26.0")
 
+# Another implementation of SyncNet, and the MFCC that it was trained on: what tests/metrics/sync compares ours with.
+OTHER_SYNCNET = ("syncnet-python==0.2.3", "python_speech_features==0.6")
+
 # ComfyUI pins one frontend and users update it alone: the browser tests open the pack in the newest, too.
 NEWEST_FRONTEND = "comfyui-frontend-package"
+
+# What would not go with the packages of .venv: the folder in .cache that each has to itself, without what it needs, and
+# the variable that names that folder to the tests.
+APART = (
+    ("transformers-oldest", "INTERACT_OLDEST_TRANSFORMERS", OLDEST_TRANSFORMERS),
+    ("syncnet-python", "INTERACT_OTHER_SYNCNET", OTHER_SYNCNET),
+    ("frontend-newest", "INTERACT_NEWEST_FRONTEND", (NEWEST_FRONTEND,)),
+)
 
 STAMP = ".interact-stamp"  # lies in every folder that a stage has finished
 
@@ -54,6 +65,7 @@ COMMANDS = {
         "the theatre's models; train adapter: any Wan base, docs/training.md",
     ),
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
+    "convert": (f"{PACK}.interact_core.metrics.sync.convert", "syncnet FILE OUT: as safetensors"),
     "check": ("tools/lint/check.py", "ruff, pyright and eslint; CI runs it before the tests"),
     "setup": ("", "only set up, run nothing"),
 }
@@ -96,14 +108,6 @@ class Paths:
     @property
     def cache(self) -> Path:
         return self.root / ".cache"
-
-    @property
-    def oldest_transformers(self) -> Path:
-        return self.cache / "transformers-oldest"
-
-    @property
-    def newest_frontend(self) -> Path:
-        return self.cache / "frontend-newest"
 
     @property
     def custom_nodes(self) -> Path:
@@ -285,12 +289,12 @@ def install_packages(paths: Paths) -> None:
         write_stamp(paths.venv, mark)
 
 
-def install_apart(paths: Paths, folder: Path, title: str, *packages: str) -> None:
-    """Packages to test on that would not go with those of .venv, without what they need, in a folder of their own."""
+def install_apart(paths: Paths, folder: Path, *packages: str) -> None:
+    """Packages alone in a folder of their own, to test on."""
     mark = fingerprint(*packages)
     if is_stamped(folder, mark):
         return
-    with stage(title):
+    with stage(f"{packages[0]}, to test on"):
         shutil.rmtree(folder, ignore_errors=True)
         uv_pip_install(paths, "--no-deps", "--target", folder, *packages)
         write_stamp(folder, mark)
@@ -303,12 +307,8 @@ def set_up(paths: Paths) -> None:
     get_comfy(paths)
     link_pack(paths)
     install_packages(paths)
-    install_apart(
-        paths, paths.oldest_transformers, f"{OLDEST_TRANSFORMERS[0]}, to test on", *OLDEST_TRANSFORMERS
-    )
-    install_apart(
-        paths, paths.newest_frontend, "ComfyUI's newest frontend of today, to test on", NEWEST_FRONTEND
-    )
+    for folder, _, packages in APART:
+        install_apart(paths, paths.cache / folder, *packages)
     if time.perf_counter() - began > 5:
         say(f"[set-up] everything is in place after {time.perf_counter() - began:.1f} s")
 
@@ -324,8 +324,7 @@ def child_environment(paths: Paths, inherited: dict[str, str]) -> dict[str, str]
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
         "INTERACT_COMFYUI": str(paths.comfy),
-        "INTERACT_OLDEST_TRANSFORMERS": str(paths.oldest_transformers),
-        "INTERACT_NEWEST_FRONTEND": str(paths.newest_frontend),
+        **{variable: str(paths.cache / folder) for folder, variable, _ in APART},
     }
 
 
@@ -366,7 +365,7 @@ def run_child(command: list[str], environment: dict[str, str]) -> int:
 
 def usage() -> str:
     """The commands, a line each."""
-    rows = "\n".join(f"  python dev.py {name:<6} {what}" for name, (_, what) in COMMANDS.items())
+    rows = "\n".join(f"  python dev.py {name:<7} {what}" for name, (_, what) in COMMANDS.items())
     return f"{rows}\n\nThe first run sets up; COMFYUI_PATH names a ComfyUI of your own to use instead."
 
 

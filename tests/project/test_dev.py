@@ -75,10 +75,9 @@ def finish_all_stages(dev: ModuleType, paths) -> None:
     dev.link_pack(paths)
     tools = (*dev.TORCH, *dev.TEST_TOOLS, *dev.TRAIN_TOOLS)
     dev.write_stamp(paths.venv, dev.fingerprint(*tools, *paths.requirement_files))
-    paths.oldest_transformers.mkdir(parents=True)
-    dev.write_stamp(paths.oldest_transformers, dev.fingerprint(*dev.OLDEST_TRANSFORMERS))
-    paths.newest_frontend.mkdir(parents=True)
-    dev.write_stamp(paths.newest_frontend, dev.fingerprint(dev.NEWEST_FRONTEND))
+    for folder, _, packages in dev.APART:
+        (paths.cache / folder).mkdir(parents=True)
+        dev.write_stamp(paths.cache / folder, dev.fingerprint(*packages))
 
 
 def test_a_second_set_up_runs_nothing_and_says_nothing(dev, paths, no_commands, capsys) -> None:
