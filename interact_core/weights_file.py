@@ -10,7 +10,7 @@ from typing import Any
 
 import safetensors
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import InteractError, one_line
 
@@ -142,9 +142,12 @@ def _check_start(name: str, wanted: str) -> None:
 
 
 def check_shapes(
-    name: str, shapes: Mapping[str, Sequence[int]], expected: Iterable[tuple[str, Sequence[int]]]
+    name: str,
+    shapes: Mapping[str, Sequence[int]],
+    expected: Iterable[tuple[str, Sequence[int]]],
+    others: bool = False,
 ) -> None:
-    """Raise InteractError unless a file has exactly the expected weights.
+    """Raise InteractError unless a file has the expected weights, and no others unless `others` is true.
 
     Ends at the first that is wrong: `expected` may be drawn from sizes that nobody has checked yet, and be endless.
     """
@@ -157,11 +160,28 @@ def check_shapes(
                 f"{name}: weight {key} has shape {list(shapes[key])}, expected {list(shape)}."
             )
         seen.add(key)
-    for key in shapes:
+    for key in () if others else shapes:
         if key not in seen:
             raise InteractError(
                 f"{name} has an unexpected weight {one_line(key)}, which is not in its configuration."
             )
+
+
+def shapes_by_block(
+    one: nn.Module, repeated: Mapping[str, Iterable[int]]
+) -> Iterator[tuple[str, torch.Size]]:
+    """Names and shapes of a module whose lists of blocks hold but number 0, for the block numbers in `repeated`.
+
+    So a configuration that claims a million blocks costs no more than the first that is not in the file.
+    """
+    shapes = {key: tensor.shape for key, tensor in one.state_dict().items()}
+    starts = {blocks: f"{blocks}.0." for blocks in repeated}
+    yield from ((key, shape) for key, shape in shapes.items() if not key.startswith(tuple(starts.values())))
+    for blocks, numbers in repeated.items():
+        first = starts[blocks]
+        inside = [(key.removeprefix(first), shape) for key, shape in shapes.items() if key.startswith(first)]
+        for number in numbers:
+            yield from ((f"{blocks}.{number}.{rest}", shape) for rest, shape in inside)
 
 
 def parse_object(text: str, what: str) -> dict[str, Any]:

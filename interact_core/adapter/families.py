@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from torch import Size, Tensor, nn
 
-from ..weights_file import Pause, check_shapes, no_pause, open_weights
+from ..weights_file import Pause, check_shapes, no_pause, open_weights, shapes_by_block
 from .config import METADATA_KEY, AdapterConfig
-from .file import WANTED, expected_shapes, shapes_by_block, shapes_of, weights_of
+from .file import WANTED, expected_shapes, shapes_of, weights_of
 from .model import Adapter
 from .multitalk import MARK, MultiTalkAdapter, MultiTalkConfig
 

@@ -1,16 +1,24 @@
 """The adapter's file: safetensors, with the configuration in its header, checked before anything is used."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InteractError, one_line
-from ..weights_file import Pause, WeightsFile, check_finite, check_shapes, no_pause, open_weights
+from ..weights_file import (
+    Pause,
+    WeightsFile,
+    check_finite,
+    check_shapes,
+    no_pause,
+    open_weights,
+    shapes_by_block,
+)
 from .config import AdapterConfig
 from .model import Adapter
 
@@ -65,19 +73,6 @@ def expected_shapes(config: AdapterConfig) -> Iterator[tuple[str, torch.Size]]:
     return shapes_by_block(
         one, {"audio_blocks": range(config.model_blocks), "mask_heads": config.mask_blocks}
     )
-
-
-def shapes_by_block(
-    one: nn.Module, repeated: Mapping[str, Iterable[int]]
-) -> Iterator[tuple[str, torch.Size]]:
-    """Names and shapes of a module whose lists of blocks hold but number 0, for the block numbers in `repeated`."""
-    shapes = {key: tensor.shape for key, tensor in one.state_dict().items()}
-    yield from ((key, shape) for key, shape in shapes.items() if key.split(".")[0] not in repeated)
-    for blocks, numbers in repeated.items():
-        first = f"{blocks}.0."
-        inside = [(key.removeprefix(first), shape) for key, shape in shapes.items() if key.startswith(first)]
-        for number in numbers:
-            yield from ((f"{blocks}.{number}.{rest}", shape) for rest, shape in inside)
 
 
 def shapes_of(file: WeightsFile) -> dict[str, list[int]]:

@@ -3,7 +3,8 @@
 import logging
 import math
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import comfy.model_management
@@ -16,7 +17,9 @@ from comfy.model_patcher import ModelPatcher
 
 from ..adapter import load_any_adapter
 from ..adapter.humo import HumoConfig
-from ..errors import InteractError, check_connected
+from ..errors import InteractError, check_connected, one_line
+from ..frames import TEMPORAL_STRIDE
+from ..weights_file import is_out_of_memory, open_weights
 from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
 from .forward.humo import is_humo
 from .install import install
@@ -38,6 +41,9 @@ SUPPORTED_LOOPS = (
 place more tokens around the video."""
 
 
+OF_THE_FILE = ("Could not detect model type", "Error(s) in loading state_dict")
+"""Words of the RuntimeErrors of comfy/sd.py and torch that are about a file's contents."""
+
 def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> ModelPatcher:
     """Load a Wan diffusion model as core's UNETLoader does, with the same choices of weight dtype.
 
@@ -49,7 +55,8 @@ def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> Mod
         raise InteractError(
             f"The weight dtype is {weight_dtype!r}; choose one of {', '.join(WEIGHT_DTYPES)}."
         )
-    _refuse_foreign(name)
+    with open_weights(name, "a Wan model"):
+        pass  # what is missing, a pickle or truncated is told before core reads it
     options: dict[str, object] = {}
     if weight_dtype.startswith("fp8_e4m3fn"):
         options["dtype"] = torch.float8_e4m3fn
@@ -57,25 +64,47 @@ def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> Mod
             options["fp8_optimizations"] = True
     elif weight_dtype == "fp8_e5m2":
         options["dtype"] = torch.float8_e5m2
-    try:
+    with recognising(name):
         model = comfy.sd.load_diffusion_model(name, model_options=options)
-    except RuntimeError as error:  # core raises it for a file that it does not recognise
-        raise InteractError(
-            f"{name} is not a diffusion model that ComfyUI knows ({error}): choose a Wan model."
-        ) from error
     check_base(model)
     return model
 
 
 def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
+@contextmanager
+def recognising(name: str) -> Iterator[None]:
+    """Tells as InteractError what core raises where it cannot tell what the file `name` is or cannot fill it in.
+
+    Everything else passes: out of memory, interrupts, a device that fails say nothing of the file.
+    """
+    try:
+        yield
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        of_the_file = not isinstance(error, RuntimeError) or any(words in str(error) for words in OF_THE_FILE)
+        if isinstance(error, InteractError) or not of_the_file or is_out_of_memory(error):
+            raise
+        raise InteractError(
+            f"{name} is not a diffusion model that ComfyUI knows ({one_line(error)}): choose a Wan model."
+        ) from error
+
+
     """Load an adapter of any kind into a patcher of its own; `.model` is a SpeechAdapter.
 
-    Raises InteractError as `load_any_adapter` does.
+    Raises InteractError as `load_any_adapter` does, and for one that was made for another VAE. ComfyUI's interrupt
+    stops it between two weights.
     """
     adapter, weights = load_any_adapter(
-        path, device=comfy.model_management.unet_offload_device(), operations=comfy.ops.manual_cast
+        path,
+        comfy.model_management.throw_exception_if_processing_interrupted,
+        device=comfy.model_management.unet_offload_device(),
+        operations=comfy.ops.manual_cast,
     )
     adapter.eval().requires_grad_(False)
+    if adapter.config.temporal_stride != TEMPORAL_STRIDE:
+        raise InteractError(
+            f"{os.fspath(path)} was made for {adapter.config.temporal_stride} video frames in a latent frame, but Wan "
+            f"has {TEMPORAL_STRIDE}: choose an adapter for Wan."
+        )
     # By attribute: ComfyUI rebinds the class at start-up when it manages memory dynamically.
     patcher = comfy.model_patcher.CoreModelPatcher(
         adapter,
@@ -137,22 +166,18 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
         )
     clone = model.clone()
     install(clone, binding)
-    logger.info("InterAct adapter: %s", describe(binding))
+    logger.info("InterAct adapter: %s", " ".join(map(str, describe(binding))))
     return clone
 
 
-def found(model: ModelPatcher, before: ModelPatcher | None = None) -> str:
-    """One line about the adapter or the audio layers of a MODEL, for its node.
+    """What is said of the adapter or the audio layers of a MODEL, for its node.
 
     before: the MODEL that went into it, whose adapter, if it had one, has been replaced.
     """
-    text = describe(model.model_options["transformer_options"][ADAPTER_KEY])
+    said = list(describe(model.model_options["transformer_options"][ADAPTER_KEY]))
     earlier = None if before is None else before.model_options["transformer_options"].get(ADAPTER_KEY)
-    if earlier is None:
-        return text
-    return (
-        f"{text}. It replaces the one that the MODEL had ({earlier.config.kind}): only one adapter is used."
-    )
+    if earlier is not None:
+    return said
 
 
 def check_base(model: ModelPatcher) -> None:
@@ -206,18 +231,3 @@ def _channels(model: ModelPatcher) -> tuple[int, int]:
     wan: Any = model.get_model_object("diffusion_model")
     latent_format: Any = model.get_model_object("latent_format")
     return wan.in_dim, latent_format.latent_channels
-
-
-def _refuse_foreign(name: str) -> None:
-    """Refuse what is not a safetensors file, by its first bytes, before it is loaded."""
-    if not Path(name).is_file():
-        raise InteractError(
-            f"{name} does not exist or is not a file: choose a Wan model in safetensors format."
-        )
-    with Path(name).open("rb") as file:
-        start = file.read(9)
-    if start[8:9] != b"{":
-        raise InteractError(
-            f"{name} is not a safetensors file and was refused (a pickle can run code when it is opened): "
-            "choose a Wan model in safetensors format."
-        )

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import InteractError
-from .wav2vec2_file import read_wav2vec2
+from ..errors import InteractError, one_line
+from ..weights_file import Pause, check_shapes, is_out_of_memory, no_pause, shapes_by_block
+from .wav2vec2_file import Wav2Vec2File, layers_in, open_wav2vec2
 
 SAMPLE_RATE = 16000  # Hz; the sample rate of every published wav2vec2
 
@@ -66,18 +67,40 @@ class Wav2Vec2Encoder(nn.Module):
         return torch.stack([state[0].float().cpu() for state in states], dim=1)
 
 
-def load_wav2vec2(path: str | Path) -> Wav2Vec2Encoder:
+def load_wav2vec2(path: str | Path, pause: Pause = no_pause) -> Wav2Vec2Encoder:
     """Read a wav2vec2 from disk, in float32 and on the CPU.
 
     path: a folder (config.json, model.safetensors, perhaps preprocessor_config.json) or one .safetensors
         file, whose header may carry the configuration as JSON under "config".
+    pause: called between the weights.
     Raises InteractError for anything that cannot be read as a wav2vec2.
     """
     path = Path(path)
-    settings, do_normalize, weights = read_wav2vec2(path)
-    model = _build(settings, path)
-    _fill(model, weights, path)
-    return Wav2Vec2Encoder(model, do_normalize).eval().requires_grad_(False)
+    with open_wav2vec2(path) as file:
+        _check_sizes(file, path)
+        model = _build(file.settings, path)
+        weights = file.weights(model.state_dict(), pause)
+        floats = {}
+        for key in list(weights):
+            pause()
+            floats[key] = weights.pop(key).float()
+    model.load_state_dict(floats, assign=True)
+    return Wav2Vec2Encoder(model, file.do_normalize).eval().requires_grad_(False)
+
+
+def _check_sizes(file: Wav2Vec2File, path: Path) -> None:
+    """Raise InteractError unless the weights are those of the configuration; training heads are left alone.
+
+    The configuration is believed only then: a model of one layer is built, which all its layers have to be like.
+    """
+    held, said = layers_in(file.shapes), file.settings["num_hidden_layers"]
+    if held != said:
+        raise InteractError(
+            f"The configuration of {path} has {said} layers, but its weights have {held}; use the config.json that "
+            "belongs to these weights."
+        )
+    one = _build({**file.settings, "num_hidden_layers": 1}, path)
+    check_shapes(str(path), file.shapes, shapes_by_block(one, {"encoder.layers": range(held)}), others=True)
 
 
 def _build(settings: dict[str, object], path: Path) -> nn.Module:
@@ -88,26 +111,9 @@ def _build(settings: dict[str, object], path: Path) -> nn.Module:
         with torch.device("meta"):  # the file brings every weight: initialising 300 million takes seconds
             return Wav2Vec2Model(Wav2Vec2Config(**settings))
     except Exception as error:  # whatever a library of any version makes of a stranger's configuration
+        if is_out_of_memory(error):
+            raise
         raise InteractError(
-            f"The wav2vec2 configuration of {path} describes no model that transformers can build ({error}); "
+            f"The wav2vec2 configuration of {path} describes no model that transformers can build ({one_line(error)}); "
             "fetch config.json again."
         ) from error
-
-
-def _fill(model: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Give every parameter of the model its float32 tensor; extra tensors (training heads) are left alone."""
-    filled = {}
-    for key, parameter in model.state_dict().items():
-        found = weights.get(key)
-        if found is None:
-            raise InteractError(
-                f"{path} lacks the wav2vec2 weight {key} of shape {list(parameter.shape)}; "
-                "the file is incomplete or belongs to another model, fetch it again."
-            )
-        if found.shape != parameter.shape:
-            raise InteractError(
-                f"{path} holds {key} in shape {list(found.shape)} where its configuration expects "
-                f"{list(parameter.shape)}; use the config.json that belongs to these weights."
-            )
-        filled[key] = found.float()
-    model.load_state_dict(filled, assign=True)

@@ -18,7 +18,8 @@ from ..adapter import Adapter, AdapterConfig, init_adapter, read_adapter, sdpa_a
 from ..errors import InteractError
 from ..host.forward.training_run import training_options
 from ..host.keys import CALL_KEY
-from ..host.loading import check_base, check_references
+from ..host.loading import check_base, check_references, recognising
+from ..weights_file import open_weights
 from .config import AdapterKeys, BaseKeys, TrainingConfig
 from .data.samples import TrainingBatch
 from .lora import add_lora
@@ -47,15 +48,15 @@ def load_base(keys: BaseKeys) -> nn.Module:
         "load_device": cpu,
         "offload_device": cpu,
     }
+    with open_weights(path, "a Wan model"):
+        pass  # what is a pickle or truncated is told before core reads it
     weights, metadata = comfy.utils.load_torch_file(str(path), return_metadata=True)
     if any(name.endswith(("scale_weight", "scaled_fp8", "weight_scale")) for name in weights):
         raise InteractError(
             f"{path} holds scaled fp8 weights: train on the bf16 or fp16 file of the same model."
         )
-    try:
+    with recognising(str(path)):
         model = comfy.sd.load_diffusion_model_state_dict(weights, options, metadata, disable_dynamic=True)
-    except (RuntimeError, KeyError) as error:
-        raise InteractError(f"{path} is not a diffusion model that ComfyUI knows ({error}).") from error
     if model is None:
         raise InteractError(f"{path} is not a diffusion model that ComfyUI knows: name a Wan 2.1 model.")
     check_base(model)

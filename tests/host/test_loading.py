@@ -1,14 +1,16 @@
 """Loading models and adapters, what is refused, and what the memory estimate counts."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from interacthuman.tests.support.models import tiny_wan
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import comfy.model_management  # isort: skip
+import comfy.ops  # isort: skip
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip
 
@@ -18,6 +20,7 @@ from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.forward.patches import AdapterPatch
 from interacthuman.interact_core.host.loading import apply_adapter, load_adapter, load_dit
 from interacthuman.interact_core.host.run import memory_estimate as limits
+from interacthuman.interact_core.weights_file import is_out_of_memory
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,56 @@ def test_files_that_are_no_models_are_refused(tmp_path: pathlib.Path) -> None:
         with pytest.raises(InteractError, match=message) as caught:
             load_dit(path)
         assert str(path) in str(caught.value)
+
+
+def of_the_computer() -> None:
+    torch.empty(2**60, dtype=torch.uint8, device="cpu")  # torch's own allocator and its own error
+
+
+def of_a_device() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 30.00 GiB")
+
+
+@pytest.mark.parametrize("memory", [of_the_computer, of_a_device])
+def test_out_of_memory_is_not_told_as_an_unknown_model(
+    folder: pathlib.Path, base: ModelPatcher, memory: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where core's WanModel makes its layers; so that ComfyUI can free memory, or say that there is too little."""
+    linear = comfy.ops.disable_weight_init.Linear
+    monkeypatch.setattr(linear, "__init__", lambda self, *args, **kwargs: memory())
+    monkeypatch.setattr(comfy.ops.manual_cast.Linear, "__init__", lambda self, *args, **kwargs: memory())
+    with pytest.raises(RuntimeError) as caught:
+        load_dit(folder / "wan.safetensors")
+    assert is_out_of_memory(caught.value)
+    with pytest.raises(RuntimeError) as caught:
+        load_adapter(folder / "adapter.safetensors")
+    assert is_out_of_memory(caught.value)
+
+
+def test_a_base_with_a_wrong_shape_and_one_without_its_first_layer(
+    folder: pathlib.Path, base: ModelPatcher, tmp_path: pathlib.Path
+) -> None:
+    weights = load_file(folder / "wan.safetensors")
+    wrong = {**weights, "blocks.1.ffn.0.bias": torch.zeros(3)}
+    missing = {name: value for name, value in weights.items() if name != "patch_embedding.weight"}
+    for bad in (wrong, missing):
+        save_file(bad, tmp_path / "bad.safetensors", metadata=dict(tiny_wan.TINY_HEADER))
+        with pytest.raises(
+            InteractError, match="bad.safetensors is not a diffusion model that ComfyUI knows"
+        ):
+            load_dit(tmp_path / "bad.safetensors")
+
+
+def test_comfyuis_interrupt_stops_loading(folder: pathlib.Path, adapter: ModelPatcher) -> None:
+    comfy.model_management.interrupt_current_processing()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        load_adapter(folder / "adapter.safetensors")
+    load_adapter(folder / "adapter.safetensors")
+
+
+def test_an_adapter_for_another_vae_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InteractError, match="8 video frames in a latent frame, but Wan has 4"):
+        tiny_wan.load_tiny_adapter(tmp_path, temporal_stride=8)
 
 
 def test_a_base_that_is_not_wan_is_refused(base: ModelPatcher, adapter: ModelPatcher) -> None:

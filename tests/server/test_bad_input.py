@@ -157,7 +157,7 @@ FAILURES = {
     "a wav2vec2 that is a pickle": (
         set_to("InterActLoadWav2Vec2", audio_encoder_name="pickle.safetensors"),
         "InterActLoadWav2Vec2",
-        ("pickle.safetensors", "not a whole safetensors file"),
+        ("pickle.safetensors", "is a pickle"),
     ),
     "a wav2vec2 folder without weights": (
         set_to("InterActLoadWav2Vec2", audio_encoder_name="no_weights"),

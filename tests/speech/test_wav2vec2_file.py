@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.speech.wav2vec2 import Wav2Vec2Encoder, load_wav2vec2
 from interacthuman.interact_core.speech.wav2vec2_file import settings_from_shapes
+from interacthuman.interact_core.weights_file import is_out_of_memory
 from interacthuman.tests.support.models.tiny_wav2vec2 import (
     SMALL,
     older_names,
@@ -129,7 +131,8 @@ def test_public_sizes_are_read_off_the_shapes() -> None:
     for public in (Wav2Vec2Config(), Wav2Vec2Config(**large)):
         with torch.device("meta"):
             weights = Wav2Vec2Model(public).state_dict()
-        for field, value in settings_from_shapes(weights, Path("x")).items():
+        shapes = {key: list(weight.shape) for key, weight in weights.items()}
+        for field, value in settings_from_shapes(shapes, Path("x")).items():
             expected = getattr(public, field)
             assert value == (list(expected) if isinstance(expected, (list, tuple)) else expected), field
 
@@ -169,13 +172,78 @@ def test_folder_without_configuration(small: torch.nn.Module, tmp_path: Path) ->
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
         ('{"model_type": "hubert"}', "type hubert"),
-        ('{"conv_dim": [1], "conv_kernel": [2, 3]}', "no model"),
+        ('{"conv_dim": [1], "conv_kernel": [2, 3], "num_hidden_layers": 3}', "no model"),
+        ('{"conv_stride": [5, 2, 2, 2, 2, 2, 0]}', "conv_stride"),
+        ('{"conv_stride": [5, 2, 2, 2, 2, 2, 65000]}', "product is at most 16000"),
+        ('{"conv_kernel": 3}', "conv_kernel 3, expected 1 to 32 whole numbers"),
+        ('{"num_hidden_layers": 1000000}', "num_hidden_layers 1000000, expected"),
+        ('{"num_hidden_layers": 60000}', "60000 layers, but its weights have 3"),
+        ('{"num_hidden_layers": 2}', "2 layers, but its weights have 3"),
+        ('{"hidden_size": 2147483648}', "hidden_size 2147483648, expected"),
+        ('{"hidden_size": true}', "hidden_size True, expected"),
+        ('{"hidden_act": "evil"}', "no model that transformers can build"),
+        ('{"hidden_act": {"a": 1}}', "hidden_act"),
+        ('{"layer_norm_eps": NaN}', "layer_norm_eps nan"),
+        ('{"model_type": ["wav2vec2"]}', "not a wav2vec2"),
+        ('{"hidden_size": 96, "hidden_size": 96}', "'hidden_size' stands there twice"),
+        ("[" * 100000, "not JSON"),
+        ('"' + "x" * 5000000 + '"', "larger than any configuration"),
     ],
 )
 def test_configuration_that_is_none(small: torch.nn.Module, tmp_path: Path, text: str, said: str) -> None:
     save_folder(small, tmp_path)
     (tmp_path / "config.json").write_text(text)
-    assert said in refusal(tmp_path)
+    assert said in refusal(tmp_path) and len(refusal(tmp_path)) < 600 + len(str(tmp_path))
+
+
+def test_normalisation_is_true_or_false(small: torch.nn.Module, tmp_path: Path) -> None:
+    assert "do_normalize 'false'" in refusal(save_folder(small, tmp_path, do_normalize="false"))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
+def test_weights_are_floating_point_numbers(
+    small: torch.nn.Module, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    header = {"config": small.config.to_json_string()}
+    key = "encoder.layers.2.final_layer_norm.weight"
+    weights = plain_weights(small)
+        save_file(tmp_path / "x.safetensors", {**weights, key: weights[key].to(dtype)}, header)
+    )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_are_finite(small: torch.nn.Module, tmp_path: Path, bad: float) -> None:
+    header = {"config": small.config.to_json_string()}
+    weights = older_names(plain_weights(small))
+    weights["wav2vec2.feature_projection.projection.weight"][3, 5] = bad
+
+
+def test_a_weight_under_two_names(small: torch.nn.Module, tmp_path: Path) -> None:
+    weights = plain_weights(small)
+    weights["wav2vec2.encoder.layer_norm.bias"] = torch.zeros(96)
+
+
+def of_the_computer() -> None:
+    torch.empty(2**60, dtype=torch.uint8, device="cpu")  # torch's own allocator and its own error
+
+
+def of_a_device() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 30.00 GiB")
+
+
+@pytest.mark.parametrize("memory", [of_the_computer, of_a_device])
+def test_out_of_memory_is_nobodys_configuration(
+    small: torch.nn.Module, tmp_path: Path, memory: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While transformers builds the model, and while weights are read."""
+    save_folder(small, tmp_path)
+    with pytest.raises(RuntimeError) as caught:
+        load_wav2vec2(tmp_path, pause=memory)
+    assert is_out_of_memory(caught.value)
+    monkeypatch.setattr(torch.nn.Conv1d, "reset_parameters", lambda self: memory())
+    with pytest.raises(RuntimeError) as caught:
+        load_wav2vec2(tmp_path)
+    assert is_out_of_memory(caught.value)
 
 
 def test_nothing_there(tmp_path: Path) -> None:

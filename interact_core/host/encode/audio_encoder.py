@@ -75,5 +75,10 @@ class InterActAudioEncoder:
 
 
 def load_audio_encoder(path: str | Path) -> InterActAudioEncoder:
-    """A wav2vec2 folder or .safetensors file as AUDIO_ENCODER; raises InteractError as load_wav2vec2 does."""
-    return InterActAudioEncoder(load_wav2vec2(path))
+    """A wav2vec2 folder or .safetensors file as AUDIO_ENCODER; raises InteractError as load_wav2vec2 does.
+
+    ComfyUI's interrupt stops it between two weights.
+    """
+    return InterActAudioEncoder(
+        load_wav2vec2(path, comfy.model_management.throw_exception_if_processing_interrupted)
+    )
