@@ -40,9 +40,9 @@ SUPPORTED_LOOPS = (
 """Block loops whose token order the hooks were written for. Other Wan variants (S2V, Animate, SCAIL, ...)
 place more tokens around the video."""
 
-
 OF_THE_FILE = ("Could not detect model type", "Error(s) in loading state_dict")
 """Words of the RuntimeErrors of comfy/sd.py and torch that are about a file's contents."""
+
 
 def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> ModelPatcher:
     """Load a Wan diffusion model as core's UNETLoader does, with the same choices of weight dtype.
@@ -70,7 +70,6 @@ def load_dit(path: str | os.PathLike[str], weight_dtype: str = "default") -> Mod
     return model
 
 
-def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
 @contextmanager
 def recognising(name: str) -> Iterator[None]:
     """Tells as InteractError what core raises where it cannot tell what the file `name` is or cannot fill it in.
@@ -88,6 +87,7 @@ def recognising(name: str) -> Iterator[None]:
         ) from error
 
 
+def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
     """Load an adapter of any kind into a patcher of its own; `.model` is a SpeechAdapter.
 
     Raises InteractError as `load_any_adapter` does, and for one that was made for another VAE. ComfyUI's interrupt
@@ -99,12 +99,12 @@ def recognising(name: str) -> Iterator[None]:
         device=comfy.model_management.unet_offload_device(),
         operations=comfy.ops.manual_cast,
     )
-    adapter.eval().requires_grad_(False)
     if adapter.config.temporal_stride != TEMPORAL_STRIDE:
         raise InteractError(
             f"{os.fspath(path)} was made for {adapter.config.temporal_stride} video frames in a latent frame, but Wan "
             f"has {TEMPORAL_STRIDE}: choose an adapter for Wan."
         )
+    adapter.eval().requires_grad_(False)
     # By attribute: ComfyUI rebinds the class at start-up when it manages memory dynamically.
     patcher = comfy.model_patcher.CoreModelPatcher(
         adapter,
@@ -166,18 +166,22 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
         )
     clone = model.clone()
     install(clone, binding)
-    logger.info("InterAct adapter: %s", " ".join(map(str, describe(binding))))
+    logger.info("InterAct adapter: %s", describe(binding))
     return clone
 
 
-    """What is said of the adapter or the audio layers of a MODEL, for its node.
+def found(model: ModelPatcher, before: ModelPatcher | None = None) -> str:
+    """One line about the adapter or the audio layers of a MODEL, for its node.
 
     before: the MODEL that went into it, whose adapter, if it had one, has been replaced.
     """
-    said = list(describe(model.model_options["transformer_options"][ADAPTER_KEY]))
+    text = describe(model.model_options["transformer_options"][ADAPTER_KEY])
     earlier = None if before is None else before.model_options["transformer_options"].get(ADAPTER_KEY)
-    if earlier is not None:
-    return said
+    if earlier is None:
+        return text
+    return (
+        f"{text}. It replaces the one that the MODEL had ({earlier.config.kind}): only one adapter is used."
+    )
 
 
 def check_base(model: ModelPatcher) -> None:
