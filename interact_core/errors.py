@@ -9,6 +9,7 @@ class InteractError(ValueError):
 
 
 def one_line(text: object, most: int = MOST_SHOWN) -> str:
+    """What came from a file or a library, for a sentence: on one line, printable, and cut if it is long."""
     words = " ".join(str(text)[: 4 * most].split())
     shown = "".join(letter if letter.isprintable() else "?" for letter in words)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

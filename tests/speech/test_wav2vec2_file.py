@@ -207,8 +207,10 @@ def test_weights_are_floating_point_numbers(
     header = {"config": small.config.to_json_string()}
     key = "encoder.layers.2.final_layer_norm.weight"
     weights = plain_weights(small)
+    sentence = refusal(
         save_file(tmp_path / "x.safetensors", {**weights, key: weights[key].to(dtype)}, header)
     )
+    assert key in sentence and "floating-point" in sentence
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -216,11 +218,15 @@ def test_weights_are_finite(small: torch.nn.Module, tmp_path: Path, bad: float) 
     header = {"config": small.config.to_json_string()}
     weights = older_names(plain_weights(small))
     weights["wav2vec2.feature_projection.projection.weight"][3, 5] = bad
+    sentence = refusal(save_file(tmp_path / "x.safetensors", weights, header))
+    assert "weight wav2vec2.feature_projection.projection.weight holds NaN or infinity" in sentence
 
 
 def test_a_weight_under_two_names(small: torch.nn.Module, tmp_path: Path) -> None:
     weights = plain_weights(small)
     weights["wav2vec2.encoder.layer_norm.bias"] = torch.zeros(96)
+    sentence = refusal(save_file(tmp_path / "x.safetensors", weights))
+    assert "encoder.layer_norm.bias twice" in sentence
 
 
 def of_the_computer() -> None:
