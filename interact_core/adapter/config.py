@@ -13,7 +13,6 @@ FORMAT_VERSION = "1"
 METADATA_KEY = "interact_adapter"
 VERSION_KEY = "format_version"
 REFERENCE_LAYOUTS = ("time",)
-
 LARGEST_SIZE = 2**16
 """Far above any adapter's sizes, and small enough for the products of four."""
 MOST_FPS = 1000

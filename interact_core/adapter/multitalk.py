@@ -22,10 +22,10 @@ MARK = "audio_proj.proj1.weight"
 HEAD_WIDTH = 128
 """Channels of an attention head in every Wan 2.1; core writes 40 heads, which is this at 14B."""
 
-WAV2VEC2_LAYERS = 12
 LARGEST_SIZE = 2**20
 """Far above any size in such a file, and small enough for products of three."""
 
+WAV2VEC2_LAYERS = 12
 """Transformer layers of wav2vec2-base. A file holds only their number times their width."""
 
 
@@ -89,8 +89,8 @@ class MultiTalkConfig:
             or (first // each) % 2 == 0
             or each % WAV2VEC2_LAYERS
             or width % HEAD_WIDTH
-        ):
             or not tokens
+        ):
             raise InteractError(
                 f"{name}: the first layers take {first} and {later} values and the base model is {width} wide, which "
                 f"are not {WAV2VEC2_LAYERS} layers of a wav2vec2 over an odd number of frames for a Wan model: choose "
