@@ -3,12 +3,11 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InteractError
 
-CELLS = 128  # along each side, of the grid on which a mask is parted
+GAPS = 128  # gaps in one person are at most this part of a side
 SPECK = 0.02  # of the largest piece's area; smaller pieces are stray strokes, not people
 SAME = 0.8  # intersection over union from which two masks show the same person
 
@@ -96,37 +95,54 @@ def parted(mask: Tensor) -> list[Tensor]:
     """A mask [H, W] in as many masks as people stand apart in it, such as two that were painted into one picture.
 
     Pieces of which one is above the other belong to one person, whom something hides in part. Stray specks are left
-    out. One person's mask comes back as it is.
+    out. A soft edge goes to the nearest person. One person's mask comes back as it is. Raises InteractError where
+    OpenCV cannot be imported.
     """
-    grid = min(mask.shape[0], CELLS), min(mask.shape[1], CELLS)
-    pieces = _labelled(F.adaptive_max_pool2d((mask > 0.5).float()[None, None], grid)[0, 0] > 0)
-    numbers = [int(number) for number in pieces.unique() if number > 0]
-    areas = {number: int((pieces == number).sum()) for number in numbers}
-    groups: list[Tensor] = []
-    for number in sorted(numbers, key=lambda number: -areas[number]):
-        if areas[number] < SPECK * max(areas.values()):
-            continue
+    nearest = _nearest_piece(mask > 0.5)
+    pieces = nearest * (mask > 0.5)
+    areas = torch.bincount(pieces.flatten())
+    areas[0] = 0  # what is outside of every piece
+    groups: list[tuple[set[int], Tensor]] = []
+    for number in areas.argsort(descending=True, stable=True).tolist():
+        if areas[number] == 0 or areas[number] < SPECK * areas.max():
+            break
         piece = pieces == number
-        above = next((n for n, group in enumerate(groups) if _one_above_the_other(group, piece)), None)
+        above = next((n for n, (_, group) in enumerate(groups) if _one_above_the_other(group, piece)), None)
         if above is None:
-            groups.append(piece)
+            groups.append(({number}, piece))
         else:
-            groups[above] = groups[above] | piece
+            numbers, group = groups[above]
+            groups[above] = (numbers | {number}, group | piece)
     if len(groups) == 1:
         return [mask]
-    rows = torch.arange(mask.shape[0]) * grid[0] // mask.shape[0]
-    columns = torch.arange(mask.shape[1]) * grid[1] // mask.shape[1]
-    return [mask * group[rows][:, columns] for group in groups]
+    return [mask * torch.isin(nearest, torch.tensor(sorted(numbers))) for numbers, _ in groups]
 
 
-def _labelled(cells: Tensor) -> Tensor:
-    """bool [h, w] -> int64 [h, w]: one number for each connected piece, diagonals included, 0 outside."""
-    labels = torch.arange(1, cells.numel() + 1, dtype=torch.float32).view(cells.shape) * cells
-    while True:
-        spread = F.max_pool2d(labels[None, None], 3, stride=1, padding=1)[0, 0] * cells
-        if torch.equal(spread, labels):
-            return labels.long()
-        labels = spread
+def _nearest_piece(drawn: Tensor) -> Tensor:
+    """bool [H, W], true somewhere -> int64 [H, W]: the number, from 1, of the connected piece that is nearest.
+
+    Diagonals connect, and so do gaps of less than 1 / GAPS of a side, which a brush or a coarse mask leaves.
+    """
+    cv2 = _opencv()
+    gaps = tuple(1 + 2 * round(side / GAPS / 2) for side in drawn.shape)
+    closed = cv2.dilate(drawn.to(torch.uint8).numpy(), torch.ones(gaps, dtype=torch.uint8).numpy())
+    _, labels = cv2.distanceTransformWithLabels(1 - closed, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+    return torch.from_numpy(labels).long()
+
+
+def _opencv() -> Any:
+    """Whichever build of OpenCV is installed. Imported here, so that ComfyUI starts without it."""
+    try:
+        import cv2
+    except (
+        ImportError
+    ) as error:  # also where its libraries are missing, or numpy is another than it was built for
+        raise InteractError(
+            f"Several people in one mask are told apart by OpenCV, which cannot be imported ({error}): install "
+            "opencv-python (on a server without a screen opencv-python-headless) for ComfyUI's Python, or give each "
+            "person a mask."
+        ) from error
+    return cv2
 
 
 def _one_above_the_other(first: Tensor, second: Tensor) -> bool:

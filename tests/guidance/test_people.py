@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -66,6 +67,32 @@ def test_a_large_mask_is_parted_in_its_own_pixels() -> None:
     left, right = people_in_masks(mask)
     assert torch.equal(left + right, mask)
     assert torch.equal(left[:, :1000], mask[:, :1000]) and not left[:, 1000:].any()
+
+
+def test_gaps_within_one_person_are_closed_and_soft_edges_stay_with_the_nearest() -> None:
+    mask = torch.zeros(1080, 1920)
+    mask[200:1000, 300:700] = 1.0
+    mask[200:1000, 500:507] = 0.0  # a brush left seven columns of a thousand out
+    mask[200:1000, 1200:1600] = 1.0
+    mask[200:1000, 700:800] = 0.3
+    mask[200:1000, 1100:1200] = 0.4
+    left, right = people_in_masks(mask)
+    assert torch.equal(left + right, mask)
+    assert torch.equal(left[:, :900], mask[:, :900]) and not left[:, 1000:].any()
+
+
+def test_pieces_that_touch_at_a_corner_are_one() -> None:
+    corner = torch.maximum(box(10, 10, 50, 50), box(50, 50, 90, 90))
+    assert len(parted(corner)) == 1
+    assert len(parted(torch.maximum(box(10, 10, 50, 50), box(53, 50, 90, 90)))) == 2
+
+
+def test_without_opencv_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)  # as Python marks a module that cannot be imported
+    with pytest.raises(InteractError, match="opencv-python-headless.*or give each person a mask") as said:
+        people_in_masks(PEOPLE.amax(0))
+    assert str(said.value).endswith(".") and "\n" not in str(said.value)
+    assert torch.equal(people_in_masks(PEOPLE), SORTED)  # a mask for each person needs no OpenCV
 
 
 BOXES = [{"x": x, "y": y, "width": r - x, "height": b - y} for x, y, r, b in PLACES]
