@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...metrics.intervals import bootstrap_interval
-from ...metrics.lips import crosstalk, sync
+from ...metrics.lips import crosstalk, silent_open, sync
 from ...metrics.puppets import faces
 from ...metrics.puppets.drawing import (
     STRIPE_PERIOD,
@@ -44,9 +44,6 @@ __all__ = [
     "sync",
 ]
 
-# A shut mouth measures below 0.1 even at blur 1.2, noise 8 and a colour shift
-# (tests/theatre/measuring/test_measure.py); one open by 0.2 is 2.5 times as high as a shut one (drawing._draw_face).
-OPEN = 0.2
 ON_SCREEN_AREA = 0.015  # of the frame: half of the smallest head that scenes.py draws
 ON_SCREEN_FRAMES = 0.8
 SAME_COLOUR = 55.0  # RGB: random_looks keeps two puppets 75 apart, an autoencoder shifts by 15
@@ -74,15 +71,6 @@ class Likeness:
     @property
     def alike(self) -> bool:
         return self.found and self.colour <= SAME_COLOUR and self.face < min(self.rival, faces.LOST)
-
-
-def silent_open(opening: np.ndarray) -> float:
-    """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open.
-
-    1 where it is never visible: an absent puppet does not count as silent.
-    """
-    visible = opening[np.isfinite(opening)]
-    return float((visible > OPEN).mean()) if visible.size else 1.0
 
 
 def identity(
