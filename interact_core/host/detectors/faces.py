@@ -1,7 +1,6 @@
 """ComfyUI's own face landmarker, loaded for metrics/detectors."""
 
 import os
-from pathlib import Path
 
 import comfy.utils
 import folder_paths
@@ -9,6 +8,7 @@ import torch
 
 from ...errors import InteractError
 from ...metrics.detectors.core import VARIANTS, LandmarkerFaces
+from ...weights_file import is_out_of_memory, open_weights
 
 FACE_FOLDER = "detection"
 FACE_FILE = "mediapipe_face_fp32.safetensors"
@@ -45,6 +45,8 @@ def load_face_landmarker(path: str | os.PathLike[str]) -> LandmarkerFaces:
     try:
         model = FaceLandmarkerModel(weights)
     except (KeyError, RuntimeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         raise InteractError(f"{path} is no whole face landmarker: {NO_FACE_FILE}") from error
     expected = {
         key.replace("detector.", f"detector_{variant}.", 1) if key.startswith("detector.") else key
@@ -60,16 +62,7 @@ def load_face_landmarker(path: str | os.PathLike[str]) -> LandmarkerFaces:
 
 
 def _weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
-    if not Path(path).is_file():
-        raise InteractError(f"{path} does not exist or is no file. {NO_FACE_FILE}")
-    with Path(path).open("rb") as file:
-        start = file.read(9)
-    if start[8:9] != b"{":
-        raise InteractError(
-            f"{path} is not a safetensors file and was refused (a pickle can run code when it is opened). "
-            f"{NO_FACE_FILE}"
-        )
-    weights = comfy.utils.load_torch_file(os.fspath(path), safe_load=True)
-    if MARK not in weights:
-        raise InteractError(f"{path} is another model than the face landmarker. {NO_FACE_FILE}")
-    return weights
+    with open_weights(path, f"the face landmarker {FACE_FILE}") as file:
+        if MARK not in file.shapes:
+            raise InteractError(f"{path} is another model than the face landmarker. {NO_FACE_FILE}")
+    return comfy.utils.load_torch_file(os.fspath(path), safe_load=True)

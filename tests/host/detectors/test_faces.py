@@ -18,7 +18,7 @@ PARTS = ("face_oval", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", 
 
 
 def chance_weights() -> dict[str, torch.Tensor]:
-    """Of the layout that core reads; the far-range search answers with faces of half the picture."""
+    """Of the layout that core reads; the search for near faces answers with faces nearly as large as the picture."""
     torch.manual_seed(0)
     weights = {f"topology.{part}": torch.zeros(2, 2, dtype=torch.int32) for part in PARTS}
     weights["canonical_vertices"] = torch.rand(468, 3)
@@ -28,13 +28,14 @@ def chance_weights() -> dict[str, torch.Tensor]:
         model = FaceLandmarker(detector_variant=variant)
         for key, value in model.state_dict().items():
             weights[key.replace("detector.", f"detector_{variant}.", 1)] = value.clone()
-    weights["detector_short.cls_8.bias"][:] = weights["detector_short.cls_16.bias"][:] = -20.0
-    weights["detector_full.cls_conv.weight"][:] = weights["detector_full.cls_dw.weight"][:] = 0.0
-    weights["detector_full.cls_dw.bias"][:] = 3.0
-    weights["detector_full.reg_dw.weight"][:] = 0.0
-    weights["detector_full.reg_dw.bias"][:] = 0.0
-    weights["detector_full.reg_dw.bias"].view(4, 16)[:, 2:4] = 96.0  # width and height, of 192
-    weights["detector_full.reg_dw.bias"].view(4, 16)[:, 6] = 20.0  # the second eye lies beside the first
+    weights["detector_full.cls_dw.bias"][:] = -100.0
+    weights["detector_short.cls_16.bias"][:] = weights["detector_short.cls_8.bias"][:] = -20.0
+    for part in ("cls_16", "cls_8", "reg_8"):
+        weights[f"detector_short.{part}.weight"][:] = 0.0
+    weights["detector_short.cls_8.bias"][0] = 3.0  # one of six anchors in each of 8 x 8 cells
+    weights["detector_short.reg_8.bias"][:] = 0.0
+    weights["detector_short.reg_8.bias"][2:4] = 127.0  # width and height, of 128
+    weights["detector_short.reg_8.bias"][6] = 20.0  # the second eye lies beside the first
     return {key: value.contiguous() for key, value in weights.items()}
 
 
@@ -51,6 +52,7 @@ def frames():
 def test_faces_are_those_of_cores_node(weights, frames, tmp_path):
     save_file(weights, tmp_path / "face.safetensors")
     detector = load_face_landmarker(tmp_path / "face.safetensors")
+    frames = frames[:1]
     found = faces_of(Film.of_frames(frames, 25.0), detector)
 
     images = torch.from_numpy(frames).float() / 255
@@ -73,20 +75,23 @@ def test_faces_are_those_of_cores_node(weights, frames, tmp_path):
 def test_a_picture_without_faces_has_none(weights, frames, tmp_path):
     save_file(weights, tmp_path / "face.safetensors")
     detector = load_face_landmarker(tmp_path / "face.safetensors")
-    detector.variants = ("short",)
+    detector.variants = ("full",)
     assert detector.find(frames) == [[], []]
 
 
 def test_files_that_are_no_face_landmarker_are_refused(weights, tmp_path):
     with pytest.raises(
-        InteractError, match="does not exist.*mediapipe_face_fp32.safetensors.*models/detection"
+        InteractError, match="does not exist.*face landmarker mediapipe_face_fp32.safetensors"
     ):
         load_face_landmarker(tmp_path / "none.safetensors")
     torch.save(weights, tmp_path / "pickle.safetensors")
-    with pytest.raises(InteractError, match="a pickle can run code"):
+    with pytest.raises(InteractError, match="is a pickle, which can run code"):
         load_face_landmarker(tmp_path / "pickle.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(InteractError, match="another model than the face landmarker"):
+    with pytest.raises(
+        InteractError,
+        match="another model than the face landmarker.*huggingface.co/Comfy-Org/mediapipe.*models/detection",
+    ):
         load_face_landmarker(tmp_path / "other.safetensors")
     cut = {key: value for key, value in weights.items() if key != "mesh.head_landmarks.bias"}
     save_file(cut, tmp_path / "cut.safetensors")
