@@ -68,7 +68,8 @@ class CallState:
     mask_rows: Tensor | None = None
     cached: CachedReferences | None = None  # the references' keys and values, to read or to store
     probe: FiniteProbe | None = None
-    mask_logits: list[Tensor] = field(default_factory=list)
+    mask_logits: list[Tensor] = field(default_factory=list)  # of each head that has run
+    mask_blocks: list[int] = field(default_factory=list)  # and the blocks behind which they stand
     injected: set[int] = field(default_factory=set)
 
 

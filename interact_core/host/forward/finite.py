@@ -34,6 +34,36 @@ class FiniteProbe:
         return None
 
 
+class MaskCheck:
+    """Whether the masks of one call are finite, found out without waiting for the device."""
+
+    def __init__(self, blocks: Sequence[int], logits: Sequence[Tensor], trained: bool) -> None:
+        """logits: [R, N, T*h*w] of the head behind each block; trained: of an adapter's heads, not of a comparison.
+
+        An infinite logit makes a mask of 0 or 1, so that the masks themselves would not show it.
+        """
+        self._blocks, self._trained = tuple(blocks), trained
+        self._finite = torch.stack([torch.isfinite(each).all() for each in logits])
+
+    def all_finite(self, device: torch.device) -> Tensor:
+        """bool [] on `device`."""
+        return self._finite.all().to(device, non_blocking=True)
+
+    def describe(self, step: int, total_steps: int) -> str:
+        """The error for a step whose output is finite and whose masks are not."""
+        block = self._blocks[self._finite.tolist().index(False)]
+        where = f"Sampling stopped: the masks of step {step + 1} of {total_steps} are not finite"
+        if self._trained:
+            return (
+                f"{where}, first those of the adapter's mask head behind block {block}: the adapter file is damaged "
+                "or its training failed; load it again or choose another adapter."
+            )
+        return (
+            f"{where}, though they are only compared with the pictures after block {block}: most likely float16 has "
+            "overflowed; load the model with another weight dtype, or start ComfyUI with --bf16-unet."
+        )
+
+
 def describe_breakdown(
     step: int,
     total_steps: int,

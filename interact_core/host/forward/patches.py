@@ -67,6 +67,7 @@ class MaskPatch(AdapterPatch):
         head = str(args["block_index"])
         if head in call.mask_heads:
             call.mask_logits.append(mask_logits(call, head, args["img"]))
+            call.mask_blocks.append(args["block_index"])
         if call.geometry.shortened and args["block_index"] == options["total_blocks"] - 1:
             return {**args, "img": restore(args["img"], call.geometry)}
         return args

@@ -25,7 +25,7 @@ from ...speech.from_core import heard_of
 from ...speech.peaks import peaks_on_timeline
 from ..forward.binding import Binding
 from ..forward.call import CallState
-from ..forward.finite import describe_breakdown
+from ..forward.finite import MaskCheck, describe_breakdown
 from ..tokens.geometry import Geometry
 from ..tokens.reference_cache import CachedReferences
 from .call_builder import CallBuilder, Evaluation
@@ -92,6 +92,7 @@ class SamplingRun:
         number = 1 if self._evaluation is None else self._evaluation.number + 1
         self._evaluation = Evaluation(number, sigma, latent, self._track_weights(stage_two))
         self._memory.begin_evaluation()
+        self._mask_checks = []
 
     def _track_weights(self, stage_two: bool) -> Tensor | None:
         """[S + 1, B or 1, L or 1], the share of each track for each video token; None: inject nothing."""
@@ -110,9 +111,18 @@ class SamplingRun:
         return weights.unsqueeze(1) if weights.ndim == 2 else weights.transpose(0, 1)
 
     def end_evaluation(self, output: Tensor) -> None:
-        """Commit the masks that the evaluation predicted. Raises InteractError if `output` is not finite."""
-        if not bool(torch.isfinite(output).all()):
+        """Commit the masks that the evaluation predicted. Raises InteractError if they or `output` are not finite."""
+        # One wait for the device for both, so that masks are checked without another.
+        checks = [
+            torch.isfinite(output).all(),
+            *(check.all_finite(output.device) for check in self._mask_checks),
+        ]
+        whole, *masks = torch.stack(checks).tolist()
+        if not whole:
             raise InteractError(self._describe_breakdown())
+        if not all(masks):
+            broken = self._mask_checks[masks.index(False)]
+            raise InteractError(broken.describe(self._step, self._scheduled_steps))
         self._memory.commit()
 
     def end_step(self, predicted: Tensor | None = None) -> None:
@@ -186,6 +196,8 @@ class SamplingRun:
         if not call.mask_logits:
             return
         geometry = call.geometry
+        trained = call.mask_heads is call.adapter.mask_heads
+        self._mask_checks.append(MaskCheck(call.mask_blocks, call.mask_logits, trained))
         masks = torch.stack([logits.sigmoid() for logits in call.mask_logits]).mean(0)  # [R, N, T*h*w]
         masks = masks.unflatten(-1, (len(geometry.frames), geometry.height, geometry.width))
         frames = geometry.frames[geometry.anchors :]
@@ -197,6 +209,7 @@ class SamplingRun:
         """Drop every tensor, in case something keeps a reference to the run."""
         self._builder.release()
         self._evaluation = None
+        self._mask_checks = []
 
     @property
     def _current(self) -> Evaluation:

@@ -27,7 +27,7 @@ def person_on_white(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tens
     opacity; mask: [1, h, w] or [h, w], 1 where the person is, of any size. Raises InteractError for a mask that is
     empty, a sequence, or contains NaN.
     """
-    if image is None or image.ndim != 4:
+    if image is None or image.ndim != 4 or not image.numel():
         return image, None  # Character raises for it
     picture, person = image.float(), None
     if picture.shape[-1] == 4:

@@ -87,6 +87,12 @@ def test_what_is_wrong_with_a_picture_is_said() -> None:
     ):
         with pytest.raises(InteractError, match=message):
             make_character("Mira", image)
+    for shape in ((1, 0, 32, 3), (1, 32, 0, 3), (1, 0, 0, 4), (0, 32, 32, 3)):
+        for mask in (torch.ones(1, 32, 32), torch.ones(32, 32)):
+            with pytest.raises(InteractError, match="the picture of 'Mira'"):
+                make_character("Mira", torch.zeros(shape), mask)
+    with pytest.raises(InteractError, match="mask of 'Mira' is empty"):
+        make_character("Mira", picture(), torch.ones(1, 0, 0))
     with pytest.raises(InteractError, match="no name"):
         make_character("  ", picture())
 

@@ -12,8 +12,9 @@ from comfy.patcher_extension import WrappersMP  # isort: skip
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.guidance import GuidanceSettings
 from interacthuman.interact_core.host.apply import apply_guidance, collect
-from interacthuman.interact_core.host.forward.finite import FiniteProbe
+from interacthuman.interact_core.host.forward.finite import FiniteProbe, MaskCheck
 from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.interact_core.host.run.sampling_run import SamplingRun
 
 FROM_THE_START = GuidanceSettings(stage_boundary=0.0)
 
@@ -23,10 +24,10 @@ def adapted(tmp_path: Any) -> ModelPatcher:
     return apply_adapter(tiny_wan.load_tiny(tmp_path), tiny_wan.load_tiny_adapter(tmp_path))
 
 
-def breakdown(model: ModelPatcher, steps: int = 3) -> str:
+def breakdown(model: ModelPatcher, steps: int = 3, settings: GuidanceSettings = FROM_THE_START) -> str:
     """The message of the error that sampling must end in."""
     cast = tiny_wan.make_cast()
-    guided, handle = apply_guidance(model, cast, FROM_THE_START)
+    guided, handle = apply_guidance(model, cast, settings)
     with pytest.raises(InteractError) as caught:
         tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=steps)
     with pytest.raises(InteractError, match="No run has finished"):
@@ -80,6 +81,56 @@ def test_blames_the_adapters_audio(adapted: ModelPatcher) -> None:
     with torch.no_grad():
         binding.adapter.audio_projector.context_norm.bias.fill_(float("nan"))
     assert "audio tokens" in breakdown(adapted)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("boundary", [0.0, 1.0], ids=["masks steer", "masks never steer"])
+    adapted: ModelPatcher, bad: float, boundary: float
+) -> None:
+    """Whether they steer or not, and whichever head it is; the base is whole."""
+    heads = adapted.model_options["transformer_options"]["interact_adapter"].mask_heads
+    with torch.no_grad():
+        heads["2"].logit.bias.fill_(bad)
+    message = breakdown(adapted, settings=GuidanceSettings(stage_boundary=boundary))
+    assert "masks of step 1 of 3 are not finite" in message
+    assert "adapter's mask head behind block 2" in message and "model file" not in message
+
+
+def test_masks_by_likeness_do_not_blame_the_adapter() -> None:
+    logits = [torch.zeros(1, 2, 6), torch.full((1, 2, 6), float("nan"))]
+    check = MaskCheck([3, 5], logits, trained=False)
+    assert not check.all_finite(torch.device("cpu"))
+    assert "after block 5" in check.describe(0, 2) and "adapter" not in check.describe(0, 2)
+    assert MaskCheck([3], logits[:1], trained=True).all_finite(torch.device("cpu"))
+
+
+def test_a_step_waits_for_the_device_once(adapted: ModelPatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks are checked in the same wait as the output: one value more, not one halt more."""
+    waits = []
+    tolist = torch.Tensor.tolist
+
+    def counted(self: torch.Tensor) -> Any:
+        if self.dtype == torch.bool:
+            waits.append(len(self))
+        return tolist(self)
+
+    def refused(self: torch.Tensor) -> bool:
+        raise AssertionError("end_evaluation halts the device a second time")
+
+    end_evaluation = SamplingRun.end_evaluation
+
+    def watched(self: SamplingRun, output: torch.Tensor) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.Tensor, "tolist", counted)
+            for name in ("__bool__", "item", "cpu"):
+                patch.setattr(torch.Tensor, name, refused)
+            end_evaluation(self, output)
+
+    monkeypatch.setattr(SamplingRun, "end_evaluation", watched)
+    cast = tiny_wan.make_cast()
+    guided, _ = apply_guidance(adapted, cast, FROM_THE_START)
+    tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=2)
+    assert waits == [2, 2]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
