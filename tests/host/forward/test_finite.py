@@ -85,6 +85,7 @@ def test_blames_the_adapters_audio(adapted: ModelPatcher) -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("boundary", [0.0, 1.0], ids=["masks steer", "masks never steer"])
+def test_broken_masks_are_told_at_once_and_the_adapter_is_named(
     adapted: ModelPatcher, bad: float, boundary: float
 ) -> None:
     """Whether they steer or not, and whichever head it is; the base is whole."""
