@@ -78,6 +78,7 @@ class SamplingRun:
         self._step = 0
         self._evaluation: Evaluation | None = None
         self._builder = CallBuilder(binding, cast, settings, references, self._memory)
+        self._mask_checks: list[MaskCheck] = []  # of the evaluation in progress
         self._told: list[str] = []
         options = model_patcher.model_options.get("transformer_options", {})
         self._tell(before_run(binding, cast, settings, options))
