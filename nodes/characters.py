@@ -11,15 +11,15 @@ from ..interact_core.host.encode.cast_encoding import (
     make_region_character,
 )
 from ..interact_core.host.encode.cutout import (
-    character_text,
     is_transparency,
     lost_transparency,
     place_of,
-    region_text,
+    said_of_character,
+    said_of_region,
     upright_mask,
 )
 from ..interact_core.host.encode.recording import scene_track
-from ..interact_core.host.node_text import show_on
+from ..interact_core.host.node_text import with_text
 from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
 
 MAX_CHARACTERS = 32
@@ -125,9 +125,9 @@ class InterActCharacter(io.ComfyNode):
         made = make_character(name, image, mask, speech, layout, audio_strength, sound, cut_out)
         _, turned = upright_mask(mask, cut_out)
         lost = lost_transparency(*place_of(cls)) if mask is None else None
-        show_on(cls, character_text(made, turned, lost))
         assert made.image is not None, "make_character raises for a missing picture"
-        return io.NodeOutput(made, ui=ui.PreviewImage(made.image))
+        said = said_of_character(made, turned, lost)
+        return io.NodeOutput(made, ui=with_text(said, ui.PreviewImage(made.image).as_dict()))
 
 
 class InterActRegion(io.ComfyNode):
@@ -173,7 +173,6 @@ class InterActRegion(io.ComfyNode):
                     "from WanImageToVideo.",
                 )
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -187,8 +186,8 @@ class InterActRegion(io.ComfyNode):
         layout: io.Mask.Type | None = None,
     ) -> io.NodeOutput:
         made = make_region_character(name, region, speech, audio_strength, sound, layout)
-        show_on(cls, region_text(made))
-        return io.NodeOutput(made, ui=ui.PreviewMask(region.float()))
+        shown = ui.PreviewMask(region.float()).as_dict()
+        return io.NodeOutput(made, ui=with_text(said_of_region(made), shown))
 
 
 def scene_inputs() -> list[io.Input]:
@@ -349,7 +348,6 @@ class InterActEncodeCharacters(io.ComfyNode):
                 ),
                 io.Float.Output(display_name="fps", tooltip="Frames per second, for Create Video."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -373,5 +371,7 @@ class InterActEncodeCharacters(io.ComfyNode):
         blank = negative_references == "blank"
         scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
         made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank, scene)
-        show_on(cls, "\n".join([*left_out, made.summary.text]))
-        return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps)
+        said = with_text([*left_out, *made.summary.lines])
+        return io.NodeOutput(
+            made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps, ui=said
+        )

@@ -14,7 +14,7 @@ from ..interact_core.host.loading import (
     load_adapter,
     load_dit,
 )
-from ..interact_core.host.node_text import show_on
+from ..interact_core.host.node_text import with_text
 from .wires import CATEGORY
 
 ADAPTER_TOOLTIP = (
@@ -43,13 +43,10 @@ def chosen_adapter(adapter_name: str) -> ModelPatcher | None:
     return load_adapter(folder_paths.get_full_path_or_raise(ADAPTER_FOLDER, adapter_name))
 
 
-def apply(
-    node: type[io.ComfyNode], model: ModelPatcher, adapter: ModelPatcher | None, strength: float = 1.0
-) -> io.NodeOutput:
+def apply(model: ModelPatcher, adapter: ModelPatcher | None, strength: float = 1.0) -> io.NodeOutput:
     """The MODEL output; the text under the node says which kind of adapter was found."""
     made = apply_base_audio(model, strength) if adapter is None else apply_adapter(model, adapter, strength)
-    show_on(node, found(made, model))
-    return io.NodeOutput(made)
+    return io.NodeOutput(made, ui=with_text(found(made, model)))
 
 
 class InterActLoadDiT(io.ComfyNode):
@@ -88,14 +85,13 @@ class InterActLoadDiT(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="The base model with its adapter; LoRA loaders may follow.")],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, model_name: str, adapter_name: str, weight_dtype: str = "default") -> io.NodeOutput:
         adapter = chosen_adapter(adapter_name)
         model = load_dit(folder_paths.get_full_path_or_raise("diffusion_models", model_name), weight_dtype)
-        return apply(cls, model, adapter)
+        return apply(model, adapter)
 
 
 class InterActApplyAdapter(io.ComfyNode):
@@ -126,12 +122,11 @@ class InterActApplyAdapter(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="A copy of the model with the adapter.")],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, model: io.Model.Type, adapter_name: str, strength: float = 1.0) -> io.NodeOutput:
-        return apply(cls, model, chosen_adapter(adapter_name), strength)
+        return apply(model, chosen_adapter(adapter_name), strength)
 
 
 class InterActLoadWav2Vec2(io.ComfyNode):

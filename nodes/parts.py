@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..interact_core.guidance import Cast, MaskHistory
 from ..interact_core.host.encode.cast_encoding import MAX_FRAMES
 from ..interact_core.host.encode.parts import encode_part, join_parts
-from ..interact_core.host.node_text import show_on
+from ..interact_core.host.node_text import with_text
 from .wires import CATEGORY, AudioValue, CastWire, ConditioningValue, LatentValue, MasksWire
 
 
@@ -108,7 +108,6 @@ class InterActNextPart(io.ComfyNode):
                     tooltip="For this part's sampler, and for InterAct Join Parts after it.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -127,8 +126,7 @@ class InterActNextPart(io.ComfyNode):
     ) -> io.NodeOutput:
         clean = finished_frames == "clean"
         made = encode_part(positive, negative, cast, vae, length, overlap, film, masks, latent, clean)
-        show_on(cls, made.summary)
-        return io.NodeOutput(made.positive, made.negative, made.latent, made.cast)
+        return io.NodeOutput(made.positive, made.negative, made.latent, made.cast, ui=with_text(made.lines))
 
 
 class InterActJoinParts(io.ComfyNode):

@@ -7,8 +7,9 @@ from comfy_api.latest import io, ui
 
 from ..interact_core.errors import InteractError
 from ..interact_core.guidance.people import people_in_boxes, people_in_masks, pick_person, same_person
-from ..interact_core.host.node_text import show_on
+from ..interact_core.host.node_text import with_text
 from ..interact_core.preview.people import draw_people
+from ..interact_core.sentences import sentence
 from .wires import CATEGORY
 
 MAX_PEOPLE = 64
@@ -67,7 +68,6 @@ class InterActPickPerson(io.ComfyNode):
                     "InterAct Character.",
                 )
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -80,15 +80,12 @@ class InterActPickPerson(io.ComfyNode):
     ) -> io.NodeOutput:
         people = found_people(masks, boxes, image)
         mask = pick_person(people, person)
-        text = f"{people.shape[0]} found, counted from the left; this is number {person}."
+        said = [sentence("people_found", count=people.shape[0], person=person)]
         twice = same_person(people)
         if twice is not None:
-            text += (
-                f"\nNumbers {twice[0]} and {twice[1]} are the same person. Masks of one person in several frames go "
-                "to layout, without this node."
-            )
-        show_on(cls, text)
-        return io.NodeOutput(mask, ui=ui.PreviewImage(draw_people(people, person, image)))
+            said.append(sentence("people_twice", first=twice[0], second=twice[1]))
+        shown = ui.PreviewImage(draw_people(people, person, image)).as_dict()
+        return io.NodeOutput(mask, ui=with_text(said, shown))
 
 
 def found_people(masks: torch.Tensor | None, boxes: Any, image: torch.Tensor | None) -> torch.Tensor:

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..interact_core.guidance import Cast, GuidanceSettings, MaskHistory
 from ..interact_core.guidance.settings import MASK_SOURCES, REFERENCE_TOKENS, STAGE_ONE_AUDIO
 from ..interact_core.host.apply import apply_guidance, collect
+from ..interact_core.host.node_text import with_text
 from ..interact_core.host.run.live import Origin, workflow_id
 from ..interact_core.host.run.wrappers import MaskHandle
 from ..interact_core.host.sampling import sample
@@ -282,7 +283,7 @@ class InterActSampler(io.ComfyNode):
             open_stream=origin_of(cls).open_stream,
             masks=masks,
         )
-        return io.NodeOutput(result, record)
+        return io.NodeOutput(result, record, ui=with_text(record.said))
 
 
 class InterActMaskGuidance(io.ComfyNode):

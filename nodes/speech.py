@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..interact_core.host.encode.recording import encode_speech_of
-from ..interact_core.host.node_text import show_on
+from ..interact_core.host.node_text import with_text
 from .wires import CATEGORY, AudioValue
 
 
@@ -84,7 +84,6 @@ class InterActEncodeSpeech(io.ComfyNode):
                 ),
                 io.Float.Output(display_name="duration", tooltip="Length of the recording in seconds."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -97,5 +96,4 @@ class InterActEncodeSpeech(io.ComfyNode):
         gap: float = 0.0,
     ) -> io.NodeOutput:
         made = encode_speech_of(audio_encoder, audio, start_time, gain, gap)
-        show_on(cls, made.text)
-        return io.NodeOutput(made.output, made.end, made.duration)
+        return io.NodeOutput(made.output, made.end, made.duration, ui=with_text(made.lines))

@@ -2,7 +2,7 @@
 
     python -m interacthuman.tools.make_locales
 
-writes locales/en/nodeDefs.json whole; in every other language only the tooltips of the numbered sockets, which
+writes locales/en/nodeDefs.json and main.json whole; in every other language only the tooltips of the numbered sockets, which
 repeat one text; and web/docs/NODE.md, the English page for languages without one (with the paths that dev.py
 sets). tests/project/test_locales.py and tests/project/test_help_pages.py see that all of it is up to date.
 """
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from interacthuman.interact_core.host.standalone import prepare_comfy
+from interacthuman.interact_core.sentences import SENTENCES
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCALES, PAGES = ROOT / "locales", ROOT / "web" / "docs"
 ENGLISH = "en"
+SENTENCES_KEY = "interacthuman"
 
 Texts = dict[str, dict[str, Any]]
 
@@ -84,6 +86,15 @@ def with_sockets(translated: Texts, english: Texts) -> Texts:
     return whole
 
 
+def english_sentences() -> Texts:
+    """What locales/en/main.json holds: what nodes say of themselves, under the key that web/node_text.js looks up."""
+    sentences = {
+        key: text if isinstance(text, str) else {form: text[form] for form in ("one", "other")}
+        for key, text in SENTENCES.items()
+    }
+    return {SENTENCES_KEY: sentences}
+
+
 def as_text(texts: Texts) -> str:
     return json.dumps(texts, indent=2, ensure_ascii=False) + "\n"
 
@@ -103,6 +114,7 @@ def write() -> None:
     for language in languages():
         texts = english if language == ENGLISH else with_sockets(read(language), english)
         (LOCALES / language / "nodeDefs.json").write_text(as_text(texts), encoding="utf-8")
+    (LOCALES / ENGLISH / "main.json").write_text(as_text(english_sentences()), encoding="utf-8")
     for node in english:
         page = (PAGES / node / f"{ENGLISH}.md").read_bytes()
         (PAGES / f"{node}.md").write_bytes(page)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 
 from ..errors import InteractError, one_line
+from ..sentences import sentence
 from ..weights_file import parse_object
 
 FORMAT_VERSION = "1"
@@ -16,6 +17,7 @@ REFERENCE_LAYOUTS = ("time",)
 LARGEST_SIZE = 2**16
 """Far above any adapter's sizes, and small enough for the products of four."""
 MOST_FPS = 1000
+
 
 @dataclass(frozen=True)
 class AdapterConfig:
@@ -43,8 +45,8 @@ class AdapterConfig:
     base: str = ""  # free text: what it was trained on
 
     # Not fields, as every such file has them in common; see SpeechSizes in families.py.
-    kind = "InterAct adapter"
-    encoder = "the wav2vec2 that it was trained with"
+    kind = sentence("kind_interact")
+    encoder = sentence("encoder_interact")
     null_features = False
 
     def __post_init__(self) -> None:

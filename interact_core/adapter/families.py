@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Size, Tensor, nn
 
+from ..sentences import Sentence
 from ..weights_file import Pause, check_shapes, no_pause, open_weights, shapes_by_block
 from .config import METADATA_KEY, AdapterConfig
 from .file import WANTED, expected_shapes, shapes_of, weights_of
@@ -52,12 +53,12 @@ class SpeechSizes(Protocol):
         ...
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Sentence:
         """Name of this kind of adapter."""
         ...
 
     @property
-    def encoder(self) -> str:
+    def encoder(self) -> Sentence:
         """The audio encoder that it needs; messages write it after "load"."""
         ...
 

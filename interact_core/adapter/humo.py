@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InteractError
+from ..sentences import sentence
 from .model import Attention, mix_tracks, sdpa_attention
 
 WINDOW = 8
@@ -32,8 +33,8 @@ class HumoConfig:
     temporal_stride: int = 4
     fps: float = 25.0
     base: str = "HuMo"
-    kind = "HuMo, with the audio layers of the base model"
-    encoder = "whisper-large-v3, with ComfyUI's Load Audio Encoder"
+    kind = sentence("kind_humo")
+    encoder = sentence("encoder_humo")
     null_features = True
 
     @classmethod

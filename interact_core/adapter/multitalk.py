@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InteractError, one_line
+from ..sentences import sentence
 from .model import Attention, mix_tracks, sdpa_attention
 
 MARK = "audio_proj.proj1.weight"
@@ -43,8 +44,8 @@ class MultiTalkConfig:
     temporal_stride: int = 4
     fps: float = 25.0
     base: str = "Wan 2.1 I2V, as MultiTalk and InfiniteTalk are"
-    kind = "MultiTalk or InfiniteTalk file"
-    encoder = "a wav2vec2-base (MultiTalk and InfiniteTalk were trained with chinese-wav2vec2-base)"
+    kind = sentence("kind_multitalk")
+    encoder = sentence("encoder_multitalk")
     null_features = False
 
     @property

@@ -19,6 +19,7 @@ from ..adapter import load_any_adapter
 from ..adapter.humo import HumoConfig
 from ..errors import InteractError, check_connected, one_line
 from ..frames import TEMPORAL_STRIDE
+from ..sentences import Sentence, sentence
 from ..weights_file import is_out_of_memory, open_weights
 from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
 from .forward.humo import is_humo
@@ -166,22 +167,20 @@ def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
         )
     clone = model.clone()
     install(clone, binding)
-    logger.info("InterAct adapter: %s", describe(binding))
+    logger.info("InterAct adapter: %s", " ".join(map(str, describe(binding))))
     return clone
 
 
-def found(model: ModelPatcher, before: ModelPatcher | None = None) -> str:
-    """One line about the adapter or the audio layers of a MODEL, for its node.
+def found(model: ModelPatcher, before: ModelPatcher | None = None) -> list[Sentence]:
+    """What is said of the adapter or the audio layers of a MODEL, for its node.
 
     before: the MODEL that went into it, whose adapter, if it had one, has been replaced.
     """
-    text = describe(model.model_options["transformer_options"][ADAPTER_KEY])
+    said = list(describe(model.model_options["transformer_options"][ADAPTER_KEY]))
     earlier = None if before is None else before.model_options["transformer_options"].get(ADAPTER_KEY)
-    if earlier is None:
-        return text
-    return (
-        f"{text}. It replaces the one that the MODEL had ({earlier.config.kind}): only one adapter is used."
-    )
+    if earlier is not None:
+        said.append(sentence("adapter_replaces", kind=earlier.config.kind))
+    return said
 
 
 def check_base(model: ModelPatcher) -> None:

@@ -1,30 +1,27 @@
-"""The line of text under a node: what was found, changed or left out, where the artist looks for it."""
+"""What a node says of its run, under it: what was found, changed or left out, where the artist looks for it.
 
-import sys
+It is part of the node's `ui` output: ComfyUI sends that to the browser that queued the prompt, again when the node
+comes from its cache, and keeps it in the history, where clients without a browser read it. What is said while a node
+still runs goes by the live view (run/live.py). web/node_text.js shows both.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-_with_text: set[str] = set()
-"""Nodes that show a text."""
+from ..sentences import Sentence
+
+KEY = "interact_text"
 
 
-def show_text(text: str, node: str) -> None:
-    """Show `text` (lines are kept) under the node with this execution id, such as "5:1", in place of an earlier text.
+def with_text(sentences: Iterable[Sentence], shown: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The `ui` output of a node that says `sentences`, a line each; none take away those of an earlier run.
 
-    An empty text takes an earlier one away. Does nothing without a node, or outside ComfyUI's server.
+    shown: what the node displays besides, as the as_dict() of ComfyUI's previews gives it. The sentences lie one list
+    deeper than ComfyUI asks for, because it counts objects as files that a run has made.
     """
-    # Not imported: outside ComfyUI's server there is none, and importing its module would start half of it.
-    server: Any = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if server is None or not node or not (text or node in _with_text):
-        return
-    _with_text.add(node)
-    server.send_progress_text(_plain(text), node)
+    return {**(shown or {}), KEY: [records(sentences)]}
 
 
-def show_on(node: Any, text: str) -> None:
-    """show_text for a node class that is executing, which has asked for its hidden unique_id."""
-    show_text(text, str(getattr(getattr(node, "hidden", None), "unique_id", None) or ""))
-
-
-def _plain(text: str) -> str:
-    """Frontends show it as text, as Markdown or as HTML: lines end as in Markdown, and a name makes no HTML tag."""
-    return text.replace("<", "\u2039").replace(">", "\u203a").replace("\n", "  \n")
+def records(sentences: Iterable[Sentence]) -> list[dict[str, Any]]:
+    """Sentences for JSON."""
+    return [sentence.record() for sentence in sentences]

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..errors import InteractError
 from ..guidance import MaskHistory
+from ..sentences import Sentence
 
 
 @dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
@@ -17,6 +18,7 @@ class RunRecord(MaskHistory):
     pictures: Tensor | None = None
     # loudness of each character, uint8 [4 * frames], four to a video frame; None for a silent one
     loudness: tuple[Tensor | None, ...] | None = None
+    said: tuple[Sentence, ...] = ()  # what is to be said of the run
 
     def __post_init__(self) -> None:
         super().__post_init__()

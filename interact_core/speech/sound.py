@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InteractError
+from ..sentences import Sentence, sentence
 
 LOWEST_RATE = 1000  # Hz; below it nothing of a voice is left
 # A resampling filter has one phase for each unit of the reduced ratio. 44100 -> 16000 is 441/160; a ratio of
@@ -31,11 +32,11 @@ SHORTEST_PADDING = 0.02  # seconds; an AAC encoder puts 1024 samples or more in 
 class Recording:
     """One recording as it is used, and what was odd about it.
 
-    waveform: [S, samples] float32 on the CPU, full scale 1; notes: sentences for the artist, [] for a usual one.
+    waveform: [S, samples] float32 on the CPU, full scale 1; notes: for the artist, () for a usual one.
     """
 
     waveform: Tensor
-    notes: tuple[str, ...] = ()
+    notes: tuple[Sentence, ...] = ()
 
 
 def check_waveform(waveform: Tensor, sample_rate: int) -> Tensor:
@@ -81,27 +82,22 @@ def read_waveform(waveform: Tensor, sample_rate: int) -> Recording:
     return Recording(sound, (*scaled, *centred, *_padding(sound, sample_rate)))
 
 
-def _to_full_scale(sound: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[str]]:
+def _to_full_scale(sound: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[Sentence]]:
     """Samples that are certainly whole numbers of 8, 16 or 32 bits, as fractions of full scale."""
     peak = sound.abs().max().item()
     if dtype == torch.uint8:
-        return (sound - 128) / 128, ["Its samples are 8-bit numbers and were divided by 128."]
+        return (sound - 128) / 128, [sentence("sound_8_bit")]
     if dtype == torch.int32 and peak > LARGEST_INT16_PEAK:
-        return sound / 2.0**31, ["Its samples are 32-bit numbers and were divided by 2147483648."]
+        return sound / 2.0**31, [sentence("sound_32_bit")]
     if peak <= OVERSHOOT:
         return sound, []
     whole = bool((sound == sound.round()).all())
     if peak <= LARGEST_INT16_PEAK and (whole or peak >= LOWEST_INT16_PEAK):
-        note = f"Its samples go up to {peak:.0f}, so they are 16-bit numbers: they were divided by 32768."
-        return sound / INT16_SCALE, [note]
-    note = (
-        f"Its samples go up to {peak:.4g}, where full scale is 1, and were left as they are: set gain to "
-        f"{1 / peak:.2g} if it drowns other voices."
-    )
-    return sound, [note]
+        return sound / INT16_SCALE, [sentence("sound_16_bit", peak=f"{peak:.0f}")]
+    return sound, [sentence("sound_loud", peak=f"{peak:.4g}", gain=f"{1 / peak:.2g}")]
 
 
-def _without_offset(sound: Tensor) -> tuple[Tensor, list[str]]:
+def _without_offset(sound: Tensor) -> tuple[Tensor, list[Sentence]]:
     """Each channel without its mean, if that is large. A constant is left alone: without its mean nothing is left."""
     mean = sound.mean(-1, keepdim=True)
     spread = (sound - mean).square().mean(-1, keepdim=True).sqrt()
@@ -109,22 +105,23 @@ def _without_offset(sound: Tensor) -> tuple[Tensor, list[str]]:
     if not bool(large.any()):
         return sound, []
     worst = mean[large].abs().max().item()
-    return torch.where(large, sound - mean, sound), [
-        f"It had an offset (DC) of {worst:.2f} of full scale, which was removed."
-    ]
+    return torch.where(large, sound - mean, sound), [sentence("sound_offset", offset=f"{worst:.2f}")]
 
 
-def _padding(sound: Tensor, sample_rate: int) -> list[str]:
+def _padding(sound: Tensor, sample_rate: int) -> list[Sentence]:
     """What is said of digital silence at the ends. It is not cut: start times count from the recording's start."""
     loud = (sound.abs().amax(0) > SILENT_PEAK).nonzero()
     if not len(loud):
-        return ["It is silent throughout."]
-    ends = {
-        "begins": loud[0].item() / sample_rate,
-        "ends": (sound.shape[-1] - 1 - loud[-1].item()) / sample_rate,
-    }
-    said = [f"{end} with {seconds:.2f} s" for end, seconds in ends.items() if seconds >= SHORTEST_PADDING]
-    return [f"It {' and '.join(said)} of digital silence."] if said else []
+        return [sentence("sound_silent")]
+    start = loud[0].item() / sample_rate
+    end = (sound.shape[-1] - 1 - loud[-1].item()) / sample_rate
+    if max(start, end) < SHORTEST_PADDING:
+        return []
+    if end < SHORTEST_PADDING:
+        return [sentence("sound_padded_start", start=f"{start:.2f}")]
+    if start < SHORTEST_PADDING:
+        return [sentence("sound_padded_end", end=f"{end:.2f}")]
+    return [sentence("sound_padded", start=f"{start:.2f}", end=f"{end:.2f}")]
 
 
 def check_fps(fps: float) -> None:

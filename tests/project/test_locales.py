@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from interacthuman.interact_core.sentences import SENTENCES, sentence
 from interacthuman.tools import make_locales
 
 ENGLISH = make_locales.english_texts()
@@ -15,8 +18,8 @@ LANGUAGES = make_locales.languages()
 TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
-TRANSLATED_FROM = "ed8e052cc9a07671"
-"""Digest of the English that the translations were made from; see the test that compares it."""
+TRANSLATED_FROM = {"nodes": "ed8e052cc9a07671", "sentences": "ffdbc0f386c13e44"}
+"""Digests of the English that the translations were made from; see the test that compares them."""
 
 
 def flat(texts: Any, path: str = "") -> dict[str, str]:
@@ -41,8 +44,9 @@ def test_there_is_english_and_another_language_that_the_frontend_knows() -> None
 
 
 def test_english_is_what_the_nodes_say() -> None:
-    path = make_locales.LOCALES / "en" / "nodeDefs.json"
-    assert path.read_text(encoding="utf-8") == make_locales.as_text(ENGLISH), "run make_locales.py"
+    for name, texts in (("nodeDefs", ENGLISH), ("main", make_locales.english_sentences())):
+        path = make_locales.LOCALES / "en" / f"{name}.json"
+        assert path.read_text(encoding="utf-8") == make_locales.as_text(texts), "run make_locales.py"
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
@@ -78,11 +82,97 @@ def test_numbers_choices_and_files_are_those_of_the_english(language: str) -> No
             assert found[0] == found[1], key
 
 
+# What a number decides in each language: the categories of Intl.PluralRules but those of fractions.
+FORMS = {
+    **{language: {"other"} for language in ("zh", "zh-TW", "ja", "ko")},
+    **{language: {"one", "other"} for language in ("en", "es", "fr", "pt-BR", "tr", "fa")},
+    "ru": {"one", "few", "many", "other"},
+    "he": {"one", "two", "other"},
+    "ar": {"zero", "one", "two", "few", "many", "other"},
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_is_there_with_its_places(language: str) -> None:
+    """And with every form that the language has for a number; English says a lone one in its own words."""
+    (sentences,) = make_locales.read(language, "main").values()
+    assert list(sentences) == list(SENTENCES)
+    for key, english in SENTENCES.items():
+        own = sentences[key]
+        assert isinstance(own, str) is isinstance(english, str), key
+        if isinstance(own, str):
+            assert places(own) == places(english), key
+            continue
+        assert set(own) == FORMS[language], key
+        for form, text in own.items():
+            may_count = {"count"} if form in ("zero", "one", "two") else set()
+            assert places(text) | may_count == places(english["other"]) | may_count, (key, form)
+
+
+@pytest.mark.parametrize("language", TRANSLATIONS)
+def test_sentences_name_the_same_inputs_numbers_and_nodes(language: str) -> None:
+    (sentences,) = make_locales.read(language, "main").values()
+    facts = re.compile(r"'\w+'|\b[a-z]+_[a-z_]+\b|\b\d+\b|InterAct(?: [A-Z]\w+)+|MASK|MODEL|DC", re.ASCII)
+    for key, english in SENTENCES.items():
+        own = sentences[key]
+        told, asked = (text if isinstance(text, str) else text["other"] for text in (own, english))
+        assert set(facts.findall(told)) >= set(facts.findall(asked)), key
+        assert told != asked and "  " not in told, key
+
+
+def places(text: str) -> set[str]:
+    return set(re.findall(r"{(\w+)}", text))
+
+
+def test_every_sentence_is_said_somewhere_with_a_value_for_each_place(root: Path) -> None:
+    """A key that is not written out where it is said stands elsewhere, or without what summary.py: CUT adds."""
+    files = [file for folder in ("interact_core", "nodes") for file in (root / folder).rglob("*.py")]
+    code = [file.read_text(encoding="utf-8") for file in files if file.name != "sentences.py"]
+    calls = [
+        call
+        for text in code
+        if "sentence(" in text
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "sentence"
+    ]
+    assert len(calls) > 30
+    said = set()
+    for call in calls:
+        key = call.args[0]
+        if not isinstance(key, ast.Constant):
+            continue
+        template = SENTENCES[key.value]
+        said.add(key.value)
+        given = {word.arg for word in call.keywords}
+        if None not in given:  # **values
+            assert given == places(template if isinstance(template, str) else template["other"]), key.value
+    written = {word for text in code for word in re.findall(r'"(\w+)"', text)}
+    unsaid = set(SENTENCES) - said - written
+    assert {key for key in unsaid if re.sub("_cut(_start|_end)?$", "", key) not in written} == set()
+
+
+def test_a_number_decides_the_form_and_names_are_listed() -> None:
+    for count, told in ((1, "1 frame remains"), (0, "0 frames remain"), (2, "2 frames remain")):
+        assert str(sentence("part_left", count=count)) == f"{told} after this part."
+    listed = [str(sentence("silent", names=names)) for names in (["A"], ["A", "B"], ("A", "B", "C"))]
+    assert listed == ["Silent: A.", "Silent: A and B.", "Silent: A, B and C."]
+    kind = sentence("kind_humo")
+    outer = sentence("adapter_replaces", kind=kind)
+    assert outer.record()["values"]["kind"] == kind.record() and str(kind) in str(outer)
+    assert json.loads(json.dumps(outer.record()))["text"] == str(outer)
+    braces = sentence("silent", names=["{name} <b>&"])
+    assert str(braces) == "Silent: {name} <b>&."
+
+
 def test_the_english_has_not_moved_on_since_it_was_translated() -> None:
-    digest = hashlib.sha256(make_locales.as_text(ENGLISH).encode()).hexdigest()[:16]
-    assert digest == TRANSLATED_FROM, (
+    english = {"nodes": ENGLISH, "sentences": make_locales.english_sentences()}
+    found = {
+        name: hashlib.sha256(make_locales.as_text(texts).encode()).hexdigest()[:16]
+        for name, texts in english.items()
+    }
+    assert found == TRANSLATED_FROM, (
         f"a text of a node has changed: bring locales/{{{','.join(TRANSLATIONS)}}} and the help pages in web/docs "
-        f"into line with it (git diff locales/en shows what), then set TRANSLATED_FROM to {digest!r}"
+        f"into line with it (git diff locales/en shows what), then set TRANSLATED_FROM to {found}"
     )
 
 
@@ -119,5 +209,6 @@ def test_comfyui_reads_the_folder_as_it_is(
     monkeypatch.setattr(folder_paths, "get_folder_paths", lambda _: [str(tmp_path)])
     served = CustomNodeManager().build_translations()
     assert sorted(served) == sorted(LANGUAGES)
-    assert all(set(served[language]) == {"nodeDefs", "commands"} for language in LANGUAGES)
+    parts = {"nodeDefs", "commands", make_locales.SENTENCES_KEY}
+    assert all(set(served[language]) == parts for language in LANGUAGES)
     assert served["en"]["nodeDefs"] == ENGLISH

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...errors import InteractError, check_connected
 from ...guidance import Cast, Character, assemble_cast, snap_frames
 from ...guidance.layout import LATENT_PIXELS, TOKEN_PIXELS
+from ...sentences import Sentence, sentence
 from ...speech.from_core import SPEECH_KEY, from_encoder_output, with_sound
 from ...speech.timeline import features_on_timeline, frames_for, mix_dialogue
 from ...speech.types import Sound, Speech
@@ -102,7 +103,7 @@ def voiced(name: str, speech: dict[str, Any] | None, sound: dict[str, Any] | Non
         raise InteractError(f"The sound of {name!r}: {error}") from error
 
 
-def connected_characters(sockets: Mapping[str, Character | None]) -> tuple[list[Character], list[str]]:
+def connected_characters(sockets: Mapping[str, Character | None]) -> tuple[list[Character], list[Sentence]]:
     """The characters in the order of their sockets, and a sentence for each socket to which nothing came.
 
     None comes from a switch with nothing on the chosen side, or from null in a graph in API form. Raises InteractError
@@ -112,7 +113,7 @@ def connected_characters(sockets: Mapping[str, Character | None]) -> tuple[list[
     if len(empty) == len(sockets):
         what = f" ({', '.join(empty)}: nothing comes from the connected node)" if empty else ""
         raise InteractError(f"There are no characters{what}: connect at least one InterAct Character.")
-    said = [f"{name} was left out, as nothing comes from the node connected to it." for name in empty]
+    said = [sentence("character_left_out", socket=name) for name in empty]
     return [character for character in sockets.values() if character is not None], said
 
 
@@ -148,7 +149,7 @@ def encode_cast(
     tracks = voice_tracks(characters, speeches, frames, fps, fed)
     waveform, rate, peak = mix_dialogue(spoken if scene is None else [*spoken, scene], frames, fps)
     summary = summarise(cast, speeches, (width, height, length), scene, peak)
-    logger.info("InterAct Encode Characters: %s", " ".join(summary.lines))
+    logger.info("InterAct Encode Characters: %s", " ".join(map(str, summary.lines)))
     references = encode_references(vae, cast) if cast.references else None
     positive, negative = attach_cast(
         positive or null_text(), negative or null_text(), cast, references, tracks, blank_negative

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...guidance import Character
+from ...sentences import Sentence, sentence
 from ..tokens.reference_images import BLANK, CORNER
 
 LOADERS = ("LoadImage", "LoadImageOutput")
@@ -52,38 +53,26 @@ def upright_mask(mask: Tensor | None, cut_out: bool = False) -> tuple[Tensor | N
     return (1.0 - one.clamp(0.0, 1.0) if turned else mask), turned
 
 
-def character_text(character: Character, turned: bool, lost: str | None) -> str:
-    """What the node says of a character with a picture: one remark, or nothing.
+def said_of_character(character: Character, turned: bool, lost: str | None) -> list[Sentence]:
+    """What the node says of a character with a picture: one sentence, or nothing.
 
     turned: the mask was the wrong way round; lost: the file whose transparency did not arrive, see
     `lost_transparency`.
     """
     if turned:
-        return (
-            f"The mask of {character.name!r} kept the background and left the person out, as Load Image's MASK "
-            "of a cut-out does. It was inverted; the preview shows the result."
-        )
+        return [sentence("mask_inverted", name=character.name)]
     if lost is not None:
-        return (
-            f"{lost} has a transparent background, but IMAGE comes without it, so that what lies hidden there "
-            f"is part of {character.name!r}. Connect MASK of Load Image to mask as well."
-        )
+        return [sentence("transparency_lost", file=lost, name=character.name)]
     if character.mask is None and character.image is not None and plain_border(character.image):
-        return (
-            f"The background of {character.name!r} is one colour, but not white. If the picture is a cut-out, "
-            "connect MASK of Load Image to mask as well."
-        )
-    return ""
+        return [sentence("background_plain", name=character.name)]
+    return []
 
 
-def region_text(character: Character) -> str:
-    """What the node says of a character in a start image: one remark, or nothing."""
+def said_of_region(character: Character) -> list[Sentence]:
+    """What the node says of a character in a start image: one sentence, or nothing."""
     if character.region is not None and keeps_background(character.region):
-        return (
-            f"The region of {character.name!r} covers the background and leaves out somebody in the middle. If that is "
-            "the person, put Invert Mask in between."
-        )
-    return ""
+        return [sentence("region_inverted", name=character.name)]
+    return []
 
 
 def plain_border(picture: Tensor) -> bool:

@@ -13,6 +13,7 @@ from ...errors import InteractError
 from ...guidance import Cast, Character, MaskHistory, Part, assemble_cast, plan_part
 from ...guidance.layout import LATENT_PIXELS
 from ...guidance.part import carried_masks
+from ...sentences import Sentence, sentence
 from ...speech.from_core import SOUND_KEY, SPEECH_KEY
 from .cast_encoding import LATENT_CHANNELS, check_vae
 from .conditioning import Conditioning, cut_to_part
@@ -33,7 +34,7 @@ class EncodedPart:
     negative: Conditioning
     latent: dict[str, Tensor]
     cast: Cast
-    summary: str
+    lines: tuple[Sentence, ...]
 
 
 def encode_part(
@@ -86,9 +87,9 @@ def encode_part(
         latent["samples"] = _with_sampled(latent["samples"], sampled["samples"], part)
     if known is not None and not clean and any("concat_latent_image" in values for _, values in positive):
         positive, negative = _with_start_frames(positive, negative, made, vae, known)
-    summary = _describe(part)
-    logger.info("InterAct Next Part: %s", summary)
-    return EncodedPart(positive, negative, latent, made, summary)
+    lines = _said_of(part)
+    logger.info("InterAct Next Part: %s", " ".join(map(str, lines)))
+    return EncodedPart(positive, negative, latent, made, lines)
 
 
 def join_parts(
@@ -268,10 +269,9 @@ def _with_start_frames(
     return made.result[:2]
 
 
-def _describe(part: Part) -> str:
-    first, last = part.start + 1, part.end
-    text = f"frames {first} to {last} of {part.film}"
-    if part.known:
-        text += f", {part.known} of them finished already"
+def _said_of(part: Part) -> tuple[Sentence, ...]:
+    """For the node: which frames of the film, and what is left."""
+    place = sentence("part", first=part.start + 1, last=part.end, film=part.film)
+    known = (sentence("part_known", count=part.known),) if part.known else ()
     left = part.film - part.end
-    return text + (f"; {left} frames remain after this part" if left else "; this is the last part")
+    return (place, *known, sentence("part_left", count=left) if left else sentence("part_last"))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ...errors import InteractError
+from ...sentences import Sentence, sentence
 from ...speech.encode import SILENCE_SECONDS
 from ...speech.from_core import SPEECH_KEY, from_encoder_output
 from ...speech.sound import check_waveform, read_waveform
@@ -24,23 +25,24 @@ class EncodedRecording:
     """The outputs of InterAct Encode Speech.
 
     output: AUDIO_ENCODER_OUTPUT; start, end: seconds after the start of the video; duration: seconds; notes: what was
-    odd about the recording (speech/sound.py), in sentences.
+    odd about the recording (speech/sound.py).
     """
 
     output: dict[str, object]
     start: float
     duration: float
-    notes: tuple[str, ...]
+    notes: tuple[Sentence, ...]
 
     @property
     def end(self) -> float:
         return self.start + self.duration
 
     @property
-    def text(self) -> str:
+    def lines(self) -> tuple[Sentence, ...]:
         """For the node."""
-        place = f"From {self.start:.2f} to {self.end:.2f} s of the video ({self.duration:.2f} s)."
-        return "\n".join((place, *self.notes))
+        times = {"start": self.start, "end": self.end, "duration": self.duration}
+        place = sentence("speech_place", **{name: f"{seconds:.2f}" for name, seconds in times.items()})
+        return (place, *self.notes)
 
 
 def encode_speech_of(
@@ -54,7 +56,7 @@ def encode_speech_of(
     output = encode_recording(encoder, audio, begin, gain)
     waveform, rate = samples_of(audio)
     made = EncodedRecording(output, begin, waveform.shape[-1] / rate, read_waveform(waveform, rate).notes)
-    logger.info("InterAct Encode Speech: %s", made.text.replace("\n", " "))
+    logger.info("InterAct Encode Speech: %s", " ".join(map(str, made.lines)))
     return made
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ...errors import InteractError
 from ...guidance import Cast
 from ...guidance.layout import TOKEN_PIXELS
+from ...sentences import Sentence, sentence
 from ...speech.types import Sound, Speech
 
 SMALLEST_CUT = 0.005  # seconds: what is said with two decimals
@@ -80,56 +81,54 @@ class CastSummary:
         return tuple(voice for voice in self.voices if voice.inside is None)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is probably not what the artist wanted; a sentence each."""
+    def warnings(self) -> tuple[Sentence, ...]:
+        """What is probably not what the artist wanted."""
         said = []
         if self.voices and len(self.lost) == len(self.voices):
-            said.append("Nobody will be heard: every voice lies outside the video.")
+            said.append(sentence("nobody_heard"))
         said += [_lost(voice) for voice in self.lost]
         for voice in self.voices:
             if voice.inside is None:
                 continue
             if not voice.has_sound:
-                said.append(
-                    f"The film will be silent for {voice.name}, whose lips move: connect the recording to sound on "
-                    "the character too, or encode it with InterAct Encode Speech."
-                )
+                said.append(sentence("voice_without_sound", name=voice.name))
             length = voice.end - voice.start
             if voice.encoded is not None and abs(voice.encoded - length) > UNEQUAL:
-                said.append(
-                    f"The sound of {voice.name} is {length:.2f} s long, but {voice.encoded:.2f} s of speech were "
-                    "encoded: use the same recording for both, and InterAct Encode Speech for one of more than 30 s."
-                )
-        return tuple(f"Warning: {sentence}" for sentence in said)
+                times = {"sound": f"{length:.2f}", "encoded": f"{voice.encoded:.2f}"}
+                said.append(sentence("voice_unequal", name=voice.name, **times))
+        return tuple(said)
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """Warnings first; each line ends in a full stop, as a frontend may join them."""
-        lines = [*self.warnings, self._size()]
-        lines += [_spoken(voice) for voice in self.voices if voice.inside]
+    def lines(self) -> tuple[Sentence, ...]:
+        """Warnings first."""
+        lines = [*self.warnings, *self._size()]
+        for voice in self.voices:
+            if voice.inside:
+                lines.append(_spoken("speaks", voice, name=voice.name))
+                if voice.strength == 0:
+                    lines.append(sentence("speaks_still", name=voice.name))
         if self.silent:
-            lines.append(f"Silent: {', '.join(self.silent)}.")
+            lines.append(sentence("silent", names=self.silent))
         if self.scene is not None:
-            lines.append(_spoken(self.scene, "from"))
+            lines.append(_spoken("scene", self.scene))
         if self.peak > 1.0:
-            lines.append(f"The mixed sound peaked at {self.peak:.2f} and was turned down to 1.")
+            lines.append(sentence("turned_down", peak=f"{self.peak:.2f}"))
         return tuple(lines)
 
-    @property
-    def text(self) -> str:
-        """For the node, a line each."""
-        return "\n".join(self.lines)
-
-    def _size(self) -> str:
+    def _size(self) -> list[Sentence]:
         """Size and length, with what was asked for wherever it was changed."""
         width, height, length = self.asked
-        seconds = self.frames / self.fps
-        text = f"{self.width}x{self.height}, {self.frames} frames ({seconds:.2f} s at {self.fps:g} fps)"
+        seconds, fps = f"{self.frames / self.fps:.2f}", f"{self.fps:g}"
+        said = [
+            sentence(
+                "video", width=self.width, height=self.height, count=self.frames, seconds=seconds, fps=fps
+            )
+        ]
         if (self.width, self.height) != (width, height):
-            text += f"; {width}x{height} is not a multiple of {TOKEN_PIXELS}"
+            said.append(sentence("size_rounded", width=width, height=height, step=TOKEN_PIXELS))
         if length and length != self.frames:
-            text += f"; {length} frames is not 4n+1"
-        return f"{text}."
+            said.append(sentence("length_rounded", frames=length))
+        return said
 
 
 def summarise(
@@ -159,7 +158,7 @@ def summarise(
     ]
     sound = None
     if scene is not None:
-        sound = Span("Scene sound", scene.start, scene.start + scene.seconds, seconds)
+        sound = Span("", scene.start, scene.start + scene.seconds, seconds)
     return CastSummary(
         cast.width, cast.height, cast.frames, cast.fps, asked, tuple(voices), tuple(silent), sound, peak
     )
@@ -180,25 +179,19 @@ def check_heard(names: Sequence[str], speeches: Sequence[Speech], fps: float) ->
         )
 
 
-def _lost(voice: Span) -> str:
+def _lost(voice: Span) -> Sentence:
     if voice.too_late:
-        return (
-            f"{voice.name} will not be heard: the voice begins at {voice.start:.2f} s, but the video ends at "
-            f"{voice.video:.2f} s."
-        )
-    return (
-        f"{voice.name} will not be heard: the voice begins at {voice.start:.2f} s and is over at {voice.end:.2f} s, "
-        "before the video starts at 0."
-    )
+        return sentence("voice_late", name=voice.name, start=f"{voice.start:.2f}", end=f"{voice.video:.2f}")
+    return sentence("voice_early", name=voice.name, start=f"{voice.start:.2f}", end=f"{voice.end:.2f}")
 
 
-def _spoken(voice: Span, verb: str = "speaks from") -> str:
+CUT = {(): "", ("before",): "_cut_start", ("after",): "_cut_end", ("before", "after"): "_cut"}
+"""What the key of a sentence about a recording ends in, by what is cut off it."""
+
+
+def _spoken(key: str, voice: Span, **who: str) -> Sentence:
+    """From when to when a recording is heard, and what is cut off it."""
     first, last = voice.inside or (0.0, 0.0)
-    text = f"{voice.name} {verb} {first:.2f} to {last:.2f} s"
-    cuts = ("start", voice.cut_at_start), ("end", voice.cut_at_end)
-    said = [f"{seconds:.2f} s at its {end}" for end, seconds in cuts if seconds >= SMALLEST_CUT]
-    if said:
-        text += f", cut by {' and '.join(said)}"
-    if voice.strength == 0:
-        text += ", without moving the mouth (audio_strength 0)"
-    return f"{text}."
+    cuts = {"before": voice.cut_at_start, "after": voice.cut_at_end}
+    said = {end: f"{seconds:.2f}" for end, seconds in cuts.items() if seconds >= SMALLEST_CUT}
+    return sentence(key + CUT[tuple(said)], start=f"{first:.2f}", end=f"{last:.2f}", **who, **said)

@@ -8,6 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from ...adapter import SpeechAdapter, SpeechSizes
 from ...adapter.families import LayersByBlock
 from ...adapter.humo import HumoAdapter, HumoConfig
+from ...sentences import Sentence, Value, sentence
 from ..keys import BASE_KEY
 
 
@@ -66,11 +67,14 @@ class BaseBinding:
 Binding = AdapterBinding | BaseBinding
 
 
-def describe(binding: Binding) -> str:
-    """The adapter, or the base model's audio layers, in one line for the node."""
+def describe(binding: Binding) -> tuple[Sentence, ...]:
+    """The adapter, or the base model's audio layers, for the node."""
     config, heads = binding.config, len(binding.mask_heads)
-    masks = f"mask heads in {heads} blocks" if heads else "no mask head"
-    return (
-        f"{config.kind}: {config.model_blocks} blocks of width {config.model_width}, audio encoder: "
-        f"{config.encoder}, {config.fps:g} fps, {masks}"
-    )
+    size: dict[str, Value] = {
+        "kind": config.kind,
+        "blocks": config.model_blocks,
+        "width": config.model_width,
+        "fps": f"{config.fps:g}",
+    }
+    found = sentence("adapter", **size, heads=heads) if heads else sentence("adapter_without_heads", **size)
+    return found, sentence("adapter_encoder", encoder=config.encoder)

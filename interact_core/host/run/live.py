@@ -1,6 +1,7 @@
 """The live view: while a run samples, each step's masks and frames go to the browser that queued it.
 
 Pictures are written to ComfyUI's temp folder, from where /view serves them; one small event a step names them.
+What is to be said of the run goes the same way.
 Nothing is sent to any other client, and nothing at all outside ComfyUI's server or for a prompt that no browser
 queued.
 """
@@ -8,9 +9,8 @@ queued.
 import logging
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import folder_paths
@@ -19,12 +19,14 @@ from torch import Tensor
 
 from ...guidance import Cast
 from ...preview.manifest import FORMAT, scene_record, step_record
-from ..node_text import show_text
+from ...sentences import Sentence
+from ..node_text import records
 
 logger = logging.getLogger(__name__)
 
 STEP_EVENT = "interact.step"
 END_EVENT = "interact.end"
+TEXT_EVENT = "interact.text"
 DONE, STOPPED = "done", "stopped"
 
 Send = Callable[[str, dict[str, Any], str], None]
@@ -43,12 +45,10 @@ class MaskStream:
         folder: str = "",
         send: Send | None = None,
         client: str | None = None,
-        show: Callable[[str], None] | None = None,
     ) -> None:
         """origin: workflow, source and prompt, as events carry them. folder: where pictures are written.
 
         send: as PromptServer.send_sync, called with event, JSON and `client`; without either, nothing is sent.
-        show: shows a text under the node that the run belongs to.
         """
         self.run = uuid.uuid4().hex
         self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
@@ -57,15 +57,14 @@ class MaskStream:
         self._send: Callable[[str, dict[str, Any]], None] | None = None
         if send is not None and client is not None:
             self._send = lambda event, content: send(event, content, client)
-        self._show = show
         self._failed = False
 
-    def say(self, text: str) -> None:
-        """Show `text` under the node that the run belongs to, in place of an earlier one."""
-        if self._show is None:
+    def say(self, sentences: Iterable[Sentence]) -> None:
+        """Show sentences under the node that the run belongs to, in place of earlier ones."""
+        if self._send is None:
             return
         try:
-            self._show(text)
+            self._send(TEXT_EVENT, {**self._origin, "lines": records(sentences)})
         except Exception as error:  # as in step
             self._fail(error)
 
@@ -131,7 +130,6 @@ class Origin:
             folder=folder_paths.get_temp_directory(),
             send=server.send_sync,
             client=server.client_id,
-            show=partial(show_text, node=self.source),
         )
 
 

@@ -21,6 +21,7 @@ from ...guidance import (
 )
 from ...preview.record import RunRecord
 from ...preview.recorder import RunRecorder
+from ...sentences import Sentence
 from ...speech.from_core import heard_of
 from ...speech.peaks import peaks_on_timeline
 from ..forward.binding import Binding
@@ -79,7 +80,7 @@ class SamplingRun:
         self._evaluation: Evaluation | None = None
         self._builder = CallBuilder(binding, cast, settings, references, self._memory)
         self._mask_checks: list[MaskCheck] = []  # of the evaluation in progress
-        self._told: list[str] = []
+        self._told: list[Sentence] = []
         options = model_patcher.model_options.get("transformer_options", {})
         self._tell(before_run(binding, cast, settings, options))
 
@@ -157,14 +158,15 @@ class SamplingRun:
             )
         )
         latest = None if self._memory.masks is None else self._memory.masks.float().cpu()
-        return replace(record, first_steered=self._first_steered, batch=self._batch, latest=latest)
+        said = tuple(self._told)
+        return replace(record, first_steered=self._first_steered, batch=self._batch, latest=latest, said=said)
 
-    def _tell(self, sentences: list[str]) -> None:
+    def _tell(self, sentences: list[Sentence]) -> None:
         """Say sentences in the log, and all so far under the node; without any, those of an earlier run go away."""
         for sentence in sentences:
-            logger.warning(sentence)
+            logger.warning("%s", sentence)
         self._told += sentences
-        self._stream.say("\n".join(self._told))
+        self._stream.say(self._told)
 
     def references_for(self, time_dim_concat: Tensor | None, options: dict[str, Any]) -> Tensor | None:
         return self._builder.references_for(time_dim_concat, options)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from interacthuman.interact_core.host.encode.cast_encoding import make_character, make_region_character
 from interacthuman.interact_core.host.encode.cutout import (
-    character_text,
     is_transparency,
     keeps_background,
     lost_transparency,
-    region_text,
+    said_of_character,
+    said_of_region,
     upright_mask,
 )
 from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
@@ -70,7 +70,7 @@ def test_both_wirings_of_load_image_leave_the_person_on_white(inputs: Path, pose
     assert (made.image[0][inside] - red).abs().max() < 0.02
     assert torch.equal(made.image[0][~inside], torch.ones_like(made.image[0][~inside]))
     assert torch.equal(made.mask, person)
-    said = character_text(made, upright_mask(wired)[1], None)
+    said = " ".join(map(str, said_of_character(made, upright_mask(wired)[1], None)))
     assert ("'Anna'" in said and "inverted" in said) if wiring == "straight" else said == ""
 
 
@@ -153,7 +153,7 @@ def test_transparency_that_load_image_dropped_is_said(inputs: Path) -> None:
     for nodes in (graph(), graph(SCALE), graph(SCALE, SCALE)):
         lost = lost_transparency(nodes, "9")
         assert lost == "cut_out.png"
-        said = character_text(make_character("Anna", image), False, lost)
+        said = str(*said_of_character(make_character("Anna", image), False, lost))
         assert "cut_out.png" in said and "'Anna'" in said and "Connect MASK" in said
 
 
@@ -180,8 +180,8 @@ def test_where_no_transparency_was_lost_nothing_is_said(inputs: Path) -> None:
 @pytest.mark.parametrize("hidden", [(0, 0, 0), GREEN])
 def test_a_plain_background_that_is_not_white_is_said(inputs: Path, hidden: tuple[int, int, int]) -> None:
     image, mask = cut_out(inputs, box(*POSES["in the middle"]), hidden)
-    assert "not white" in character_text(make_character("Anna", image), False, None)
-    assert character_text(make_character("Anna", image, 1 - mask), False, None) == ""
+    assert "not white" in str(*said_of_character(make_character("Anna", image), False, None))
+    assert said_of_character(make_character("Anna", image, 1 - mask), False, None) == []
 
 
 def test_of_pictures_that_are_as_they_should_be_nothing_is_said(inputs: Path) -> None:
@@ -189,12 +189,12 @@ def test_of_pictures_that_are_as_they_should_be_nothing_is_said(inputs: Path) ->
     photo = torch.rand(1, HEIGHT, WIDTH, 3, generator=torch.Generator().manual_seed(1))
     rgba = torch.cat((photo, box(*POSES["in the middle"]).unsqueeze(-1)), dim=-1)
     for image in (white, photo, rgba):
-        assert character_text(make_character("Anna", image), False, None) == ""
+        assert said_of_character(make_character("Anna", image), False, None) == []
 
 
 def test_a_region_that_is_everything_but_a_person_is_said() -> None:
     person = box(*POSES["cut off below"])
     assert keeps_background(1 - person)
-    assert "Invert Mask" in region_text(make_region_character("Anna", 1 - person))
-    assert region_text(make_region_character("Anna", person)) == ""
-    assert region_text(make_region_character("Anna", torch.ones(1, HEIGHT, WIDTH))) == ""
+    assert "Invert Mask" in str(*said_of_region(make_region_character("Anna", 1 - person)))
+    assert said_of_region(make_region_character("Anna", person)) == []
+    assert said_of_region(make_region_character("Anna", torch.ones(1, HEIGHT, WIDTH))) == []

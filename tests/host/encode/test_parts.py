@@ -160,7 +160,9 @@ def test_parts_of_one_seed_share_the_films_noise(vae: comfy.sd.VAE, adapted: Mod
 def test_a_first_part_that_is_the_whole_film_is_the_film(vae: comfy.sd.VAE, adapted: ModelPatcher) -> None:
     made = film_of(vae, 9)
     part = part_of(made, vae, None, None)
-    assert "noise_mask" not in part.latent and part.summary == "frames 1 to 9 of 9; this is the last part"
+    assert "noise_mask" not in part.latent and " ".join(map(str, part.lines)) == (
+        "Frames 1 to 9 of 9. This is the last part."
+    )
     (whole, masks), (alone, others) = (sampled(adapted, one, GuidanceSettings()) for one in (made, part))
     assert torch.equal(whole, alone) and torch.equal(masks.masks, others.masks)
 

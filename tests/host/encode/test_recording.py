@@ -232,11 +232,11 @@ def test_speakers_take_turns_by_their_end_times() -> None:
 
 def test_the_place_of_a_recording_is_said_with_what_was_odd_about_it() -> None:
     made = encode_speech_of(Encoder(), audio(0.2, 0.5), -0.1)
-    assert made.text == "From -0.10 to 0.40 s of the video (0.50 s)." and not made.notes
+    assert [str(line) for line in made.lines] == ["From -0.10 to 0.40 s of the video (0.50 s)."]
     odd = audio(0.0, 0.5)
     odd["waveform"] = 16384 * torch.sin(torch.arange(RATE // 2) / 9.0)[None, None]
     made = encode_speech_of(Encoder(), odd)
-    assert made.text.splitlines()[1].startswith("Its samples go up to 16384, so they are 16-bit numbers")
+    assert str(made.lines[1]).startswith("Its samples go up to 16384, so they are 16-bit numbers")
     speech = made.output[SPEECH_KEY]
     assert float(speech.waveform.abs().max()) == pytest.approx(0.5, abs=1e-3)
     torch.testing.assert_close(

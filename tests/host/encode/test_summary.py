@@ -60,6 +60,11 @@ def encoded(
     return encode_cast(characters, Pictures(), width, height, length, FPS, **more)
 
 
+def said(made: EncodedCast) -> list[str]:
+    """What the node says, line by line."""
+    return [str(line) for line in made.summary.lines]
+
+
 def spans(summary: CastSummary) -> list[tuple[str, tuple[float, float] | None]]:
     return [(span.name, span.inside) for span in summary.voices]
 
@@ -74,13 +79,13 @@ def test_who_speaks_from_when_to_when_and_who_is_silent() -> None:
     (anna, first), (ben, second) = spans(summary)
     assert (anna, first) == ("Anna", (0.0, 0.4))
     assert ben == "Ben" and second == pytest.approx((0.5, 0.9))
-    assert summary.lines == (
+    assert said(made) == [
         "64x48, 25 frames (1.00 s at 25 fps).",
         "Anna speaks from 0.00 to 0.40 s.",
         "Ben speaks from 0.50 to 0.90 s.",
         "Silent: Cat.",
-    )
-    assert not summary.warnings and summary.text == "\n".join(summary.lines)
+    ]
+    assert not summary.warnings
 
 
 def test_what_is_cut_is_said_with_its_seconds() -> None:
@@ -88,35 +93,40 @@ def test_what_is_cut_is_said_with_its_seconds() -> None:
     made = encoded(person("Anna", voice(2.5, -0.25)), scene=Sound(torch.full((1, 3 * RATE), 0.1), RATE))
     (anna,) = made.summary.voices
     assert (anna.cut_at_start, anna.cut_at_end, anna.inside) == (0.25, 1.25, (0.0, 1.0))
-    assert (
-        "Anna speaks from 0.00 to 1.00 s, cut by 0.25 s at its start and 1.25 s at its end."
-        in made.summary.lines
-    )
-    assert "Scene sound from 0.00 to 1.00 s, cut by 2.00 s at its end." in made.summary.lines
+    cut = "0.25 s before the start of the video and 1.25 s after its end are cut."
+    assert said(made)[1:] == [
+        f"Anna speaks from 0.00 to 1.00 s; {cut}",
+        "Scene sound from 0.00 to 1.00 s; 2.00 s after the end of the video are cut.",
+    ]
     assert not made.summary.warnings
+    early, late = (said(encoded(person("Anna", voice(1.0, start))))[1] for start in (-0.5, 0.5))
+    assert early == "Anna speaks from 0.00 to 0.50 s; 0.50 s before the start of the video are cut."
+    assert late == "Anna speaks from 0.50 to 1.00 s; 0.50 s after the end of the video are cut."
 
 
 def test_rounding_and_what_was_turned_down_are_said() -> None:
     loud = voice(0.2, level=0.9)
     made = encoded(person("Anna", loud), person("Ben", loud), length=6, width=71, height=41)
     assert made.summary.asked == (71, 41, 6)
-    assert made.summary.lines[0] == (
-        "64x48, 9 frames (0.36 s at 25 fps); 71x41 is not a multiple of 16; 6 frames is not 4n+1."
-    )
+    assert said(made)[:3] == [
+        "64x48, 9 frames (0.36 s at 25 fps).",
+        "The size was rounded: 71x41 is not a multiple of 16.",
+        "The length was rounded up: 6 is not 4n+1.",
+    ]
     assert made.summary.peak == pytest.approx(1.8)
-    assert made.summary.lines[-1] == "The mixed sound peaked at 1.80 and was turned down to 1."
+    assert said(made)[-1] == "The mixed sound peaked at 1.80 and was turned down to 1."
 
 
 def test_a_voice_that_moves_no_mouth_is_said() -> None:
     made = encoded(person("Anna", voice(1.0), strength=0.0))
-    assert "without moving the mouth" in made.summary.lines[1]
+    assert said(made)[2] == "The voice of Anna does not move the mouth: audio_strength is 0."
 
 
 # --- outside
 
 
 @pytest.mark.parametrize(
-    "start, said",
+    "start, sentence",
     [
         (5.0, "Ben will not be heard: the voice begins at 5.00 s, but the video ends at 0.36 s."),
         (0.36, "Ben will not be heard: the voice begins at 0.36 s, but the video ends at 0.36 s."),
@@ -124,19 +134,19 @@ def test_a_voice_that_moves_no_mouth_is_said() -> None:
         (-9.0, "Ben will not be heard: the voice begins at -9.00 s and is over at -8.50 s, before the video"),
     ],
 )
-def test_a_voice_outside_the_video_is_said_first(start: float, said: str) -> None:
+def test_a_voice_outside_the_video_is_said_first(start: float, sentence: str) -> None:
     made = encoded(person("Anna", voice(0.5)), person("Ben", voice(0.5, start)), length=9)
     assert [span.name for span in made.summary.lost] == ["Ben"]
-    assert len(made.summary.warnings) == 1 and made.summary.lines[0].startswith(f"Warning: {said}")
-    assert not any(line.startswith("Ben speaks") for line in made.summary.lines)
+    assert len(made.summary.warnings) == 1 and said(made)[0].startswith(f"Warning: {sentence}")
+    assert not any(line.startswith("Ben speaks") for line in said(made))
     tracks = made.positive[0][1]["model_conds"]["interact_audio"].cond[0, :, :9]
     assert torch.equal(tracks[1], tracks[-1]) and not torch.equal(tracks[0], tracks[-1])
 
 
 def test_if_all_are_outside_it_is_said_that_nobody_will_be_heard() -> None:
     made = encoded(person("Anna", voice(0.5, 5.0)), person("Ben", voice(0.5, -5.0)), length=9)
-    assert made.summary.lines[0] == "Warning: Nobody will be heard: every voice lies outside the video."
-    assert [line.split(" will")[0] for line in made.summary.lines[1:3]] == ["Warning: Anna", "Warning: Ben"]
+    assert said(made)[0] == "Warning: Nobody will be heard: every voice lies outside the video."
+    assert [line.split(" will")[0] for line in said(made)[1:3]] == ["Warning: Anna", "Warning: Ben"]
     assert not made.audio["waveform"].any()
 
 
@@ -156,7 +166,7 @@ def test_no_length_comes_from_voices_that_are_over_before_the_start(starts: tupl
 def test_without_sound_the_film_is_silent_for_that_voice_and_it_is_said() -> None:
     made = encoded(person("Anna", of_core(1.0)), person("Ben", voice(0.5)))
     assert [voice.has_sound for voice in made.summary.voices] == [False, True]
-    assert made.summary.lines[0].startswith("Warning: The film will be silent for Anna, whose lips move")
+    assert said(made)[0].startswith("Warning: The film will be silent for Anna, whose lips move")
     assert len(made.summary.warnings) == 1
 
 
@@ -198,7 +208,7 @@ def test_sound_of_another_length_is_said() -> None:
     sound = {"waveform": torch.full((1, 1, 3 * RATE), 0.5), "sample_rate": RATE}
     made = encoded(person("Anna", of_core(1.0), sound=sound), length=0)
     assert made.summary.frames == 77  # as long as what is heard
-    assert "The sound of Anna is 3.00 s long, but 1.00 s of speech were encoded" in made.summary.lines[0]
+    assert "The sound of Anna is 3.00 s long, but 1.00 s of speech were encoded" in said(made)[0]
 
 
 def test_what_is_wrong_with_a_sound_is_said() -> None:

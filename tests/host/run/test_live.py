@@ -27,7 +27,7 @@ from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.run import live
 from interacthuman.interact_core.host.run.latent_preview import LatentPreview
-from interacthuman.interact_core.host.run.live import MaskStream, Origin, workflow_id
+from interacthuman.interact_core.host.run.live import TEXT_EVENT, MaskStream, Origin, workflow_id
 from interacthuman.interact_core.host.sampling import sample
 from interacthuman.interact_core.preview.manifest import build_manifest, read_history
 from interacthuman.interact_core.speech.peaks import peaks_on_timeline
@@ -44,7 +44,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> ModelPatcher:
 
 
 class Browser:
-    """Replaces PromptServer.send_sync, and keeps what is sent."""
+    """Replaces PromptServer.send_sync, and keeps what is sent of the masks; of texts, test_notices.py."""
 
     def __init__(self, folder: Path, then: Callable[[], None] = lambda: None) -> None:
         self.folder, self.then = folder, then
@@ -52,6 +52,8 @@ class Browser:
 
     def send(self, event: str, content: dict[str, Any], client: str) -> None:
         assert client == "tab"
+        if event == TEXT_EVENT:
+            return
         self.sent.append((event, json.loads(json.dumps(content))))
         self.then()
 

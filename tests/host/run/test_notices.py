@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import types
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 from interacthuman.interact_core.guidance import Cast, GuidanceSettings
-from interacthuman.interact_core.host import node_text
 from interacthuman.interact_core.host.apply import apply_guidance
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.run import notices
-from interacthuman.interact_core.host.run.live import MaskStream, Origin
+from interacthuman.interact_core.host.run.live import TEXT_EVENT, MaskStream, Origin
+from interacthuman.interact_core.sentences import sentence
 from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
 
 FPS_SENTENCE = "The adapter was trained at 25 frames per second, but the video has 30: mouths may lag."
@@ -29,9 +31,17 @@ def said_by(
 ) -> list[str]:
     """The texts of one run, in order; the last is what the node shows afterwards."""
     texts: list[str] = []
+
+    def send(event: str, content: dict[str, Any], client: str) -> None:
+        if event == TEXT_EVENT:
+            texts.append("\n".join(line["text"] for line in content["lines"]))
+
     model = apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder), strength)
     guided, _ = apply_guidance(
-        model, cast, settings or GuidanceSettings(), lambda *run: MaskStream(*run, show=texts.append)
+        model,
+        cast,
+        settings or GuidanceSettings(),
+        lambda *run: MaskStream(*run, folder=str(folder), send=send, client="tab"),
     )
     tiny_wan.core_sample(guided, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=steps)
     return texts
@@ -89,7 +99,7 @@ def test_several_sentences_are_shown_together(tmp_path: Path) -> None:
         ((0.9, 0.9), (True, True), None),
         ((0.9, 0.26), (True, True), None),  # mask_gain is 2
         ((0.9, 0.2), (True, True), "character 1 had an empty mask"),
-        ((0.0, 0.0), (True, True), "character 0 and character 1 had an empty mask"),
+        ((0.0, 0.0), (True, True), "character 0 and character 1 had empty masks, so no mouth followed those"),
         ((0.9, 0.0), (True, False), None),
     ],
 )
@@ -100,7 +110,7 @@ def test_an_empty_mask_is_said_by_name(
     masks = torch.zeros(2, *cast.grid)
     masks[:, 1, 2, 3] = torch.tensor(strongest)
     found = notices.after_run(cast, GuidanceSettings(), True, 4, masks.half())
-    assert found == [] if said is None else found[0].startswith(said) and len(found) == 1
+    assert found == [] if said is None else str(*found).startswith(said)
 
 
 def test_who_speaks_without_a_layout_is_said_where_layouts_steer() -> None:
@@ -110,30 +120,24 @@ def test_who_speaks_without_a_layout_is_said_where_layouts_steer() -> None:
     found = notices.after_run(
         replace(cast, layouts=layouts), GuidanceSettings(mask_source="fixed"), True, 4, None
     )
-    assert found[0].startswith("character 1 had no layout")
+    assert str(*found).startswith("character 1 had no layout")
 
 
 # --- the way to the node
 
 
-def test_a_text_goes_to_the_node_and_an_empty_one_only_where_there_was_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import sys
-    import types
-
+def test_a_run_tells_its_node_in_the_browser_that_queued_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody where no browser did."""
     sent: list[tuple[Any, ...]] = []
-    instance = types.SimpleNamespace(
-        client_id="tab", send_sync=print, send_progress_text=lambda *given: sent.append(given)
-    )
+    instance = types.SimpleNamespace(client_id="tab", send_sync=lambda *given: sent.append(given))
     module = types.ModuleType("server")
     module.PromptServer = types.SimpleNamespace(instance=instance)
     monkeypatch.setitem(sys.modules, "server", module)
-    monkeypatch.setattr(node_text, "_with_text", set())
-    stream = Origin("5:1", "w").open_stream(tiny_wan.make_cast(), 4)
-    stream.say("")
-    stream.say("One <b>\nTwo")
-    stream.say("")
-    assert sent == [("One \u2039b\u203a  \nTwo", "5:1"), ("", "5:1")]
-    node_text.show_text("nobody", "")
-    assert len(sent) == 2
+    said = sentence("run_strength")
+    Origin("5:1", "w").open_stream(tiny_wan.make_cast(), 4).say([said])
+    ((event, content, client),) = sent
+    assert (event, client) == ("interact.text", "tab")
+    assert (content["source"], content["workflow"], content["lines"]) == ("5:1", "w", [said.record()])
+    instance.client_id = None
+    Origin("5:1", "w").open_stream(tiny_wan.make_cast(), 4).say([said])
+    assert len(sent) == 1

@@ -1,0 +1,160 @@
+"""What nodes say of themselves: every sentence there is, in English, with places for its values.
+
+A sentence keeps its key and its values, so that the browser can say it in the language of the graph
+(web/node_text.js; locales/LANGUAGE/main.json). Each is said whole: none is put together from pieces, as another
+language orders them differently. Where a number decides the form, "one" and "other" are told apart by `count`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+Template = str | Mapping[str, str]
+
+SENTENCES: Mapping[str, Template] = MappingProxyType(
+    {
+        # the loaders: kinds of adapter, and what was found
+        "kind_interact": "InterAct adapter",
+        "kind_multitalk": "MultiTalk or InfiniteTalk file",
+        "kind_humo": "HuMo, with the audio layers of the base model",
+        "encoder_interact": "the wav2vec2 that it was trained with",
+        "encoder_multitalk": "a wav2vec2-base (MultiTalk and InfiniteTalk were trained with chinese-wav2vec2-base)",
+        "encoder_humo": "whisper-large-v3, with ComfyUI's Load Audio Encoder",
+        "adapter": "{kind}. Blocks: {blocks}, width: {width}, {fps} fps, blocks with a mask head: {heads}.",
+        "adapter_without_heads": "{kind}. Blocks: {blocks}, width: {width}, {fps} fps, no mask head: set mask_source "
+        "to 'affinity' or 'fixed'.",
+        "adapter_encoder": "Audio encoder: {encoder}.",
+        "adapter_replaces": "It replaces the adapter that the MODEL had ({kind}): only one is used.",
+        # InterAct Encode Speech
+        "speech_place": "From {start} to {end} s of the video ({duration} s).",
+        "sound_8_bit": "Its samples are 8-bit numbers and were divided by 128.",
+        "sound_32_bit": "Its samples are 32-bit numbers and were divided by 2147483648.",
+        "sound_16_bit": "Its samples go up to {peak}, so they are 16-bit numbers: they were divided by 32768.",
+        "sound_loud": "Its samples go up to {peak}, where full scale is 1, and were left as they are: set gain to "
+        "{gain} if it drowns other voices.",
+        "sound_offset": "It had an offset (DC) of {offset} of full scale, which was removed.",
+        "sound_silent": "It is silent throughout.",
+        "sound_padded_start": "It begins with {start} s of digital silence.",
+        "sound_padded_end": "It ends with {end} s of digital silence.",
+        "sound_padded": "It begins with {start} s and ends with {end} s of digital silence.",
+        # the characters
+        "mask_inverted": "The mask of '{name}' kept the background and left the person out, as Load Image's MASK of a "
+        "cut-out does. It was inverted; the preview shows the result.",
+        "transparency_lost": "{file} has a transparent background, but IMAGE comes without it, so that what lies "
+        "hidden there is part of '{name}'. Connect MASK of Load Image to mask as well.",
+        "background_plain": "The background of '{name}' is one colour, but not white. If the picture is a cut-out, "
+        "connect MASK of Load Image to mask as well.",
+        "region_inverted": "The region of '{name}' covers the background and leaves out somebody in the middle. If "
+        "that is the person, put Invert Mask in between.",
+        "people_found": {
+            "one": "{count} person found; this is number {person}, counted from the left.",
+            "other": "{count} people found; this is number {person}, counted from the left.",
+        },
+        "people_twice": "Numbers {first} and {second} are the same person. Masks of one person in several frames go to "
+        "layout, without this node.",
+        # InterAct Encode Characters
+        "character_left_out": "{socket} was left out, as nothing comes from the node connected to it.",
+        "nobody_heard": "Warning: Nobody will be heard: every voice lies outside the video.",
+        "voice_late": "Warning: {name} will not be heard: the voice begins at {start} s, but the video ends at {end} "
+        "s.",
+        "voice_early": "Warning: {name} will not be heard: the voice begins at {start} s and is over at {end} s, "
+        "before the video starts at 0.",
+        "voice_without_sound": "Warning: The film will be silent for {name}, whose lips move: connect the recording to "
+        "sound on the character too, or encode it with InterAct Encode Speech.",
+        "voice_unequal": "Warning: The sound of {name} is {sound} s long, but {encoded} s of speech were encoded: use "
+        "the same recording for both, and InterAct Encode Speech for one of more than 30 s.",
+        "video": {
+            "one": "{width}x{height}, {count} frame ({seconds} s at {fps} fps).",
+            "other": "{width}x{height}, {count} frames ({seconds} s at {fps} fps).",
+        },
+        "size_rounded": "The size was rounded: {width}x{height} is not a multiple of {step}.",
+        "length_rounded": "The length was rounded up: {frames} is not 4n+1.",
+        "speaks": "{name} speaks from {start} to {end} s.",
+        "speaks_cut_start": "{name} speaks from {start} to {end} s; {before} s before the start of the video are cut.",
+        "speaks_cut_end": "{name} speaks from {start} to {end} s; {after} s after the end of the video are cut.",
+        "speaks_cut": "{name} speaks from {start} to {end} s; {before} s before the start of the video and {after} s "
+        "after its end are cut.",
+        "speaks_still": "The voice of {name} does not move the mouth: audio_strength is 0.",
+        "silent": "Silent: {names}.",
+        "scene": "Scene sound from {start} to {end} s.",
+        "scene_cut_end": "Scene sound from {start} to {end} s; {after} s after the end of the video are cut.",
+        "turned_down": "The mixed sound peaked at {peak} and was turned down to 1.",
+        # InterAct Next Part
+        "part": "Frames {first} to {last} of {film}.",
+        "part_known": {
+            "one": "{count} of them is finished already.",
+            "other": "{count} of them are finished already.",
+        },
+        "part_left": {
+            "one": "{count} frame remains after this part.",
+            "other": "{count} frames remain after this part.",
+        },
+        "part_last": "This is the last part.",
+        # a sampling run
+        "run_fps": "The adapter was trained at {adapter} frames per second, but the video has {video}: mouths may lag.",
+        "run_strength": "The strength of the adapter is 0, so no voice moves a mouth: raise it on InterAct Apply "
+        "Adapter.",
+        "run_layout_unused": "The layout of {names} is not used, because mask_source is '{source}': set it to 'fixed' "
+        "to follow layouts.",
+        "run_whole_pictures": "reference_tokens is 'person', but another node replaces the model's attention: whole "
+        "pictures are used.",
+        "run_unsteered": {
+            "one": "No masks steered the only step: stage_boundary is {boundary}, and before it the audio is "
+            "'{audio}'.",
+            "other": "No masks steered any of the {count} steps: stage_boundary is {boundary}, and before it the audio "
+            "is '{audio}'.",
+        },
+        "run_empty_mask": {
+            "one": "{names} had an empty mask, so no mouth followed that voice: look at the masks in InterAct Preview "
+            "Masks.",
+            "other": "{names} had empty masks, so no mouth followed those voices: look at the masks in InterAct "
+            "Preview Masks.",
+        },
+        "run_no_layout": {
+            "one": "{names} had no layout, so no mouth followed that voice: connect one to layout, or choose another "
+            "mask_source.",
+            "other": "{names} had no layout, so no mouth followed those voices: connect one to layout of each, or "
+            "choose another mask_source.",
+        },
+    }
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence as it is said; str() gives it in English.
+
+    values: text and numbers ready to be shown, names that are listed as a tuple, or sentences within this one.
+    """
+
+    key: str
+    values: "Mapping[str, Value]"
+
+    def __str__(self) -> str:
+        template = SENTENCES[self.key]
+        if not isinstance(template, str):
+            template = template["one" if self.values["count"] == 1 else "other"]
+        return template.format(**{name: _shown(value) for name, value in self.values.items()})
+
+    def record(self) -> dict[str, Any]:
+        """For JSON: key, values, and the English text for whoever does not know the key."""
+        values = {
+            name: value.record() if isinstance(value, Sentence) else value
+            for name, value in self.values.items()
+        }
+        return {"key": self.key, "values": values, "text": str(self)}
+
+
+Value = str | int | Sequence[str] | Sentence
+
+
+def sentence(key: str, **values: Value) -> Sentence:
+    """A sentence of SENTENCES with a value for each of its places."""
+    return Sentence(key, values)
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, str | int | Sentence):
+        return str(value)
+    return value[0] if len(value) == 1 else f"{', '.join(value[:-1])} and {value[-1]}"
