@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InteractError
+from ..errors import InteractError, one_line
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -262,6 +263,8 @@ def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
     ):
         if value < 1:
             yield name, value, "give 1 or more"
+    if run.seed < 0:
+        yield "run.seed", run.seed, "give 0 or more"
     if config.mix.no_audio + config.mix.all_mute > 1:
         yield "mix.all_mute", config.mix.all_mute, "together with mix.no_audio it must not pass 1"
     if not 0 <= config.optimiser.average < 1:
@@ -289,8 +292,8 @@ def read_config(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
         raise InteractError(
             f"{path} cannot be read ({error.strerror}): name a training configuration."
         ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InteractError(f"{path} is not TOML: {error}.") from error
+    except (ValueError, RecursionError) as error:  # of tomllib, or no UTF-8, or nested too deep
+        raise InteractError(f"{path} is not TOML: {one_line(error)}.") from error
     for setting in settings:
         name, equals, text = setting.partition("=")
         table, dot, entry = name.partition(".")
@@ -298,9 +301,11 @@ def read_config(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
             raise InteractError(f"The setting {setting!r} is not of the form table.key=value.")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text
-        entries.setdefault(table, {})[entry] = value
+        inside = entries.setdefault(table, {})
+        if isinstance(inside, dict):  # `config_of` says what is wrong with anything else
+            inside[entry] = value
     return config_of(entries, str(path))
 
 
@@ -342,7 +347,9 @@ def _as(kind: Any, value: Any, where: str) -> Any:
         return tuple(_as(inner, item, where) for item in value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         wanted = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise InteractError(f"{where} is {value!r}; give {wanted}.")
+        raise InteractError(f"{where} is {one_line(repr(value))}; give {wanted}.")
+    if kind is float and not math.isfinite(value):
+        raise InteractError(f"{where} is {value}; give a finite number.")
     return value
 
 

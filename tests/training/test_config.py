@@ -65,6 +65,11 @@ def test_settings_change_keys(root: Path) -> None:
             "everything is frozen",
         ),
         ("[run", "is not TOML"),
+        ("a = " + "[" * 100000, "is not TOML"),
+        ("[optimiser]\nrate = nan", "optimiser.rate is nan; give a finite number"),
+        ("[shards]\nfps = inf", "shards.fps is inf; give a finite number"),
+        ("[run]\nseed = -1", "run.seed is -1; give 0 or more"),
+        ("run.steps.x = 1", "run.steps is {'x': 1}; give a whole number"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path: Path, text: str, message: str) -> None:
@@ -78,5 +83,13 @@ def test_mistakes_are_one_sentence(tmp_path: Path, text: str, message: str) -> N
 def test_a_file_that_is_not_there_and_a_setting_without_value(tmp_path: Path, root: Path) -> None:
     with pytest.raises(InteractError, match="cannot be read"):
         read_config(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b"[run]\nfolder = '\xff'")
+    with pytest.raises(InteractError, match="is not TOML"):
+        read_config(tmp_path / "latin.toml")
+    with pytest.raises(InteractError, match="run stands outside of any table"):
+        (tmp_path / "flat.toml").write_text("run = 3")
+        read_config(tmp_path / "flat.toml", ["run.steps=3"])
+    with pytest.raises(InteractError, match="has no key 'steps.more'"):
+        read_config(root / "configs" / "theatre.toml", ["run.steps.more=3"])
     with pytest.raises(InteractError, match="not of the form"):
         read_config(root / "configs" / "theatre.toml", ["steps=3"])
