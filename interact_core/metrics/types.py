@@ -148,9 +148,9 @@ class Person:
 class Face:
     """A face that a detector found in one frame.
 
-    box: around it, in pixels of the frame; confidence: 0..1; opening: how far the mouth is open, the lips' distance
-    over the mouth's width, 0 shut, or None where the detector finds no lips; points: float32 [n, 2], x and y of the
-    detector's own landmarks in pixels, or None.
+    box: around it, in pixels of the frame; confidence: 0..1; opening: how far the mouth is open, the inner lips'
+    distance over the size of the face (detectors/landmarks.py), 0 shut, or None where the detector finds no lips;
+    points: float32 [n, 2], x and y of the detector's own landmarks in pixels, or None.
     """
 
     box: Box

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...metrics import regions
 from ...metrics.intervals import bootstrap_interval
 from ...metrics.lips import crosstalk, silent_open, sync
 from ...metrics.puppets import faces
@@ -121,9 +122,7 @@ def mask_iou(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
             for t in truth
         ]
     )
-    a, b = np.asarray(predicted) >= 0.5, pooled >= 0.5
-    union = (a | b).sum((1, 2, 3))
-    return np.where(union > 0, (a & b).sum((1, 2, 3)) / np.maximum(union, 1), 1.0)
+    return np.array([regions.mask_iou(a, b) for a, b in zip(predicted, pooled)])
 
 
 def _some(found: np.ndarray, count: int = 5) -> np.ndarray:
