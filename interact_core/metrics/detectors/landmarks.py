@@ -22,6 +22,8 @@ class Layout:
     nose: int
 
 
+OPEN = 0.1  # an opening from here on is clearly no shut mouth: shut lips have below 0.05
+
 MESH = Layout(gaps=((82, 87), (13, 14), (312, 317)), eyes=(33, 263), nose=2)
 """MediaPipe's face mesh of 468 or 478 points: the middle three of the inner lips' nine pairs."""
 
