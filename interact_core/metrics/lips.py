@@ -54,13 +54,13 @@ def lag_of(opening: np.ndarray, loudness: np.ndarray) -> int:
     return int(np.argmax(by_lag(opening, loudness))) - MAX_LAG
 
 
-def silent_open(opening: np.ndarray) -> float:
-    """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open.
+def silent_open(opening: np.ndarray, least: float = OPEN) -> float:
+    """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open: by more than `least`.
 
-    1 where it is never visible: somebody absent does not count as silent.
+    least: a puppet's; of landmarks detectors/landmarks.py: OPEN. 1 where it is never visible: somebody absent does not count as silent.
     """
     visible = opening[np.isfinite(opening)]
-    return float((visible > OPEN).mean()) if visible.size else 1.0
+    return float((visible > least).mean()) if visible.size else 1.0
 
 
 def lips_matrix(openings: np.ndarray, voices: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ class Layout:
     nose: int
 
 
-OPEN = 0.1  # an opening from here on is clearly no shut mouth: shut lips have below 0.05
+OPEN = 0.1  # from here on a mouth is clearly open; of those that rest, none came above 0.06
 
 MESH = Layout(gaps=((82, 87), (13, 14), (312, 317)), eyes=(33, 263), nose=2)
 """MediaPipe's face mesh of 468 or 478 points: the middle three of the inner lips' nine pairs."""
@@ -32,7 +32,7 @@ IBUG = Layout(gaps=((61, 67), (62, 66), (63, 65)), eyes=(36, 45), nose=33)
 
 
 def opening(points: np.ndarray, layout: Layout) -> float | None:
-    """Distance of the inner lips over the size of the face: 0 shut, about 0.2 in speech, above 0.7 wide open.
+    """Distance of the inner lips over the size of the face: 0 shut, in speech up to 0.1 to 0.6.
 
     points: [n, 2], pixels. Size is the geometric mean of two lengths that the jaw does not move: from eye to eye, and
     from the middle between them to the base of the nose. A head that turns shortens the first, one that nods the
