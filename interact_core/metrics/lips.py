@@ -57,7 +57,8 @@ def lag_of(opening: np.ndarray, loudness: np.ndarray) -> int:
 def silent_open(opening: np.ndarray, least: float = OPEN) -> float:
     """Share of the frames that show the mouth, [F] without NaN, in which it is clearly open: by more than `least`.
 
-    least: a puppet's; of landmarks detectors/landmarks.py: OPEN. 1 where it is never visible: somebody absent does not count as silent.
+    least: OPEN for puppets, that of detectors/landmarks.py for faces. 1 where it is never visible: somebody absent does
+    not count as silent.
     """
     visible = opening[np.isfinite(opening)]
     return float((visible > least).mean()) if visible.size else 1.0
