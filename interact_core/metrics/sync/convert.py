@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -58,7 +59,9 @@ def _read(name: str) -> dict[str, Tensor]:
     if not Path(name).is_file():
         raise InteractError(f"{name} does not exist or is not a file; {wanted}.")
     try:
-        state = torch.load(name, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a torchscript, which is refused below
+            state = torch.load(name, map_location="cpu", weights_only=True)
     except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError) as error:
         if "TorchScript" in str(error):
             raise InteractError(f"{name} is a torchscript of some model; {wanted}.") from error
@@ -116,7 +119,7 @@ def _fold(state: Mapping[str, Tensor], layer: str, norm: str, fuse) -> tuple[Ten
 
 def main(words: list[str]) -> int:
     """The command line; exit code 1 for a file that cannot be converted."""
-    parser = argparse.ArgumentParser(prog="convert", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="convert", description="The public SyncNet as safetensors.")
     parser.add_argument("model", choices=["syncnet"])
     parser.add_argument("file", help="syncnet_v2.model, as its authors publish it")
     parser.add_argument("out", help="the .safetensors file to write")

@@ -7,7 +7,8 @@ from math import floor
 
 import numpy as np
 
-from .tracks import SMOOTHING, Track
+from ..ties import Track
+from .tracks import SMOOTHING, boxes_of
 
 SIDE = 224
 BEYOND = 110  # grey value outside of the frame
@@ -44,10 +45,9 @@ def path_of(track: Track, shown: np.ndarray) -> Path:
     """
     from scipy.signal import medfilt
 
-    first, stop = (
-        int(np.searchsorted(shown, number)) for number in (track.numbers[0], track.numbers[-1] + 1)
-    )
-    boxes = track.boxes()[shown[first:stop] - track.numbers[0]]
+    began, last = track.frames[0], track.frames[-1]
+    first, stop = (int(np.searchsorted(shown, number)) for number in (began, last + 1))
+    boxes = boxes_of(track)[shown[first:stop] - began]
     half = np.maximum(boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0]) / 2
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     return Path(first, *(medfilt(values, SMOOTHING) for values in (x, y, half)))

@@ -1,4 +1,8 @@
-"""Sync-C and Sync-D of everybody in a film, over the spans in which they speak, and of every voice with every face."""
+"""Sync-C and Sync-D of everybody in a film, over the spans in which they speak, and of every voice with every face.
+
+Each span counts as the original counts a film that was cut to it: beyond its ends the voice is a feature of zeros.
+Somebody who speaks all through has the very figures of the original.
+"""
 
 from __future__ import annotations
 
@@ -66,19 +70,22 @@ def score_sync(
     _say_rate(film, said)
     paths = _paths(film, people, tied, rules, shown, said)
     speaking = [_speaking_windows(film, person, shown, said.missing[n]) for n, person in enumerate(people)]
-    wanted = [n for n, windows in enumerate(speaking) if windows.any()]
-    mouths = mouth_features(at_25, paths if wanted else [() for _ in people], net)
+    voices = {  # beside its spans a voice is zeros, as if the film had been cut to them
+        n: voice_features(person.voice, at_25.frames, net) * speaking[n][:, None]
+        for n, person in enumerate(people)
+        if person.voice is not None and speaking[n].any()
+    }
+    mouths = mouth_features(at_25, paths if voices else [() for _ in people], net)
     confidence, distance = (np.full((len(people), len(people)), np.nan) for _ in range(2))
     scores: list[SyncScore | None] = [None] * len(people)
-    for voice in wanted:
-        heard = voice_features(people[voice].voice, at_25.frames, net)
+    for voice, heard in voices.items():
         for face, mouth in enumerate(mouths):
             chosen = speaking[voice] & mouth.seen
-            if int(chosen.sum()) < LEAST_WINDOWS:
+            found = score(distances(mouth.features, heard), chosen)
+            if found is None or found.windows < LEAST_WINDOWS:
                 if face == voice and paths[face]:
                     said.missing[face].append(_too_short(people[face].name, int(chosen.sum())))
                 continue
-            found = score(distances(mouth.features, heard), chosen)
             confidence[face, voice], distance[face, voice] = found.confidence, found.distance
             if face == voice:
                 scores[face] = found

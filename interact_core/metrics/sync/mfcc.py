@@ -44,7 +44,7 @@ def _coefficients(frames: np.ndarray, filters: np.ndarray) -> np.ndarray:
     from scipy.fft import dct
 
     power = np.abs(np.fft.rfft(frames, FFT_SIZE)) ** 2 / FFT_SIZE
-    cepstra = dct(_log(power @ filters), type=2, axis=1, norm="ortho")[:, :COEFFICIENTS]
+    cepstra = np.asarray(dct(_log(power @ filters), type=2, axis=1, norm="ortho"))[:, :COEFFICIENTS]
     cepstra *= 1 + LIFTER / 2 * np.sin(np.pi * np.arange(COEFFICIENTS) / LIFTER)
     cepstra[:, 0] = _log(power.sum(1))
     return cepstra.astype(np.float32)

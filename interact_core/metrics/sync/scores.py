@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SHIFTS = 15  # frames by which a voice is moved to either side
+AT_ONCE = 128  # windows; 16 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,11 @@ def distances(mouths: Tensor, voices: Tensor, shifts: int = SHIFTS) -> Tensor:
     """
     windows = min(len(mouths), len(voices))
     padded = F.pad(voices[:windows], (0, 0, shifts, shifts))
-    columns = [F.pairwise_distance(mouths[:windows], padded[k : k + windows]) for k in range(2 * shifts + 1)]
-    return torch.stack(columns, 1)
+    if not windows:
+        return torch.zeros(0, 2 * shifts + 1)
+    around = padded.unfold(0, 2 * shifts + 1, 1).transpose(1, 2)  # a view, [windows, shifts, width]
+    blocks = zip(mouths[:windows, None].split(AT_ONCE), around.split(AT_ONCE), strict=True)
+    return torch.cat([F.pairwise_distance(mouth, voice) for mouth, voice in blocks])
 
 
 def score(by_shift: Tensor, chosen: Tensor | None = None) -> SyncScore | None:

@@ -131,9 +131,7 @@ def load_syncnet(path: str | os.PathLike[str]) -> SyncNet:
         check_shapes(file.name, file.shapes, ((key, w.shape) for key, w in net.state_dict().items()))
         weights = file.weights(file.shapes, no_pause)
     net.load_state_dict({key: weight.float() for key, weight in weights.items()}, assign=True)
-    return fit_for_cpu(net)
-
-
-def fit_for_cpu(net: SyncNet) -> SyncNet:
-    """The same network, ready: nothing to train, and weights laid out as a CPU takes them in half the time."""
-    return net.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):  # laid out as the crops are: half the time on a CPU
+            layer.weight.data = layer.weight.contiguous(memory_format=torch.channels_last)
+    return net.requires_grad_(False).eval()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...errors import InteractError
+from .. import ties
 from ..regions import box_iou
 from ..types import Face
 
@@ -65,11 +66,12 @@ class Track:
         """One for each of `frames`."""
         return tuple(self.found)
 
-    def boxes(self) -> np.ndarray:
-        """Boxes of all frames from the first to the last, [last - first + 1, 4]; those that were missed on a line."""
-        found = np.array([face.box for face in self.found], float)
-        every = np.arange(self.numbers[0], self.numbers[-1] + 1)
-        return np.stack([np.interp(every, self.numbers, side) for side in found.T], 1)
+
+def boxes_of(track: ties.Track) -> np.ndarray:
+    """Boxes in all frames from a track's first to its last, [last - first + 1, 4]; those that were missed on a line."""
+    found = np.array([face.box for face in track.faces], float)
+    every = np.arange(track.frames[0], track.frames[-1] + 1)
+    return np.stack([np.interp(every, track.frames, side) for side in found.T], 1)
 
 
 def link_faces(faces: Sequence[Sequence[Face]], fps: float, rules: TrackRules | None = None) -> list[Track]:
@@ -98,16 +100,16 @@ def link_faces(faces: Sequence[Sequence[Face]], fps: float, rules: TrackRules | 
     return tracks
 
 
-def why_dropped(track: Track, fps: float, rules: TrackRules) -> str | None:
+def why_dropped(track: ties.Track, fps: float, rules: TrackRules) -> str | None:
     """A sentence that says why a track of a film of `fps` cannot be measured by these rules, or None if it can."""
-    face = f"the face in frames {track.numbers[0]} to {track.numbers[-1]} was left out by SyncNet:"
-    found = len(track.numbers) * SYNC_FPS / fps
+    face = f"the face in frames {track.frames[0]} to {track.frames[-1]} was left out by SyncNet:"
+    found = len(track.frames) * SYNC_FPS / fps
     if found <= rules.min_frames:
         return (
             f"{face} it was found for {found / SYNC_FPS:.1f} s, and more than "
             f"{rules.min_frames / SYNC_FPS:.1f} s are needed."
         )
-    boxes = track.boxes()
+    boxes = boxes_of(track)
     size = max((boxes[:, 2] - boxes[:, 0]).mean(), (boxes[:, 3] - boxes[:, 1]).mean())
     if size <= rules.min_size:
         return f"{face} it is {size:.0f} pixels large, and more than {rules.min_size:.0f} are needed."

@@ -16,7 +16,7 @@ from interacthuman.interact_core.metrics.sync.features import mouth_features, vo
 from interacthuman.interact_core.metrics.sync.mfcc import mfcc
 from interacthuman.interact_core.metrics.sync.scores import distances, score
 from interacthuman.interact_core.metrics.sync.syncnet import SyncNet, load_syncnet
-from interacthuman.interact_core.metrics.sync.tracks import TrackRules, link_faces, why_dropped
+from interacthuman.interact_core.metrics.sync.tracks import TrackRules, boxes_of, link_faces, why_dropped
 from interacthuman.interact_core.metrics.types import Face, Film
 from interacthuman.tests.support.other_syncnet import (
     import_other,
@@ -146,7 +146,7 @@ def test_tracks_and_crops_are_theirs(other, tmp_path, monkeypatch) -> None:
 
     (track,) = link_faces(faces, 25)
     assert why_dropped(track, 25, TrackRules()) is None
-    assert np.abs(track.boxes() - expected["bbox"]).max() < 1e-9
+    assert np.abs(boxes_of(track) - expected["bbox"]).max() < 1e-9
     path = crop.path_of(track, np.arange(60))
     assert (path.first, path.stop) == (expected["frame"][0], expected["frame"][-1] + 1) == (0, 60)
     for n, theirs_cropped in enumerate(Recorder.last.pictures):
