@@ -24,7 +24,11 @@ from ...interact_core.theatre.measuring import report  # noqa: E402  (comfy has 
 from ..scenes import result  # noqa: E402
 from .campaign import KEPT_FAULTS, Campaign, Order, Tally  # noqa: E402
 
-CAMPAIGNS: dict[str, str] = {}
+CAMPAIGNS: dict[str, str] = {
+    "adapters": "a broken adapter file is refused in one sentence before sampling, within 2 s and 200 MB, or gives "
+    "finite output or the finite check's sentence",
+    "encoders": "the same of a broken wav2vec2, file or folder, and its features",
+}
 """Name on the command line -> what must hold in every trial. The module has the same name."""
 
 SEED = 2506

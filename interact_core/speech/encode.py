@@ -79,8 +79,19 @@ def encode_states(encoder: Wav2Vec2Encoder, mono: Tensor) -> Tensor:
     mono: [n] at 16 kHz, n >= 1. Normalised over its whole length, as the public extractors do, so one speaker
     must never be encoded together with another. Over WHOLE_SECONDS it is encoded in overlapping pieces: the
     states then differ a little from those of one pass, for whose attention the whole recording is one
-    context.
+    context. Raises InteractError for states that are not finite.
     """
+    states = _states(encoder, mono)
+    if not bool(torch.isfinite(states).all()):
+        raise InteractError(
+            "The audio encoder makes NaN or infinity of a recording that has none: its file is damaged or belongs to "
+            "another configuration; fetch it again or load another audio encoder."
+        )
+    return states
+
+
+def _states(encoder: Wav2Vec2Encoder, mono: Tensor) -> Tensor:
+    """As encode_states, unchecked."""
     if encoder.do_normalize:
         mono = (mono - mono.mean()) / (mono.var(correction=0) + VARIANCE_FLOOR).sqrt()
     stride, field = encoder.stride, encoder.receptive_field

@@ -1,6 +1,7 @@
 """Recordings to features: their timing, what must not change them, and what is refused."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -199,6 +200,17 @@ def test_sound_that_is_none_is_refused_in_one_sentence(
     with pytest.raises(InteractError, match=said) as caught:
         encode_speech(encoder, waveform, rate)
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_an_encoder_that_makes_nan_is_named_and_not_the_recording(tmp_path: Path) -> None:
+    model = random_wav2vec2(**SMALL)
+    with torch.no_grad():
+        model.encoder.layers[1].feed_forward.output_dense.weight.fill_(3e38)
+    broken = load_wav2vec2(save_folder(model, tmp_path))
+    with pytest.raises(
+        InteractError, match="audio encoder makes NaN or infinity of a recording that has none"
+    ):
+        encode_speech(broken, torch.rand(1, 8000), RATE)
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,8 @@ def test_a_file_that_is_not_there_and_a_setting_without_value(tmp_path: Path, ro
     (tmp_path / "latin.toml").write_bytes(b"[run]\nfolder = '\xff'")
     with pytest.raises(InteractError, match="is not TOML"):
         read_config(tmp_path / "latin.toml")
+    (tmp_path / "flat.toml").write_text("run = 3")
     with pytest.raises(InteractError, match="run stands outside of any table"):
-        (tmp_path / "flat.toml").write_text("run = 3")
         read_config(tmp_path / "flat.toml", ["run.steps=3"])
     with pytest.raises(InteractError, match="has no key 'steps.more'"):
         read_config(root / "configs" / "theatre.toml", ["run.steps.more=3"])

@@ -1,0 +1,70 @@
+"""What one trial of a hostile file may take: time, memory, and one sentence."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SECONDS, MEGABYTES = 2.0, 200.0  # until a file is refused or accepted; memory above the file's own size
+HANGS = 30  # seconds on the clock after which a trial is stopped
+MOST_MEMORY = 6 * 2**30  # bytes of address space that a trial may add before its allocations fail
+LONGEST = 900  # characters of a sentence, beside the file's own path
+
+
+class Hangs(BaseException):
+    """The trial was still going after HANGS seconds. Nothing that is tried catches it."""
+
+
+class Watch:
+    """Filled in when the trial has ended.
+
+    seconds: of the process's CPU time, so that what else a machine does is not counted; megabytes: the highest
+    resident memory above that at the beginning.
+    """
+
+    seconds = 0.0
+    megabytes = 0.0
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """Time and memory of what is run inside. Raises Hangs there if it takes too long. Linux, main thread."""
+    watch = Watch()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_kilobytes("VmSize") * 1024 + MOST_MEMORY, hard))
+    earlier = signal.signal(signal.SIGALRM, _hang)
+    signal.alarm(HANGS)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
+    before, began = _kilobytes("VmRSS"), time.process_time()
+    try:
+        yield watch
+    finally:
+        watch.seconds = time.process_time() - began
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, earlier)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        watch.megabytes = max(0, _kilobytes("VmHWM") - before) / 1024
+
+
+def _hang(*_: object) -> None:
+    raise Hangs
+
+
+def _kilobytes(name: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def fault_of_sentence(said: str, path: Path) -> str | None:
+    """What is wrong with an error's text as one sentence that names the file, None if nothing is."""
+    if "\n" in said or not said.isprintable():
+        return f"is not one line of text: {said[:200]!r}"
+    if str(path) not in said:
+        return f"does not name the file: {said[:200]}"
+    if len(said.replace(str(path), "")) > LONGEST:
+        return f"has {len(said)} characters: {said[:200]}"
+    return None if said.endswith(".") else f"ends in the middle: {said[-200:]}"

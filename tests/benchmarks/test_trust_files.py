@@ -1,0 +1,78 @@
+"""A small part of the campaigns against broken files, and that the campaigns would see a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from interacthuman.benchmarks.trust import adapters, encoders
+from interacthuman.benchmarks.trust.campaign import Order, Tally, exact_interval
+from interacthuman.benchmarks.trust.damage import DAMAGES
+from interacthuman.benchmarks.trust.watch import fault_of_sentence
+from safetensors.torch import load_file
+
+pytest.importorskip("resource")
+SEED = 7
+
+
+def lasting_faults(tally: Tally) -> list[str]:
+    """All but those that a busy machine can make."""
+    return [f"{fault.tried}: {fault.found}" for fault in tally.faults if not fault.found.startswith("took")]
+
+
+def test_broken_adapters_are_refused_or_work(tmp_path: Path) -> None:
+    tally = adapters.run(Order(SEED, range(24), tmp_path))
+    assert lasting_faults(tally) == [] and tally.trials == 24
+    assert tally.outcomes[adapters.REFUSED] > 10 and tally.outcomes[adapters.FINITE] > 0
+
+
+def test_broken_encoders_are_refused_or_work(tmp_path: Path) -> None:
+    tally = encoders.run(Order(SEED, range(20), tmp_path))
+    assert lasting_faults(tally) == [] and tally.trials == 20
+    assert tally.outcomes[encoders.REFUSED] > 5 and tally.outcomes[encoders.FINITE] > 0
+
+
+def test_a_fault_is_seen_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(path: Path) -> None:
+        raise KeyError("audio_blocks.0.q.weight")
+
+    monkeypatch.setattr(adapters, "load_adapter", careless)
+    monkeypatch.setattr(adapters, "sampled", lambda whole, path: True)
+    tally = adapters.run(Order(SEED, (3, 5), tmp_path))
+    assert [fault.trial for fault in tally.faults] == [3, 5] and "KeyError" in tally.faults[0].found
+    assert tally.all_figures()[0].value == 1.0 and not tally.all_figures()[0].holds
+
+
+def test_a_trial_can_be_had_again(tmp_path: Path) -> None:
+    order = Order(SEED, range(4), tmp_path)
+    whole = adapters.whole_adapters(tmp_path)["float8"].contents
+    for damage in DAMAGES.values():
+        again = [damage(whole, order.draw(11)) for _ in range(2)]
+        assert again[0] == again[1] and again[0] != whole.packed()
+    (tmp_path / "whole.safetensors").write_bytes(whole.packed())
+    again = load_file(tmp_path / "whole.safetensors")
+    assert again.keys() == whole.weights.keys()
+    assert all(torch.equal(again[key].float(), value.float()) for key, value in whole.weights.items())
+
+
+@pytest.mark.parametrize(
+    "said, fault",
+    [
+        ("/a/b.safetensors is broken.", None),
+        ("/a/b.safetensors is\nbroken.", "not one line"),
+        ("the file is broken.", "does not name"),
+        ("/a/b.safetensors is broken: " + 1000 * "x" + ".", "characters"),
+        ("/a/b.safetensors is", "in the middle"),
+    ],
+)
+def test_what_counts_as_a_sentence(said: str, fault: str | None) -> None:
+    found = fault_of_sentence(said, Path("/a/b.safetensors"))
+    assert found is None if fault is None else fault in (found or "")
+
+
+def test_the_interval_of_a_share() -> None:
+    """No fault in n trials leaves a share of up to 1 - 0.025^(1/n), about 3.7 / n."""
+    assert exact_interval(0, 1000) == pytest.approx((0.0, 1 - 0.025**0.001))
+    low, high = exact_interval(5, 10)
+    assert (low, high) == pytest.approx((0.1871, 0.8129), abs=1e-4)
