@@ -16,10 +16,11 @@ def read_frames(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)])
 
 
-def read_sound(path: Path | BinaryIO) -> tuple[np.ndarray, int]:
+def read_sound(path: Path | BinaryIO, rate: int | None = None) -> tuple[np.ndarray, int]:
     """The sound of any audio or video file, its channels averaged: float32 [samples] in -1..1, and Hz.
 
-    Raises ValueError for a file that PyAV cannot read or that holds no sound.
+    rate: Hz to resample to as it is decoded, None for the file's own. Raises ValueError for a file that PyAV cannot
+    read or that holds no sound.
     """
     import av
 
@@ -28,14 +29,16 @@ def read_sound(path: Path | BinaryIO) -> tuple[np.ndarray, int]:
             if not recording.streams.audio:
                 raise ValueError(f"{path} holds no sound: give a recording of speech.")
             stream = recording.streams.audio[0]
-            rate = stream.rate
+            rate = rate or stream.rate
             floats = av.AudioResampler(format="fltp", rate=rate)
             pieces = [
-                part.to_ndarray() for frame in recording.decode(stream) for part in floats.resample(frame)
+                part.to_ndarray().mean(0)
+                for frame in recording.decode(stream)
+                for part in floats.resample(frame)
             ]
-            pieces += [part.to_ndarray() for part in floats.resample(None)]
+            pieces += [part.to_ndarray().mean(0) for part in floats.resample(None)]
     except (OSError, av.FFmpegError) as error:
         raise ValueError(f"{path} is not a recording that can be read ({error}).") from error
     if not pieces:
         raise ValueError(f"{path} holds no sound: give a recording of speech.")
-    return np.concatenate(pieces, axis=1).mean(0).astype(np.float32), int(rate)
+    return np.concatenate(pieces).astype(np.float32), int(rate)

@@ -117,6 +117,22 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
             "other": "{names} had no layout, so no mouth followed those voices: connect one to layout of each, or "
             "choose another mask_source.",
         },
+        # InterAct Score
+        "score_lips": "{name}: the mouth follows its own voice by {lips} and the others by {crosstalk} (margin "
+        "{margin}).",
+        "score_lips_alone": "{name}: the mouth follows its own voice by {lips}.",
+        "score_silent": "{name} is silent, and the mouth is open in {open} of the frames.",
+        "score_sync": "{name}: Sync-C {sync_c}, Sync-D {sync_d}, offset {offset} ({windows} windows).",
+        "score_wrong": "In frames {first} to {last} the mouth of {mouth} follows the voice of {voice} ({fit}) better "
+        "than its own ({own}).",
+        "score_first_film": "The batch holds {films} films: the first of them was scored.",
+        "score_other_length": "The film has {frames} frames and its cast {cast}: voices count from its first frame.",
+        "score_without_sound": "The voice of {name} carries no sound: encode it with InterAct Encode Speech, or "
+        "connect the recording to sound on the character, to score it.",
+        "score_both_masks": "masks and person_masks are both connected: person_masks was used.",
+        "score_masks_unused": "The masks are of a film of another length, or empty: they were not used.",
+        "score_regions": "Faces are tied to the regions of the start image: connect masks for people who move.",
+        "score_note": "Note: {note}",
     }
 )
 

@@ -11,6 +11,7 @@ from .masks import InterActMasksToMask, InterActPreviewMasks
 from .parts import InterActJoinParts, InterActNextPart
 from .people import InterActPickPerson
 from .sampling import InterActCollectMasks, InterActMaskGuidance, InterActSampler
+from .score import InterActLoadScorer, InterActScore
 from .speech import InterActEncodeSpeech
 
 
@@ -40,4 +41,6 @@ class InteractExtension(ComfyExtension):
             InterActNextPart,
             InterActJoinParts,
             InterActPickPerson,
+            InterActScore,
+            InterActLoadScorer,
         ]

@@ -16,3 +16,4 @@ CharacterWire = io.Custom("INTERACT_CHARACTER")  # guidance.Character
 CastWire = io.Custom("INTERACT_CAST")  # guidance.Cast
 MasksWire = io.Custom("INTERACT_MASKS")  # preview.record.RunRecord, a guidance.MaskHistory
 MaskHandleWire = io.Custom("INTERACT_MASK_HANDLE")  # host.run.wrappers.MaskHandle
+ScorerWire = io.Custom("INTERACT_SCORER")  # metrics.score.Scorer

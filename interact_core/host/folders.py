@@ -11,12 +11,14 @@ ADAPTER_FOLDER = "interact"
 PATCH_FOLDER = "model_patches"
 """Where ComfyUI's own nodes look for MultiTalk and InfiniteTalk files (comfy_extras/nodes_model_patch.py)."""
 AUDIO_ENCODER_FOLDER = "audio_encoders"
+METRICS_FOLDER = "interact_metrics"
+"""SyncNet, and folders of CLIP and DINO: what films are scored with (host/scorer.py)."""
 CONFIG_NAME = "config.json"
 SHIPPED = ("diffusion_models", "vae", AUDIO_ENCODER_FOLDER, ADAPTER_FOLDER)
 
 
 def register_folders() -> None:
-    """Register models/interact with ComfyUI and, after the user's own folders, the pack's models/*.
+    """Register the pack's own folders with ComfyUI and, after the user's own of each kind, the pack's models/*.
 
     Adapters are looked for in models/model_patches as well, so that nobody needs a second copy of a big file.
     """
@@ -26,6 +28,7 @@ def register_folders() -> None:
             folder_paths.add_model_folder_path(ADAPTER_FOLDER, place)
     # A new folder lists files of every kind; adapters are safetensors only.
     folder_paths.folder_names_and_paths[ADAPTER_FOLDER][1].add(".safetensors")
+    folder_paths.add_model_folder_path(METRICS_FOLDER, str(Path(folder_paths.models_dir) / METRICS_FOLDER))
     shipped = Path(__file__).absolute().parents[2] / "models"
     for name in SHIPPED:
         folder_paths.add_model_folder_path(name, str(shipped / name))

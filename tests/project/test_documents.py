@@ -18,6 +18,7 @@ DOCUMENTS = (
     "models/README.md",
     "docs/architecture.md",
     "docs/method.md",
+    "docs/metrics.md",
     "docs/public-weights.md",
     "docs/results.md",
     "docs/training.md",
@@ -25,6 +26,7 @@ DOCUMENTS = (
 ROOTS = (
     "",
     "interact_core",
+    "interact_core/metrics",
     "interact_core/training",
     "benchmarks",
     "docs",

@@ -34,7 +34,7 @@ SMALL = {  # of host, without anything of host behind them
     "host/node_text",
 }
 HOST = {"host/tokens", "host/forward", "host/run", "host/encode"}
-NO_NODE_NEEDS = {"comfy_server", "media", "theatre", "theatre/training", "training"}
+NO_NODE_NEEDS = {"comfy_server", "media", "scoring", "theatre", "theatre/training", "training"}
 MAY_IMPORT = {
     "errors": set(),
     "frames": set(),
@@ -55,7 +55,8 @@ MAY_IMPORT = {
     "host/loading": PLAIN | SMALL | HOST | {"preview", "host/install"},
     "host/sampling": PLAIN | SMALL | HOST | {"preview", "host/apply", "host/install"},
     "host/detectors": {"metrics", *SMALL},
-    "host/score": PLAIN | SMALL | {"examples", "metrics", "preview", "host/detectors", "host/encode"},
+    "host/scorer": SMALL | {"metrics", "host/detectors"},
+    "host/score": PLAIN | SMALL | {"metrics", "preview", "host/scorer"},
     "media": set(),
     "metrics": set(),
     "comfy_server": set(),
@@ -115,13 +116,15 @@ def test_dependencies_are_the_requirements(project, requirements) -> None:
     assert project["project"]["dependencies"] == requirements
 
 
-def test_what_training_needs_is_an_extra_that_dev_py_installs(project, requirements, root: Path) -> None:
-    tools = re.search(
-        r"^TRAIN_TOOLS = \(([^)]+)\)", (root / "dev.py").read_text(encoding="utf-8"), re.MULTILINE
-    )[1]
-    extra = project["project"]["optional-dependencies"]["train"]
-    assert re.findall(r'"([^"]+)"', tools) == [line for line in extra if ";" not in line]
-    assert not set(extra) & set(requirements)
+@pytest.mark.parametrize("extra, listed", [("train", "TRAIN_TOOLS"), ("score", "SCORE_TOOLS")])
+def test_what_a_command_needs_is_an_extra_that_dev_py_installs(
+    project, requirements, root: Path, extra: str, listed: str
+) -> None:
+    text = (root / "dev.py").read_text(encoding="utf-8")
+    tools = re.search(rf"^{listed} = \(([^)]+)\)", text, re.MULTILINE)[1]
+    lines = project["project"]["optional-dependencies"][extra]
+    assert re.findall(r'"([^"]+)"', tools) == [line for line in lines if ";" not in line]
+    assert not set(lines) & set(requirements)
 
 
 def test_requirements_are_loose_lower_bounds_and_never_torch(requirements) -> None:
@@ -170,7 +173,8 @@ def test_ci_runs_what_the_readme_says(root: Path) -> None:
 
 def test_nothing_that_scanners_flag_is_shipped(root: Path) -> None:
     flagged = re.compile(
-        r"(?<![.\w])(eval|exec)\(|os\.environ\.get\(|\.connect\(|subprocess|https?://\S+\.(whl|zip|tar)"
+        r"(?<![.\w])(eval|exec)\(|os\.environ\.get\(|\.connect\(|subprocess|jit\.load|"
+        r"https?://\S+\.(whl|zip|tar)"
     )
     hits = {
         file.relative_to(root): flagged.search(file.read_text(encoding="utf-8")) for file in shipped(root)
