@@ -19,7 +19,7 @@ from ..interact_core.host.encode.cutout import (
     upright_mask,
 )
 from ..interact_core.host.encode.recording import scene_track
-from ..interact_core.host.node_text import with_text
+from ..interact_core.host.node_text import with_text, with_view
 from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
 
 MAX_CHARACTERS = 32
@@ -127,7 +127,7 @@ class InterActCharacter(io.ComfyNode):
         lost = lost_transparency(*place_of(cls)) if mask is None else None
         assert made.image is not None, "make_character raises for a missing picture"
         said = said_of_character(made, turned, lost)
-        return io.NodeOutput(made, ui=with_text(said, ui.PreviewImage(made.image).as_dict()))
+        return io.NodeOutput(made, ui=with_view(said, lambda: ui.PreviewImage(made.image).as_dict()))
 
 
 class InterActRegion(io.ComfyNode):
@@ -186,8 +186,8 @@ class InterActRegion(io.ComfyNode):
         layout: io.Mask.Type | None = None,
     ) -> io.NodeOutput:
         made = make_region_character(name, region, speech, audio_strength, sound, layout)
-        shown = ui.PreviewMask(region.float()).as_dict()
-        return io.NodeOutput(made, ui=with_text(said_of_region(made), shown))
+        shown = with_view(said_of_region(made), lambda: ui.PreviewMask(region.float()).as_dict())
+        return io.NodeOutput(made, ui=shown)
 
 
 def scene_inputs() -> list[io.Input]:

@@ -3,6 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..interact_core.examples import NAMES, load_example
+from ..interact_core.host.node_text import with_view
 from .wires import CATEGORY
 
 
@@ -49,4 +50,6 @@ class InterActExample(io.ComfyNode):
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
         image, audio = load_example(name)
-        return io.NodeOutput(image, audio, ui=ui.PreviewImage(image, cls=cls))
+        return io.NodeOutput(
+            image, audio, ui=with_view([], lambda: ui.PreviewImage(image, cls=cls).as_dict())
+        )

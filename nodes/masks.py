@@ -5,6 +5,7 @@ from comfy_api.latest import io
 
 from ..interact_core.errors import check_connected
 from ..interact_core.guidance import MaskHistory
+from ..interact_core.host.node_text import with_view
 from ..interact_core.preview.contact_sheet import draw_contact_sheet
 from ..interact_core.preview.manifest import build_manifest
 from ..interact_core.preview.masks import masks_as_video
@@ -75,8 +76,9 @@ class InterActPreviewMasks(io.ComfyNode):
         overlay = draw_overlay(masks, step, image)
         sheet = draw_contact_sheet(masks, image)
         # No "images" in the ui output: ComfyUI's own preview would take space from the viewer.
-        manifest = build_manifest(masks, image, folder_paths.get_temp_directory())
-        return io.NodeOutput(overlay, sheet, ui={"interact_masks": [manifest]})
+        temp = folder_paths.get_temp_directory()
+        shown = with_view([], lambda: {"interact_masks": [build_manifest(masks, image, temp)]})
+        return io.NodeOutput(overlay, sheet, ui=shown)
 
 
 class InterActMasksToMask(io.ComfyNode):

@@ -7,7 +7,7 @@ from comfy_api.latest import io, ui
 
 from ..interact_core.errors import InteractError
 from ..interact_core.guidance.people import people_in_boxes, people_in_masks, pick_person, same_person
-from ..interact_core.host.node_text import with_text
+from ..interact_core.host.node_text import with_view
 from ..interact_core.preview.people import draw_people
 from ..interact_core.sentences import sentence
 from .wires import CATEGORY
@@ -84,8 +84,8 @@ class InterActPickPerson(io.ComfyNode):
         twice = same_person(people)
         if twice is not None:
             said.append(sentence("people_twice", first=twice[0], second=twice[1]))
-        shown = ui.PreviewImage(draw_people(people, person, image)).as_dict()
-        return io.NodeOutput(mask, ui=with_text(said, shown))
+        drawn = draw_people(people, person, image)
+        return io.NodeOutput(mask, ui=with_view(said, lambda: ui.PreviewImage(drawn).as_dict()))
 
 
 def found_people(masks: torch.Tensor | None, boxes: Any, image: torch.Tensor | None) -> torch.Tensor:

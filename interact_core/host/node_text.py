@@ -5,10 +5,11 @@ comes from its cache, and keeps it in the history, where clients without a brows
 still runs goes by the live view (run/live.py). web/node_text.js shows both.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..sentences import Sentence
+from ..sentences import Sentence, sentence
 
 KEY = "interact_text"
 
@@ -25,3 +26,20 @@ def with_text(sentences: Iterable[Sentence], shown: Mapping[str, Any] | None = N
 def records(sentences: Iterable[Sentence]) -> list[dict[str, Any]]:
     """Sentences for JSON."""
     return [sentence.record() for sentence in sentences]
+
+
+def with_view(sentences: Iterable[Sentence], show: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """As `with_text`, of a node whose preview lies in ComfyUI's temp folder; where it cannot be written, it says so.
+
+    show: writes the preview and gives what displays it.
+    """
+    try:
+        shown = show()
+    except OSError as error:  # a full or read-only disk: what the node makes needs none
+        return with_text([*sentences, view_missing(error)])
+    return with_text(sentences, shown)
+
+
+def view_missing(error: OSError) -> Sentence:
+    """Why a view has no pictures. The error's own text would show a path of this machine, so its number is told."""
+    return sentence("view_missing", reason=os.strerror(error.errno) if error.errno else type(error).__name__)

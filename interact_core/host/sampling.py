@@ -91,12 +91,9 @@ def sample(
     """
     check_connected(positive=positive, negative=negative, latent=latent)
     guided, handle = apply_guidance(model, cast, settings, open_stream, masks)
-    image = comfy.sample.fix_empty_latent_channels(
-        guided,
-        latent["samples"],
-        latent.get("downscale_ratio_spacial"),
-        latent.get("downscale_ratio_temporal"),
-    )
+    # Older ComfyUIs take one ratio alone, and none of their nodes gives the other.
+    ratios = {key: value for key, value in latent.items() if key.startswith("downscale_ratio_")}
+    image = comfy.sample.fix_empty_latent_channels(guided, latent["samples"], **ratios)
     schedule = comfy.samplers.KSampler(
         guided,
         steps=steps,

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 import torch
 from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.preview.contact_sheet import draw_contact_sheet
+from interacthuman.interact_core.preview.overlay import draw_overlay
 from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
+from interacthuman.tests.support.run_records import drawn_record
 from PIL import Image
 from torch import Tensor
 
 import folder_paths  # isort: skip
 from interacthuman.nodes.characters import InterActCharacter, InterActRegion  # isort: skip
+from interacthuman.nodes.examples import InterActExample  # isort: skip
+from interacthuman.nodes.masks import InterActPreviewMasks  # isort: skip
 from interacthuman.nodes.people import InterActPickPerson  # isort: skip
 
 
@@ -26,7 +31,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def shown(output: Any, folder: Path) -> Tensor:
     """The one picture that the node shows: uint8 [H, W, 3]."""
-    (entry,) = output.ui.as_dict()["images"]
+    (entry,) = output.ui["images"]
     assert entry["type"] == "temp"
     with Image.open(folder / entry["subfolder"] / entry["filename"]) as picture:
         return torch.from_numpy(np.array(picture.convert("RGB")))
@@ -89,3 +94,28 @@ def test_what_pick_person_lacks_is_said() -> None:
     ):
         with pytest.raises(InteractError, match=said):
             InterActPickPerson.execute(1, **given)
+
+
+def test_previews_are_left_out_and_say_so_where_the_temp_folder_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.write_text("a file where the folder should be")
+    monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(closed))
+    image, mask = torch.rand(1, 60, 90, 3), torch.zeros(1, 60, 90)
+    mask[:, 10:50, 20:40] = 1.0
+    record = drawn_record()
+    made = {
+        "a character": InterActCharacter.execute(image, "Anna"),
+        "a region": InterActRegion.execute(mask, "Anna"),
+        "a person": InterActPickPerson.execute(1, masks=mask),
+        "an example": InterActExample.execute("Mira"),
+        "masks": InterActPreviewMasks.execute(record),
+    }
+    for what, output in made.items():
+        (lines,) = output.ui["interact_text"]
+        assert lines[-1]["key"] == "view_missing", what
+        assert str(tmp_path) not in lines[-1]["text"] and set(output.ui) == {"interact_text"}, what
+        assert all(value is not None for value in output.result), what
+    overlay, sheet = made["masks"].result
+    assert torch.equal(overlay, draw_overlay(record)) and torch.equal(sheet, draw_contact_sheet(record, None))

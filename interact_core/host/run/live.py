@@ -20,7 +20,7 @@ from torch import Tensor
 from ...guidance import Cast
 from ...preview.manifest import FORMAT, scene_record, step_record
 from ...sentences import Sentence
-from ..node_text import records
+from ..node_text import records, view_missing
 
 logger = logging.getLogger(__name__)
 
@@ -70,15 +70,20 @@ class MaskStream:
 
     def step(
         self, index: int, sigma: float, steered: bool, masks: Tensor | None, pictures: Tensor | None
-    ) -> None:
-        """A sampler step is done: masks [N, T, h, w], pictures uint8 [T, h', w', 3], both on the CPU."""
+    ) -> Sentence | None:
+        """A sampler step is done: masks [N, T, h, w], pictures uint8 [T, h', w', 3], both on the CPU.
+
+        Returns what to say where the pictures cannot be written, once.
+        """
         if self._send is None or self._failed:
-            return
+            return None
         try:
             step = step_record(self._folder, index, sigma, steered, masks, pictures)
             self._send(STEP_EVENT, {**self._origin, "scene": self._scene, "step": step})
         except Exception as error:  # nobody may lose a run for a picture of it; interrupts are not caught
             self._fail(error)
+            return view_missing(error) if isinstance(error, OSError) else None
+        return None
 
     def end(self, how: str) -> None:
         """The run has ended: DONE, or STOPPED by an interrupt or an error."""

@@ -133,7 +133,9 @@ class SamplingRun:
         sigma = self._sigma
         masks, pictures = self._recorder.record(self._step, sigma, self._memory.prediction, pictures)
         steered = 0 <= self._first_steered <= self._step
-        self._stream.step(self._step, sigma, steered, masks, pictures)
+        missing = self._stream.step(self._step, sigma, steered, masks, pictures)
+        if missing is not None:
+            self._tell([missing])
         self._step += 1
 
     def finish(self) -> RunRecord:

@@ -182,6 +182,7 @@ def test_a_view_that_fails_says_so_once_and_leaves_the_run_alone(
         assert torch.equal(samples, golden) and len(history.masks) == 4
         assert len(browser.sent) == events and browser.sent[-1][0] == "interact.end"
         assert caplog.text.count("The live view of the masks has stopped") == 1
+        assert [one.key for one in history.said] == (["view_missing"] if browser.folder is full else [])
 
 
 def test_interrupts_and_errors_pass_and_end_the_view(adapted: ModelPatcher, tmp_path: Path) -> None:
