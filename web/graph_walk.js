@@ -11,9 +11,9 @@
 
 const SAMPLERS = new Set(["InterActSampler", "InterActMaskGuidance"]);
 const CARRIED = new Set(["INTERACT_MASKS", "INTERACT_MASK_HANDLE", "*"]);
-const SUBGRAPH_INPUT = -10; // the id that LiteGraph gives to the inner side of a subgraph's inputs
-const MUTED = 2;
-const BYPASSED = 4;
+export const SUBGRAPH_INPUT = -10; // the id that LiteGraph gives to the inner side of a subgraph's inputs
+export const MUTED = 2;
+export const BYPASSED = 4;
 const DEEPEST = 32; // subgraphs in subgraphs: a graph that contains itself must not hang the page
 
 /** @param {GraphNode} node */
@@ -65,7 +65,7 @@ function nearestSamplers(start) {
     /** @type {Place[]} */
     const next = [];
     for (const { node, path } of front)
-      for (const slot of slotsOf(node)) next.push(...origins(node, slot, path));
+      for (const slot of inputsFor(node, CARRIED)) next.push(...origins(node, slot, path));
     front = next.filter((place) => {
       const id = executionId(place);
       return !seen.has(id) && seen.add(id);
@@ -76,13 +76,16 @@ function nearestSamplers(start) {
   return [];
 }
 
-/** The inputs of a node by which masks, or what leads to them, could come. @param {GraphNode} node */
-function slotsOf(node) {
+/**
+ * The inputs of a node by which something of these types could come.
+ * @param {GraphNode} node @param {Set<string>} types "*" is a type, too
+ */
+export function inputsFor(node, types) {
   /** @type {any[]} */
   const inputs = node.inputs ?? [];
   return inputs.flatMap((input, slot) => {
-    const types = String(input.type ?? "*").split(",");
-    return types.some((type) => CARRIED.has(type)) ? [slot] : [];
+    const taken = String(input.type ?? "*").split(",");
+    return taken.some((type) => types.has(type)) ? [slot] : [];
   });
 }
 
@@ -90,7 +93,7 @@ function slotsOf(node) {
  * The nodes behind an input.
  * @param {GraphNode} node @param {number} slot @param {GraphNode[]} path @returns {Place[]}
  */
-function origins(node, slot, path) {
+export function origins(node, slot, path) {
   const link = linkInto(node, slot);
   return link ? behind(node.graph, link, path) : [];
 }
@@ -125,7 +128,7 @@ function outputOf(node, slot, path) {
  * a subgraph's node tells of its outputs.
  * @param {GraphNode} node @param {number} slot
  */
-function linkInto(node, slot) {
+export function linkInto(node, slot) {
   const links = node.graph?.links;
   for (const link of links?.values?.() ?? Object.values(links ?? {}))
     if (link && String(link.target_id) === String(node.id) && link.target_slot === slot) return link;

@@ -6,28 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from interacthuman.tests.browser.plain_graphs import PLAIN
 from interacthuman.tests.browser.window import Window, open_window
 
-# nodes: id -> [type, {input: [type, from node, from slot]}, extra]; -10 is the inside of a subgraph's inputs.
-BUILD = """
-const build = (nodes, outputs = []) => {
-  const links = new Map(), graph = { nodes: [], links, getLink: (id) => links.get(id) };
-  graph.getNodeById = (id) => graph.nodes.find((node) => String(node.id) === String(id));
-  let next = 1;
-  const link = (from, to) => {
-    links.set(next, { origin_id: from[0], origin_slot: from[1], target_id: to?.[0], target_slot: to?.[1] });
-    return next++;
-  };
-  for (const [id, type, inputs, extra] of nodes) {
-    const { inside, ...more } = extra ?? {};
-    const node = { id, type, comfyClass: type, graph, mode: 0, ...more };
-    node.inputs = inputs.map(([kind, ...from], slot) => (from.length && link(from, [id, slot]), { type: kind }));
-    if (inside) node.subgraph = build(...inside);
-    graph.nodes.push(node);
-  }
-  graph.outputs = outputs.map((from) => ({ linkIds: [link(from)] }));
-  return graph;
-};
+BUILD = (
+    PLAIN
+    + """
 const graph = build(...arg[0]);
 const find = (graph, id) => {
   for (const { node, path } of walk.places(graph)) if (walk.executionId({ node, path }) === id) return node;
@@ -35,6 +19,7 @@ const find = (graph, id) => {
 const viewer = find(graph, arg[1]);
 return [walk.samplersOf(graph, viewer), walk.executionIds(graph, viewer)];
 """
+)
 
 MASKS, HANDLE = "INTERACT_MASKS", "INTERACT_MASK_HANDLE"
 SAMPLER = ["31", "InterActSampler", [["MODEL"]]]

@@ -14,6 +14,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+EXTENSIONS = ("interact.js", "characters.js")
+
 
 @pytest.fixture(scope="module")
 def scripts(root: Path) -> dict[str, str]:
@@ -53,14 +55,14 @@ def test_comfyui_serves_the_folder(root: Path) -> None:
     assert not [rule for rule in ignored if rule.strip("/").startswith("web")]
 
 
-def test_only_the_extension_knows_comfyui(scripts) -> None:
+def test_only_the_extensions_know_comfyui(scripts) -> None:
     """ComfyUI imports every script: those without ComfyUI must do nothing by that."""
     for name, text in scripts.items():
         assert text.startswith("// @ts-check\n"), name
         outside = [path for path in imports(text) if path.startswith("../../")]
-        allowed = ["../../scripts/app.js", "../../scripts/api.js"] if name == "interact.js" else []
+        allowed = ["../../scripts/app.js", "../../scripts/api.js"] if name in EXTENSIONS else []
         assert outside == allowed, name
-        if name == "interact.js":
+        if name in EXTENSIONS:
             continue
         began = [line for line in text.splitlines() if re.match(r"[\w$.]+\s*(\(|\.|=[^=>])", line)]
         statements = [

@@ -1,0 +1,50 @@
+// @ts-check
+/** Characters in ComfyUI while one edits: names of their own, a word where two have the same, links that stay. */
+// @ts-ignore served by ComfyUI
+import { app } from "../../scripts/app.js";
+// @ts-ignore served by ComfyUI
+import { api } from "../../scripts/api.js";
+import { isEncoder } from "./characters/casts.js";
+import { NamesakeBadges } from "./characters/namesake_badges.js";
+import { Numbering } from "./characters/numbering.js";
+import { keepLinks } from "./characters/sockets.js";
+
+const rootGraph = () => app.rootGraph ?? app.graph;
+const numbering = new Numbering(rootGraph);
+const namesakes = new NamesakeBadges((options) => new /** @type {any} */ (window).LGraphBadge(options));
+
+const tellNamesakes = () =>
+  namesakes.update(rootGraph(), app.extensionManager?.setting?.get("Comfy.Locale") ?? "en");
+
+app.registerExtension({
+  name: "interacthuman.Characters",
+
+  setup() {
+    api.addEventListener("graphChanged", tellNamesakes);
+    // While it comes down to ComfyUI's own listener, which stores the state of the graph for undo.
+    document.addEventListener(
+      "litegraph:canvas",
+      (event) => {
+        if (/** @type {CustomEvent} */ (event).detail?.subType === "after-change") numbering.settle();
+      },
+      true,
+    );
+  },
+
+  /** @param {any} node */
+  nodeCreated(node) {
+    numbering.watch(node);
+    namesakes.watch(node);
+    if (isEncoder(node)) keepLinks(node, () => app.configuringGraph);
+  },
+
+  async beforeConfigureGraph() {
+    numbering.loading = true;
+  },
+
+  /** A workflow was opened, its tab came to the front, or a change was undone. */
+  async afterConfigureGraph() {
+    numbering.loading = false;
+    tellNamesakes();
+  },
+});
