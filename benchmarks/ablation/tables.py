@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...interact_core.metrics.frechet import Moments, frechet_distance, pooled
 from ...interact_core.metrics.intervals import bootstrap_interval
+from ...interact_core.metrics.sets.frechet import Moments, frechet_distance, pooled
 from ..scenes.result import Figure, at_least
 from ..scenes.runs import PAPER_STEPS, RENDERED, Record, moments_of
 from ..scenes.settings import EVERY_FRAME, FIRST_FRAME, Setting

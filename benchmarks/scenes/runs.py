@@ -16,9 +16,9 @@ import comfy.utils
 
 from ...interact_core.guidance import layouts_on_grid
 from ...interact_core.host.keys import ADAPTER_KEY
-from ...interact_core.metrics.frechet import Moments
-from ...interact_core.metrics.latents import token_features
 from ...interact_core.metrics.puppets.drawing import Look, colour_distance, random_look
+from ...interact_core.metrics.sets.frechet import Moments
+from ...interact_core.metrics.sets.latents import token_features
 from ...interact_core.theatre.measuring.measure import ClipReading, mask_iou
 from ...interact_core.theatre.measuring.report import CharacterMetrics
 from ...interact_core.theatre.pipeline import (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InteractError
-from ..metrics.fvd import Features, clip_features, clips_of, fvd
+from ..metrics.sets.fvd import Features, clip_features, clips_of, fvd
 from ..metrics.sync.tracks import SYNC_FPS
 from .films import open_film
 from .jobs import FILMS

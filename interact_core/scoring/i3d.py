@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InteractError, one_line
-from ..metrics.fvd import LEAST_LENGTH, LOGITS, SIDE, Features
+from ..metrics.sets.fvd import LEAST_LENGTH, LOGITS, SIDE, Features
 from ..weights_file import is_out_of_memory
 
 WHERE = (

@@ -40,12 +40,12 @@ LOWER_IS_BETTER = ("crosstalk", "silent_open", "sync_d", "flicker")
 
 
 def record_of(figures: FilmFigures, notes: Sequence[str] = ()) -> Record:
-    """A film's record: what JSON can hold, numbers to five digits, None for what is missing."""
+    """A film's record: as JSON gives it back, numbers to five digits, None for what is missing."""
     people = [
         {**_flat(person), "sync_margin": _sync_margin(figures, number)}
         for number, person in enumerate(figures.people)
     ]
-    return {
+    record = {
         "film": figures.name,
         "frames": figures.frames,
         "fps": _rounded(figures.fps),
@@ -56,6 +56,7 @@ def record_of(figures: FilmFigures, notes: Sequence[str] = ()) -> Record:
         "people": people,
         "notes": list(dict.fromkeys([*notes, *figures.notes])),
     }
+    return json.loads(json.dumps(record))
 
 
 def _flat(person: PersonFigures) -> Record:

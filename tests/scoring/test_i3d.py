@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.interact_core.metrics.fvd import LOGITS
+from interacthuman.interact_core.metrics.sets.fvd import LOGITS
 from interacthuman.interact_core.scoring.i3d import load_i3d
 from torch import Tensor, nn
 

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InteractError
+from ...errors import InteractError
+from ..types import Film
 from .frechet import Moments, frechet_distance
-from .types import Film
 
 LOGITS = 400
 LEAST_CLIPS = LOGITS + 1  # of each set: with fewer their covariance has no full rank

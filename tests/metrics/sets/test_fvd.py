@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.interact_core.metrics.fvd import (
+from interacthuman.interact_core.metrics.sets.fvd import (
     LEAST_CLIPS,
     LOGITS,
     clip_features,

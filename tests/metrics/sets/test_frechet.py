@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from interacthuman.interact_core.metrics.frechet import Moments, frechet_distance, pooled
+from interacthuman.interact_core.metrics.sets.frechet import Moments, frechet_distance, pooled
 
 
 def gaussian(mean: np.ndarray, covariance: np.ndarray) -> Moments:

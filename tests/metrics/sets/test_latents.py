@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from interacthuman.interact_core.metrics.latents import token_features
+from interacthuman.interact_core.metrics.sets.latents import token_features
 
 
 def test_a_token_is_its_cells_mean_and_its_change():
