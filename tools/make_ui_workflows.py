@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from interacthuman.interact_core.comfy_server import ComfyServer
-from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES
+from interacthuman.tools.converted_graphs import is_muted
+from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES, WHOLE
 from interacthuman.tools.make_workflows import WORKFLOWS
-from interacthuman.tools.workflow_pages import least_size, plan
+from interacthuman.tools.public_files import models_of
+from interacthuman.tools.workflow_pages import plan, size_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ SETTINGS = {
     "Comfy.Graph.CanvasInfo": False,
 }
 VIEW = {"width": 2400, "height": 1200}
+FOR_THE_PAGE = ("upload", "audioUI")  # widgets of Load Image and Load Audio
 NO_ID = "00000000-0000-0000-0000-000000000000"  # the frontend then makes up one whenever it opens the graph
 
 OPEN = """
@@ -47,11 +50,11 @@ async ([api, name]) => {
   await window.app.loadApiJson(api, name);
   await new Promise(done => setTimeout(done, 1500));
   const nodes = window.app.rootGraph.nodes;
-  return Object.fromEntries(nodes.map(node => [String(node.id), [...node.computeSize()]]));
+  return Object.fromEntries(nodes.map(node => [String(node.id), [node.title, [...node.computeSize()]]]));
 }
 """
 SETTLE = """
-async ([api, name, nodes, boxes, note, notePlace]) => {
+async ([api, name, nodes, models, muted, boxes, notes]) => {
   const app = window.app, pause = ms => new Promise(done => setTimeout(done, ms));
   const graph = app.rootGraph;
   for (const [id, [x, y, width, height]] of Object.entries(nodes)) {
@@ -61,13 +64,17 @@ async ([api, name, nodes, boxes, note, notePlace]) => {
     node.title = api[id]._meta.title;
     for (const widget of node.widgets ?? [])
       if (widget.name === "control_after_generate") widget.value = "fixed";
+    if (models[id].length) node.properties.models = models[id];
+    if (muted.includes(id)) node.mode = window.LiteGraph.NEVER;
   }
-  const paper = window.LiteGraph.createNode("MarkdownNote");
-  graph.add(paper);
-  paper.pos = notePlace.slice(0, 2);
-  paper.setSize(notePlace.slice(2));
-  paper.title = "Read me";
-  paper.widgets[0].value = note;
+  for (const [title, text, [x, y, width, height]] of notes) {
+    const paper = window.LiteGraph.createNode("MarkdownNote");
+    graph.add(paper);
+    paper.pos = [x, y];
+    paper.setSize([width, height]);
+    paper.title = title;
+    paper.widgets[0].value = text;
+  }
   for (const [title, [x, y, width, height]] of Object.entries(boxes)) {
     const group = new window.LiteGraph.LGraphGroup(title);
     group.pos = [x, y];
@@ -95,25 +102,34 @@ async ([left, top, right, bottom]) => {
 
 
 def plain(output: dict[str, Any]) -> dict[str, Any]:
-    """A graph in API form without the titles, which depend on the language."""
-    return {name: {key: node[key] for key in ("class_type", "inputs")} for name, node in output.items()}
+    """A graph in API form without the titles, which depend on the language, and what the page adds for itself."""
+    return {
+        name: {
+            "class_type": node["class_type"],
+            "inputs": {key: value for key, value in node["inputs"].items() if key not in FOR_THE_PAGE},
+        }
+        for name, node in output.items()
+    }
 
 
 def convert(page: Any, name: str) -> dict[str, Any]:
     """One graph's UI form, which the page then shows. Raises ValueError where it says something else."""
-    api = ALL[name]()
-    needed = page.evaluate(OPEN, [api, name])
-    sizes = {}
-    for key, (width, height) in needed.items():
-        least = least_size(api[key]["class_type"])
-        sizes[key] = (max(width, least[0]), max(height, least[1]))
+    api, whole = ALL[name](), WHOLE[name]()
+    needed = page.evaluate(OPEN, [whole, name])
+    sizes = {
+        key: size_of(whole[key]["class_type"], max(title, whole[key]["_meta"]["title"], key=len), tuple(size))
+        for key, (title, size) in needed.items()
+    }
     made = plan(ALL_PAGES[name], sizes)
-    found = page.evaluate(SETTLE, [api, name, made.nodes, made.boxes, ALL_PAGES[name].note, made.note])
+    models = {key: models_of(node) for key, node in whole.items()}
+    muted = [key for key, node in whole.items() if is_muted(node)]
+    notes = [[note.title, note.text, made.notes[note.title]] for note in ALL_PAGES[name].notes]
+    found = page.evaluate(SETTLE, [whole, name, made.nodes, models, muted, made.boxes, notes])
     for form in ("output", "again"):
         if plain(found[form]) != plain(api):
             different = [node for node in api if plain(api)[node] != plain(found[form]).get(node)]
             raise ValueError(f"{name} ({form}) came back changed at {different}: {json.dumps(found[form])}")
-    boxes = [*made.boxes.values(), made.note]
+    boxes = [*made.boxes.values(), *made.notes.values()]
     edges = [min(box[0] for box in boxes), min(box[1] for box in boxes)]
     page.evaluate(
         LOOK, [*edges, max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)]
@@ -146,7 +162,7 @@ def main(names: list[str]) -> None:
             ready = "window.app?.isGraphReady && window.app?.vueAppReady"
             page.wait_for_function(f"!!({ready} && window.LiteGraph?.registered_node_types?.InterActSampler)")
             for name in names:
-                text = json.dumps(convert(page, name), indent=2) + "\n"
+                text = json.dumps(convert(page, name), indent=2, ensure_ascii=False) + "\n"
                 (WORKFLOWS / f"{name}.json").write_text(text, encoding="utf-8")
                 page.screenshot(path=str(pictures / f"{name}.png"))
                 logger.info("wrote %s.json", name)

@@ -118,6 +118,7 @@ def speaker(name: str, first: int, **more: Wire) -> Graph:
             audio=[str(first), 1],
             start_time=0.0,
             gain=1.0,
+            gap=0.0,
         ),
         str(first + 3): node(
             "InterActCharacter",

@@ -5,6 +5,8 @@ Columns of boxes from left to right, in each box columns of nodes: places come f
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
 Size = tuple[float, float]
@@ -17,7 +19,6 @@ PADDING = 20  # between nodes and the edge of their box
 FOOT = 55  # below the last node of a box, for the same reason
 HEAD = 80  # a box's title and the title bars of the nodes below it
 STREET = 60  # between boxes
-NOTE = "note"  # what stands in a column in place of a box
 
 # At least so large, in the graph's units; the page makes nodes larger where their widgets need it.
 LEAST: dict[str, Size] = {
@@ -25,13 +26,34 @@ LEAST: dict[str, Size] = {
     "InterActExample": (300, 310),
     "InterActEncodeSpeech": (300, 0),
     "InterActCharacter": (300, 0),
-    "SaveVideo": (400, 400),
+    "LoadImage": (340, 420),
+    "LoadAudio": (300, 180),
+    "Painter": (350, 840),
+    "CLIPTextEncode": (400, 200),
+    "SaveVideo": (400, 420),
     "SaveImage": (400, 480),
     "CreateVideo": (400, 0),
     "SolidMask": (270, 0),
     "MaskComposite": (270, 0),
 }
 USUAL: Size = (340, 0)
+TEXT, PICTURE = (
+    66,
+    230,
+)  # height that a run adds to a node for its text and for a picture (frontend 1.47: 62, 224)
+ROOM: dict[str, float] = {
+    "InterActLoadDiT": TEXT,
+    "InterActApplyAdapter": TEXT,
+    "InterActEncodeSpeech": TEXT,
+    "InterActCharacter": TEXT + PICTURE,
+    "InterActRegion": TEXT + PICTURE,
+    "InterActEncodeCharacters": 2 * TEXT,  # who speaks when: a line for each character
+    "InterActNextPart": TEXT,
+    "InterActSampler": TEXT,
+    "InterActMaskGuidance": TEXT,
+}
+LETTER, MARGIN = 8.5, 60  # of a title: width of a letter, and what the bar keeps free
+LETTER_OF_NOTE, LINE = 5.8, 15  # of a note's text: width of a letter, height of a line
 
 
 @dataclass(frozen=True)
@@ -43,39 +65,71 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Page:
-    """One graph on the canvas. The note stands where NOTE does, as high as `note_height`."""
+class Note:
+    """A Markdown note of the canvas, as high as its text needs."""
 
-    note: str
-    columns: tuple[tuple[Box | str, ...], ...]
-    note_height: float = 310
+    text: str
+    title: str = "Read me"
+    width: float = USUAL[0]
+
+    @property
+    def height(self) -> float:
+        """What the text needs, rounded up (frontend 1.47: letters of 10 pixels, lines of 14)."""
+        shown = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", self.text)  # of a link its words
+        letters = (self.width - 30) / LETTER_OF_NOTE
+        height, in_code = 60.0, False
+        for line in shown.split("\n"):
+            if line.startswith("```"):
+                in_code, height = not in_code, height + 12
+            elif line.startswith("#"):
+                height += 34
+            elif in_code or line:
+                height += LINE * (1 if in_code else math.ceil(len(line) / letters))
+            else:
+                height += 9
+        return height
+
+
+@dataclass(frozen=True)
+class Page:
+    """One graph on the canvas: columns of boxes and notes, from left to right."""
+
+    columns: tuple[tuple[Box | Note, ...], ...]
+
+    @property
+    def notes(self) -> list[Note]:
+        return [one for column in self.columns for one in column if isinstance(one, Note)]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where everything goes: nodes by id, boxes by title, the note."""
+    """Where everything goes: nodes by id, boxes and notes by title."""
 
     nodes: dict[str, Place]
     boxes: dict[str, Place]
-    note: Place
+    notes: dict[str, Place]
 
 
-def least_size(class_type: str) -> Size:
-    return LEAST.get(class_type, USUAL)
+def size_of(class_type: str, title: str, needed: Size) -> Size:
+    """A node's size, with room for its title and for what a run adds; needed: of its sockets and widgets."""
+    width, height = LEAST.get(class_type, USUAL)
+    return max(needed[0], width, MARGIN + LETTER * len(title)), max(
+        needed[1] + ROOM.get(class_type, 0), height
+    )
 
 
 def plan(page: Page, sizes: dict[str, Size]) -> Plan:
     """Lay the page out for nodes of these sizes, its upper left node at the origin."""
     nodes: dict[str, Place] = {}
     boxes: dict[str, Place] = {}
-    note: Place = (0, 0, 0, 0)
+    notes: dict[str, Place] = {}
     x = 0.0
     for column in page.columns:
         y, right = 0.0, x
         for box in column:
-            if isinstance(box, str):
-                note = (x, y, USUAL[0], page.note_height)
-                right, y = max(right, x + USUAL[0]), y + page.note_height + PADDING + STREET + HEAD
+            if isinstance(box, Note):
+                notes[box.title] = (x, y, box.width, box.height)
+                right, y = max(right, x + box.width), y + box.height + STREET + BAR
                 continue
             inside = _fill(box, x, y, sizes)
             nodes |= inside
@@ -89,7 +143,7 @@ def plan(page: Page, sizes: dict[str, Size]) -> Plan:
             )
             right, y = max(right, edge), bottom + FOOT + STREET + HEAD
         x = right + 2 * PADDING + STREET
-    return Plan(nodes, boxes, note)
+    return Plan(nodes, boxes, notes)
 
 
 def _fill(box: Box, x: float, y: float, sizes: dict[str, Size]) -> dict[str, Place]:
@@ -116,8 +170,9 @@ def person(title: str, first: int) -> Box:
     return Box(title, ((str(first),), (str(first + 2), str(first + 3))))
 
 
-def start(models: Box = MODELS) -> tuple[Box | str, ...]:
-    return NOTE, models
+def start(text: str, models: Box = MODELS) -> tuple[Box | Note, ...]:
+    """The first column: what the graph is, and its models."""
+    return Note(text), models
 
 
 FOUND = Box("Who was found where", (("50",),))
@@ -126,7 +181,9 @@ THE_MASKS = Box("The masks as a video", (("51", "52"),))
 
 PAGES = {
     "one_character": Page(
-        f"""# One puppet talks
+        (
+            start(
+                f"""# One puppet talks
 
 Press **Run**. Mira speaks, and while the video forms *InterAct Preview Masks* shows where the model found her.
 
@@ -136,8 +193,7 @@ in place of *Example*.
 **Length** 0 on *InterAct Encode Characters* makes the video as long as the speech.
 
 {THEATRE}""",
-        (
-            start(),
+            ),
             (person("Mira", 10),),
             (Box("Into one video", (("30", "31", "32"),)),),
             (FOUND,),
@@ -145,7 +201,9 @@ in place of *Example*.
         ),
     ),
     "two_speakers": Page(
-        f"""# Two characters talk
+        (
+            start(
+                f"""# Two characters talk
 
 Press **Run**. Each puppet has a voice of its own, and each voice moves only its own mouth: the model finds
 both characters while the video forms. *InterAct Preview Masks* shows it, step by step.
@@ -154,8 +212,7 @@ both characters while the video forms. *InterAct Preview Masks* shows it, step b
 Image* and *Load Audio* in place of *Example*.
 
 {THEATRE}""",
-        (
-            start(),
+            ),
             (person("Mira", 10), person("Tobi", 20)),
             (Box("Both in one video", (("30", "31", "32"),)),),
             (FOUND, Box("Every step on one sheet", (("53",),))),
@@ -163,7 +220,9 @@ Image* and *Load Audio* in place of *Example*.
         ),
     ),
     "three_one_silent": Page(
-        f"""# Two talk, one listens
+        (
+            start(
+                f"""# Two talk, one listens
 
 Elsa has a picture and no voice: *speech* of her character is not connected. She is found like the others, and
 her mouth stays shut.
@@ -171,8 +230,7 @@ her mouth stays shut.
 The same works for cats, lamps and teapots: whatever has a picture can be in the video.
 
 {THEATRE}""",
-        (
-            start(),
+            ),
             (
                 person("Mira", 10),
                 person("Tobi", 20),
@@ -184,7 +242,9 @@ The same works for cats, lamps and teapots: whatever has a picture can be in the
         ),
     ),
     "stock_ksampler": Page(
-        f"""# With ComfyUI's own sampler
+        (
+            start(
+                f"""# With ComfyUI's own sampler
 
 *InterAct Mask Guidance* adds the mask guidance of *InterAct Sampler* to the MODEL. KSampler follows here;
 SamplerCustomAdvanced and others work too. LoRA loaders go after *Load Diffusion Model*.
@@ -192,8 +252,8 @@ SamplerCustomAdvanced and others work too. LoRA loaders go after *Load Diffusion
 *InterAct Collect Masks* then collects the masks. Every sampler needs a *Mask Guidance* of its own.
 
 {THEATRE}""",
-        (
-            start(Box("Models, from stock loaders", (("1", "6", "2", "5", "3", "4"),))),
+                Box("Models, from stock loaders", (("1", "6", "2", "5", "3", "4"),)),
+            ),
             (person("Mira", 10), person("Tobi", 20)),
             (Box("Both in one video", (("30", "33"),)),),
             (Box("Any sampler you like", (("34", "31", "32"),)),),
@@ -202,7 +262,10 @@ SamplerCustomAdvanced and others work too. LoRA loaders go after *Load Diffusion
         ),
     ),
     "fixed_against_predicted": Page(
-        f"""# Drawn masks against predicted masks
+        (
+            (
+                *start(
+                    f"""# Drawn masks against predicted masks
 
 The same puppets and the same seed, twice. Once the model predicts the masks, frame by frame. Once each voice
 is bound to one half of the picture, as one would draw it by hand: a puppet that leaves its half loses its
@@ -212,22 +275,20 @@ A drawn mask says where a voice applies; it does not place the characters. If th
 round, swap the halves. Both viewers show the predicted masks; the difference is in the mouths.
 
 {THEATRE}""",
-        (
-            start(),
-            (
-                person("Mira", 10),
-                person("Tobi", 20),
+                ),
                 Box("Two halves, drawn by hand", (("70", "71"), ("72", "73"))),
             ),
+            (person("Mira", 10), person("Tobi", 20)),
             (Box("Both in one video", (("30",),)),),
             (Box("One seed, two ways", (("31", "32"), ("35", "36"))),),
             (Box("Found by the model", (("50", "40", "41"),)),),
             (Box("Drawn by hand", (("55", "45", "46"),)),),
         ),
-        note_height=370,
     ),
     "long_film": Page(
-        f"""# A film in parts
+        (
+            start(
+                f"""# A film in parts
 
 A film may be longer than one sampling run. Here it is made in two parts: *InterAct Next Part* prepares the
 first part, and the second continues from its last frames. Each character keeps voice and mask across the cut,
@@ -238,14 +299,12 @@ The speech is for the whole film: no recording has to be cut. Use the same *seed
 become visible.
 
 {THEATRE}""",
-        (
-            start(),
+            ),
             (person("Mira", 10), person("Tobi", 20)),
             (Box("The whole film", (("30",),)),),
             (Box("The first part", (("80", "81"), ("82", "83", "84"))),),
             (Box("The next part", (("90", "91"), ("92", "93", "94"))),),
             (THE_VIDEO,),
         ),
-        note_height=420,
     ),
 }

@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.media import read_frames
-from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES
+from interacthuman.tools.converted_graphs import is_muted
+from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES, WHOLE
 from interacthuman.tools.make_thumbnails import SIZE as THUMBNAIL
 from interacthuman.tools.make_ui_workflows import NO_ID
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, api_text, nodes_of
-from PIL import Image
+from interacthuman.tools.public_files import models_of
+from interacthuman.tools.workflow_pages import LINE, ROOM, Note
+from PIL import Image, ImageFont
 
-WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "COMFY_DYNAMICCOMBO_V3"}
+MUTED = 2  # a node's mode
+BAR = 30  # of a title, above a node's place
 PAPER = {"MarkdownNote", "Note"}  # nodes of the frontend alone
 FRAMES = 9  # of a short run: decoding is what takes the time
 
@@ -31,15 +36,14 @@ def api_form(ui: dict[str, Any], server: ComfyServer) -> dict[str, Any]:
     Widget values are saved by position, in the order of the node's definition; a seed is followed by what
     happens to it after a run, which is never sent.
     """
-    links = {link[0]: [str(link[1]), link[2]] for link in ui["links"]}
+    muted = {node["id"] for node in ui["nodes"] if node["mode"] == MUTED}
+    links = {link[0]: [str(link[1]), link[2]] for link in ui["links"] if link[1] not in muted}
     graph = {}
     for node in ui["nodes"]:
-        if node["type"] in PAPER:
+        if node["type"] in PAPER or node["id"] in muted:
             continue
         info = server.object_info(node["type"])
-        linked = {
-            entry["name"]: links[entry["link"]] for entry in node["inputs"] if entry["link"] is not None
-        }
+        linked = {entry["name"]: links[entry["link"]] for entry in node["inputs"] if entry["link"] in links}
         values = dict(zip(widget_names(info), node.get("widgets_values", [])))
         inputs = {name: value for name, value in values.items() if name is not None} | linked
         graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
@@ -87,9 +91,69 @@ def test_the_ui_form_is_tidy(name: str) -> None:
     for number, group in enumerate(ui["groups"]):
         for other in ui["groups"][:number]:
             assert not meet(group["bounding"], other["bounding"]), (group["title"], other["title"])
-    (note,) = (node for node in ui["nodes"] if node["type"] in PAPER)
-    assert note["widgets_values"] == [ALL_PAGES[name].note], "run make_ui_workflows.py"
+    papers = {node["title"]: node for node in ui["nodes"] if node["type"] in PAPER}
+    written = {note.title: [note.text] for note in ALL_PAGES[name].notes}
+    assert {title: node["widgets_values"] for title, node in papers.items()} == written, (
+        "run make_ui_workflows.py"
+    )
     assert ui["id"] == NO_ID  # or two browsers that open it would see each other's masks
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_title_is_cut(server: ComfyServer, name: str) -> None:
+    """ComfyUI cuts a title at the edge: letters of 14 pixels, in a box 24, and some 40 for what stands beside them."""
+    ui = ui_form(name)
+    for node in ui["nodes"]:
+        info = {} if node["type"] in PAPER else server.object_info(node["type"])
+        title = node.get("title") or info["display_name"] or info["name"]
+        assert letters(title, 14) + 40 <= node["size"][0], title
+    for group in ui["groups"]:
+        assert letters(group["title"], 24) + 20 <= group["bounding"][2], group["title"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_run_has_room_for_what_it_shows(server: ComfyServer, name: str) -> None:
+    """Below their sockets and widgets nodes have room for text and pictures, so that a run moves nothing."""
+    for node in ui_form(name)["nodes"]:
+        if node["type"] in ROOM:
+            info = server.object_info(node["type"])
+            sockets = max(len(node.get("inputs", [])), len(node["outputs"]))
+            rows = sockets + sum(key is not None for key in widget_names(info))
+            assert node["size"][1] >= ROOM[node["type"]] + 20 * min(rows, sockets + 1), node["type"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_links_go_to_the_right(name: str) -> None:
+    """Or down, within a column."""
+    ui = ui_form(name)
+    nodes = {node["id"]: node for node in ui["nodes"]}
+    for _, source, _, target, *_ in ui["links"]:
+        one, other = nodes[source], nodes[target]
+        right = other["pos"][0] >= one["pos"][0] + one["size"][0]
+        down = other["pos"][0] >= one["pos"][0] and other["pos"][1] >= one["pos"][1] + one["size"][1]
+        assert right or down, (one["type"], one.get("title"), other["type"], other.get("title"))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_loaders_tell_comfyui_where_their_files_are(name: str) -> None:
+    """`properties.models`, by which it offers to fetch what is missing; and what is muted stands muted there."""
+    nodes = {str(node["id"]): node for node in ui_form(name)["nodes"] if node["type"] not in PAPER}
+    whole = WHOLE[name]()
+    assert set(nodes) == set(whole)
+    for key, node in nodes.items():
+        assert node["properties"].get("models", []) == models_of(whole[key]), node["type"]
+        assert (node["mode"] == MUTED) == is_muted(whole[key])
+
+
+def test_a_note_is_as_high_as_its_text() -> None:
+    """More text, or a narrower paper, is never lower; the address behind a link takes no room."""
+    short, long = Note("# Title\n\none line"), Note("# Title\n\none line" + " and more" * 40)
+    assert long.height - short.height == 6 * LINE  # 368 letters, 53 in a line
+    assert Note(long.text, width=2 * long.width).height < long.height
+    assert (
+        Note("- [a.safetensors](https://example.org/" + "x" * 300 + ")").height
+        == Note("- a.safetensors").height
+    )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -168,12 +232,17 @@ def test_a_template_runs_to_its_end(server: ComfyServer, name: str) -> None:
         assert silent == (["Elsa"] if "Elsa" in expected else [])
 
 
+def letters(text: str, size: int) -> float:
+    """Width of a text in Pillow's own letters, which are about as wide as the browser's Inter."""
+    return ImageFont.load_default(size).getlength(text)
+
+
 def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two nodes share a place, each with its title bar of 30 above it."""
     return all(
         one["pos"][axis] - title < other["pos"][axis] + other["size"][axis]
         and other["pos"][axis] - title < one["pos"][axis] + one["size"][axis]
-        for axis, title in ((0, 0), (1, 30))
+        for axis, title in ((0, 0), (1, BAR))
     )
 
 

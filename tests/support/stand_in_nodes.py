@@ -1,7 +1,8 @@
 """Custom nodes for the tests' server: what stands for the two public models that cannot be made small.
 
 Core knows umt5-xxl and whisper-large-v3 in one size each. In their place come an empty prompt, and hidden states
-of whisper's own shapes drawn at random; everything behind them is the real thing.
+of whisper's own shapes drawn at random; everything behind them is the real thing. One node takes from a voice what
+core's encoder does not give.
 """
 
 import torch
@@ -29,7 +30,8 @@ class RandomWhisper:
     model = WhisperLargeV3.__new__(WhisperLargeV3)  # by which it is known; it has no weights
 
     def encode_audio(self, audio, sample_rate):
-        generator = torch.Generator().manual_seed(audio.shape[-1])
+        heard = int(1e6 * audio.double().abs().sum())  # another recording gives other states
+        generator = torch.Generator().manual_seed(heard)
         shape = (1, 30 * STATES_PER_SECOND, CHANNELS)
         layers = [torch.randn(shape, generator=generator) for _ in range(LAYERS)]
         samples = audio.shape[-1] * self.model_sample_rate // sample_rate
@@ -52,41 +54,22 @@ class TestWhisper:
         return (RandomWhisper(),)
 
 
-NODE_CLASS_MAPPINGS = {"TestEmptyText": TestEmptyText, "TestWhisper": TestWhisper}
+class TestWithoutSound:
+    """A voice as core's Audio Encoder Encode gives it, which tells nothing of our own."""
 
-
-class TestCast:
-    """Tells the names of a cast in their order, and the mean red of each picture in 0..255."""
-
-    RETURN_TYPES = ()
-    FUNCTION = "tell"
-    OUTPUT_NODE = True
+    RETURN_TYPES = ("AUDIO_ENCODER_OUTPUT",)
+    FUNCTION = "make"
 
     @classmethod
     def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
-        return {"required": {"cast": ("INTERACT_CAST",)}}
+        return {"required": {"speech": ("AUDIO_ENCODER_OUTPUT",)}}
 
-    def tell(self, cast):
-        reds = [round(255 * float(character.image[..., 0].mean())) for character in cast.characters]
-        return {"ui": {"names": list(cast.names), "reds": reds}}
-
-
-class TestAnySwitch:
-    """The first of its inputs to which something comes, else None, as switches of other packs do."""
-
-    RETURN_TYPES = ("*",)
-    FUNCTION = "choose"
-
-    @classmethod
-    def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
-        return {"required": {}, "optional": {"any_1": ("*",), "any_2": ("*",)}}
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, input_types):  # noqa: N802 (ComfyUI's name)
-        return True
-
-    def choose(self, any_1=None, any_2=None):
-        return (any_1 if any_1 is not None else any_2,)
+    def make(self, speech):
+        return ({key: value for key, value in speech.items() if not key.startswith("interact")},)
 
 
-NODE_CLASS_MAPPINGS |= {"TestCast": TestCast, "TestAnySwitch": TestAnySwitch}
+NODE_CLASS_MAPPINGS = {
+    "TestEmptyText": TestEmptyText,
+    "TestWhisper": TestWhisper,
+    "TestWithoutSound": TestWithoutSound,
+}
