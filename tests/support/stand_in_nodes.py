@@ -73,3 +73,40 @@ NODE_CLASS_MAPPINGS = {
     "TestWhisper": TestWhisper,
     "TestWithoutSound": TestWithoutSound,
 }
+
+
+class TestCast:
+    """Tells the names of a cast in their order, and the mean red of each picture in 0..255."""
+
+    RETURN_TYPES = ()
+    FUNCTION = "tell"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
+        return {"required": {"cast": ("INTERACT_CAST",)}}
+
+    def tell(self, cast):
+        reds = [round(255 * float(character.image[..., 0].mean())) for character in cast.characters]
+        return {"ui": {"names": list(cast.names), "reds": reds}}
+
+
+class TestAnySwitch:
+    """The first of its inputs to which something comes, else None, as switches of other packs do."""
+
+    RETURN_TYPES = ("*",)
+    FUNCTION = "choose"
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
+        return {"required": {}, "optional": {"any_1": ("*",), "any_2": ("*",)}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, input_types):  # noqa: N802 (ComfyUI's name)
+        return True
+
+    def choose(self, any_1=None, any_2=None):
+        return (any_1 if any_1 is not None else any_2,)
+
+
+NODE_CLASS_MAPPINGS |= {"TestCast": TestCast, "TestAnySwitch": TestAnySwitch}
