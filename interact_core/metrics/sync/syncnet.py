@@ -30,7 +30,7 @@ COLUMNS = 20  # columns of MFCC in a window
 COLUMNS_PER_FRAME = 4
 MOUTHS_AT_ONCE = 16  # windows; 75 MB
 VOICES_AT_ONCE = 64
-WANTED = "SyncNet v2 as this pack converts it (docs/public-weights.md)"
+WANTED = "SyncNet v2 as this pack converts it (docs/metrics.md)"
 
 
 class Mouth(nn.Module):
