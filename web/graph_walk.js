@@ -35,6 +35,11 @@ export function executionId({ node, path }) {
   return [...path, node].map(({ id }) => id).join(":");
 }
 
+/** How ComfyUI files a node's outputs: by its id alone, or behind that of the subgraph that defines it. @param {Place} place */
+export function locator({ node, path }) {
+  return path.length ? `${path.at(-1)?.subgraph.id}:${node.id}` : `${node.id}`;
+}
+
 /**
  * Execution ids of a node: several where its subgraph is used more than once.
  * @param {Graph} root @param {GraphNode} node

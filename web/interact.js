@@ -4,7 +4,11 @@
 import { app } from "../../scripts/app.js";
 // @ts-ignore served by ComfyUI
 import { api } from "../../scripts/api.js";
-import { executionId, executionIds, places, samplersOf, typeOf } from "./graph_walk.js";
+import { chain } from "./chain.js";
+import { changedAbove } from "./graph_changes.js";
+import { executionId, executionIds, locator, places, samplersOf, typeOf } from "./graph_walk.js";
+import { PastRuns } from "./past_runs.js";
+import { Prompts } from "./prompts.js";
 import { VERSION } from "./version.js";
 import { Pictures } from "./viewer/pictures.js";
 import { Runs } from "./viewer/runs.js";
@@ -15,8 +19,7 @@ import { MaskViewer } from "./viewer/viewer.js";
 
 const TYPE = "InterActPreviewMasks";
 const OUTPUT = "interact_masks"; // key of a manifest in the node's ui output
-const VIEW = "interact_view"; // keys in node.properties: what the viewer remembers,
-const PROMPT = "interact_prompt"; // and which prompt's history has its masks
+const VIEW = "interact_view"; // key in node.properties: what the viewer remembers
 const LEAST_HEIGHT = 452; // the viewer's own least height and its margins
 const COMFORTABLE = [440, 640];
 
@@ -24,6 +27,8 @@ const pictures = new Pictures((name) =>
   api.fetchApi(`/view?${new URLSearchParams({ filename: name, type: "temp", subfolder: "" })}`),
 );
 const runs = new Runs(pictures);
+const prompts = new Prompts((path) => api.fetchApi(path));
+const past = new PastRuns(prompts, localStorage);
 /** Their nodes are LiteGraph's to keep or to drop. @type {WeakMap<object, MaskViewer>} */
 const viewers = new WeakMap();
 
@@ -75,56 +80,64 @@ async function takeOutput(executed) {
   const known = runs.get(manifest.run);
   if (!known?.workflows.has(id)) {
     if (known?.workflows.size) runs.takeManifest(manifest); // for when its own tab is opened again
-    const workflow = await workflowOf(executed.prompt_id);
+    const workflow = await prompts.workflowOf(executed.prompt_id);
     if ((workflow !== undefined && workflow !== id) || rootGraph().id !== id) return;
     known?.workflows.add(id);
   }
   for (const place of openViewers()) {
     if (executionId(place) !== String(executed.display_node || executed.node)) continue;
     showManifest(place.node, manifest, { again: false });
-    if (executed.prompt_id) place.node.properties[PROMPT] = executed.prompt_id;
-  }
-  // ComfyUI stores the workflow when it sees a change; it looks for one at the next click, we ask it now.
-  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
-}
-
-/** The id of the workflow that a prompt was queued from, if the server knows. @param {string} prompt */
-async function workflowOf(prompt) {
-  try {
-    const queue = await (await api.fetchApi("/queue")).json();
-    const running = queue.queue_running?.find((/** @type {any[]} */ item) => item[1] === prompt);
-    return (running ?? (await historyOf(prompt))?.prompt)?.[3]?.extra_pnginfo?.workflow?.id;
-  } catch {
-    return undefined;
+    past.remember(id);
   }
 }
 
-/** @param {string} prompt */
-async function historyOf(prompt) {
-  return (await (await api.fetchApi(`/history/${encodeURIComponent(prompt)}`)).json())[prompt];
-}
-
-/** What a viewer shows when its node appears: a run that this page has seen, else that of its last prompt. */
-async function restore(/** @type {any} */ node) {
+/**
+ * What a viewer shows when its node appears: a run that this page has seen or the server remembers, of this graph if
+ * there is one. A file that is opened may be of an older run than the last one of its workflow.
+ * @param {any} node
+ */
+async function restore(node) {
   const viewer = viewers.get(node);
   const root = rootGraph();
   if (!viewer || viewer.run || node.graph?.rootGraph !== root) return;
-  const seen = runs.latest(root.id, samplersOf(root, node));
-  if (seen) return viewer.show(seen);
-  const prompt = node.properties?.[PROMPT];
-  if (typeof prompt !== "string") return;
+  const { id } = root;
+  const seen = runs.latest(id, samplersOf(root, node));
+  if (seen) viewer.show(seen);
+  const isCurrent = () => rootGraph().id === id && viewers.has(node) && viewer.run === seen;
   try {
-    const outputs = (await historyOf(prompt))?.outputs ?? {};
+    const now = root.serialize();
     const ids = executionIds(root, node);
-    const manifest = ids.map((id) => outputs[id]?.[OUTPUT]?.[0]).find((found) => found);
-    if (manifest) {
-      runs.get(manifest.run)?.workflows.add(root.id); // it is in this workflow that the prompt was noted
-      showManifest(node, manifest, { again: true });
-    } else if (!viewer.run) viewer.say("lost");
+    if (seen?.state === "sampling" && (await isRunning(now, ids))) return;
+    const found = await past.find(now, ids, OUTPUT);
+    if (!isCurrent()) return;
+    const run = found && runs.takeManifest(found.manifest);
+    if (run) {
+      run.workflows.add(id); // the server says that it was queued from this workflow
+      viewer.show(run);
+      viewer.remark(titlesOf(found.changed));
+    } else if (!seen) {
+      if (found) viewer.say("versions");
+      else if (past.hasRun(id)) viewer.say("lost");
+    }
   } catch {
-    if (!viewer.run) viewer.say("unreachable");
+    if (isCurrent() && !seen) viewer.say("unreachable");
   }
+}
+
+/**
+ * Whether what runs now is what the graph says, as far as the node with these execution ids hears of it.
+ * @param {any} now the graph in UI form @param {string[]} ids
+ */
+async function isRunning(now, ids) {
+  const queued = await past.running(now.id);
+  return !queued || ids.some((id) => !changedAbove(queued, now, id).length);
+}
+
+/** @param {string[]} ids execution ids @returns {string[]} */
+function titlesOf(ids) {
+  const all = [...places(rootGraph())];
+  const titles = ids.flatMap((id) => all.find((place) => executionId(place) === id)?.node.title ?? []);
+  return [...new Set(titles)];
 }
 
 function restoreAll() {
@@ -152,19 +165,6 @@ function mount(node) {
     viewers.delete(node);
   });
   chain(node, "onConfigure", () => viewer.recall(node.properties?.[VIEW]));
-}
-
-/**
- * Calls `then` after what a node itself does.
- * @param {any} node @param {string} event @param {(...words: any[]) => void} then
- */
-function chain(node, event, then) {
-  const own = node[event];
-  node[event] = function (/** @type {any[]} */ ...words) {
-    const result = own?.apply(this, words);
-    then(...words);
-    return result;
-  };
 }
 
 /** The viewers that a command means: those that are selected, else the only one there is. */
@@ -242,11 +242,8 @@ app.registerExtension({
   /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */
   onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     for (const place of openViewers()) {
-      const { node, path } = place;
-      // A locator: the id alone, or behind that of the subgraph that it is defined in.
-      const locator = path.length ? `${path.at(-1)?.subgraph.id}:${node.id}` : `${node.id}`;
-      const output = outputs?.[locator] ?? outputs?.[executionId(place)];
-      showManifest(node, output?.[OUTPUT]?.[0], { again: true });
+      const output = outputs?.[locator(place)] ?? outputs?.[executionId(place)];
+      showManifest(place.node, output?.[OUTPUT]?.[0], { again: true });
     }
   },
 });

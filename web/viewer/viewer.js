@@ -12,7 +12,7 @@ import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
 import { useStyle } from "./style.js";
 import { Waves } from "./waves.js";
-import { WORDS, noMasks, seconds, status } from "./words.js";
+import { WORDS, changedSince, noMasks, seconds, status } from "./words.js";
 
 /** @typedef {import("./types.js").Colour} Colour */
 /** @typedef {import("./types.js").Preferences} Preferences */
@@ -48,6 +48,8 @@ export class MaskViewer {
   #backdrop;
   /** @type {string | null} instead of a run */
   #notice = null;
+  /** What is to be said of the run that is shown. */
+  #remark = "";
   #announced = "";
   #request = 0;
   #leave = () => {};
@@ -140,6 +142,7 @@ export class MaskViewer {
     this.#leave();
     this.run = run;
     this.#notice = null;
+    this.#remark = "";
     this.#held.clear();
     this.#awaited.clear();
     this.#backdrop = undefined;
@@ -154,6 +157,12 @@ export class MaskViewer {
   /** Says why there is nothing, as long as there is no run. @param {keyof typeof WORDS} what */
   say(what) {
     this.#notice = WORDS[what];
+    this.requestDraw();
+  }
+
+  /** Says which nodes have changed since the run that is shown. @param {string[]} titles none for an equal graph */
+  remark(titles) {
+    this.#remark = changedSince(titles);
     this.requestDraw();
   }
 
@@ -266,7 +275,7 @@ export class MaskViewer {
     const { run, step } = this;
     this.painter.font = getComputedStyle(this.element).fontFamily;
     const { text, tone } = status(run, step, this.following);
-    this.#setStatus(run ? text : (this.#notice ?? text), tone);
+    this.#setStatus(run ? this.#remark + text : (this.#notice ?? text), this.#remark ? "alert" : tone);
     this.live.hidden = run?.state !== "sampling" || this.following;
     this.time.textContent = run ? seconds(videoFramesOf(this.frame)[0], run.scene.fps) : "";
     this.controls.update(this.preferences, step !== undefined);

@@ -16,6 +16,13 @@ export const WORDS = {
   recording: "Recording the video",
 };
 
+/** Which nodes are no longer as they were in the run that is shown. @param {string[]} titles */
+export function changedSince(titles) {
+  const [first, ...others] = titles;
+  if (!first) return "";
+  return `An earlier run, changed since: ${first}${others.length ? ` and ${others.length} more` : ""}. `;
+}
+
 /** Steps are counted from 1 for people. @param {number} index */
 export const stepNumber = (index) => index + 1;
 
