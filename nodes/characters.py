@@ -18,6 +18,7 @@ from ..interact_core.host.encode.cutout import (
     said_of_region,
     upright_mask,
 )
+from ..interact_core.host.encode.guest_nodes import check_previous_frames
 from ..interact_core.host.encode.recording import scene_track
 from ..interact_core.host.node_text import with_text, with_view
 from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
@@ -348,6 +349,7 @@ class InterActEncodeCharacters(io.ComfyNode):
                 ),
                 io.Float.Output(display_name="fps", tooltip="Frames per second, for Create Video."),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
 
     @classmethod
@@ -367,6 +369,7 @@ class InterActEncodeCharacters(io.ComfyNode):
         feed_scene: bool = False,
         audio_encoder: io.AudioEncoder.Type | None = None,
     ) -> io.NodeOutput:
+        check_previous_frames(*place_of(cls))
         cast, left_out = connected_characters(characters)
         blank = negative_references == "blank"
         scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
