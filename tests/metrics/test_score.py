@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -70,18 +71,23 @@ def test_a_look_is_read_off_its_portrait_and_off_no_other_picture(puppets) -> No
 def test_a_film_longer_than_a_part_is_read_in_parts_and_never_held_whole(puppets) -> None:
     scene, truth, people = puppets
     one = render(scene, truth).frames[:1]
-    frames, alive = 3 * PART + 5, []
+    frames, made, most = 3 * PART + 5, [], 0
 
     def source() -> Iterator[np.ndarray]:
+        nonlocal most
         for begin in range(0, frames, CHUNK):
-            alive.append(begin)
-            yield np.repeat(one, min(CHUNK, frames - begin), axis=0)
+            chunk = np.repeat(one, min(CHUNK, frames - begin), axis=0)
+            made.append(weakref.ref(chunk))
+            yield chunk
+            del chunk
+            most = max(most, sum(reference() is not None for reference in made))
 
     sizes = []
     film = Film("long", source, frames, one.shape[2], one.shape[1], FPS)
     found = puppet_mouths(film, people[:1], scene.looks[:1], sizes.append)
     assert found.openings.shape == (1, frames) and sizes == [PART, 2 * PART, frames]
-    assert len(alive) == -(-frames // CHUNK), "read once"
+    assert len(made) == -(-frames // CHUNK), "read once"
+    assert most <= PART // CHUNK + 2, "chunks that are alive at a time"
 
 
 class TwoFaces:
