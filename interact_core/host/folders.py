@@ -50,10 +50,14 @@ def audio_encoder_names() -> list[str]:
 
 
 def audio_encoder_path(name: str) -> Path:
-    """The file or folder of one of those choices; InteractError if it is gone."""
+    """The file or folder of one of those choices; InteractError if it is gone.
+
+    Nothing else is opened: a workflow may link any text to a combo, such as one that leads out of the folder.
+    """
+    known = name in audio_encoder_names()
     for base in folder_paths.get_folder_paths(AUDIO_ENCODER_FOLDER):
         path = Path(base) / name
-        if path.exists():
+        if known and path.exists():
             return path
     raise InteractError(
         f"The audio encoder {name!r} is no longer in models/audio_encoders: put it back or choose another."

@@ -20,8 +20,10 @@ def test_encoders_are_listed_as_files_and_as_folders(tmp_path: Path, monkeypatch
     names = folders.audio_encoder_names()
     assert names == ["base", str(Path("sub") / "one.safetensors")]
     assert [folders.audio_encoder_path(name) for name in names] == [tmp_path / name for name in names]
-    with pytest.raises(InteractError, match="audio encoder 'gone' is no longer"):
-        folders.audio_encoder_path("gone")
+    (tmp_path.parent / "outside.safetensors").touch()
+    for name in ("gone", "../outside.safetensors", str(tmp_path / "base"), "base/model.safetensors", "", "."):
+        with pytest.raises(InteractError, match=f"audio encoder {name!r} is no longer"):
+            folders.audio_encoder_path(name)
 
 
 def test_the_packs_own_models_are_found_behind_the_users(root: Path) -> None:

@@ -1,0 +1,84 @@
+"""Cancels at random moments of a run on a real server: the next run is as if there had been none, nothing grows."""
+
+from __future__ import annotations
+
+import time
+
+from ...interact_core.comfy_server import ComfyServer
+from ..scenes.result import at_most
+from .campaign import Order, Tally, most
+from .served import Graph, Held, digest, ended, people, serve
+
+TRIALS = 200
+SETTLED = 10  # trials after which memory may not grow by more than GROWTH
+GROWTH = 50 * 2**20  # bytes
+RELOADED = (
+    0.2  # share of the trials in which the models are loaded again, so that loading is cancelled as well
+)
+BEYOND = 1.1  # cancels come until this share of a whole run's time, so that a few come too late
+MIB = 2**20
+
+# Two that take turns: ComfyUI keeps only the latest prompt's outputs, so that each is computed again.
+VARIANTS = (
+    {"seed": 1},
+    {"seed": 2, "audio_cfg": 2.0, "reference_tokens": "person", "reference_interval": 2},
+)
+
+
+def run(order: Order) -> Tally:
+    tally, held = Tally(), []
+    with serve(order.folder / "server", "--cache-classic") as server:
+        graphs = [people(**settings) for settings in VARIANTS]
+        undisturbed, seconds = [], []
+        for _ in range(2):  # the second time everything is loaded
+            undisturbed, seconds = zip(*(_timed(server, graph) for graph in graphs), strict=True)
+        before = Held.by(server)
+        for number in order.numbers:
+            chance, which = order.draw(number), number % len(graphs)
+            reload = chance.random() < RELOADED
+            if reload:
+                server.free()
+            delay = chance.uniform(0.0, BEYOND * (seconds[which] + (reload and 0.5)))
+            how = _cancelled(server, graphs[which], delay)
+            found = _timed(server, graphs[which])[0]
+            held.append(Held.by(server))
+            if found == undisturbed[which] and not how.startswith("error"):
+                tally.count(how)
+            else:
+                tally.fault(
+                    number,
+                    f"cancelled after {delay:.2f} s ({how}), then run again",
+                    f"{found}, undisturbed {undisturbed[which]}",
+                )
+    settled = held[min(SETTLED, len(held)) - 1]
+    grown = [max(0.0, (after.memory - settled.memory) / MIB) for after in held[SETTLED:]]
+    tally.figures += [
+        most("memory_growth_mib", grown, GROWTH / MIB),
+        _growth("temp_files_growth", held[-1].temp_files - before.temp_files, len(held)),
+        _growth("open_files_growth", held[-1].handles - settled.handles, len(held), 5),
+    ]
+    return tally
+
+
+def _growth(name: str, value: int, count: int, bound: int = 0):
+    return at_most(name, value, (value, value), count, bound, "From before the first trial to the last.")
+
+
+def _timed(server: ComfyServer, graph: Graph) -> tuple[str, float]:
+    began = time.monotonic()
+    return digest(server, server.run(graph)), time.monotonic() - began
+
+
+def _cancelled(server: ComfyServer, graph: Graph, delay: float) -> str:
+    """Queue a graph, interrupt it after so many seconds, and say where it was: the node, or that it had ended."""
+    prompt = server.post_prompt(graph)
+    time.sleep(delay)
+    server.interrupt()
+    how, details = ended(server.wait(prompt))
+    if how == "success":
+        entry = server.get(f"/history/{prompt}")[prompt]
+        digest(server, entry["outputs"])  # which removes its latent
+        return "had ended"
+    if how == "execution_error":
+        return f"error in {details['node_type']}: {details['exception_message'].strip()}"
+    return f"cancelled in {details['node_type']}"

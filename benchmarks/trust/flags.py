@@ -1,0 +1,79 @@
+"""ComfyUI's launch options that change memory, caching, attention or precision: the same result within a tolerance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from ...interact_core.comfy_server import ComfyServer, ServerDied
+from ..scenes.result import at_most
+from .campaign import Order, Tally
+from .served import SAVED, people, serve
+
+EXACT, ROUNDING, HALF = 0.0, 1e-3, 0.15
+"""Largest differences from the default options, in standard deviations of its latent.
+
+EXACT: the same bits. ROUNDING: sums in another order. HALF: weights or activations of 8 bits of mantissa through every
+block and step, on weights drawn at random, which damp nothing.
+"""
+
+OPTIONS: tuple[tuple[tuple[str, ...], float], ...] = (
+    ((), EXACT),  # the default once more, in a process of its own
+    (("--lowvram",), EXACT),
+    (("--novram",), EXACT),
+    (("--disable-smart-memory",), EXACT),
+    (("--disable-dynamic-vram",), EXACT),
+    (("--cache-none",), EXACT),
+    (("--cache-lru", "3"), EXACT),
+    (("--cache-classic",), EXACT),
+    (("--fast",), EXACT),
+    (("--deterministic",), EXACT),
+    (("--use-split-cross-attention",), ROUNDING),
+    (("--use-pytorch-cross-attention",), ROUNDING),
+    (("--use-quad-cross-attention",), ROUNDING),
+    (("--force-upcast-attention",), ROUNDING),
+    (("--fp32-unet",), EXACT),
+    (("--bf16-unet",), HALF),
+    (("--fp16-unet",), HALF),
+    (("--fp8_e4m3fn-unet",), 2 * HALF),
+    (("--force-fp32",), EXACT),
+)
+TRIALS = len(OPTIONS)
+
+
+def run(order: Order) -> Tally:
+    tally = Tally()
+    expected = _latent(order.folder / "default", ())
+    for number in order.numbers:
+        options, tolerance = OPTIONS[number]
+        name = " ".join(options) or "the default again"
+        try:
+            found = _latent(order.folder / str(number), options)
+        except ServerDied as death:
+            tally.fault(number, name, str(death)[-500:])
+            continue
+        difference = float((found - expected).abs().max() / expected.std())
+        tally.figures.append(
+            at_most(
+                name, difference, (difference, difference), 1, tolerance, "standard deviations of the latent"
+            )
+        )
+        if difference <= tolerance:
+            tally.count("the same bits" if difference == 0 else "within its tolerance")
+        else:
+            tally.fault(number, name, f"differs by {difference:.2g}, may by {tolerance:g}")
+    return tally
+
+
+def _latent(folder: Path, options: tuple[str, ...]) -> torch.Tensor:
+    """What a server with these options makes of one and the same graph, the second time."""
+    with serve(folder, *options) as server:
+        _once(server, seed=2)
+        return _once(server, seed=1)
+
+
+def _once(server: ComfyServer, seed: int) -> torch.Tensor:
+    outputs = server.run(people(seed=seed))
+    return load_file(server.path_of(outputs[SAVED]["latents"][0]))["latent_tensor"]
