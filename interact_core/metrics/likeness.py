@@ -120,14 +120,11 @@ def load_embedder(folder: str | Path) -> ImageEmbedder:
         if is_out_of_memory(error):
             raise
         raise InteractError(f"{folder} could not be loaded ({one_line(error)}): give {WHERE}.") from error
-    wrong = [
-        key for key in report["missing_keys"] if not key.startswith("pooler.")
-    ]  # a head that is not asked
-    wrong += [key for key, *_ in report["mismatched_keys"]]  # transformers would fill these with chance
-    if wrong:
+    # transformers fills these with chance; the pooler is a head that is not asked
+    unfilled = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
+    if unfilled:
         raise InteractError(
-            f"{folder}/model.safetensors lacks {len(wrong)} weights or has them in other sizes, {min(wrong)} for one: "
-            f"give {WHERE}."
+            f"{folder}/model.safetensors lacks {len(unfilled)} weights, {min(unfilled)} for one: give {WHERE}."
         )
     return ImageEmbedder(model.eval(), processor, kind)
 

@@ -156,11 +156,11 @@ def test_weights_that_do_not_fill_the_network_are_refused(tmp_path):
     weights = load_file(tmp_path / "model.safetensors")
     del weights["layernorm.weight"]
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(InteractError, match=r"lacks 1 weights .*, layernorm\.weight"):
+    with pytest.raises(InteractError, match=r"lacks 1 weights, layernorm\.weight"):
         load_embedder(tmp_path)
     weights["layernorm.weight"] = torch.ones(3)
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(InteractError, match=r"in other sizes, layernorm\.weight|could not be loaded"):
+    with pytest.raises(InteractError, match="could not be loaded"):
         load_embedder(tmp_path)
 
 

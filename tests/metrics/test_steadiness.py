@@ -98,6 +98,13 @@ def test_blur_lowers_sharpness_step_by_step():
     assert all(a > b + 0.02 for a, b in itertools.pairwise(found))
 
 
+def test_a_picture_blurred_in_one_direction_is_not_sharp():
+    picture = np.random.default_rng(2).uniform(0, 255, (HEIGHT, WIDTH, 3))
+    panned = cv2.blur(picture, (9, 1))
+    assert sharpness(film([panned])) < sharpness(film([picture])) - 0.1
+    assert sharpness(film([panned])) == pytest.approx(sharpness(film([panned.transpose(1, 0, 2)])), abs=0.01)
+
+
 def people_film(colours) -> tuple[Film, Person]:
     """A person of one colour a frame, before grey; they walk."""
     frames, masks = [], []

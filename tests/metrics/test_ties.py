@@ -80,6 +80,13 @@ def test_the_whole_assignment_counts_and_not_the_best_pair(film):
     assert tie_to_people([track(LEFT), track(RIGHT)], people, film).owner == (1, 0)
 
 
+def test_a_second_face_in_ones_mask_is_not_given_to_another_for_want_of_better(film):
+    people = [Person("Anna", mask=half(True)), Person("Ben", mask=np.full((1, 4, 6), 0.3, np.float32))]
+    twice = [track(LEFT), track((8.0, 36.0, 28.0, 60.0))]
+    tied = tie_to_people(twice, people, film)
+    assert sorted(tied.owner, key=str) == [0, None] and tied.evidence[:, 1] == pytest.approx(0.3)
+
+
 def test_without_scipy_the_ties_are_the_same_here(film, people, monkeypatch):
     real = builtins.__import__
 
