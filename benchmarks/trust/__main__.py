@@ -28,6 +28,8 @@ CAMPAIGNS: dict[str, str] = {
     "adapters": "a broken adapter file is refused in one sentence before sampling, within 2 s and 200 MB, or gives "
     "finite output or the finite check's sentence",
     "encoders": "the same of a broken wav2vec2, file or folder, and its features",
+    "training": "a training run that was killed, had no room or lost a process ends as one that was not; a rotten "
+    "shard is told and left out",
 }
 """Name on the command line -> what must hold in every trial. The module has the same name."""
 

@@ -16,7 +16,8 @@ class Curves:
         self.rows: list[tuple[float, ...]] = []
         if path.exists() and first_step:
             with path.open(newline="") as file:
-                read = [(int(row[0]), *map(float, row[1:])) for row in list(csv.reader(file))[1:]]
+                whole = [row for row in list(csv.reader(file))[1:] if len(row) == len(names) + 1]
+            read = [(int(row[0]), *map(float, row[1:])) for row in whole]  # a full disk cuts the last one
             self.rows = [row for row in read if row[0] < first_step]
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="") as file:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch.distributed.checkpoint as dcp
@@ -27,13 +28,23 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from ..errors import InteractError
+from ..errors import InteractError, one_line
+from ..weights_file import is_out_of_memory
 from .config import TrainingConfig, check_same_run
 from .ema import EMA
 
 log = logging.getLogger(__name__)
 TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
 FAILURES = (OSError, RuntimeError, CheckpointException)
+UNREADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    UnpicklingError,
+)  # by damaged files
+PARTIAL = ".partial"
 
 
 @contextmanager
@@ -53,7 +64,9 @@ def _state(model: nn.Module, optimisers: Mapping[str, Any], ema: EMA) -> dict[st
 
 def checkpoint_steps(folder: Path) -> dict[int, Path]:
     """Complete checkpoints of a run, by step, oldest first."""
-    found = (path for path in folder.glob("step_*") if (path / "run.json").exists())
+    found = (
+        path for path in folder.glob("step_*") if path.suffix != PARTIAL and (path / "run.json").exists()
+    )
     return dict(sorted((int(path.name.removeprefix("step_")), path) for path in found))
 
 
@@ -72,10 +85,11 @@ def save_run(
     removed and the earlier checkpoints stay as they were.
     """
     final = folder / f"step_{step:07d}"
-    partial = final.with_suffix(".partial")
+    partial = final.with_suffix(PARTIAL)
     main, failure = accelerator.is_main_process, None
     if main:
-        shutil.rmtree(partial, ignore_errors=True)
+        for left in folder.glob(f"step_*{PARTIAL}"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(parents=True)
     accelerator.wait_for_everyone()
     try:
@@ -92,6 +106,8 @@ def save_run(
     if failure is not None:
         if main:
             shutil.rmtree(partial, ignore_errors=True)
+        if is_out_of_memory(failure):
+            raise failure
         kept = list(checkpoint_steps(folder).values())
         last = f"{kept[-1].name} is whole and the run goes on from there" if kept else "there is none yet"
         raise InteractError(
@@ -108,7 +124,8 @@ def _reason(failure: BaseException) -> str:
     """The operating system's message, which torch wraps in many lines."""
     if isinstance(failure, CheckpointException) and failure.failures:
         failure = next(iter(failure.failures.values()))[0]
-    return (getattr(failure, "strerror", None) or str(failure)).strip().splitlines()[-1]
+    words = (getattr(failure, "strerror", None) or str(failure)).strip().splitlines()
+    return one_line(words[-1] if words else type(failure).__name__)
 
 
 def resume_run(
@@ -116,17 +133,24 @@ def resume_run(
 ) -> int:
     """Restore the last complete checkpoint; returns the step to go on with, 0 if there is none.
 
-    Raises InteractError if the checkpoint is of another configuration.
+    Raises InteractError if the checkpoint is of another configuration or cannot be read.
     """
     kept = checkpoint_steps(folder)
     if not kept:
         return 0
     step, path = list(kept.items())[-1]
-    info = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    check_same_run(info["config"], config, folder)
     state = _state(model, optimisers, ema)
-    with _no_single_process_warning():
-        dcp.load(state, checkpoint_id=path)
+    try:
+        begun_with = json.loads((path / "run.json").read_text(encoding="utf-8"))["config"]
+        check_same_run(begun_with, config, folder)
+        with _no_single_process_warning():
+            dcp.load(state, checkpoint_id=path)
+    except (*FAILURES, *UNREADABLE) as error:
+        if isinstance(error, InteractError) or is_out_of_memory(error):
+            raise
+        raise InteractError(
+            f"The checkpoint {path} cannot be read ({_reason(error)}): delete it, to go on from the one before it."
+        ) from error
     set_model_state_dict(model, state["model"], options=TRAINED)
     for name, optimiser in optimisers.items():
         set_optimizer_state_dict(model, optimiser, state[f"optimiser_{name}"], options=TRAINED)

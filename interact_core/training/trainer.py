@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..adapter import save_adapter
-from ..errors import InteractError
+from ..errors import InteractError, one_line
 from ..host.forward.differentiable import differentiable_host
 from .config import TrainingConfig
 from .curves import Curves
@@ -141,7 +141,16 @@ class Trainer:
         self.latent_decoder = LatentDecoder(config.shards.vae)
 
     def run(self) -> Path:
-        """Train to the last step; returns the finished adapter file."""
+        """Train to the last step; returns the finished adapter file. Raises InteractError for a full disk."""
+        try:
+            return self._run()
+        except OSError as error:
+            raise InteractError(
+                f"The files of the run cannot be written to {self.folder} ({one_line(error.strerror or error)}): make "
+                "room there and start again; it goes on from the last checkpoint."
+            ) from error
+
+    def _run(self) -> Path:
         run, accelerator = self.config.run, self.accelerator
         processes = accelerator.num_processes
         matmul_rate = measure_matmul_rate(accelerator.device, run.precision) if run.measure_peak else 0.0
@@ -155,6 +164,8 @@ class Trainer:
             processes,
             accelerator.device,
         )
+        if self.first_step >= run.steps:  # perhaps killed behind the last checkpoint, before its files
+            self._write_results()
         with prefetcher:
             for step in range(self.first_step, run.steps):
                 figures = self._step(step, prefetcher, meter)
@@ -238,15 +249,20 @@ class Trainer:
             self.folder, step, self.config, self.model, self.optimisers, self.ema, self.accelerator
         )
         try:
-            self.export()
+            self._write_results()
         except (OSError, SafetensorError) as error:
             raise InteractError(
                 f"The trained weights of step {step} could not be written to {self.folder} ({error}): make "
                 "room there and start again; its checkpoint is whole."
             ) from error
         if self.accelerator.is_main_process:
-            self.curves.plot(self.folder / "training.png", window=max(1, len(self.curves.rows) // 200))
             log.info("saved %s and adapter.safetensors", path.name)
+
+    def _write_results(self) -> None:
+        """What a checkpoint is followed by: the trained files and the plot of the curves."""
+        self.export()
+        if self.accelerator.is_main_process:
+            self.curves.plot(self.folder / "training.png", window=max(1, len(self.curves.rows) // 200))
 
     def export(self) -> None:
         """Write the averaged weights as files that the nodes load: the adapter, with the name of its base in
@@ -267,6 +283,8 @@ class Trainer:
             for name, value in parts.items()
             if name.startswith("adapter.")
         }
+        for left in self.folder.glob("adapter.safetensors.*.part"):  # by a run that was killed
+            left.unlink()
         save_adapter(self.folder / "adapter.safetensors", adapter, self.adapter_config, torch.bfloat16)
         if self.config.base.train == "lora":
             _write(self.folder / "lora.safetensors", lora_weights(trained, self.config.base))

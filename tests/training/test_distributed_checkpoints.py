@@ -38,4 +38,22 @@ def test_a_run_goes_on_under_its_own_configuration_only(workdir: Path) -> None:
     train(run_in(workdir, "same"))
     with pytest.raises(InteractError, match=r"begun with optimiser.rate = 0.01 and would go on with 0.1"):
         Trainer(run_in(workdir, "same", optimiser__rate=0.1))
-    assert Trainer(run_in(workdir, "same", run__log_every=3, run__micro=1)).first_step == 4
+    changed = run_in(workdir, "same", run__log_every=3, run__micro=1)
+    assert Trainer(changed).first_step == 4
+    folder = workdir / "same"
+    finished = (folder / "adapter.safetensors").read_bytes()
+    (folder / "adapter.safetensors").unlink()  # as if killed between the last checkpoint and its files
+    train(changed)
+    assert (folder / "adapter.safetensors").read_bytes() == finished
+    about = folder / "step_0000004" / "run.json"
+    about.write_text(about.read_text()[:-9])
+    with pytest.raises(InteractError, match="step_0000004 cannot be read .*: delete it, to go on"):
+        Trainer(changed)
+
+
+def test_what_a_killed_run_left_is_no_checkpoint(tmp_path: Path) -> None:
+    """Killed between the last file of a checkpoint and its final name."""
+    for name in ("step_0000002", "step_0000004.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    assert list(checkpoint_steps(tmp_path)) == [2]

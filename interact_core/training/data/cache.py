@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import tarfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,10 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
-from ...errors import InteractError
+from ...errors import InteractError, one_line
 from ...guidance.layout import layouts_on_grid
 from ...speech.from_core import SPEECH_KEY
 from ...speech.timeline import features_on_timeline
@@ -156,6 +158,7 @@ class CachedClip:
     concepts: int
     grid: tuple[int, int, int]  # T, h, w
     masked: bool
+    crc: int | None = None  # zlib's, of the encoded clip; caches of earlier versions have none
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -212,19 +215,39 @@ def encode_shards(keys: ShardKeys, sources: Sequence[Path], part: int = 0, parts
     folder.mkdir(parents=True, exist_ok=True)
     missing = [source for source in sources[part::parts] if not _is_encoded(folder, source)]
     constants = folder / "constants.safetensors"
-    encoders = Encoders(keys) if missing or (part == 0 and not constants.exists()) else None
-    if part == 0 and not constants.exists():
-        partial = constants.with_suffix(".partial")
-        save_file({"mute": encoders.mute, "null_text": encoders.text("")}, partial)
-        partial.replace(constants)
-    for number, source in enumerate(missing, 1):
-        try:
-            _encode_shard(folder, source, keys, encoders)
-        except InteractError as error:
-            log.warning("left out: %s", error)
-        else:
-            log.info("encoded %s, %d of %d", source.name, number, len(missing))
+    without = part == 0 and _constants(folder) is None
+    encoders = Encoders(keys) if missing or without else None
+    try:
+        if without:
+            partial = constants.with_suffix(".partial")
+            save_file({"mute": encoders.mute, "null_text": encoders.text("")}, partial)
+            partial.replace(constants)
+        for number, source in enumerate(missing, 1):
+            try:
+                _encode_shard(folder, source, keys, encoders)
+            except InteractError as error:
+                log.warning("left out: %s", error)
+            else:
+                log.info("encoded %s, %d of %d", source.name, number, len(missing))
+    except (OSError, SafetensorError) as error:
+        reason = one_line(getattr(error, "strerror", None) or error)
+        raise InteractError(
+            f"The encoded shards cannot be written to {folder} ({reason}): make room there and start again, what is "
+            "encoded is kept."
+        ) from error
     return folder
+
+
+def _constants(folder: Path) -> dict[str, Tensor] | None:
+    """The encodings of silence and of an empty caption; None if they are not there or damaged."""
+    try:
+        found = load_file(folder / "constants.safetensors")
+    except (OSError, SafetensorError):
+        return None
+    whole = {"mute", "null_text"} <= found.keys() and all(
+        bool(value.isfinite().all()) for value in found.values()
+    )
+    return found if whole else None
 
 
 def _cache_files(folder: Path, source: Path) -> tuple[Path, Path]:
@@ -243,7 +266,11 @@ def _is_encoded(folder: Path, source: Path) -> bool:
     encoded, index = _cache_files(folder, source)
     if not (encoded.exists() and index.exists()):
         return False
-    return json.loads(index.read_text(encoding="utf-8"))["source"] == _source_state(source)
+    try:
+        found = json.loads(index.read_text(encoding="utf-8"))
+        return found["source"] == _source_state(source) and {"clips", "broken"} <= found.keys()
+    except (ValueError, LookupError, TypeError, AttributeError):  # damaged: encode anew
+        return False
 
 
 def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoders) -> None:
@@ -258,11 +285,11 @@ def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoder
                 broken.append(f"{source.name}: {error}")
                 log.warning("left out: %s: %s", source.name, error)
                 continue
-            writer.write_parts(f"{number:06d}", {"safetensors": save(clip)})
+            packed = save(clip)
+            writer.write_parts(f"{number:06d}", {"safetensors": packed})
             grid = [clip["latents"].shape[1], clip["latents"].shape[2] // 2, clip["latents"].shape[3] // 2]
-            clips.append(
-                {"key": key, "concepts": len(clip["references"]), "grid": grid, "masked": "masks" in clip}
-            )
+            about = {"concepts": len(clip["references"]), "grid": grid, "masked": "masks" in clip}
+            clips.append({"key": key, **about, "crc": zlib.crc32(packed)})
     if writer.paths:
         writer.paths[0].replace(encoded)
         with tarfile.open(encoded, "r:") as tar:
@@ -292,7 +319,11 @@ class Cache:
 def read_cache(keys: ShardKeys, sources: Sequence[Path]) -> Cache:
     """Read the indices that `encode_shards` wrote; a shard that it could not read has none."""
     folder = cache_folder(keys, sources)
-    constants = load_file(folder / "constants.safetensors")
+    constants = _constants(folder)
+    if constants is None:
+        raise InteractError(
+            f"{folder / 'constants.safetensors'} cannot be read: start again, to encode it anew."
+        )
     clips, broken = [], []
     for source in sources:
         encoded, index = _cache_files(folder, source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 
 import numpy as np
 import safetensors.torch
@@ -70,9 +71,7 @@ class Library:
         group = self.groups[clip.shape]
         for _ in range(MAX_REPLACEMENTS):
             try:
-                with clip.file.open("rb") as file:
-                    file.seek(clip.offset)
-                    return safetensors.torch.load(file.read(clip.size))
+                return safetensors.torch.load(_packed(clip))
             except (OSError, safetensors.SafetensorError) as error:
                 self.unreadable += 1
                 log.warning("left out: clip %s in %s cannot be read (%s)", clip.key, clip.file, error)
@@ -81,3 +80,13 @@ class Library:
             f"{MAX_REPLACEMENTS} clips in {clip.file.parent} cannot be read: "
             "delete that folder, to encode anew."
         )
+
+
+def _packed(clip: CachedClip) -> bytes:
+    """The bytes of an encoded clip. Raises OSError where they are not those that were written."""
+    with clip.file.open("rb") as file:
+        file.seek(clip.offset)
+        packed = file.read(clip.size)
+    if clip.crc is not None and zlib.crc32(packed) != clip.crc:
+        raise OSError("its checksum is wrong, the disk may be failing")
+    return packed

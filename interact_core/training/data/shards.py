@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,8 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InteractError
+from ...errors import InteractError, one_line
 from ...media import read_sound
+from .decoding import arrays_of, decoding
 
 VIDEO_ENDINGS = ("mp4", "mkv", "webm", "mov")
 SOUND_ENDINGS = ("wav", "flac")
@@ -90,9 +92,10 @@ class ShardWriter:
     def abandon(self) -> None:
         """Discard the shard that is being written."""
         if self._tar is not None:
-            self._tar.close()
-            self._partial.unlink()
-            self._tar = None
+            tar, self._tar = self._tar, None
+            with suppress(OSError):  # of a full disk, which cannot take the end of the archive either
+                tar.close()
+            self._partial.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Complete the shard that is being written."""
@@ -172,8 +175,12 @@ def raw_samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                 parts[ending.lower()] = tar.extractfile(member).read()
             if parts:
                 yield key, parts
-    except tarfile.TarError as error:
-        raise InteractError(f"The shard {path} is not a tar file that can be read ({error}).") from error
+    except (tarfile.TarError, ValueError, LookupError) as error:  # the latter two of damaged headers
+        if isinstance(error, InteractError):
+            raise
+        raise InteractError(
+            f"The shard {path} is not a tar file that can be read ({one_line(error)})."
+        ) from error
     except OSError as error:
         raise InteractError(f"The shard {path} cannot be read ({error.strerror or error}).") from error
 
@@ -185,7 +192,7 @@ def decode_sample(key: str, parts: Mapping[str, bytes], max_frames: int | None =
     does not fit the others.
     """
     about = _about(key, parts)
-    count = about["concepts"]
+    count, starts = about["concepts"], _starts(key, about)
     frames, fps = _video(key, parts, max_frames)
     masks, confidence, focus = _masks(key, parts, count, len(frames), cut=max_frames is not None)
     return Sample(
@@ -197,9 +204,17 @@ def decode_sample(key: str, parts: Mapping[str, bytes], max_frames: int | None =
         confidence,
         focus,
         {number: sound for number in range(count) if (sound := _sound(key, parts, number)) is not None},
-        {int(number): float(start) for number, start in about.get("starts", {}).items()},
+        starts,
         str(about.get("caption", "")),
     )
+
+
+def _starts(key: str, about: Mapping[str, Any]) -> dict[int, float]:
+    with decoding(f'Sample {key}: "starts" in {key}.json is not seconds by concept'):
+        starts = {int(number): float(start) for number, start in about.get("starts", {}).items()}
+        if not all(map(math.isfinite, starts.values())):
+            raise ValueError("not finite")
+    return starts
 
 
 def _about(key: str, parts: Mapping[str, bytes]) -> dict[str, Any]:
@@ -207,12 +222,12 @@ def _about(key: str, parts: Mapping[str, bytes]) -> dict[str, Any]:
         about = json.loads(parts["json"])
     except KeyError:
         raise InteractError(f"Sample {key}: {key}.json is missing.") from None
-    except ValueError as error:
-        raise InteractError(f"Sample {key}: {key}.json is not JSON ({error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise InteractError(f"Sample {key}: {key}.json is not JSON ({one_line(error)}).") from error
     count = about.get("concepts") if isinstance(about, dict) else None
     if not isinstance(count, int) or count < 1:
         raise InteractError(
-            f'Sample {key}: "concepts" in {key}.json is {count!r}, not a number of 1 or more.'
+            f'Sample {key}: "concepts" in {key}.json is {one_line(repr(count))}, not a number of 1 or more.'
         )
     return about
 
@@ -223,7 +238,7 @@ def _video(key: str, parts: Mapping[str, bytes], most: int | None) -> tuple[np.n
     content = next((parts[f"video.{end}"] for end in VIDEO_ENDINGS if f"video.{end}" in parts), None)
     if content is None:
         raise InteractError(f"Sample {key}: there is no video ({key}.video.mp4).")
-    try:
+    with decoding(f"Sample {key}: the video cannot be decoded"):
         with av.open(io.BytesIO(content)) as film:
             stream = film.streams.video[0]
             fps, frames = float(stream.average_rate or 0), []
@@ -231,11 +246,9 @@ def _video(key: str, parts: Mapping[str, bytes], most: int | None) -> tuple[np.n
                 frames.append(frame.to_ndarray(format="rgb24"))
                 if len(frames) == most:
                     break
-    except (OSError, IndexError, av.FFmpegError) as error:
-        raise InteractError(f"Sample {key}: the video cannot be decoded ({error}).") from error
-    if not frames or fps <= 0:
-        raise InteractError(f"Sample {key}: the video has no frames or no frame rate.")
-    return np.stack(frames), fps
+        if not frames or fps <= 0:
+            raise InteractError(f"Sample {key}: the video has no frames or no frame rate.")
+        return np.stack(frames), fps
 
 
 def _masks(
@@ -243,12 +256,9 @@ def _masks(
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     if "masks.npz" not in parts:
         return None, None, None
-    try:
-        with np.load(io.BytesIO(parts["masks.npz"]), allow_pickle=False) as packed:
-            arrays = {name: packed[name] for name in packed.files}
+    with decoding(f"Sample {key}: {key}.masks.npz cannot be read"):
+        arrays = arrays_of(parts["masks.npz"])
         masks = arrays["masks"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InteractError(f"Sample {key}: {key}.masks.npz cannot be read ({error}).") from error
     if masks.ndim != 4 or len(masks) != count or masks.dtype != np.uint8:
         raise InteractError(
             f"Sample {key}: its masks are {masks.dtype} {list(masks.shape)}, expected uint8 "
@@ -256,23 +266,29 @@ def _masks(
         )
     if masks.shape[1] < frames or (masks.shape[1] != frames and not cut):
         raise InteractError(f"Sample {key}: {masks.shape[1]} frames of masks for {frames} frames of video.")
-    confidence = arrays.get("confidence", np.ones(masks.shape[:2], np.float32)).astype(np.float32)
+    confidence = arrays.get("confidence", np.ones(masks.shape[:2], np.float32))
     focus = arrays.get("focus")
-    if confidence.shape != masks.shape[:2] or (focus is not None and len(focus) != masks.shape[1]):
+    if confidence.shape != masks.shape[:2] or (focus is not None and focus.shape[:1] != masks.shape[1:2]):
         raise InteractError(f"Sample {key}: confidence or focus is not of the masks' number of frames.")
+    if confidence.dtype.kind != "f" or not bool(((confidence >= 0) & (confidence <= 1)).all()):
+        raise InteractError(f"Sample {key}: confidence is not within 0..1.")
+    if focus is not None and (focus.ndim != 3 or focus.dtype != np.uint8):
+        raise InteractError(
+            f"Sample {key}: focus is {focus.dtype} {list(focus.shape)}, expected uint8 [frames, h, w]."
+        )
+    confidence = confidence.astype(np.float32)
     return masks[:, :frames], confidence[:, :frames], None if focus is None else focus[:frames]
 
 
 def _pictures(key: str, parts: Mapping[str, bytes], number: int) -> Iterator[np.ndarray]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     for name in sorted(parts):
         start, _, ending = name.rpartition(".")
         if ending in PICTURE_ENDINGS and (start + ".").startswith(f"reference.{number}."):
-            try:
-                yield np.asarray(Image.open(io.BytesIO(parts[name])).convert("RGBA"))
-            except (OSError, UnidentifiedImageError) as error:
-                raise InteractError(f"Sample {key}: {key}.{name} is no picture ({error}).") from error
+            with decoding(f"Sample {key}: {key}.{name} is no picture"):
+                picture = np.asarray(Image.open(io.BytesIO(parts[name])).convert("RGBA"))
+            yield picture
 
 
 def _sound(key: str, parts: Mapping[str, bytes], number: int) -> tuple[np.ndarray, int] | None:
@@ -280,10 +296,8 @@ def _sound(key: str, parts: Mapping[str, bytes], number: int) -> tuple[np.ndarra
         content = parts.get(f"speech.{number}.{ending}")
         if content is None:
             continue
-        try:
+        with decoding(f"Sample {key}: {key}.speech.{number}.{ending} holds no sound"):
             waveform, rate = read_sound(io.BytesIO(content))
-        except ValueError as error:
-            raise InteractError(f"Sample {key}: {key}.speech.{number}.{ending} holds no sound.") from error
         if not np.isfinite(waveform).all():
             raise InteractError(f"Sample {key}: {key}.speech.{number}.{ending} holds NaN or infinity.")
         return waveform, rate

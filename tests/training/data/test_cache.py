@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.training.config import ShardKeys, config_of
 from interacthuman.interact_core.training.data import cache as cache_module
 from interacthuman.interact_core.training.data.cache import encode_shards, read_cache
@@ -30,6 +31,34 @@ def test_broken_samples_are_left_out_and_nothing_is_encoded_twice(
     assert [clip.key for clip in read_cache(SHARD_KEYS, shards).clips] == [f"{k:04d}" for k in range(6)]
     monkeypatch.setattr(cache_module, "Encoders", lambda keys: pytest.fail("nothing is left to encode"))
     encode_shards(SHARD_KEYS, shards)
+
+
+def test_a_damaged_index_and_damaged_constants_are_made_anew(tmp_path: Path) -> None:
+    paths = write_drawn(tmp_path, range(1))
+    folder = encode_shards(SHARD_KEYS, paths)
+    (index,), constants = folder.glob("*.json"), folder / "constants.safetensors"
+    whole = index.read_bytes(), constants.read_bytes()
+    index.write_bytes(whole[0][:-9])
+    constants.write_bytes(whole[1][:-9])
+    with pytest.raises(InteractError, match="constants.safetensors cannot be read"):
+        read_cache(SHARD_KEYS, paths)
+    encode_shards(SHARD_KEYS, paths)
+    assert (index.read_bytes(), constants.read_bytes()) == whole
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    paths = write_drawn(tmp_path, range(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
+    try:
+        with pytest.raises(InteractError, match="cannot be written to .*: make room there"):
+            encode_shards(SHARD_KEYS, paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    folder = encode_shards(SHARD_KEYS, paths)
+    assert len(read_cache(SHARD_KEYS, paths).clips) == 1
+    assert not [path for path in folder.iterdir() if path.suffix == ".partial"]
 
 
 def test_what_is_encoded_is_the_clip(tmp_path: Path) -> None:

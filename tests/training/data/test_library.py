@@ -21,12 +21,20 @@ def test_a_clip_that_cannot_be_read_is_replaced_and_counted(tmp_path: Path) -> N
     library = Library(cache, config_of({}, "test"))
     spoiled = cache.clips[1]
     content = bytearray(spoiled.file.read_bytes())
+    whole = content[spoiled.offset : spoiled.offset + spoiled.size]
     content[spoiled.offset : spoiled.offset + 8] = b"\xff" * 8
     spoiled.file.write_bytes(bytes(content))
     read = library.read(spoiled, np.random.default_rng(1))
     others = [library.read(clip, np.random.default_rng(2)) for clip in (cache.clips[0], cache.clips[2])]
     assert any(torch.equal(read["latents"], other["latents"]) for other in others)
     assert library.unreadable >= 1
+    content[spoiled.offset : spoiled.offset + spoiled.size] = whole
+    content[spoiled.offset + spoiled.size - 3] ^= 4  # one bit of a value, which no format notices
+    spoiled.file.write_bytes(bytes(content))
+    before = library.unreadable
+    read = library.read(spoiled, np.random.default_rng(1))
+    assert library.unreadable > before
+    assert any(torch.equal(read["latents"], other["latents"]) for other in others)
 
 
 def test_no_masks_where_they_are_needed_is_one_sentence(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,23 @@ def masks_of(shape: tuple[int, ...]) -> bytes:
     return packed.getvalue()
 
 
+def unsure(confidence: float) -> bytes:
+    packed = io.BytesIO()
+    about = np.full((2, FRAMES), confidence, np.float32)
+    np.savez(packed, masks=np.zeros((2, FRAMES, 8, 8), np.uint8), confidence=about)
+    return packed.getvalue()
+
+
+def claiming(size: int) -> bytes:
+    """Masks whose header claims `size` bytes, which are not there."""
+    header, packed = io.BytesIO(), io.BytesIO()
+    about = {"descr": "|u1", "fortran_order": False, "shape": (2, FRAMES, size, 1)}
+    np.lib.format.write_array_header_1_0(header, about)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("masks.npy", header.getvalue())
+    return packed.getvalue()
+
+
 BROKEN = {
     "json is missing": lambda parts: parts.pop("json"),
     "is not JSON": lambda parts: parts.update(json=b"{"),
@@ -62,6 +80,14 @@ BROKEN = {
     "expected uint8": lambda parts: parts.update({"masks.npz": masks_of((3, FRAMES, 8, 8))}),
     "4 frames of masks for 9": lambda parts: parts.update({"masks.npz": masks_of((2, 4, 8, 8))}),
     "masks.npz cannot be read": lambda parts: parts.update({"masks.npz": b"PK"}),
+    "masks.npz cannot be read .Error": lambda parts: parts.update(
+        {"masks.npz": parts["masks.npz"][:60] + b"\xff" + parts["masks.npz"][61:]}
+    ),
+    "claims to be": lambda parts: parts.update({"masks.npz": claiming(2**40)}),
+    "confidence is not within 0..1": lambda parts: parts.update({"masks.npz": unsure(float("nan"))}),
+    "not seconds by concept": lambda parts: parts.update(json=b'{"concepts": 2, "starts": {"0": "soon"}}'),
+    "not seconds by": lambda parts: parts.update(json=b'{"concepts": 2, "starts": {"0": NaN}}'),
+    "json is not JSON": lambda parts: parts.update(json=b"[" * 100000),
     "is no picture": lambda parts: parts.update({"reference.1.0.png": b"\x89PNG"}),
     "holds no sound": lambda parts: parts.update({"speech.0.wav": b"RIFF"}),
 }
