@@ -307,4 +307,37 @@ become visible.
             (THE_VIDEO,),
         ),
     ),
+    "best_of_four_seeds": Page(
+        (
+            start(
+                f"""# The best of four seeds
+
+Press **Run**. The same scene is made four times, from four seeds, in few steps. *InterAct Score* measures how well
+each mouth follows its own voice, and the film with the best *margin* is saved.
+
+Under each score stand its figures, and where a voice went to the wrong mouth. The plots show every mouth over its
+voice: green below where they fit, orange where the mouth follows somebody else.
+
+**Then** set its *seed* in another graph and use more steps. **Real people?** Connect *InterAct Load Scorer* and *masks*
+to the scores. **One voice?** Connect *lips* in place of *margin*.
+
+{THEATRE}""",
+            ),
+            (person("Mira", 10), person("Tobi", 20)),
+            (Box("Both in one video", (("30",),)),),
+            (
+                Box("First seed", (("100",), ("101", "102"))),
+                Box("Second seed", (("110",), ("111", "112"))),
+            ),
+            (
+                Box("Third seed", (("120",), ("121", "122"))),
+                Box("Fourth seed", (("130",), ("131", "132"))),
+            ),
+            (
+                Box("Where the best one begins", (("140", "141", "142", "143"),)),
+                Box("All plots", (("150", "151"),)),
+            ),
+            (THE_VIDEO, Box("Who was found where", (("160",),))),
+        ),
+    ),
 }

@@ -107,9 +107,8 @@ def _in_parts(film: Film) -> Iterator[np.ndarray]:
         sizes.append(rest)
     frames = film.each()
     for size in sizes:
-        part = list(islice(frames, size))
-        if part:
-            yield np.stack(part)
+        # No name for the list of frames: it would hold them while the next part is read.
+        yield np.stack(list(islice(frames, size)))
 
 
 def _overlap(found: np.ndarray, person: Person, first: int) -> tuple[float, float]:
