@@ -78,8 +78,8 @@ class AdapterConfig:
         version = metadata.get(VERSION_KEY)
         if version != FORMAT_VERSION:
             raise InteractError(
-                f"{path} has adapter format_version {version!r}, but this pack reads {FORMAT_VERSION!r}: "
-                "update the pack or choose another file."
+                f"{path} has adapter format_version {one_line(repr(version), 40)}, but this pack reads "
+                f"{FORMAT_VERSION!r}: update the pack or choose another file."
             )
         entries = parse_object(metadata[METADATA_KEY], f"{path}: the '{METADATA_KEY}' entry of the header")
         names = {field.name for field in fields(cls)}

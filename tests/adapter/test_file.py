@@ -115,6 +115,13 @@ def test_another_format_version(path: Path, version: str | None) -> None:
     refused(path, f"format_version {version!r}", "'1'")
 
 
+def test_a_long_format_version_is_cut(path: Path) -> None:
+    write(path, {**CONFIG.to_metadata(), "format_version": "x" * 100_000})
+    with pytest.raises(InteractError, match="format_version 'xxx") as caught:
+        read_adapter(path)
+    assert len(str(caught.value)) < 300 + len(str(path))
+
+
 def test_missing_and_unexpected_weights(path: Path) -> None:
     key = "mask_heads.1.proj.weight"
     write(path, CONFIG.to_metadata(), **{key: None})
