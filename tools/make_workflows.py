@@ -23,6 +23,7 @@ LENGTH = 0  # frames; 0 is as long as the speech
 SHIFT = 3.0  # Wan's own of 8 was made for 480p; a small video loses its shape at less noise
 WINDOW, OVERLAP = FRAMES, 24  # what the models learned at once: longer videos are made of such windows
 PART, PART_OVERLAP = 49, 9  # frames of a part of a film, and of what it repeats of the part before
+PAUSE = 0.4  # seconds between two speakers who take turns
 STEPS = 20
 # To choose a seed by: 8 steps lose 0.02 of sync (bench few_steps), in a quarter of the time.
 SEED_STEPS, SEED_LENGTH = 8, 49
@@ -299,6 +300,20 @@ def two_speakers() -> Graph:
     }
 
 
+def taking_turns() -> Graph:
+    """Tobi begins when Mira has finished and a pause is over: the end of one voice is the start of the next."""
+    graph = {
+        **models(),
+        **speaker("Mira", 10),
+        **speaker("Tobi", 20),
+        **encode("13", "23"),
+        **sampler("31"),
+        **finished("taking_turns"),
+    }
+    graph["22"]["inputs"] |= {"start_time": ["12", 1], "gap": PAUSE}
+    return graph
+
+
 def three_one_silent() -> Graph:
     """Two talk, the third has no speech and keeps its mouth shut."""
     return {
@@ -441,6 +456,7 @@ GRAPHS = {
     for make in (
         one_character,
         two_speakers,
+        taking_turns,
         three_one_silent,
         stock_ksampler,
         fixed_against_predicted,

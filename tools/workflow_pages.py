@@ -219,6 +219,28 @@ Image* and *Load Audio* in place of *Example*.
             (THE_VIDEO, THE_MASKS),
         ),
     ),
+    "taking_turns": Page(
+        (
+            start(
+                f"""# Two characters take turns
+
+Press **Run**. Tobi begins when Mira has finished: *end_time* of her speech is connected to *start_time* of his,
+and *gap* is the pause between them. No seconds have to be typed, and the video is as long as both.
+
+**One more?** Copy the group of Tobi and connect *end_time* of his speech to *start_time* of the next one.
+**At the same time?** Disconnect *start_time*. **Interrupting?** Set *gap* below 0.
+
+While one speaks, the other one listens with a closed mouth. *InterAct Preview Masks* shows who speaks when.
+
+{THEATRE}""",
+            ),
+            (person("Mira", 10),),
+            (person("Tobi", 20),),
+            (Box("Both in one video", (("30", "31", "32"),)),),
+            (FOUND,),
+            (THE_VIDEO, THE_MASKS),
+        ),
+    ),
     "three_one_silent": Page(
         (
             start(

@@ -55,7 +55,23 @@ def test_every_viewer_of_a_template_shows_its_own_run(comfy: Window, name: str) 
     names = in_page(comfy, "return of('InterActCharacter').map((node) => node.widgets[0].value)")
     for character in names:
         viewer(comfy).get_by_role("button", name=character).wait_for()
+    assert overlapping(comfy) == []
     assert complaints(comfy) == []
+
+
+def overlapping(window: Window) -> list[list[str]]:
+    """Nodes, by their types, that share a place once a run has shown its texts and pictures in them."""
+    return in_page(
+        window,
+        """
+        const bar = LiteGraph.NODE_TITLE_HEIGHT;
+        const places = all.map((node) => [node.type, node.pos[0], node.pos[1] - bar, node.size[0], node.size[1] + bar]);
+        const apart = (one, length, other, wide) => one + length <= other + 1 || other + wide <= one + 1;
+        return places.flatMap(([type, x, y, width, height], number) => places.slice(0, number)
+          .filter(([, left, top, wide, high]) => !apart(x, width, left, wide) && !apart(y, height, top, high))
+          .map(([other]) => [type, other]));
+        """,
+    )
 
 
 @pytest.mark.parametrize("name", PUBLIC)

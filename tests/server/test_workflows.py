@@ -204,6 +204,15 @@ def test_the_graphs_share_one_set_of_settings() -> None:
         assert shared and all(one == shared[0] for one in shared)
 
 
+def test_speakers_take_turns_without_typed_seconds() -> None:
+    """The second speech starts where the first ends, after a pause, and the film is as long as both."""
+    graph = GRAPHS["taking_turns"]()
+    first, second = (graph[name]["inputs"] for name in nodes_of(graph, "InterActEncodeSpeech"))
+    assert first["start_time"] == 0.0 and second["start_time"] == ["12", 1] and second["gap"] > 0
+    (encoded,) = nodes_of(graph, "InterActEncodeCharacters")
+    assert graph[encoded]["inputs"]["length"] == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_template_runs_to_its_end(server: ComfyServer, name: str) -> None:
