@@ -35,7 +35,7 @@ app.registerExtension({
   nodeCreated(node) {
     numbering.watch(node);
     namesakes.watch(node);
-    if (isEncoder(node)) keepLinks(node, () => app.configuringGraph);
+    if (isEncoder(node)) keepLinks(node);
   },
 
   async beforeConfigureGraph() {

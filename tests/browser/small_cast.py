@@ -35,6 +35,64 @@ const said = () => everyone().map((node) => node.badges.map((one) => typeof one 
   .map(({ text }) => text).find((text) => /renam|改/.test(text)) ?? "");
 """
 
+ALL, MUTED, BYPASSED = "Ann Bob Cid", 2, 4
+REROUTE = "const way = add('Reroute'); wire(characters()[0], way, ''); way.connect(0, encoder(), 0);"
+SWITCH = (
+    "const [one, other] = characters(), way = add('ComfySwitchNode'); wire(one, way, 'on_false');"
+    "wire(other, way, 'on_true'); await settled(); encoder().disconnectInput(1); await settled(); socket(way, 0);"
+)
+ANY = (
+    "const way = add('TestAnySwitch'); wire(characters()[0], way, 'any_1'); await settled(); socket(way, 0);"
+)
+EDITS = {
+    "nothing": ("", ALL),
+    **{
+        f"{what} {place}": (f"characters()[{place}].mode = {mode}", left)
+        for what, mode in (("muted", MUTED), ("bypassed", BYPASSED))
+        for place, left in enumerate(("Bob Cid", "Ann Cid", "Ann Bob"))
+    },
+    "first removed": ("graph().remove(characters()[0])", "Bob Cid"),
+    "middle removed": ("graph().remove(characters()[1])", "Ann Cid"),
+    "last removed": ("graph().remove(characters()[2])", "Ann Bob"),
+    "two removed at once": ("characters().slice(0, 2).forEach((one) => graph().remove(one))", "Cid"),
+    "first to the end": ("encoder().disconnectInput(0); socket(characters()[0], 3)", "Bob Cid Ann"),
+    "swapped": ("const [a, b] = characters(); socket(a, 1); socket(b, 0)", "Bob Ann Cid"),
+    "wired again": ("encoder().disconnectInput(0); socket(characters()[0], 0)", ALL),
+    "reroute": (REROUTE, ALL),
+    "muted before a reroute": (f"{REROUTE} characters()[0].mode = {MUTED}", "Bob Cid"),
+    "in a subgraph": ("pack(characters()[1])", ALL),
+    "two in a subgraph": ("pack(characters()[0], characters()[2])", ALL),
+    "muted in a subgraph": (
+        f"pack(characters()[1]).subgraph.nodes[0].mode = {MUTED}",
+        "Ann Cid",
+    ),
+    "subgraph muted": (f"pack(characters()[1]).mode = {MUTED}", "Ann Cid"),
+    "subgraph bypassed": (f"pack(characters()[1]).mode = {BYPASSED}", "Ann Cid"),
+    "out of a subgraph": (
+        "const around = pack(characters()[0]); await settled(); graph().unpackSubgraph(around)",
+        ALL,
+    ),
+    "encoder in a subgraph": ("pack(encoder())", ALL),
+    "encoder and one in a subgraph": ("pack(encoder(), characters()[2])", ALL),
+    "encoder out of a subgraph": (
+        "const around = pack(encoder()); await settled(); graph().unpackSubgraph(around)",
+        ALL,
+    ),
+    "all copied": (
+        "const old = [...graph().nodes]; copy(...old); await settled(); old.forEach((one) => graph().remove(one))",
+        ALL,
+    ),
+    "removal undone": (
+        "graph().remove(characters()[1]); await capture(); await tracker().undo()",
+        ALL,
+    ),
+    "switch": (SWITCH, "Ann Cid"),
+    "other side of the switch": (f"{SWITCH} widget(way, 'switch').value = true", "Bob Cid"),
+    "switch of another pack": (ANY, ALL),
+    "nothing behind a switch": (f"{ANY} characters()[0].mode = {MUTED}", "Bob Cid"),
+}
+"""What is done to the graph, in JS, and who is in the cast then."""
+
 
 def api() -> dict[str, dict[str, Any]]:
     """In API form."""
@@ -83,3 +141,10 @@ def cast_of(window: Window, server: ComfyServer) -> dict[str, int]:
     output = edit(window, "await settled(); return (await app.graphToPrompt()).output;")
     (told,) = [found for found in server.run(output).values() if "reds" in found]
     return dict(zip(told["names"], told["reds"], strict=True))
+
+
+def edited_cast(window: Window, server: ComfyServer, name: str) -> list[tuple[str, int]]:
+    """Who is in the cast after one of EDITS, with the red of each picture."""
+    open_cast(window)
+    edit(window, EDITS[name][0])
+    return list(cast_of(window, server).items())

@@ -19,6 +19,7 @@ from interacthuman.tests.browser.comfy_page import (
     viewer,
     wait_for_status,
 )
+from interacthuman.tests.browser.small_cast import EDITS, edited_cast, prepare
 from interacthuman.tests.browser.watched_runs import stop_and_keep_the_masks, watch_scrub_and_find_again
 from interacthuman.tests.browser.window import Window
 from interacthuman.tests.support.server import tiny_server
@@ -50,6 +51,13 @@ def test_a_run_is_watched_scrubbed_and_found_again(comfy: Window, graph: dict[st
 
 def test_a_stopped_run_keeps_its_masks(comfy: Window, graph: dict[str, Any]) -> None:
     stop_and_keep_the_masks(comfy, graph)
+
+
+def test_a_cast_is_edited(comfy: Window, server: ComfyServer) -> None:
+    """Where the growing sockets have lost characters; all edits, test_edits.py tries on the other frontend."""
+    prepare(comfy)
+    for name in ("two removed at once", "encoder in a subgraph", "encoder out of a subgraph", "all copied"):
+        assert " ".join(who for who, _ in edited_cast(comfy, server, name)) == EDITS[name][1], name
 
 
 @pytest.mark.parametrize("comfy", ["nodes2"], indirect=True)  # once is enough: it takes a server's start

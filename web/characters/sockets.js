@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Keeps characters on the growing sockets of Encode Characters where ComfyUI's frontend (1.47) would drop their links:
- * it closes a gap a frame after a link has gone, without looking whether another one came to that socket since, or
- * whether a second gap has moved it; and in a copy it puts the sockets last, so that links by number miss them.
+ * Keeps characters on the growing sockets of Encode Characters where ComfyUI's frontend would drop their links. It closes
+ * a gap a frame after a link has gone, without looking whether another one came to that socket since, or whether a
+ * second gap has moved it (1.47). In a node that is copied, or goes into a subgraph or out of one, it puts the sockets
+ * last, so that links by number miss them (1.47, 1.58).
  */
-import { chain } from "../chain.js";
 import { linkInto } from "../graph_walk.js";
 import { SOCKET } from "./casts.js";
 
@@ -12,12 +12,10 @@ import { SOCKET } from "./casts.js";
 
 const INPUT = 1; // LiteGraph's name for the side of a link
 
-/** @param {GraphNode} node an Encode Characters @param {() => boolean} configuring whether links come from a file */
-export function keepLinks(node, configuring) {
+/** @param {GraphNode} node an Encode Characters */
+export function keepLinks(node) {
   closeGapsTogether(node);
-  chain(node, "onConfigure", () => {
-    if (!configuring()) putInOrder(node);
-  });
+  keepOrder(node);
 }
 
 /** Has the gaps of a frame closed in the next one, those that are still there, from the last to the first. @param {GraphNode} node */
@@ -42,13 +40,14 @@ function closeGapsTogether(node) {
   };
 }
 
-/** Puts the sockets in a row, where they are in a node that was never copied. @param {GraphNode} node */
-function putInOrder(node) {
-  const { inputs } = node;
-  const isSocket = (/** @type {any} */ { name }) => SOCKET.test(name);
-  const number = (/** @type {any} */ { name }) => Number(name.split("_").pop());
-  const sockets = inputs.filter(isSocket).sort((/** @type {any} */ one, /** @type {any} */ other) => number(one) - number(other));
-  const others = inputs.filter((/** @type {any} */ input) => !isSocket(input));
-  others.splice(inputs.findIndex(isSocket), 0, ...sockets);
-  inputs.splice(0, inputs.length, ...others);
+/** Has a node that is configured keep its inputs in the saved order, by which links are counted. @param {GraphNode} node */
+function keepOrder(node) {
+  const own = node.configure;
+  node.configure = function (/** @type {any} */ saved) {
+    // Read before: ComfyUI puts the sockets that a new node does not have at the end of what was saved, too.
+    const places = new Map((saved?.inputs ?? []).map((/** @type {any} */ { name }, /** @type {number} */ at) => [name, at]));
+    own.call(this, saved);
+    const place = (/** @type {any} */ { name }) => places.get(name) ?? places.size;
+    this.inputs.sort((/** @type {any} */ one, /** @type {any} */ other) => place(one) - place(other));
+  };
 }
