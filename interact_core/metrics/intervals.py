@@ -15,12 +15,12 @@ def bootstrap_interval(
     draws: int = 2000,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a statistic; values [n, ...] are resampled along the first axis."""
-    values = np.asarray(values, float)
-    picks = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    given = np.asarray(values, float)
+    picks = np.random.default_rng(seed).integers(0, len(given), (draws, len(given)))
     tail = 50 * (1 - level)
-    if statistic is np.mean and values.ndim == 1:
-        drawn = values[picks].mean(1)  # the same, a hundred times as fast
+    if statistic is np.mean and given.ndim == 1:
+        drawn = given[picks].mean(1)  # the same, a hundred times as fast
     else:
-        drawn = [statistic(values[pick]) for pick in picks]
+        drawn = [statistic(given[pick]) for pick in picks]
     low, high = np.percentile(drawn, (tail, 100 - tail))
     return float(low), float(high)

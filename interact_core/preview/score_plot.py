@@ -64,7 +64,8 @@ def _draw_band(
     box = (MARGIN, top + HEAD, WIDTH - MARGIN, top + BAND - 12)
     canvas.rectangle(box, fill=PANEL)
     if figures.voices is not None:
-        _draw_area(canvas, figures.voices[number], box, tuple(value // 2 for value in colour))
+        red, green, blue = (value // 2 for value in colour)
+        _draw_area(canvas, figures.voices[number], box, (red, green, blue))
     if figures.openings is not None:
         _draw_line(canvas, figures.openings[number], box, INK)
     marks = [(span, FITS) for span in person.fits] + [(wrong.span, WRONG) for wrong in person.wrong]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +66,8 @@ def colour_distance(a: Colour, b: Colour) -> float:
 
 
 def _hsv(h: float, s: float, v: float) -> Colour:
-    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h % 1.0, s, v))
+    red, green, blue = colorsys.hsv_to_rgb(h % 1.0, s, v)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def random_look(rng: np.random.Generator) -> Look:
@@ -123,7 +125,7 @@ class Canvas:
         pixels = (points @ turn.T * self.pose.radius + centre) * SUPERSAMPLE - 0.5
         return np.round(pixels * (1 << FRACTION_BITS)).astype(np.int32)
 
-    def polygon(self, points: np.ndarray, colour: Colour) -> None:
+    def polygon(self, points: np.ndarray | Sequence[tuple[float, float]], colour: Colour) -> None:
         """Fill a polygon, points [n, 2] in head radii."""
         import cv2
 
@@ -141,7 +143,8 @@ class Canvas:
 
 
 def _shade(colour: Colour, factor: float) -> Colour:
-    return tuple(min(255, round(c * factor)) for c in colour)
+    red, green, blue = (min(255, round(c * factor)) for c in colour)
+    return red, green, blue
 
 
 def _draw_body(c: Canvas, look: Look) -> None:

@@ -98,7 +98,7 @@ def find_heads(frames: np.ndarray, look: Look, mask: np.ndarray, others: np.ndar
         return Heads(np.zeros(len(frames)), np.zeros(len(frames)), height * RADII[0], nowhere)
     sampled = present[np.linspace(0, len(present) - 1, min(RADIUS_FRAMES, len(present))).astype(int)]
     drawings = [draw_face(look, height * r) for r in RADII]
-    fits = np.array([[_fit(*pictures[f], mask[f], drawing)[2] for f in sampled] for drawing in drawings])
+    fits = np.array([[_fit(*pictures[int(f)], mask[f], drawing)[2] for f in sampled] for drawing in drawings])
     radius = height * _lowest(RADII, np.median(fits, 1))
     drawing = draw_face(look, radius)
     x, y, distance = np.array(
@@ -178,11 +178,10 @@ def _fit(
         return 0.0, 0.0, np.inf
     half = len(drawing.picture) // 2
     top, left = rows[0], columns[0]
-    sides = dict.fromkeys(("top", "bottom", "left", "right"), half)
-    border = {**sides, "borderType": cv2.BORDER_CONSTANT, "value": 0}
+    around = half, half, half, half
     window = slice(top, rows[-1] + 2 * half + 1), slice(left, columns[-1] + 2 * half + 1)
-    picture = cv2.copyMakeBorder(picture * visible[..., None], **border)[window]
-    visible = cv2.copyMakeBorder(visible, **border)[window]
+    picture = cv2.copyMakeBorder(picture * visible[..., None], *around, cv2.BORDER_CONSTANT, value=0)[window]
+    visible = cv2.copyMakeBorder(visible, *around, cv2.BORDER_CONSTANT, value=0)[window]
     # With v = visible, w = face: sum v w (I - T)^2 = sum w (v I^2) - 2 sum (w T) (v I) + sum (w T^2) v
     face = drawing.face.astype(np.float32)
     drawn = drawing.picture * face[..., None]
@@ -224,10 +223,10 @@ def _cut_out(
 
     half = drawing_size(heads.radius) // 2
     column, row = min(int(heads.x[f]), frame.shape[1] - 1), min(int(heads.y[f]), frame.shape[0] - 1)
-    sides = dict.fromkeys(("top", "bottom", "left", "right"), half)
-    border = {**sides, "borderType": cv2.BORDER_CONSTANT}
-    picture = cv2.copyMakeBorder(frame, value=(0, 0, 0), **border).astype(np.float32)
-    hidden = cv2.copyMakeBorder(others.astype(np.uint8), value=1, **border) > 0  # as beyond the frame
+    around = half, half, half, half
+    picture = cv2.copyMakeBorder(frame, *around, cv2.BORDER_CONSTANT, value=(0, 0, 0)).astype(np.float32)
+    covered = cv2.copyMakeBorder(others.astype(np.uint8), *around, cv2.BORDER_CONSTANT, value=1)
+    hidden = np.asarray(covered) > 0  # as beyond the frame
     cut = slice(row, row + 2 * half + 1), slice(column, column + 2 * half + 1)
     return picture[cut], hidden[cut], (heads.x[f] - column - 0.5, heads.y[f] - row - 0.5)
 

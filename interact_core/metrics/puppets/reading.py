@@ -26,7 +26,7 @@ class ClipReading:
 
     def others(self, i: int) -> np.ndarray:
         """Where any puppet but `i` is visible, bool [F, H, W]."""
-        return np.delete(self.masks, i, 0).any(0)
+        return np.asarray(np.delete(self.masks, i, 0).any(0))
 
 
 def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | None = None) -> ClipReading:
@@ -37,7 +37,7 @@ def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | Non
     masks = segment(frames, looks) if masks is None else masks
     heads, openings = [], []
     for i, look in enumerate(looks):
-        others = np.delete(masks, i, 0).any(0)
+        others = np.asarray(np.delete(masks, i, 0).any(0))
         heads.append(faces.find_heads(frames, look, masks[i], others))
         openings.append(faces.mouth_opening(frames, look, heads[i], others))
     return ClipReading(masks, tuple(heads), np.stack(openings))

@@ -77,7 +77,7 @@ def _backdrop_cost(picture: np.ndarray, puppets: np.ndarray) -> np.ndarray:
 
     pastel = _pastel_cost(picture)
     reach = 2 * round(CLEARANCE * len(picture)) + 1
-    near = cv2.dilate(puppets.any(0).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    near = cv2.dilate(np.asarray(puppets.any(0), np.uint8), np.ones((reach, reach), np.uint8))
     samples = picture[(near == 0) & (pastel < 0.5)]
     if len(samples) < SPECK_PIXELS:
         return np.minimum(pastel, STRANGE_BACKDROP)
@@ -129,8 +129,9 @@ def _largest_parts(region: np.ndarray) -> np.ndarray:
     solid = np.concatenate([[False], areas >= max(SPECK_SHARE * areas.max(), SPECK_PIXELS)])
     kept = np.concatenate([[False], areas >= LARGE_SHARE * areas.max()])
     reach = 2 * round(REACH * len(region)) + 1
+    labels = np.asarray(labels)
     near = cv2.dilate(kept[labels].astype(np.uint8), np.ones((reach, reach), np.uint8))
-    kept[np.unique(labels[near > 0])] = True
+    kept[np.unique(labels[np.asarray(near) > 0])] = True
     return (kept & solid)[labels].astype(np.uint8)
 
 
@@ -143,7 +144,7 @@ def _enclosed(region: np.ndarray, limit: float) -> np.ndarray:
     left, top, right, bottom = stats[:, 0], stats[:, 1], stats[:, 0] + stats[:, 2], stats[:, 1] + stats[:, 3]
     closed = (left > 0) & (top > 0) & (right < width) & (bottom < height) & (stats[:, 4] <= limit)
     closed[0] = False
-    return closed[labels]
+    return closed[np.asarray(labels)]
 
 
 def _fill(masks: np.ndarray) -> np.ndarray:
@@ -152,7 +153,7 @@ def _fill(masks: np.ndarray) -> np.ndarray:
 
     for i in range(len(masks)):
         masks[i] |= _enclosed(masks[i], masks[i].size) & ~masks.any(0)
-    holes = _enclosed(masks.any(0), HOLE_SHARE * masks[0].size)
+    holes = _enclosed(np.asarray(masks.any(0)), HOLE_SHARE * masks[0].size)
     owner = np.stack([cv2.GaussianBlur(m.astype(np.float32), (0, 0), 3.0) for m in masks]).argmax(0)
     for i in range(len(masks)):
         masks[i] |= holes & (owner == i)

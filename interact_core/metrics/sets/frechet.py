@@ -41,11 +41,11 @@ class Moments:
 
 def pooled(parts: Sequence[Moments], weights: Sequence[float] | None = None) -> Moments:
     """The moments of all samples of all parts; weights: how often each part counts (a bootstrap's draws)."""
-    weights = np.ones(len(parts)) if weights is None else np.asarray(weights, float)
+    counts = np.ones(len(parts)) if weights is None else np.asarray(weights, float)
     return Moments(
-        float(weights @ [part.count for part in parts]),
-        np.tensordot(weights, [part.total for part in parts], 1),
-        np.tensordot(weights, [part.products for part in parts], 1),
+        float(counts @ np.array([part.count for part in parts])),
+        np.tensordot(counts, np.stack([part.total for part in parts]), 1),
+        np.tensordot(counts, np.stack([part.products for part in parts]), 1),
     )
 
 
