@@ -76,8 +76,6 @@ def _cancelled(server: ComfyServer, graph: Graph, delay: float) -> str:
     server.interrupt()
     how, details = ended(server.wait(prompt))
     if how == "success":
-        entry = server.get(f"/history/{prompt}")[prompt]
-        digest(server, entry["outputs"])  # which removes its latent
         return "had ended"
     if how == "execution_error":
         return f"error in {details['node_type']}: {details['exception_message'].strip()}"
