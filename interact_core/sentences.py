@@ -117,8 +117,8 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
             "other": "{names} had no layout, so no mouth followed those voices: connect one to layout of each, or "
             "choose another mask_source.",
         },
-        "view_missing": "There is no preview, because ComfyUI's temp folder cannot be written ({reason}): free some space "
-        "on its disk, or start ComfyUI with --temp-directory and another folder.",
+        "view_missing": "There is no preview, because ComfyUI's temp folder cannot be written ({reason}): free some "
+        "space on its disk, or start ComfyUI with --temp-directory and another folder.",
         # InterAct Score
         "score_lips": "{name}: the mouth follows its own voice by {lips} and the others by {crosstalk} (margin "
         "{margin}).",

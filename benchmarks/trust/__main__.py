@@ -25,6 +25,14 @@ from ..scenes import result  # noqa: E402
 from .campaign import KEPT_FAULTS, Campaign, Order, Tally  # noqa: E402
 
 CAMPAIGNS: dict[str, str] = {
+    "cancels": "a run after a cancel at a random moment equals an undisturbed one bit for bit; memory, temp files and "
+    "open files do not grow",
+    "graphs": "a random graph is refused by ComfyUI, ends in a sentence or well; the good graph runs as before",
+    "inputs": "hostile recordings, pictures, masks and names end in a sentence or in a finite result, and no file is "
+    "named by what was typed",
+    "flags": "with a launch option that changes memory, caching, attention or precision the result is the same "
+    "within its tolerance",
+    "upgrades": "the lowest packages and other ComfyUIs install, sample as core does and run a graph",
     "adapters": "a broken adapter file is refused in one sentence before sampling, within 2 s and 200 MB, or gives "
     "finite output or the finite check's sentence",
     "encoders": "the same of a broken wav2vec2, file or folder, and its features",

@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/metrics.md",
     "docs/public-weights.md",
     "docs/results.md",
+    "docs/security.md",
     "docs/training.md",
 )
 ROOTS = (
