@@ -61,10 +61,11 @@ def _kilobytes(name: str) -> int:
 
 def fault_of_sentence(said: str, path: Path) -> str | None:
     """What is wrong with an error's text as one sentence that names the file, None if nothing is."""
+    named, said = str(path) in said, said.replace(str(path), "FILE")
     if "\n" in said or not said.isprintable():
         return f"is not one line of text: {said[:200]!r}"
-    if str(path) not in said:
+    if not named:
         return f"does not name the file: {said[:200]}"
-    if len(said.replace(str(path), "")) > LONGEST:
+    if len(said) > LONGEST:
         return f"has {len(said)} characters: {said[:200]}"
     return None if said.endswith(".") else f"ends in the middle: {said[-200:]}"
