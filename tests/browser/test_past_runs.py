@@ -54,8 +54,15 @@ def test_a_file_shows_its_own_run(comfy: Window, graph: dict[str, Any]) -> None:
 
 
 def test_a_run_leaves_the_workflow_as_it_was(comfy: Window, graph: dict[str, Any]) -> None:
-    """From the second run on: in the first, ComfyUI makes nodes larger for what they show."""
-    open_graph(comfy, graph, "unchanged", steps=2, seed=211)
+    """From the second run on: in the first, nodes may become larger for what they show.
+
+    Without core's savers, which do so whenever their file is there.
+    """
+    savers = ("SaveVideo", "SaveImage")
+    kept = [node for node in graph["nodes"] if node["type"] not in savers]
+    gone = {node["id"] for node in graph["nodes"] if node["type"] in savers}
+    links = [link for link in graph["links"] if link[3] not in gone]
+    open_graph(comfy, {**graph, "nodes": kept, "links": links}, "unchanged", steps=2, seed=211)
     saved = (
         TRACKER
         + "tracker.captureCanvasState(); tracker.reset(); flow.isModified = false; return tracker.undoQueue.length;"
