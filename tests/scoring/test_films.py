@@ -10,7 +10,7 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.metrics.types import CHUNK
 from interacthuman.interact_core.scoring.films import open_film, read_person
 from interacthuman.interact_core.scoring.jobs import PersonFiles
-from interacthuman.tests.support.films import HEIGHT, WIDTH, greys, write_film
+from interacthuman.tests.support.media.films import HEIGHT, WIDTH, greys, write_film
 
 
 def test_frames_come_in_order_in_chunks_and_again_at_every_pass(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from interacthuman.interact_core.scoring import records, work
 from interacthuman.interact_core.scoring.jobs import read_jobs
 from interacthuman.interact_core.scoring.page import page
 from interacthuman.interact_core.scoring.work import run_jobs
-from interacthuman.tests.support.films import write_film
+from interacthuman.tests.support.media.films import write_film
 
 
 @pytest.fixture
