@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.interact_core.metrics import lips
-from interacthuman.interact_core.metrics.mouths import PART, puppet_mouths
+from interacthuman.interact_core.metrics import lips, mouths
+from interacthuman.interact_core.metrics.mouths import puppet_mouths
 from interacthuman.interact_core.metrics.puppets.drawing import portrait
 from interacthuman.interact_core.metrics.puppets.reading import read_clip
 from interacthuman.interact_core.metrics.puppets.recognition import look_of
@@ -21,6 +21,7 @@ from interacthuman.interact_core.theatre.scenes import random_scene, render
 from interacthuman.tests.support.theatre import FPS, degrade
 
 FRAMES = 33
+PART = 2 * CHUNK  # frames that are read at once, in place of more: reading puppets is slow
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,8 @@ def test_a_look_is_read_off_its_portrait_and_off_no_other_picture(puppets) -> No
     assert look_of(gradient) is None and look_of(np.full((128, 192, 3), 255, np.uint8)) is None
 
 
-def test_a_film_longer_than_a_part_is_read_in_parts_and_never_held_whole(puppets) -> None:
+def test_a_film_longer_than_a_part_is_read_in_parts_and_never_held_whole(puppets, monkeypatch) -> None:
+    monkeypatch.setattr(mouths, "PART", PART)
     scene, truth, people = puppets
     one = render(scene, truth).frames[:1]
     frames, made, most = 3 * PART + 5, [], 0
