@@ -55,7 +55,7 @@ def hand_figures(bodies: Iterable[Body], name: str = "the person") -> HandFigure
     hands = np.stack([body.hands for body in seen]).astype(np.float64)  # [F, 2, 21, 3]
     shoulders = np.stack([body.shoulders for body in seen]).astype(np.float64)  # [F, 2, 3]
     hkc = float(hands[..., 2].mean())
-    upright = (shoulders[..., 2] >= CONFIDENT).all(1)
+    upright = np.all(shoulders[..., 2] >= CONFIDENT, axis=1)
     counted = upright[:, None] & (hands[..., 2].mean(2) >= CONFIDENT)  # [F, 2]
     numbers = int(counted[:, 0].sum()), int(counted[:, 1].sum())
     enough = [hand for hand in (0, 1) if numbers[hand] >= LEAST_FRAMES]

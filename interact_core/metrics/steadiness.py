@@ -150,11 +150,12 @@ def _still(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
     height, width = before.shape
     size = max(16, width // SHRUNK), max(16, height // SHRUNK)
-    small = [
+    first, last = (
         cv2.resize(luma, size, interpolation=cv2.INTER_AREA).round().astype(np.uint8)
         for luma in (before, after)
-    ]
-    flow = cv2.calcOpticalFlowFarneback(*small, None, 0.5, 3, 15, 3, 5, 1.1, 0)
+    )
+    flow = np.zeros((*first.shape, 2), np.float32)
+    flow = cv2.calcOpticalFlowFarneback(first, last, flow, 0.5, 3, 15, 3, 5, 1.1, 0)
     moved = np.hypot(flow[..., 0] * width / size[0], flow[..., 1] * height / size[1])
     return cv2.resize(moved, (width, height), interpolation=cv2.INTER_LINEAR) < STILL_PIXELS
 

@@ -1,6 +1,7 @@
 """ComfyUI's own face landmarker, loaded for metrics/detectors."""
 
 import os
+from typing import Any
 
 import comfy.utils
 import folder_paths
@@ -65,4 +66,7 @@ def _weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     with open_weights(path, f"the face landmarker {FACE_FILE}") as file:
         if MARK not in file.shapes:
             raise InteractError(f"{path} is another model than the face landmarker. {NO_FACE_FILE}")
-    return comfy.utils.load_torch_file(os.fspath(path), safe_load=True)
+    weights: Any = comfy.utils.load_torch_file(
+        os.fspath(path), safe_load=True
+    )  # core returns more when asked
+    return weights

@@ -35,7 +35,8 @@ def sdpose_hands(model: Any, vae: Any) -> PoseHands:
     def ask(frames: np.ndarray, boxes: Sequence[Sequence[Box]]) -> Sequence[Mapping[str, Any]]:
         image = torch.from_numpy(frames).float() / 255
         places = [[_place(box) for box in some] for some in boxes]
-        return SDPoseKeypointExtractor.execute(model, vae, image, batch_size=1, bboxes=places).result[0]
+        answer: Any = SDPoseKeypointExtractor.execute(model, vae, image, batch_size=1, bboxes=places)
+        return answer.result[0]
 
     return PoseHands(ask)
 

@@ -32,7 +32,7 @@ NO_PACKAGE = (
 def solutions() -> ModuleType:
     """The part of the package that has models inside; InteractError without the package and for versions without."""
     try:
-        from mediapipe import solutions as found
+        from mediapipe import solutions as found  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise InteractError(NO_PACKAGE) from error
     return found
