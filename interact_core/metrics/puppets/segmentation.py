@@ -129,7 +129,7 @@ def _largest_parts(region: np.ndarray) -> np.ndarray:
     solid = np.concatenate([[False], areas >= max(SPECK_SHARE * areas.max(), SPECK_PIXELS)])
     kept = np.concatenate([[False], areas >= LARGE_SHARE * areas.max()])
     reach = 2 * round(REACH * len(region)) + 1
-    labels = np.asarray(labels)
+    labels = np.asarray(labels, np.int32)
     near = cv2.dilate(kept[labels].astype(np.uint8), np.ones((reach, reach), np.uint8))
     kept[np.unique(labels[np.asarray(near) > 0])] = True
     return (kept & solid)[labels].astype(np.uint8)
