@@ -126,9 +126,10 @@ class InterActCharacter(io.ComfyNode):
         made = make_character(name, image, mask, speech, layout, audio_strength, sound, cut_out)
         _, turned = upright_mask(mask, cut_out)
         lost = lost_transparency(*place_of(cls)) if mask is None else None
-        assert made.image is not None, "make_character raises for a missing picture"
+        shown = made.image
+        assert shown is not None, "make_character raises for a missing picture"
         said = said_of_character(made, turned, lost)
-        return io.NodeOutput(made, ui=with_view(said, lambda: ui.PreviewImage(made.image).as_dict()))
+        return io.NodeOutput(made, ui=with_view(said, lambda: ui.PreviewImage(shown).as_dict()))
 
 
 class InterActRegion(io.ComfyNode):

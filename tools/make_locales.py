@@ -2,9 +2,9 @@
 
     python -m interacthuman.tools.make_locales
 
-writes locales/en/nodeDefs.json and main.json whole; in every other language only the tooltips of the numbered sockets, which
-repeat one text; and web/docs/NODE.md, the English page for languages without one (with the paths that dev.py
-sets). tests/project/test_locales.py and tests/project/test_help_pages.py see that all of it is up to date.
+writes locales/en/nodeDefs.json and main.json whole; in every other language only the tooltips of the numbered
+sockets, which repeat one text; and web/docs/NODE.md, the English page for languages without one (with the paths that
+dev.py sets). tests/project/test_locales.py and tests/project/test_help_pages.py see that all of it is up to date.
 """
 
 from __future__ import annotations

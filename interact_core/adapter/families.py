@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
-from torch import Size, Tensor, nn
+from torch import Size, Tensor
 
 from ..sentences import Sentence
 from ..weights_file import Pause, check_shapes, no_pause, open_weights, shapes_by_block
@@ -102,7 +102,7 @@ class SpeechAdapter(Protocol):
 
 def load_any_adapter(
     path: str | os.PathLike[str], pause: Pause = no_pause, **kwargs: Any
-) -> tuple[nn.Module, dict[str, Tensor]]:
+) -> tuple[Adapter | MultiTalkAdapter, dict[str, Tensor]]:
     """The module for a file, still without its weights, and the weights on the CPU in the file's own dtype.
 
     pause: called between the weights. kwargs: device, dtype (default: the file's) and operations of the module.

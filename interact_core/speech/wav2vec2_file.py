@@ -210,9 +210,9 @@ def settings_from_shapes(shapes: Mapping[str, Sequence[int]], path: Path) -> dic
     """
     names = [f"feature_extractor.conv_layers.{i}.conv.weight" for i in range(len(PUBLIC_KERNELS))]
     convs = [shapes[name] for name in names if name in shapes]
-    position = shapes.get("encoder.pos_conv_embed.conv.parametrizations.weight.original1")
-    dense = shapes.get("encoder.layers.0.feed_forward.intermediate_dense.weight")
-    ranks = [len(shape) for shape in (*convs, position or (), dense or ())]
+    position = shapes.get("encoder.pos_conv_embed.conv.parametrizations.weight.original1", ())
+    dense = shapes.get("encoder.layers.0.feed_forward.intermediate_dense.weight", ())
+    ranks = [len(shape) for shape in (*convs, position, dense)]
     if ranks != [3] * len(names) + [3, 2] or not all(map(_is_size, chain(*convs, position, dense))):
         raise InteractError(
             f"{path} does not hold a wav2vec2 (convolutions or transformer are missing); choose another file."

@@ -16,7 +16,7 @@ from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser import comfy_page
 from interacthuman.tests.browser.window import Window, open_window
 
-pytest.register_assert_rewrite("interacthuman.tests.browser.watched_runs")
+pytest.register_assert_rewrite("interacthuman.tests.browser.comfyui.watched_runs")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [

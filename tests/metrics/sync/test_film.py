@@ -15,7 +15,7 @@ from interacthuman.interact_core.metrics.sync.scores import distances, score
 from interacthuman.interact_core.metrics.sync.tracks import TrackRules, link_faces
 from interacthuman.interact_core.metrics.ties import Tied, tie_to_people
 from interacthuman.interact_core.metrics.types import Face, Film, Person
-from interacthuman.tests.support.loudness_net import LoudnessNet, tone
+from interacthuman.tests.support.syncnet.loudness_net import LoudnessNet, tone
 
 FRAMES = 100
 SYLLABLE = 4  # frames

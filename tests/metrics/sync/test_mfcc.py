@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from interacthuman.interact_core.metrics.sync import mfcc as ours
-from interacthuman.tests.support.other_syncnet import import_other
+from interacthuman.tests.support.syncnet.other_syncnet import import_other
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from interacthuman.interact_core.metrics.sync.scores import distances, score
 from interacthuman.interact_core.metrics.sync.syncnet import SyncNet, load_syncnet
 from interacthuman.interact_core.metrics.sync.tracks import TrackRules, boxes_of, link_faces, why_dropped
 from interacthuman.interact_core.metrics.types import Face, Film
-from interacthuman.tests.support.other_syncnet import (
+from interacthuman.tests.support.syncnet.other_syncnet import (
     import_other,
     lip_windows,
     random_network,

@@ -11,8 +11,8 @@ import pytest
 import torch
 from interacthuman.interact_core.metrics.sync.mfcc import mfcc
 from interacthuman.interact_core.metrics.sync.scores import distances, margins, score
-from interacthuman.tests.support.loudness_net import LoudnessNet, tone
-from interacthuman.tests.support.other_syncnet import import_other
+from interacthuman.tests.support.syncnet.loudness_net import LoudnessNet, tone
+from interacthuman.tests.support.syncnet.other_syncnet import import_other
 from scipy.io import wavfile
 
 

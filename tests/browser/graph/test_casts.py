@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.plain_graphs import PLAIN
+from interacthuman.tests.browser.graph.plain_graphs import PLAIN
 from interacthuman.tests.browser.window import Window, open_window
 
 NAMESAKES = f"""

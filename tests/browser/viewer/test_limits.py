@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.synthetic_runs import SyntheticRun, write_run
+from interacthuman.tests.browser.viewer.synthetic_runs import SyntheticRun, write_run
 from interacthuman.tests.browser.window import Window
 
 LARGE = SyntheticRun(steps=50, boundary=10, run="large")  # 21 x 60 x 104, three characters

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.preview.palette import OKABE_ITO, PAPER
-from interacthuman.tests.browser.synthetic_runs import SyntheticRun, copy_of, events_of, write_run
+from interacthuman.tests.browser.viewer.synthetic_runs import SyntheticRun, copy_of, events_of, write_run
 from interacthuman.tests.browser.window import Window
 from PIL import Image
 
