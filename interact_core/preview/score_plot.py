@@ -72,8 +72,9 @@ def _draw_band(
     for span, shade in marks:
         _draw_mark(canvas, span, figures.frames, box, shade)
     for wrong in person.wrong:
-        x = _across(wrong.span[0], figures.frames, box)
-        write(canvas, (x + 3, box[1] + 3), f"like {wrong.voice}", TEXT - 2, WRONG)
+        said, x = f"like {wrong.voice}", _across(wrong.span[0], figures.frames, box)
+        x = min(x, box[2] - text_width(said, TEXT - 2))
+        write(canvas, (x, box[3] + 9), said, TEXT - 2, WRONG)  # below the mark: lines run through the box
 
 
 def _said(person: PersonFigures) -> str:
