@@ -20,6 +20,7 @@ from interacthuman.tools.make_public_workflows import PUBLIC
 from interacthuman.tools.make_workflows import GRAPHS
 
 STEPS = 2
+CARDS, PAGES = "[data-testid^=template-workflow-]", 20
 # With several viewers each; one viewer and one run, test_comfy.py sees, in the sampler node and in core's.
 RUN = ("fixed_against_predicted", "long_film")
 
@@ -92,7 +93,16 @@ def open_template(window: Window, name: str) -> None:
     page = window.page
     window.js("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_role("button", name="interacthuman", exact=True).click()
-    card = page.get_by_test_id(f"template-workflow-{name}")
+    card, cards = page.get_by_test_id(f"template-workflow-{name}"), page.locator(CARDS)
+    cards.first.wait_for()
+    for _ in range(
+        PAGES
+    ):  # it lays out a page of cards at a time, the next one when the last comes into view
+        if card.count():
+            break
+        cards.last.scroll_into_view_if_needed()
+        page.wait_for_timeout(300)
+    card.scroll_into_view_if_needed()
     picture = card.locator("img").first
     picture.wait_for()
     picture.evaluate("image => image.decode()")  # raises where the server has no thumbnail

@@ -215,14 +215,23 @@ def test_an_infinitetalk_file_in_float8_is_its_own_dequantised_weights(tmp_path:
     assert not torch.allclose(found[0], scene.run(scene.base())[0], rtol=1e-3)
 
 
-def test_an_adapter_quantised_otherwise_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "dtype, sentence",
+    [
+        (torch.int8, r"int8.safetensors: weight blocks.0.audio_cross_attn.proj.weight is I8.*fp8"),
+        (FLOAT8, r"float8_e4m3fn.safetensors is quantised in a way.*proj.weight_scale"),
+    ],
+)
+def test_an_adapter_quantised_otherwise_is_refused(tmp_path: Path, dtype: torch.dtype, sentence: str) -> None:
+    """Whole numbers, and float8 with a scale for each row."""
     weights = {key: value.contiguous() for key, value in tiny_multitalk.core_patch().state_dict().items()}
     key = "blocks.0.audio_cross_attn.proj.weight"
-    weights[key] = weights[key].to(torch.int8)
+    weights[key] = weights[key].to(dtype)
     weights[f"{key.removesuffix('weight')}weight_scale"] = torch.ones(tiny_multitalk.WIDTH)
-    save_file(weights, tmp_path / "int8.safetensors")
-    with pytest.raises(InteractError, match=r"int8.safetensors is quantised in a way.*proj.weight_scale"):
-        loading.load_adapter(tmp_path / "int8.safetensors")
+    path = tmp_path / f"{str(dtype).removeprefix('torch.')}.safetensors"
+    save_file(weights, path)
+    with pytest.raises(InteractError, match=sentence):
+        loading.load_adapter(path)
 
 
 def block_swap(model: ModelPatcher) -> ModelPatcher:
