@@ -31,6 +31,11 @@ def graph(root: Path) -> Graph:
     return tiny_graph(from_files(shipped))
 
 
+def said(outputs: dict[str, Any], name: str) -> list[str]:
+    """What the node with this id says under itself, in English, a line each."""
+    return [line["text"] for line in outputs[name]["interact_text"][0]]
+
+
 def masks_of(server: ComfyServer, outputs: dict[str, Any], graph: Graph) -> Any:
     """The MaskHistory that the preview node tells of."""
     return read_history(manifest_of(outputs, graph), server.temp)
@@ -79,7 +84,7 @@ def test_the_shipped_graph_gives_videos_masks_and_a_sheet(server: ComfyServer, g
     assert (masks.width, masks.height, masks.frames, masks.fps) == (64, 48, 9, 25.0)
     assert masks.total_steps == 4 and 0 <= masks.boundary_step < 4
     # No picture of ComfyUI's own, which would take the height of the viewer.
-    assert list(outputs[id_of(graph, "InterActPreviewMasks")]) == ["interact_masks"]
+    assert set(outputs[id_of(graph, "InterActPreviewMasks")]) == {"interact_masks", "interact_text"}
 
 
 def test_a_film_is_made_in_parts_that_go_on_from_each_other(server: ComfyServer) -> None:
@@ -100,8 +105,11 @@ def test_a_film_is_made_in_parts_that_go_on_from_each_other(server: ComfyServer)
     first, second = (outputs[name]["interact_masks"][0] for name in ("84", "94"))
     assert first["scene"]["frames"] == second["scene"]["frames"] == 5
     assert not first["steps"][0]["steered"] and all(step["steered"] for step in second["steps"])
-    assert "frames 1 to 5 of 9; 4 frames remain after this part" in server.log()
-    assert "frames 5 to 9 of 9, 1 of them finished already; this is the last part" in server.log()
+    parts = [name for name, node in graph.items() if node["class_type"] == "InterActNextPart"]
+    assert sorted(said(outputs, name) for name in parts) == [
+        ["Frames 1 to 5 of 9.", "4 frames remain after this part."],
+        ["Frames 5 to 9 of 9.", "1 of them is finished already.", "This is the last part."],
+    ]
 
 
 def test_masks_are_served_to_viewers(server: ComfyServer, graph: Graph) -> None:
@@ -144,9 +152,12 @@ def test_masks_become_masks_at_video_size(server: ComfyServer, graph: Graph) -> 
 
 def test_sizes_that_do_not_fit_are_changed_and_said(server: ComfyServer, graph: Graph) -> None:
     only(graph, "InterActEncodeCharacters").update(width=71, height=41, length=6)
-    masks = masks_of(server, server.run(graph), graph)
+    outputs = server.run(graph)
+    masks = masks_of(server, outputs, graph)
     assert (masks.width, masks.height, masks.frames) == (64, 48, 9)
-    assert "71x41 is not a multiple of 16; 6 frames is not 4n+1" in server.log()
+    lines = said(outputs, id_of(graph, "InterActEncodeCharacters"))
+    assert "The size was rounded: 71x41 is not a multiple of 16." in lines
+    assert "The length was rounded up: 6 is not 4n+1." in lines
 
 
 def test_three_speakers_take_turns_by_wires(server: ComfyServer, graph: Graph) -> None:
