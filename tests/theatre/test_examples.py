@@ -49,5 +49,5 @@ def test_the_node_gives_picture_and_sound_and_shows_the_picture(tmp_path, monkey
     image, audio = output.args
     expected = examples.load_example("Tobi")
     assert torch.equal(image, expected[0]) and torch.equal(audio["waveform"], expected[1]["waveform"])
-    (shown,) = output.ui.as_dict()["images"]
+    (shown,) = output.ui["images"]
     assert shown["type"] == "temp" and (tmp_path / shown["filename"]).is_file()
