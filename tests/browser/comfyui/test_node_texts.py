@@ -124,7 +124,37 @@ def test_everything_is_said_under_its_node_in_two_languages(
         assert seen(comfy) == expected
         assert overlapping(comfy) == []
     comfy.js("await app.extensionManager.setting.set('Comfy.Locale', 'en')")
+    comfy.page.wait_for_timeout(1000)  # ComfyUI makes the graph's nodes anew
     assert complaints(comfy) == []
+
+
+def test_a_node_that_comes_from_the_cache_says_it_again_and_null_is_said(comfy: Window) -> None:
+    """Behind the run above: null can be sent only from outside, here as if this page had queued it."""
+    said = in_page(
+        comfy,
+        """
+        const { output, workflow } = await app.graphToPrompt();
+        const [encode] = of("InterActEncodeCharacters");
+        const inputs = output[String(encode.id)].inputs;
+        inputs["characters.character_0"] = null;
+        const done = new Promise((end) => api.addEventListener("execution_success", end, { once: true }));
+        await api.fetchApi("/prompt", {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({
+            prompt: output, client_id: api.clientId, extra_data: { extra_pnginfo: { workflow } },
+          }),
+        });
+        await done;
+        const panel = (node) => node.widgets.find(({ name }) => name === "interact_text").element;
+        const said = (node) => [...panel(node).querySelectorAll("p")].map((line) => line.textContent);
+        for (let wait = 0; wait < 100 && !said(encode)[0].includes("left out"); wait++)
+          await new Promise((end) => setTimeout(end, 200));
+        return [said(encode)[0], said(of("InterActCharacter")[0])[0]];
+        """,
+    )
+    assert said[0] == "character_0 was left out, as nothing comes from the node connected to it."
+    assert said[1].startswith("The mask of 'Mira' kept the background")
 
 
 def test_an_error_is_said_under_its_node_in_place_of_what_it_said_before(comfy: Window, shots: Path) -> None:
