@@ -8,6 +8,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -95,6 +96,19 @@ def static(root: Path, pictures: Path) -> Iterator[str]:
 @pytest.fixture
 def window(browser: Any, static: str) -> Iterator[Window]:
     """The static page with a viewer in it that knows no run yet."""
+    with static_page(browser, static) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, static: str) -> Iterator[Window]:
+    """The static page for all tests of a module, of functions that keep nothing between calls."""
+    with static_page(browser, static) as opened:
+        yield opened
+
+
+@contextmanager
+def static_page(browser: Any, static: str) -> Iterator[Window]:
     opened = open_window(browser, static)
     opened.page.goto(f"{static}/page.html")
     opened.page.wait_for_function("window.viewer")

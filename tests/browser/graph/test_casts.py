@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from interacthuman.tests.browser.graph.plain_graphs import PLAIN
-from interacthuman.tests.browser.window import Window, open_window
+from interacthuman.tests.browser.window import Window
 
 NAMESAKES = f"""
 {PLAIN}
@@ -82,16 +81,6 @@ CASES = {
     ),
     "a circle": ([ANN, ["4", "Reroute", [["*", "4", 0]]], encoder(("1", 0), ("4", 0))], "Ann"),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, static: str) -> Iterator[Window]:
-    """One page for all: the functions keep nothing between calls."""
-    opened = open_window(browser, static)
-    opened.page.goto(f"{static}/page.html")
-    opened.page.wait_for_function("window.viewer")
-    yield opened
-    opened.page.context.close()
 
 
 @pytest.mark.parametrize("name", CASES)

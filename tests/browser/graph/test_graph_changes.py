@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interacthuman.tests.browser.window import Window, open_window
+from interacthuman.tests.browser.window import Window
 
 CHANGED = 'const m = await import("/web/graph_changes.js"); return m.changedAbove(...arg).sort();'
 Flow = dict[str, Any]
@@ -81,16 +81,6 @@ EDITS: dict[str, tuple[Callable[[Flow], object], list[str]]] = {
     "unwired": (lambda flow: nodes_of(flow)[2]["inputs"].clear(), ["2"]),
     "unlinked inputs left out": (lambda flow: nodes_of(flow)[9]["inputs"].pop(), []),
 }
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, static: str) -> Iterator[Window]:
-    """One page for all: the functions keep nothing between calls."""
-    opened = open_window(browser, static)
-    opened.page.goto(f"{static}/page.html")
-    opened.page.wait_for_function("window.viewer")
-    yield opened
-    opened.page.context.close()
 
 
 @pytest.mark.parametrize("name", EDITS)
