@@ -15,9 +15,9 @@ from ...interact_core.guidance import GuidanceSettings
 from ...interact_core.host.apply import apply_guidance
 from ...interact_core.host.loading import apply_adapter, load_adapter
 from ...tests.support.models import tiny_multitalk, tiny_wan
-from .campaign import Order, Tally, most
+from .campaign import Order, Tally
 from .damage import DAMAGES, Contents
-from .watch import MEGABYTES, SECONDS, Hangs, Watch, fault_of_sentence, watching
+from .watch import FileTrials, Hangs, Watch, fault_of_sentence, watching
 
 TRIALS = 1000
 STOPPED = "Sampling stopped: "  # how the sentences of the finite check begin
@@ -86,31 +86,18 @@ def broken(kind: str, whole: Whole, chance: random.Random, path: Path) -> str:
 
 
 def run(order: Order) -> Tally:
-    tally, wholes = Tally(), whole_adapters(order.folder / "bases")
+    trials, wholes = FileTrials(OUTCOMES), whole_adapters(order.folder / "bases")
     path = order.folder / "adapter.safetensors"
     for kind, whole in wholes.items():  # what is whole works, or nothing below says anything
         path.write_bytes(whole.contents.packed())
         assert sampled(whole, path), kind
-    seconds, megabytes = [], []
     for number in order.numbers:
         chance = order.draw(number)
         kind = chance.choice(sorted(wholes))
         tried = broken(kind, wholes[kind], chance, path)
         ended, watch = _ended(wholes[kind], path)
-        above = watch.megabytes - path.stat().st_size / 2**20
-        seconds.append(watch.seconds)
-        megabytes.append(above)
-        if watch.seconds > SECONDS or above > MEGABYTES:
-            tally.fault(number, tried, f"took {watch.seconds:.1f} s and {above:.0f} MB: {ended}")
-        elif ended in OUTCOMES:
-            tally.count(ended)
-        else:
-            tally.fault(number, tried, ended)
-    tally.figures += [
-        most("longest_cpu_s", seconds, SECONDS),
-        most("most_MB_above_the_file", megabytes, MEGABYTES),
-    ]
-    return tally
+        trials.end(number, tried, ended, watch, path.stat().st_size)
+    return trials.counted()
 
 
 REFUSED, FINITE, BREAKDOWN = (

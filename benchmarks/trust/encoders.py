@@ -15,9 +15,9 @@ from ...interact_core.errors import InteractError
 from ...interact_core.host.encode.audio_encoder import load_audio_encoder
 from ...interact_core.speech.from_core import SPEECH_KEY
 from ...tests.support.models import tiny_wav2vec2
-from .campaign import Order, Tally, most
+from .campaign import Order, Tally
 from .damage import DAMAGES, Contents, with_odd_fields
-from .watch import MEGABYTES, SECONDS, Hangs, Watch, fault_of_sentence, watching
+from .watch import FileTrials, Hangs, Watch, fault_of_sentence, watching
 
 TRIALS = 300
 RATE = 16000
@@ -91,27 +91,14 @@ class Whole:
 
 
 def run(order: Order) -> Tally:
-    tally, whole = Tally(), Whole(order.folder)
+    trials, whole = FileTrials((REFUSED, FINITE, NAMED)), Whole(order.folder)
     _, path = whole.write(None)
     assert _encoded(path)[0] == FINITE  # and transformers has been imported
-    seconds, megabytes = [], []
     for number in order.numbers:
         tried, path = whole.write(order.draw(number))
         ended, watch = _encoded(path)
-        above = watch.megabytes - size_of(path) / 2**20
-        seconds.append(watch.seconds)
-        megabytes.append(above)
-        if watch.seconds > SECONDS or above > MEGABYTES:
-            tally.fault(number, tried, f"took {watch.seconds:.1f} s and {above:.0f} MB: {ended}")
-        elif ended in (REFUSED, FINITE, NAMED):
-            tally.count(ended)
-        else:
-            tally.fault(number, tried, ended)
-    tally.figures += [
-        most("longest_cpu_s", seconds, SECONDS),
-        most("most_MB_above_the_file", megabytes, MEGABYTES),
-    ]
-    return tally
+        trials.end(number, tried, ended, watch, size_of(path))
+    return trials.counted()
 
 
 REFUSED, FINITE, NAMED = "refused in a sentence", "accepted, finite", "accepted, the sentence that names it"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .campaign import Tally, most
 
 SECONDS, MEGABYTES = 2.0, 200.0  # until a file is refused or accepted; memory above the file's own size
 HANGS = 30  # seconds on the clock after which a trial is stopped
@@ -28,6 +30,35 @@ class Watch:
 
     seconds = 0.0
     megabytes = 0.0
+
+
+class FileTrials:
+    """The trials of a campaign with files: whatever does not end in one of `outcomes` within bounds is a fault."""
+
+    def __init__(self, outcomes: Collection[str]) -> None:
+        self.outcomes, self.tally = outcomes, Tally()
+        self.seconds: list[float] = []
+        self.megabytes: list[float] = []
+
+    def end(self, number: int, tried: str, ended: str, watch: Watch, size: int) -> None:
+        """A trial has ended so; size: bytes of what was read."""
+        above = watch.megabytes - size / 2**20
+        self.seconds.append(watch.seconds)
+        self.megabytes.append(above)
+        if watch.seconds > SECONDS or above > MEGABYTES:
+            self.tally.fault(number, tried, f"took {watch.seconds:.1f} s and {above:.0f} MB: {ended}")
+        elif ended in self.outcomes:
+            self.tally.count(ended)
+        else:
+            self.tally.fault(number, tried, ended)
+
+    def counted(self) -> Tally:
+        """All of them, with the largest time and memory."""
+        self.tally.figures += [
+            most("longest_cpu_s", self.seconds, SECONDS),
+            most("most_MB_above_the_file", self.megabytes, MEGABYTES),
+        ]
+        return self.tally
 
 
 @contextmanager
