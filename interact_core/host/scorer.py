@@ -18,8 +18,8 @@ from .detectors.hands import NO_POSE_FILE, sdpose_hands
 from .folders import METRICS_FOLDER
 
 NO_SYNCNET = (
-    "There is no SyncNet, so Sync-C and Sync-D are left out: convert syncnet_v2.model (joonson/syncnet_python) with "
-    f"python dev.py convert syncnet, and put the file into models/{METRICS_FOLDER}."
+    "There is no SyncNet, so Sync-C and Sync-D are left out: convert syncnet_v2.model (joonson/syncnet_python) as "
+    f"docs/metrics.md of this pack says, and put the file into models/{METRICS_FOLDER}."
 )
 NO_CLIP = (
     "There is no CLIP, so CLIP-I is left out: put the folder of huggingface.co/openai/clip-vit-base-patch32 into "
