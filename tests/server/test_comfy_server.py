@@ -10,13 +10,13 @@ import sys
 import time
 import urllib.request
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from interacthuman.interact_core import comfy_server
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
+from interacthuman.tests.support.aside import run_aside
 from interacthuman.tests.support.tiny_graphs import id_of, on_stock_sampler, only, tiny_graph
 
 PICTURE = {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 16, "batch_size": 1, "color": 255}}
@@ -139,9 +139,7 @@ def test_a_run_is_watched_by_the_browser_that_queued_it_and_by_no_other(
         source, sampling = "guided", only(graph, "KSampler")
     for workflow in ("first", "copy of it"):  # of which the second finds its guided MODEL in the cache
         sampling["seed"] = 900 + len(workflow)
-        # In a thread of its own: playwright keeps a loop running in this one once a browser test was here.
-        with ThreadPoolExecutor(1) as pool:
-            ours, theirs, pictures = pool.submit(asyncio.run, watched(server, graph, workflow)).result()
+        ours, theirs, pictures = run_aside(watched(server, graph, workflow))
         assert not [message for message in theirs if message["type"].startswith("interact.")]
         steps, (end,) = told(ours, "interact.step"), told(ours, "interact.end")
         assert [step["step"]["index"] for step in steps] == [0, 1, 2, 3] and end["how"] == "done"

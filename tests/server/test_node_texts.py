@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 from interacthuman.interact_core.comfy_server import ComfyServer
+from interacthuman.tests.support.aside import run_aside
 from interacthuman.tests.support.tiny_graphs import from_files, id_of, only, tiny_graph
 
 ENCODE, SAMPLE = "InterActEncodeCharacters", "InterActSampler"
@@ -23,7 +24,7 @@ def test_only_the_client_that_queued_is_told(server: ComfyServer, root: Path) ->
     only(graph, ENCODE).update(length=6, fps=30.0)
     only(graph, SAMPLE).update(steps=2, seed=4711)
     encode, sampler = id_of(graph, ENCODE), id_of(graph, SAMPLE)
-    prompt, told, overheard, untold = asyncio.run(queued_and_overheard(server, graph))
+    prompt, told, overheard, untold = run_aside(queued_and_overheard(server, graph))
 
     live = [message["data"] for message in told if message["type"] == "interact.text"]
     assert live and all(event["source"] == sampler and event["prompt"] == prompt for event in live)
