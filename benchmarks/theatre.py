@@ -77,6 +77,7 @@ def figures_of(
     table = [
         at_least("identity", *mean(everyone, "identity"), 0.95),
         *_wholeness(everyone),
+        *_steadiness(everyone),
         at_least("mask_iou_last", *mean(everyone, "mask_iou"), 0.85),
         at_least("mask_iou_boundary", *mean(everyone, "boundary_iou"), 0.55),
         at_least("sync", *mean(own, "sync"), sync),
@@ -107,6 +108,20 @@ def _wholeness(records: Sequence[Record]) -> list[Figure]:
     return [at_least("whole", *spread(values), WHOLE)] if values else []
 
 
+def _steadiness(records: Sequence[Record]) -> list[Figure]:
+    """Flicker and sharpness of the clips, and of the same scenes drawn; nothing for records without them."""
+    found = [record["steadiness"] for record in records if "steadiness" in record]
+    table = []
+    for name in ("flicker", "drawn_flicker", "sharpness", "drawn_sharpness") if found else ():
+        values = [one[name] for one in found if one[name] is not None]
+        table += [Figure(name, *spread(values), note=STEADINESS)] if values else []
+    return table
+
+
+STEADINESS = (
+    "interact_core/metrics/steadiness.py. Flicker: mean second difference of brightness where nothing moves. "
+    "Sharpness: 1 - blur after Crete et al. 2007."
+)
 CHANCE_NOTE = (
     "The best of five lags over a short clip correlates with any voice: crosstalk_of_perfect_mouths "
     "is what the recordings themselves score. Nothing is subtracted."

@@ -19,6 +19,8 @@ from ...interact_core.host.keys import ADAPTER_KEY
 from ...interact_core.metrics.puppets.drawing import Look, colour_distance, random_look
 from ...interact_core.metrics.sets.frechet import Moments
 from ...interact_core.metrics.sets.latents import token_features
+from ...interact_core.metrics.steadiness import flicker, sharpness
+from ...interact_core.metrics.types import Film
 from ...interact_core.theatre.measuring.measure import ClipReading, mask_iou
 from ...interact_core.theatre.measuring.report import CharacterMetrics
 from ...interact_core.theatre.pipeline import (
@@ -121,10 +123,25 @@ def _run_setting(task: Task, worker: WorkerSettings, shipped: RunSettings) -> Re
     if setting == setting.source:
         write_truth(worker.truth, setting, task.number, reading.masks)
     record = scene_record(result, reading, clip, layouts)
+    record["steadiness"] = steadiness_of(
+        clip.frames, _rendered_scene(case, run_settings).frames, run_settings.fps
+    )
     record["iou_by_layer"] = _iou_by_layer(probe, run_settings.steps, reading.masks)
     record["seconds"] = round(seconds, 2)
     record["moments"] = _as_list(Moments.of(token_features(clip.latent)))
     return record
+
+
+def steadiness_of(frames: np.ndarray, drawn: np.ndarray, fps: float) -> Record:
+    """Flicker and sharpness of a clip and of the scene drawn with the same looks and voices (metrics/steadiness.py).
+
+    frames, drawn: uint8 RGB [F, H, W, 3]. Where nothing stands still, flicker is None.
+    """
+    films = {"": Film.of_frames(frames, fps), "drawn_": Film.of_frames(drawn, fps)}
+    return {
+        **{f"{whose}flicker": flicker(film).value for whose, film in films.items()},
+        **{f"{whose}sharpness": sharpness(film) for whose, film in films.items()},
+    }
 
 
 def scene_record(result: SceneResult, reading: ClipReading, clip: Clip, layouts: np.ndarray | None) -> Record:
@@ -265,7 +282,13 @@ def _rendered_moments(models: TheatreModels, case: Case, run_settings: RunSettin
 def _rendered_scene(case: Case, run_settings: RunSettings) -> Rendering:
     """The case's looks and voices, rendered in a scene that moves as much as the compared ones."""
     rng = np.random.default_rng(case.seed + 2)
-    mouths = np.stack([e.mouth_openings(run_settings.fps, run_settings.frames) for e in case.excerpts])
+    still = np.zeros(run_settings.frames, np.float32)
+    mouths = np.stack(
+        [
+            still if e is None else e.mouth_openings(run_settings.fps, run_settings.frames)
+            for e in case.excerpts
+        ]
+    )
     for _ in range(50):
         scene = random_scene(
             rng, len(case.looks), run_settings.width, run_settings.height, run_settings.motion
