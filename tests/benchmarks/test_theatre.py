@@ -184,12 +184,12 @@ def test_wholeness_is_a_figure_of_the_records_that_have_it():
 
 
 def test_steadiness_is_said_beside_the_drawn_truth():
-    """A clip whose every second frame is brighter by 10 flickers by 40; what is drawn once and stands has 0."""
+    """A clip whose every second frame is brighter by 10 flickers by 20; what is drawn once and stands has 0."""
     drawn = np.tile(np.linspace(0, 200, 48, dtype=np.uint8)[None, None, :, None], (6, 32, 1, 3))
     made = drawn.copy()
     made[1::2] += 10
     one = runs.steadiness_of(made, drawn, 25.0)
-    assert one["drawn_flicker"] == 0 and one["flicker"] == pytest.approx(40, abs=0.5)
+    assert one["drawn_flicker"] == 0 and one["flicker"] == pytest.approx(20, abs=0.1)
     assert one["sharpness"] == pytest.approx(one["drawn_sharpness"], abs=0.01)
     record = {**scene_record(0.8, 0.1), "steadiness": one}
     found = {figure.name: figure for figure in theatre.figures_of({"predicted": [record]}, [], ["given"])}
