@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 FOLDER = Path(__file__).parents[1] / "results"
 
@@ -78,9 +82,16 @@ def merge(
     Each is measured by itself, so each carries its own machine, versions and command. counted: what a
     figure's count counts.
     """
-    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    record[title] = _record(figures, counted, machine=machine, versions=versions, command=command, **more)
-    _save(path, dict(sorted(record.items())))
+    with _alone(path):
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        record[title] = _record(figures, counted, machine=machine, versions=versions, command=command, **more)
+        _save(path, dict(sorted(record.items())))
+
+
+def _alone(path: Path) -> FileLock:
+    """No other process merges into this file meanwhile."""
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return FileLock(Path(tempfile.gettempdir()) / f"interact_{name}.lock")
 
 
 def _record(figures: Sequence[Figure], counted: str, **more: Any) -> dict[str, Any]:
@@ -100,7 +111,9 @@ def _record(figures: Sequence[Figure], counted: str, **more: Any) -> dict[str, A
 
 def _save(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 PLACES = ("--out", "--pictures", "--films")

@@ -15,9 +15,11 @@ from ...interact_core.guidance import GuidanceSettings
 from ...interact_core.host.apply import apply_guidance
 from ...interact_core.host.loading import apply_adapter, load_adapter
 from ...tests.support.models import tiny_multitalk, tiny_wan
-from .campaign import Order, Tally
+from .campaign import Order
 from .damage import DAMAGES, Contents
-from .watch import FileTrials, Hangs, Watch, fault_of_sentence, watching
+from .watch import Hangs, Watch, end, fault_of_sentence, figures, watching
+
+__all__ = ["TRIALS", "figures", "run"]
 
 TRIALS = 1000
 STOPPED = "Sampling stopped: "  # how the sentences of the finite check begin
@@ -85,19 +87,18 @@ def broken(kind: str, whole: Whole, chance: random.Random, path: Path) -> str:
     return f"{kind}: {damage}"
 
 
-def run(order: Order) -> Tally:
-    trials, wholes = FileTrials(OUTCOMES), whole_adapters(order.folder / "bases")
+def run(order: Order) -> None:
+    wholes = whole_adapters(order.folder / "bases")
     path = order.folder / "adapter.safetensors"
     for kind, whole in wholes.items():  # what is whole works, or nothing below says anything
         path.write_bytes(whole.contents.packed())
         assert sampled(whole, path), kind
-    for number in order.numbers:
+    for number in order.left():
         chance = order.draw(number)
         kind = chance.choice(sorted(wholes))
         tried = broken(kind, wholes[kind], chance, path)
         ended, watch = _ended(wholes[kind], path)
-        trials.end(number, tried, ended, watch, path.stat().st_size)
-    return trials.counted()
+        end(order.tally, OUTCOMES, number, tried, ended, watch, path.stat().st_size)
 
 
 REFUSED, FINITE, BREAKDOWN = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ...interact_core.comfy_server import ComfyServer
-from ..scenes.result import at_most
+from ..scenes.result import Figure
 from .campaign import Order, Tally, most
 from .served import Graph, Held, digest, ended, people, serve
 
@@ -25,15 +25,15 @@ VARIANTS = (
 )
 
 
-def run(order: Order) -> Tally:
-    tally, held = Tally(), []
+def run(order: Order) -> None:
+    tally = order.tally
     with serve(order.folder / "server", "--cache-classic") as server:
         graphs = [people(**settings) for settings in VARIANTS]
         undisturbed, seconds = [], []
         for _ in range(2):  # the second time everything is loaded
             undisturbed, seconds = zip(*(_timed(server, graph) for graph in graphs), strict=True)
         before = Held.by(server)
-        for number in order.numbers:
+        for number in order.left():
             chance, which = order.draw(number), number % len(graphs)
             reload = chance.random() < RELOADED
             if reload:
@@ -41,27 +41,42 @@ def run(order: Order) -> Tally:
             delay = chance.uniform(0.0, BEYOND * (seconds[which] + (reload and 0.5)))
             how = _cancelled(server, graphs[which], delay)
             found = _timed(server, graphs[which])[0]
-            held.append(Held.by(server))
+            after = Held.by(server)
+            values = {
+                MEMORY: after.memory / MIB,
+                TEMP: after.temp_files - before.temp_files,
+                HANDLES: after.handles - before.handles,
+            }
             if found == undisturbed[which] and not how.startswith("error"):
-                tally.count(how)
+                tally.count(number, how, **values)
             else:
                 tally.fault(
                     number,
                     f"cancelled after {delay:.2f} s ({how}), then run again",
                     f"{found}, undisturbed {undisturbed[which]}",
+                    **values,
                 )
-    settled = held[min(SETTLED, len(held)) - 1]
-    grown = [max(0.0, (after.memory - settled.memory) / MIB) for after in held[SETTLED:]]
-    tally.figures += [
-        most("memory_growth_mib", grown, GROWTH / MIB),
-        _growth("temp_files_growth", held[-1].temp_files - before.temp_files, len(held)),
-        _growth("open_files_growth", held[-1].handles - settled.handles, len(held), 5),
+
+
+MEMORY, TEMP, HANDLES = "memory_mib", "temp_files", "open_files"
+
+
+def figures(tally: Tally) -> list[Figure]:
+    """Growth within each server's life: a campaign that was killed went on with another."""
+    sessions: dict[int, list[dict[str, float]]] = {}
+    for trial in sorted(tally.trials, key=lambda trial: trial.at):
+        sessions.setdefault(trial.session, []).append(trial.values)
+    memory, files, handles = [0.0], [0.0], [0.0]
+    for held in sessions.values():
+        settled = held[min(SETTLED, len(held)) - 1]
+        memory += [after[MEMORY] - settled[MEMORY] for after in held[SETTLED:]]
+        files.append(held[-1][TEMP])
+        handles.append(held[-1][HANDLES] - settled[HANDLES])
+    return [
+        most("memory_growth_mib", memory, GROWTH / MIB),
+        most("temp_files_growth", files, 0),
+        most("open_files_growth", handles, 5),
     ]
-    return tally
-
-
-def _growth(name: str, value: int, count: int, bound: int = 0):
-    return at_most(name, value, (value, value), count, bound, "From before the first trial to the last.")
 
 
 def _timed(server: ComfyServer, graph: Graph) -> tuple[str, float]:

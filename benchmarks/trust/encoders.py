@@ -15,9 +15,11 @@ from ...interact_core.errors import InteractError
 from ...interact_core.host.encode.audio_encoder import load_audio_encoder
 from ...interact_core.speech.from_core import SPEECH_KEY
 from ...tests.support.models import tiny_wav2vec2
-from .campaign import Order, Tally
+from .campaign import Order
 from .damage import DAMAGES, Contents, with_odd_fields
-from .watch import FileTrials, Hangs, Watch, fault_of_sentence, watching
+from .watch import Hangs, Watch, end, fault_of_sentence, figures, watching
+
+__all__ = ["TRIALS", "figures", "run"]
 
 TRIALS = 300
 RATE = 16000
@@ -90,15 +92,14 @@ class Whole:
         return f"folder: {tried}", path
 
 
-def run(order: Order) -> Tally:
-    trials, whole = FileTrials((REFUSED, FINITE, NAMED)), Whole(order.folder)
+def run(order: Order) -> None:
+    whole = Whole(order.folder)
     _, path = whole.write(None)
     assert _encoded(path)[0] == FINITE  # and transformers has been imported
-    for number in order.numbers:
+    for number in order.left():
         tried, path = whole.write(order.draw(number))
         ended, watch = _encoded(path)
-        trials.end(number, tried, ended, watch, size_of(path))
-    return trials.counted()
+        end(order.tally, (REFUSED, FINITE, NAMED), number, tried, ended, watch, size_of(path))
 
 
 REFUSED, FINITE, NAMED = "refused in a sentence", "accepted, finite", "accepted, the sentence that names it"

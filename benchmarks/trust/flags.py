@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from ...interact_core.comfy_server import ComfyServer, ServerDied
-from ..scenes.result import at_most
+from ..scenes.result import Figure, at_most
 from .campaign import Order, Tally
 from .served import SAVED, people, serve
 
@@ -43,10 +43,10 @@ OPTIONS: tuple[tuple[tuple[str, ...], float], ...] = (
 TRIALS = len(OPTIONS)
 
 
-def run(order: Order) -> Tally:
-    tally = Tally()
+def run(order: Order) -> None:
+    tally = order.tally
     expected = _latent(order.folder / "default", ())
-    for number in order.numbers:
+    for number in order.left():
         options, tolerance = OPTIONS[number]
         name = " ".join(options) or "the default again"
         try:
@@ -55,16 +55,31 @@ def run(order: Order) -> Tally:
             tally.fault(number, name, str(death)[-500:])
             continue
         difference = float((found - expected).abs().max() / expected.std())
-        tally.figures.append(
-            at_most(
-                name, difference, (difference, difference), 1, tolerance, "standard deviations of the latent"
-            )
-        )
         if difference <= tolerance:
-            tally.count("the same bits" if difference == 0 else "within its tolerance")
+            tally.count(
+                number, "the same bits" if difference == 0 else "within its tolerance", difference=difference
+            )
         else:
-            tally.fault(number, name, f"differs by {difference:.2g}, may by {tolerance:g}")
-    return tally
+            tally.fault(
+                number, name, f"differs by {difference:.2g}, may by {tolerance:g}", difference=difference
+            )
+
+
+def figures(tally: Tally) -> list[Figure]:
+    """The difference that each of the options makes."""
+    return [
+        at_most(
+            " ".join(OPTIONS[trial.number][0]) or "the default again",
+            value,
+            (value, value),
+            1,
+            OPTIONS[trial.number][1],
+            "standard deviations of the latent",
+        )
+        for trial in tally.trials
+        for value in [trial.values.get("difference")]
+        if value is not None
+    ]
 
 
 def _latent(folder: Path, options: tuple[str, ...]) -> torch.Tensor:

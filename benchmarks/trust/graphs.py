@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...interact_core.comfy_server import ComfyServer
+from ..scenes.result import Figure
 from .campaign import Order, Tally
 from .served import Graph, digest, ended, ours, people, sentence_fault, serve
 
@@ -52,13 +53,14 @@ NAMES = ("Mira", "Tobi", "", "<b>Anna</b>", "\u202eanna", "\U0001f468\u200d\U000
 OURS = "InterAct"
 
 
-def run(order: Order) -> Tally:
-    tally = Tally()
+def run(order: Order) -> None:
+    tally = order.tally
     with serve(order.folder / "server", "--cache-classic") as server:
         schemas = server.get("/object_info")
         good = people()
         expected = digest(server, server.run(good))
-        for number in order.numbers:
+        since: list[int] = []  # trials since the good graph was run
+        for number in order.left():
             chance = order.draw(number)
             graph, done = people(seed=chance.randrange(2**32)), []
             for _ in range(chance.randint(1, 4)):
@@ -66,14 +68,27 @@ def run(order: Order) -> Tally:
                 done.append(change(graph, schemas, chance))
             how, fault = _outcome(server, graph)
             if fault is None:
-                tally.count(how)
+                tally.count(number, how)
             else:
                 tally.fault(number, "; ".join(done), fault)
-            if number % GOOD_EVERY == GOOD_EVERY - 1 or number == order.numbers[-1]:
-                found = digest(server, server.run(good))
-                if found != expected:
-                    tally.fault(number, "the good graph after this trial", f"{found}, at first {expected}")
-    return tally
+            since.append(number)
+            if len(since) == GOOD_EVERY:
+                _still_good(tally, since, digest(server, server.run(good)), expected)
+        if since:
+            _still_good(tally, since, digest(server, server.run(good)), expected)
+
+
+def _still_good(tally: Tally, since: list[int], found: str, expected: str) -> None:
+    """The good graph, after some trials; if it is another, the last of them is a fault. Forgets them."""
+    if found != expected:
+        tried = f"the good graph after trials {since[0]} to {since[-1]}"
+        tally.fault(since[-1], tried, f"{found}, at first {expected}")
+    since.clear()
+
+
+def figures(tally: Tally) -> list[Figure]:
+    """None but the share of faults."""
+    return []
 
 
 # ------------------------------------------------------------------------------------------------ what is changed

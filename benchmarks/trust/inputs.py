@@ -26,6 +26,7 @@ from ...nodes.characters import InterActCharacter, InterActEncodeCharacters, Int
 from ...nodes.people import InterActPickPerson
 from ...nodes.speech import InterActEncodeSpeech
 from ...tests.support.models import model_files, tiny_wan, tiny_wav2vec2
+from ..scenes.result import Figure
 from .campaign import Order, Tally
 from .served import sentence_fault
 
@@ -55,9 +56,9 @@ class Stage:
         self.model = apply_adapter(tiny_wan.load_tiny(folder), adapter)
 
 
-def run(order: Order) -> Tally:
-    tally, stage = Tally(), Stage(order.folder)
-    for number in order.numbers:
+def run(order: Order) -> None:
+    tally, stage = order.tally, Stage(order.folder)
+    for number in order.left():
         chance = order.draw(number)
         torch.manual_seed(chance.randrange(2**32))
         tried: list[str] = []
@@ -72,10 +73,14 @@ def run(order: Order) -> Tally:
             fault = None
         fault = fault or _stray_files(stage)
         if fault is None:
-            tally.count(how)
+            tally.count(number, how)
         else:
             tally.fault(number, "; ".join(tried), fault)
-    return tally
+
+
+def figures(tally: Tally) -> list[Figure]:
+    """None but the share of faults."""
+    return []
 
 
 def _trial(stage: Stage, chance: random.Random, tried: list[str], to_the_end: bool) -> str:

@@ -28,6 +28,7 @@ from ...interact_core.training.data.shards import check_shards  # noqa: E402
 from ...interact_core.training.trainer import train  # noqa: E402
 from ...tests.support.models import tiny_wan  # noqa: E402
 from ...tests.support.training import lines_of, run_in, write_drawn  # noqa: E402
+from ..scenes.result import Figure  # noqa: E402
 from .campaign import Order, Tally  # noqa: E402
 
 KINDS = (
@@ -256,14 +257,18 @@ TRIED = {
 }
 
 
-def run(order: Order) -> Tally:
-    tally, world = Tally(), World(order.folder)
-    for number in order.numbers:
+def run(order: Order) -> None:
+    tally, world = order.tally, World(order.folder)
+    for number in order.left():
         kind, name = kind_of(number), f"run_{number}"
         fault = TRIED[kind](world, order.draw(number), name)
         if fault is None:
-            tally.count(kind)
+            tally.count(number, kind)
         else:
             tally.fault(number, kind, fault)
         shutil.rmtree(world.folder / name, ignore_errors=True)
-    return tally
+
+
+def figures(tally: Tally) -> list[Figure]:
+    """None but the share of faults."""
+    return []

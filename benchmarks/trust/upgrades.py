@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ...dev import RUN_MODULE, TORCH
 from ...interact_core.comfy_server import comfy_folder
+from ..scenes.result import Figure
 from .campaign import Order, Tally
 from .served import ROOT
 
@@ -57,9 +58,9 @@ CASES = (
 TRIALS = len(CASES)
 
 
-def run(order: Order) -> Tally:
-    tally = Tally()
-    for number in order.numbers:
+def run(order: Order) -> None:
+    tally = order.tally
+    for number in order.left():
         case, folder = CASES[number], order.folder / str(number)
         folder.mkdir(parents=True)
         try:
@@ -79,11 +80,15 @@ def run(order: Order) -> Tally:
             check=False,
         )
         if done.returncode == 0:
-            tally.count(f"{case.name}: {done.stdout.strip().splitlines()[-1]}")
+            tally.count(number, f"{case.name}: {done.stdout.strip().splitlines()[-1]}")
         else:
             tally.fault(number, case.name, done.stdout[-1500:])
         shutil.rmtree(folder)
-    return tally
+
+
+def figures(tally: Tally) -> list[Figure]:
+    """None but the share of faults."""
+    return []
 
 
 def lowest() -> list[str]:

@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..scenes.result import Figure
 from .campaign import Tally, most
 
 SECONDS, MEGABYTES = 2.0, 200.0  # until a file is refused or accepted; memory above the file's own size
 HANGS = 30  # seconds on the clock after which a trial is stopped
 MOST_MEMORY = 6 * 2**30  # bytes of address space that a trial may add before its allocations fail
+SECONDS_NAME, MEGABYTES_NAME = "longest_cpu_s", "most_MB_above_the_file"
 LONGEST = 900  # characters of a sentence, beside the file's own path
 
 
@@ -32,33 +34,26 @@ class Watch:
     megabytes = 0.0
 
 
-class FileTrials:
-    """The trials of a campaign with files: whatever does not end in one of `outcomes` within bounds is a fault."""
+def end(
+    tally: Tally, outcomes: Collection[str], number: int, tried: str, ended: str, watch: Watch, size: int
+) -> None:
+    """A trial with a file of `size` bytes has ended so; it is a fault if not one of `outcomes`, or out of bounds."""
+    above = watch.megabytes - size / 2**20
+    values = {SECONDS_NAME: watch.seconds, MEGABYTES_NAME: above}
+    if watch.seconds > SECONDS or above > MEGABYTES:
+        tally.fault(number, tried, f"took {watch.seconds:.1f} s and {above:.0f} MB: {ended}", **values)
+    elif ended in outcomes:
+        tally.count(number, ended, **values)
+    else:
+        tally.fault(number, tried, ended, **values)
 
-    def __init__(self, outcomes: Collection[str]) -> None:
-        self.outcomes, self.tally = outcomes, Tally()
-        self.seconds: list[float] = []
-        self.megabytes: list[float] = []
 
-    def end(self, number: int, tried: str, ended: str, watch: Watch, size: int) -> None:
-        """A trial has ended so; size: bytes of what was read."""
-        above = watch.megabytes - size / 2**20
-        self.seconds.append(watch.seconds)
-        self.megabytes.append(above)
-        if watch.seconds > SECONDS or above > MEGABYTES:
-            self.tally.fault(number, tried, f"took {watch.seconds:.1f} s and {above:.0f} MB: {ended}")
-        elif ended in self.outcomes:
-            self.tally.count(ended)
-        else:
-            self.tally.fault(number, tried, ended)
-
-    def counted(self) -> Tally:
-        """All of them, with the largest time and memory."""
-        self.tally.figures += [
-            most("longest_cpu_s", self.seconds, SECONDS),
-            most("most_MB_above_the_file", self.megabytes, MEGABYTES),
-        ]
-        return self.tally
+def figures(tally: Tally) -> list[Figure]:
+    """The largest time and memory."""
+    return [
+        most(SECONDS_NAME, tally.values(SECONDS_NAME), SECONDS),
+        most(MEGABYTES_NAME, tally.values(MEGABYTES_NAME), MEGABYTES),
+    ]
 
 
 @contextmanager

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
+from interacthuman.benchmarks.scenes import result
 from interacthuman.benchmarks.trust import adapters, encoders
-from interacthuman.benchmarks.trust.campaign import Order, Tally, exact_interval
+from interacthuman.benchmarks.trust.campaign import Order, Tally, exact_interval, faulty_share
 from interacthuman.benchmarks.trust.damage import DAMAGES
 from interacthuman.benchmarks.trust.watch import fault_of_sentence
 from safetensors.torch import load_file
@@ -21,15 +26,20 @@ def lasting_faults(tally: Tally) -> list[str]:
     return [f"{fault.tried}: {fault.found}" for fault in tally.faults if not fault.found.startswith("took")]
 
 
+def tallied(campaign: ModuleType, order: Order) -> Tally:
+    campaign.run(order)
+    return order.tally
+
+
 def test_broken_adapters_are_refused_or_work(tmp_path: Path) -> None:
-    tally = adapters.run(Order(SEED, range(24), tmp_path))
-    assert lasting_faults(tally) == [] and tally.trials == 24
+    tally = tallied(adapters, Order(SEED, range(24), tmp_path))
+    assert lasting_faults(tally) == [] and len(tally.kept) == 24
     assert tally.outcomes[adapters.REFUSED] > 10 and tally.outcomes[adapters.FINITE] > 0
 
 
 def test_broken_encoders_are_refused_or_work(tmp_path: Path) -> None:
-    tally = encoders.run(Order(SEED, range(20), tmp_path))
-    assert lasting_faults(tally) == [] and tally.trials == 20
+    tally = tallied(encoders, Order(SEED, range(20), tmp_path))
+    assert lasting_faults(tally) == [] and len(tally.kept) == 20
     assert tally.outcomes[encoders.REFUSED] > 5 and tally.outcomes[encoders.FINITE] > 0
 
 
@@ -39,9 +49,38 @@ def test_a_fault_is_seen_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(adapters, "load_adapter", careless)
     monkeypatch.setattr(adapters, "sampled", lambda whole, path: True)
-    tally = adapters.run(Order(SEED, (3, 5), tmp_path))
-    assert [fault.trial for fault in tally.faults] == [3, 5] and "KeyError" in tally.faults[0].found
-    assert tally.all_figures()[0].value == 1.0 and not tally.all_figures()[0].holds
+    tally = tallied(adapters, Order(SEED, (3, 5), tmp_path))
+    assert [fault.number for fault in tally.faults] == [3, 5] and "KeyError" in tally.faults[0].found
+    assert faulty_share(tally).value == 1.0 and not faulty_share(tally).holds
+
+
+def test_a_campaign_that_was_killed_goes_on(tmp_path: Path) -> None:
+    """With a line that was cut while it was written; trials that were a fault are run again, and counted once."""
+    journal = tmp_path / "kept.jsonl"
+    first = Tally.of(journal)
+    first.count(0, "well", seconds=1.0)
+    first.fault(1, "a file", "KeyError", seconds=9.0)
+    first.count(3, "well", seconds=2.0)
+    with journal.open("a", encoding="utf-8") as lines:
+        lines.write('\n{"number": 4, "outc')
+    second = Tally.of(journal, "abc")
+    order = Order(SEED, range(5), tmp_path, second)
+    assert list(order.left()) == [1, 2, 4] and second.session == 1
+    assert list(replace(order, until=0.0).left()) == []
+    assert list(replace(order, numbers=[3], anew=True).left()) == [3]
+    second.count(1, "well", seconds=0.5)
+    again = Tally.of(journal)
+    assert again.outcomes == {"well": 3} and again.values("seconds") == [1.0, 0.5, 2.0]
+    assert [trial.code for trial in again.trials] == ["", "abc", ""]
+
+
+def test_campaigns_that_end_together_keep_each_others_figures(tmp_path: Path) -> None:
+    path, figure = tmp_path / "trust.json", faulty_share(Tally())
+    with ThreadPoolExecutor(8) as pool:
+        list(
+            pool.map(lambda title: result.merge(path, title, [figure], {}, {}, "", "trials"), "abcdefgh" * 4)
+        )
+    assert sorted(json.loads(path.read_text(encoding="utf-8"))) == list("abcdefgh")
 
 
 def test_a_trial_can_be_had_again(tmp_path: Path) -> None:
