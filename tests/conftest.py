@@ -72,9 +72,9 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def comfy_folder() -> Path:
     """The ComfyUI that the tests run on."""
-    import comfy.options
+    import folder_paths
 
-    return Path(comfy.options.__file__).absolute().parents[1]
+    return Path(folder_paths.__file__).absolute().parent
 
 
 @pytest.fixture(scope="session")

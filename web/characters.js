@@ -21,14 +21,10 @@ app.registerExtension({
 
   setup() {
     api.addEventListener("graphChanged", tellNamesakes);
-    // While it comes down to ComfyUI's own listener, which stores the state of the graph for undo.
-    document.addEventListener(
-      "litegraph:canvas",
-      (event) => {
-        if (/** @type {CustomEvent} */ (event).detail?.subType === "after-change") numbering.settle();
-      },
-      true,
-    );
+    // On the canvas, which tells it, before it comes to ComfyUI's own listener: that one stores the graph for undo.
+    app.canvas.canvas.addEventListener("litegraph:canvas", (/** @type {CustomEvent} */ event) => {
+      if (event.detail?.subType === "after-change") numbering.settle();
+    });
   },
 
   /** @param {any} node */
