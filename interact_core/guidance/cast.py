@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InteractError
 from ..frames import TEMPORAL_STRIDE, snap_frames
+from ..speech.types import Sound, Speech
 from .layout import TOKEN_PIXELS, layouts_on_grid, outside_error, share_kept
 from .part import Part
 
@@ -74,6 +75,7 @@ class Cast:
     # [N, h, w] in 0..1, each character's place in the start image on the token grid; None for a cast with pictures
     regions: Tensor | None = None
     part: Part | None = None  # which part of a longer film this is; None for a video made in one run
+    scene: Sound | Speech | None = None  # what is heard besides the voices
 
     def __post_init__(self) -> None:
         _check_names(self.characters)

@@ -9,6 +9,7 @@ import io
 import os
 import uuid
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,18 +80,24 @@ def tile_size(height: int, width: int, side: int, frames: int) -> tuple[int, int
 
 
 def write_picture(content: bytes, folder: str | os.PathLike[str], ending: str) -> str:
-    """Write into `folder` under a name made from the content, which is returned; an existing file is kept.
+    """Write into `folder` under a name made from the content, which is returned; as `write_file`."""
+    return write_file(content, folder, ending, lambda: content)
 
-    It is written to a temporary file and renamed, so that nobody reads half a picture. Raises OSError.
+
+def write_file(key: bytes, folder: str | os.PathLike[str], ending: str, content: Callable[[], bytes]) -> str:
+    """Write what `content` makes into `folder` under a name made from `key`, which is returned.
+
+    An existing file is kept, and nothing made for it. It is written to a temporary file and renamed, so that nobody
+    reads half a file. Raises OSError.
     """
-    name = f"interact_{hashlib.sha1(content, usedforsecurity=False).hexdigest()[:16]}{ending}"
+    name = f"interact_{hashlib.sha1(key, usedforsecurity=False).hexdigest()[:16]}{ending}"
     place = Path(folder) / name
     if place.is_file():
         return name
     place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = place.with_name(f"{name}.{uuid.uuid4().hex[:8]}")
     try:
-        unfinished.write_bytes(content)
+        unfinished.write_bytes(content())
         unfinished.replace(place)
     except BaseException:
         unfinished.unlink(missing_ok=True)

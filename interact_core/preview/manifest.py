@@ -4,6 +4,7 @@ The sampler sends it step by step while it runs (host/run/live.py), and InterAct
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..guidance import Cast, MaskHistory
 from .atlas import decode_masks, encode_frames, encode_masks, encode_video, write_picture
 from .masks import frame_pictures
 from .record import RunRecord
+from .sounds import FilmSounds, write_sounds
 
 FORMAT = 1  # of the manifest and of the events; another number where an old viewer could not read it
 
@@ -41,7 +43,6 @@ def build_manifest(
         )
         for row in range(len(history.steps))
     ]
-    voices = history.loudness or (None,) * len(history.names)
     return {
         # Not "format": ComfyUI's job list reads that as a MIME type (comfy_execution/jobs.py) and fails.
         "version": FORMAT,
@@ -49,7 +50,9 @@ def build_manifest(
         "scene": scene_record(history, (frames, height, width), history.total_steps, history.mask_source),
         "boundary_step": history.steers_from,
         "steps": steps,
-        "voices": [None if peaks is None else peaks.tolist() for peaks in voices],
+        **cast_record(
+            folder, history.loudness or (None,) * len(history.names), history.sounds, history.fixed
+        ),
         "video": None if video is None else write_picture(encode_video(video), folder, ".jpg"),
     }
 
@@ -67,6 +70,20 @@ def scene_record(
         "fps": float(made.fps),
         "total_steps": total_steps,
         "mask_source": mask_source,
+    }
+
+
+def cast_record(
+    folder: str | os.PathLike[str],
+    loudness: Sequence[Tensor | None],
+    sounds: FilmSounds | None,
+    fixed: Tensor | None,
+) -> dict[str, Any]:
+    """What is heard, and the masks that were drawn beforehand, written into `folder`; all as RunRecord has it."""
+    return {
+        "voices": [None if peaks is None else peaks.tolist() for peaks in loudness],
+        "sounds": write_sounds(sounds, folder),
+        "fixed": None if fixed is None else write_picture(encode_masks(fixed), folder, ".png"),
     }
 
 

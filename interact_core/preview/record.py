@@ -7,6 +7,7 @@ from torch import Tensor
 from ..errors import InteractError
 from ..guidance import MaskHistory
 from ..sentences import Sentence
+from .sounds import FilmSounds
 
 
 @dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
@@ -19,6 +20,9 @@ class RunRecord(MaskHistory):
     # loudness of each character, uint8 [4 * frames], four to a video frame; None for a silent one
     loudness: tuple[Tensor | None, ...] | None = None
     said: tuple[Sentence, ...] = ()  # what is to be said of the run
+    sounds: FilmSounds | None = None  # what is heard; None where nothing is
+    # [N, T, h, w] in 0..1, CPU: the masks that steered where mask_source is fixed
+    fixed: Tensor | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -31,4 +35,9 @@ class RunRecord(MaskHistory):
         if self.loudness is not None and len(self.loudness) != characters:
             raise InteractError(
                 f"mask history holds {characters} masks but the loudness of {len(self.loudness)} characters."
+            )
+        if self.fixed is not None and self.fixed.shape != self.masks.shape[1:]:
+            raise InteractError(
+                f"mask history has fixed masks of shape {list(self.fixed.shape)}, expected "
+                f"{list(self.masks.shape[1:])}."
             )

@@ -71,15 +71,32 @@ def mix_dialogue(
     channels = max((speech.waveform.shape[0] for speech in speeches), default=1)
     mixed = torch.zeros(channels, round(frames / fps * rate))
     for speech in speeches:
-        sound = resample(speech.waveform, speech.sample_rate, rate)
-        offset = round(speech.start * rate)
-        inside = sound[:, max(0, -offset) : max(0, mixed.shape[1] - offset)]
-        first = max(0, offset)
+        first, inside = _inside(speech, rate, mixed.shape[1])
         mixed[:, first : first + inside.shape[1]] += _to_channels(inside, channels)
     peak = mixed.abs().max().item() if mixed.numel() else 0.0
     if peak > 1.0:
         mixed /= peak
     return Dialogue(mixed, rate, peak)
+
+
+def sound_on_timeline(speech: Speech | Sound, frames: int, fps: float, sample_rate: int) -> Tensor:
+    """One speaker's sound, or another, as mono from the start of the video to its end.
+
+    sample_rate: Hz of the result. Returns float32 [round(frames / fps * sample_rate)], as it goes into the mixed
+    dialogue before that is turned down; silence before and after the recording.
+    """
+    check_fps(fps)
+    track = torch.zeros(round(frames / fps * sample_rate))
+    first, inside = _inside(speech, sample_rate, len(track))
+    track[first : first + inside.shape[1]] = inside.mean(0)
+    return track
+
+
+def _inside(speech: Speech | Sound, rate: int, samples: int) -> tuple[int, Tensor]:
+    """What lies in a video of so many samples at `rate` Hz: its first sample there, and the sound [S, n]."""
+    sound = resample(speech.waveform, speech.sample_rate, rate)
+    offset = round(speech.start * rate)
+    return max(0, offset), sound[:, max(0, -offset) : max(0, samples - offset)]
 
 
 def _to_channels(sound: Tensor, channels: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.model_management
@@ -13,7 +13,7 @@ from ...errors import InteractError, check_connected
 from ...guidance import Cast, Character, assemble_cast, snap_frames
 from ...guidance.layout import LATENT_PIXELS, TOKEN_PIXELS
 from ...sentences import Sentence, sentence
-from ...speech.from_core import SPEECH_KEY, from_encoder_output, with_sound
+from ...speech.from_core import SILENT_KEY, SPEECH_KEY, from_encoder_output, with_sound
 from ...speech.timeline import features_on_timeline, frames_for, mix_dialogue
 from ...speech.types import Sound, Speech
 from ..tokens.reference_images import fit_on_white, person_on_white
@@ -88,9 +88,11 @@ def make_region_character(
 def voiced(name: str, speech: dict[str, Any] | None, sound: dict[str, Any] | None) -> dict[str, Any] | None:
     """A character's AUDIO_ENCODER_OUTPUT, of which the AUDIO `sound` is heard in the film if it is not None.
 
-    Core's Audio Encoder Encode passes on no sound. Raises InteractError, with the name, for sound without speech, and
-    for sound that cannot be used.
+    Core's Audio Encoder Encode passes on no sound. None for a lane of InterAct Dialogue in which nobody speaks. Raises
+    InteractError, with the name, for sound without speech, and for sound that cannot be used.
     """
+    if speech is not None and speech.get(SILENT_KEY):
+        return None
     if sound is None:
         return speech
     if speech is None:
@@ -143,7 +145,7 @@ def encode_cast(
     frames = snap_frames(length) if length else frames_for(spoken, fps) if characters else 1
     if not length:
         check_heard([character.name for character in characters if character.speech is not None], spoken, fps)
-    cast = assemble_cast(characters, *size, frames, fps)
+    cast = replace(assemble_cast(characters, *size, frames, fps), scene=scene)
     check_fits_in_memory(cast, spoken)
     fed = scene if isinstance(scene, Speech) else None
     tracks = voice_tracks(characters, speeches, frames, fps, fed)

@@ -186,6 +186,8 @@ def _check_masks(masks: MaskHistory, cast: Cast) -> None:
 def _cast_of_part(cast: Cast, part: Part) -> Cast:
     """The cast of one part, whose frame 0 is the part's first."""
     made = assemble_cast(_characters_of_part(cast, part), cast.width, cast.height, part.frames, cast.fps)
+    if cast.scene is not None:
+        made = replace(made, scene=replace(cast.scene, start=cast.scene.start - part.start / cast.fps))
     if cast.regions is None or part.start == 0:
         return replace(made, part=part)
     if part.masks is None:

@@ -18,9 +18,10 @@ from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ...guidance import Cast
-from ...preview.manifest import FORMAT, scene_record, step_record
+from ...preview.manifest import FORMAT, cast_record, scene_record, step_record
 from ...sentences import Sentence
 from ..node_text import records, view_missing
+from .cast_view import fixed_masks, loudness_of, sounds_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class MaskStream:
         self.run = uuid.uuid4().hex
         self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
         self._scene = scene_record(cast, cast.grid, total_steps, mask_source)
+        self._cast: Cast | None = cast  # until it is told of
+        self._mask_source = mask_source
         self._folder = folder
         self._send: Callable[[str, dict[str, Any]], None] | None = None
         if send is not None and client is not None:
@@ -79,11 +82,19 @@ class MaskStream:
             return None
         try:
             step = step_record(self._folder, index, sigma, steered, masks, pictures)
-            self._send(STEP_EVENT, {**self._origin, "scene": self._scene, "step": step})
+            self._send(STEP_EVENT, {**self._origin, "scene": self._scene, "step": step, **self._once()})
         except Exception as error:  # nobody may lose a run for a picture of it; interrupts are not caught
             self._fail(error)
             return view_missing(error) if isinstance(error, OSError) else None
         return None
+
+    def _once(self) -> dict[str, Any]:
+        """What the first event tells besides: voices and fixed masks, which a long film has much of."""
+        cast, self._cast = self._cast, None
+        if cast is None:
+            return {}
+        fixed = fixed_masks(cast, self._mask_source)
+        return cast_record(self._folder, loudness_of(cast), sounds_of(cast), fixed)
 
     def end(self, how: str) -> None:
         """The run has ended: DONE, or STOPPED by an interrupt or an error."""

@@ -22,14 +22,13 @@ from ...guidance import (
 from ...preview.record import RunRecord
 from ...preview.recorder import RunRecorder
 from ...sentences import Sentence
-from ...speech.from_core import heard_of
-from ...speech.peaks import peaks_on_timeline
 from ..forward.binding import Binding
 from ..forward.call import CallState
 from ..forward.finite import MaskCheck, describe_breakdown
 from ..tokens.geometry import Geometry
 from ..tokens.reference_cache import CachedReferences
 from .call_builder import CallBuilder, Evaluation
+from .cast_view import fixed_masks, loudness_of, sounds_of
 from .latent_preview import LatentPreview
 from .live import MaskStream
 from .notices import after_run, before_run
@@ -148,7 +147,7 @@ class SamplingRun:
             self._clock.boundary_step,
             self._step or self._scheduled_steps,
             self._stream.run,
-            _loudness(self._cast),
+            loudness_of(self._cast),
         )
         self._tell(
             after_run(
@@ -160,8 +159,15 @@ class SamplingRun:
             )
         )
         latest = None if self._memory.masks is None else self._memory.masks.float().cpu()
-        said = tuple(self._told)
-        return replace(record, first_steered=self._first_steered, batch=self._batch, latest=latest, said=said)
+        return replace(
+            record,
+            first_steered=self._first_steered,
+            batch=self._batch,
+            latest=latest,
+            said=tuple(self._told),
+            sounds=sounds_of(self._cast),
+            fixed=fixed_masks(self._cast, self._settings.mask_source),
+        )
 
     def _tell(self, sentences: list[Sentence]) -> None:
         """Say sentences in the log, and all so far under the node; without any, those of an earlier run go away."""
@@ -238,11 +244,3 @@ class SamplingRun:
             half_precision=self._patcher.model.get_dtype_inference() == torch.float16,
             patched=bool(self._patcher.patches),
         )
-
-
-def _loudness(cast: Cast) -> tuple[Tensor | None, ...]:
-    """RunRecord.loudness. Core's own audio encoder does not pass on the sound: None for its speech alone, too."""
-    heard = [heard_of(character.speech or {}) for character in cast.characters]
-    return tuple(
-        None if sound is None else peaks_on_timeline(sound, cast.frames, cast.fps) for sound in heard
-    )

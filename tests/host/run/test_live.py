@@ -29,6 +29,7 @@ from interacthuman.interact_core.host.run import live
 from interacthuman.interact_core.host.run.latent_preview import LatentPreview
 from interacthuman.interact_core.host.run.live import TEXT_EVENT, MaskStream, Origin, workflow_id
 from interacthuman.interact_core.host.sampling import sample
+from interacthuman.interact_core.preview.atlas import decode_masks
 from interacthuman.interact_core.preview.manifest import build_manifest, read_history
 from interacthuman.interact_core.speech.peaks import peaks_on_timeline
 from interacthuman.interact_core.speech.types import Speech
@@ -113,7 +114,11 @@ def test_every_step_is_told_with_its_pictures(adapted: ModelPatcher, tmp_path: P
             "mask_source": "predicted",
         },
         "step": browser.steps[0],
+        "voices": [None, None],
+        "sounds": None,
+        "fixed": None,
     }
+    assert set(browser.sent[1][1]) == set(first) - {"voices", "sounds", "fixed"}
     assert last == {"version": 1, "run": history.run, **ORIGIN, "how": "done"}
     assert [step["index"] for step in browser.steps] == [0, 1, 2, 3]
     assert [step["steered"] for step in browser.steps] == list(history.steered)
@@ -144,6 +149,11 @@ def test_a_viewer_is_told_which_masks_steer(adapted: ModelPatcher, tmp_path: Pat
         assert any(history.steered) is any(step["steered"] for step in browser.steps) is ever
         manifest = build_manifest(history, None, tmp_path / source)
         assert manifest["scene"]["mask_source"] == source
+        fixed = browser.sent[0][1]["fixed"]
+        assert manifest["fixed"] == fixed and (fixed is not None) is ever
+        if fixed:
+            drawn = decode_masks((tmp_path / source / fixed).read_bytes(), 2, (3, 4, 6))
+            assert torch.equal(drawn, torch.ones_like(drawn))
         assert read_history(manifest, tmp_path / source).mask_source == source
 
 
