@@ -19,6 +19,15 @@ def read_frames(path: Path) -> np.ndarray:
 def read_sound(path: Path | BinaryIO, rate: int | None = None) -> tuple[np.ndarray, int]:
     """The sound of any audio or video file, its channels averaged: float32 [samples] in -1..1, and Hz.
 
+    rate: Hz to resample to as it is decoded, None for the file's own. Raises ValueError as read_channels.
+    """
+    sound, rate = read_channels(path, rate)
+    return sound.mean(0), rate
+
+
+def read_channels(path: Path | BinaryIO, rate: int | None = None) -> tuple[np.ndarray, int]:
+    """The sound of any audio or video file, float32 [channels, samples] in -1..1, and Hz.
+
     rate: Hz to resample to as it is decoded, None for the file's own. Raises ValueError for a file that PyAV cannot
     read or that holds no sound.
     """
@@ -32,13 +41,11 @@ def read_sound(path: Path | BinaryIO, rate: int | None = None) -> tuple[np.ndarr
             rate = rate or stream.rate
             floats = av.AudioResampler(format="fltp", rate=rate)
             pieces = [
-                part.to_ndarray().mean(0)
-                for frame in recording.decode(stream)
-                for part in floats.resample(frame)
+                part.to_ndarray() for frame in recording.decode(stream) for part in floats.resample(frame)
             ]
-            pieces += [part.to_ndarray().mean(0) for part in floats.resample(None)]
+            pieces += [part.to_ndarray() for part in floats.resample(None)]
     except (OSError, av.FFmpegError) as error:
         raise ValueError(f"{path} is not a recording that can be read ({error}).") from error
     if not pieces:
         raise ValueError(f"{path} holds no sound: give a recording of speech.")
-    return np.concatenate(pieces).astype(np.float32), int(rate)
+    return np.concatenate(pieces, axis=1).astype(np.float32), int(rate)

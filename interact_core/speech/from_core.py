@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 SPEECH_KEY = "interact_speech"
 SOUND_KEY = "interact_sound"  # a Sound: what is heard of this speech, in place of what the encoder passed on
+SILENT_KEY = "interact_silent"  # True in the voice of a lane of InterAct Dialogue in which nobody speaks
 LAYERS_KEY = "encoded_audio_all_layers"
 SAMPLES_KEY = "audio_samples"
 # Core's encoders are wav2vec2 and Whisper, both 50 states a second; the first state of wav2vec2 sees 400
@@ -76,6 +77,11 @@ def heard_of(output: dict[str, Any]) -> Speech | Sound | None:
 def _converted(output: dict[str, Any], fps: float) -> Speech:
     """The Speech of core's AUDIO_ENCODER_OUTPUT, without sound."""
     layers, samples = output.get(LAYERS_KEY), output.get(SAMPLES_KEY)
+    if not layers and "waveform" in output:
+        raise InteractError(
+            "It is sound that was not encoded: connect audio_encoder on InterAct Dialogue, or put InterAct Encode "
+            "Speech in between."
+        )
     if not layers or not isinstance(samples, int) or samples < 1:
         raise InteractError(
             "This audio encoder output has no hidden states; encode the recording with InterAct Encode Speech and a "

@@ -124,6 +124,11 @@ def _padding(sound: Tensor, sample_rate: int) -> list[Sentence]:
     return [sentence("sound_padded", start=f"{start:.2f}", end=f"{end:.2f}")]
 
 
+def to_channels(sound: Tensor, channels: int) -> Tensor:
+    """[S, samples] on `channels` channels: equal ones pass, others are averaged to mono and sound on all."""
+    return sound if sound.shape[0] == channels else sound.mean(0, keepdim=True).expand(channels, -1)
+
+
 def check_fps(fps: float) -> None:
     """Raises InteractError unless fps is a finite number above 0."""
     if not (isfinite(fps) and fps > 0):
