@@ -38,6 +38,31 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         "sound_padded_start": "It begins with {start} s of digital silence.",
         "sound_padded_end": "It ends with {end} s of digital silence.",
         "sound_padded": "It begins with {start} s and ends with {end} s of digital silence.",
+        # InterAct Dialogue
+        "dialogue_film": {
+            "one": "{count} frame ({seconds} s at {fps} fps).",
+            "other": "{count} frames ({seconds} s at {fps} fps).",
+        },
+        "dialogue_unknown": "In the dialogue {keys} is not known here and was not used.",
+        "dialogue_recording": "{file}: {note}",
+        "dialogue_resampled": "Resampled to {rate} Hz, the highest rate among the recordings: {files}.",
+        "dialogue_muted": "Muted, so silent in the video: {names}.",
+        "dialogue_clips_muted": {
+            "one": "{count} clip is muted and left out.",
+            "other": "{count} clips are muted and left out.",
+        },
+        "dialogue_clip_behind": "Left out of the lane of {name}: a clip of {file} that begins at {first} s, behind the "
+        "end of the recording.",
+        "dialogue_clip_short": "A clip of {name} goes to {last} s of {file}, which is over at {found} s.",
+        "dialogue_cut_before": "Cut of {name}: {seconds} s of {file} before the start of the video.",
+        "dialogue_cut_after": "Cut of {name}: {seconds} s of {file} after the end of the video at {end} s.",
+        "dialogue_piled": "Clips of {name} lie over each other, and both are heard: {spans}.",
+        "dialogue_piled_most": "Clips of {name} lie over each other in {all} places, and both are heard; the longest: "
+        "{spans}.",
+        "dialogue_at_once": "{one} and {other} speak at once: {spans}.",
+        "dialogue_at_once_most": "{one} and {other} speak at once {all} times; the longest: {spans}.",
+        "dialogue_pauses": "Nobody speaks: {spans}.",
+        "dialogue_pauses_most": "Nobody speaks in {all} pauses; the longest: {spans}.",
         # the characters
         "mask_inverted": "The mask of '{name}' kept the background and left the person out, as Load Image's MASK of a "
         "cut-out does. It was inverted; the preview shows the result.",

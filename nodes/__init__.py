@@ -5,6 +5,7 @@ from typing_extensions import override
 
 from ..interact_core.host.folders import register_folders
 from .characters import InterActCharacter, InterActEncodeCharacters, InterActRegion
+from .dialogue import InterActDialogue
 from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
@@ -43,4 +44,5 @@ class InteractExtension(ComfyExtension):
             InterActPickPerson,
             InterActScore,
             InterActLoadScorer,
+            InterActDialogue,
         ]

@@ -16,4 +16,6 @@ CharacterWire = io.Custom("INTERACT_CHARACTER")  # guidance.Character
 CastWire = io.Custom("INTERACT_CAST")  # guidance.Cast
 MasksWire = io.Custom("INTERACT_MASKS")  # preview.record.RunRecord, a guidance.MaskHistory
 MaskHandleWire = io.Custom("INTERACT_MASK_HANDLE")  # host.run.wrappers.MaskHandle
+# What core's Audio and AudioEncoderOutput sockets take, both: host.encode.dialogue.Voice.
+VoiceWire = io.Custom("AUDIO,AUDIO_ENCODER_OUTPUT")
 ScorerWire = io.Custom("INTERACT_SCORER")  # metrics.score.Scorer

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import InteractError
 from ..frames import snap_frames
 from .encode import interpolate
-from .sound import check_fps, resample
+from .sound import check_fps, resample, to_channels
 from .types import Sound, Speech
 
 SILENT_RATE = 44100  # Hz of a dialogue in which nobody speaks
@@ -72,7 +72,7 @@ def mix_dialogue(
     mixed = torch.zeros(channels, round(frames / fps * rate))
     for speech in speeches:
         first, inside = _inside(speech, rate, mixed.shape[1])
-        mixed[:, first : first + inside.shape[1]] += _to_channels(inside, channels)
+        mixed[:, first : first + inside.shape[1]] += to_channels(inside, channels)
     peak = mixed.abs().max().item() if mixed.numel() else 0.0
     if peak > 1.0:
         mixed /= peak
@@ -97,11 +97,6 @@ def _inside(speech: Speech | Sound, rate: int, samples: int) -> tuple[int, Tenso
     sound = resample(speech.waveform, speech.sample_rate, rate)
     offset = round(speech.start * rate)
     return max(0, offset), sound[:, max(0, -offset) : max(0, samples - offset)]
-
-
-def _to_channels(sound: Tensor, channels: int) -> Tensor:
-    """[S, samples] on `channels` channels: equal ones pass, others are averaged to mono and sound on all."""
-    return sound if sound.shape[0] == channels else sound.mean(0, keepdim=True).expand(channels, -1)
 
 
 def frames_for(speeches: list[Speech], fps: float) -> int:
