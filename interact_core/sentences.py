@@ -156,7 +156,9 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         "score_other_length": "The film has {frames} frames and its cast {cast}: voices count from its first frame.",
         "score_without_sound": "The voice of {name} carries no sound: encode it with InterAct Encode Speech, or "
         "connect the recording to sound on the character, to score it.",
-        "score_both_masks": "masks and person_masks are both connected: person_masks was used.",
+        "score_both_masks": "person_masks say where everybody is; the masks of the run are compared with them (mask "
+        "IoU).",
+        "score_one_mask": "Mask IoU is left out: it compares the masks of the run with person_masks, so connect both.",
         "score_masks_unused": "The masks are of a film of another length, or empty: they were not used.",
         "score_regions": "Faces are tied to the regions of the start image: connect masks for people who move.",
         "score_note": "Note: {note}",

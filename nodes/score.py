@@ -17,11 +17,18 @@ from ..interact_core.host.scorer import (
     load_scorer,
     syncnet_places,
 )
+from ..interact_core.metrics.detectors.mediapipe_package import has_package
 from ..interact_core.metrics.score import Scorer
+from ..interact_core.metrics.sync.tracks import SMOOTHING, TrackRules
 from .wires import CATEGORY, CastWire, MasksWire, ScorerWire
 
 NONE = "none"
 """The choice of no file, whose figures are then left out."""
+
+PACKAGE = "mediapipe package"
+"""The choice of faces by the Python package, where it is installed."""
+
+DEFAULT = TrackRules()
 
 
 class InterActScore(io.ComfyNode):
@@ -58,8 +65,9 @@ class InterActScore(io.ComfyNode):
                 io.Mask.Input(
                     "person_masks",
                     optional=True,
-                    tooltip="In place of masks: one MASK for each character in the cast's order, or one for each "
-                    "character and frame, all frames of the first character first.",
+                    tooltip="Where everybody really is, in place of masks or to measure masks by (mask IoU): one MASK "
+                    "for each character in the cast's order, or one for each character and frame, all frames of the "
+                    "first character first.",
                 ),
                 ScorerWire.Input(
                     "scorer",
@@ -141,9 +149,9 @@ class InterActLoadScorer(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "faces",
-                    options=[*face_places(), NONE],
+                    options=[*face_places(), *([PACKAGE] if has_package() else []), NONE],
                     tooltip="ComfyUI's MediaPipe face landmarker, from models/detection: without it no mouth of a "
-                    "real person is seen.",
+                    "real person is seen. Where the Python package mediapipe is installed, it can be chosen instead.",
                 ),
                 io.Combo.Input(
                     "syncnet",
@@ -170,22 +178,83 @@ class InterActLoadScorer(io.ComfyNode):
                 io.Vae.Input(
                     "pose_vae", optional=True, tooltip="VAE of SDPose, from the same Load Checkpoint."
                 ),
+                *_rule_inputs(),
             ],
             outputs=[ScorerWire.Output(display_name="scorer", tooltip="For InterAct Score.")],
         )
 
     @classmethod
     def execute(
-        cls, faces: str, syncnet: str, clip: str, dino: str, pose_model: Any = None, pose_vae: Any = None
+        cls,
+        faces: str,
+        syncnet: str,
+        clip: str,
+        dino: str,
+        pose_model: Any = None,
+        pose_vae: Any = None,
+        min_face_frames: int = DEFAULT.min_frames,
+        min_face_size: float = DEFAULT.min_size,
+        max_missed_frames: int = DEFAULT.max_missed,
+        min_face_overlap: float = DEFAULT.min_iou,
     ) -> io.NodeOutput:
         chosen = ScorerFiles(
             _chosen(faces, face_places()),
             _chosen(syncnet, syncnet_places()),
             _chosen(clip, embedder_places("clip")),
             _chosen(dino, embedder_places("dino")),
+            package=faces == PACKAGE,
+            rules=TrackRules(min_face_overlap, max_missed_frames, min_face_frames, min_face_size),
         )
         return io.NodeOutput(load_scorer(chosen, pose_model, pose_vae))
 
 
+def _rule_inputs() -> list[io.Input]:
+    """Of SyncNet's pipeline: which faces make a track, and which tracks it sees."""
+    return [
+        io.Int.Input(
+            "min_face_frames",
+            default=DEFAULT.min_frames,
+            min=SMOOTHING,
+            max=1000,
+            optional=True,
+            advanced=True,
+            tooltip="SyncNet looks at faces that were found in more frames than this, counted at 25 a second. Its "
+            "authors use 100, which leaves a film of 81 frames without Sync-C.",
+        ),
+        io.Float.Input(
+            "min_face_size",
+            default=DEFAULT.min_size,
+            min=0.0,
+            max=1000.0,
+            step=1.0,
+            optional=True,
+            advanced=True,
+            tooltip="SyncNet looks at faces that are more pixels wide or high than this. Its authors use 100; those of "
+            "three people at 832x480 are smaller.",
+        ),
+        io.Int.Input(
+            "max_missed_frames",
+            default=DEFAULT.max_missed,
+            min=1,
+            max=1000,
+            optional=True,
+            advanced=True,
+            tooltip="A face that was not found for more frames than this, counted at 25 a second, counts as another "
+            "one when it comes back.",
+        ),
+        io.Float.Input(
+            "min_face_overlap",
+            default=DEFAULT.min_iou,
+            min=0.0,
+            max=0.99,
+            step=0.05,
+            optional=True,
+            advanced=True,
+            tooltip="How much a face has to overlap itself from one frame to the next (IoU). Lower it where people "
+            "move fast.",
+        ),
+    ]
+
+
 def _chosen(name: str, places: dict[str, Path]) -> Path | None:
-    return None if name == NONE else places[name]
+    return None if name in (NONE, PACKAGE) else places[name]

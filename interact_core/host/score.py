@@ -70,8 +70,9 @@ def score_image(
     """Score a decoded film by its cast.
 
     image: [F, H, W, 3] in 0..1; history: masks of the run that made it; masks: [N, H, W], one for each character, or
-    [N * F, H, W], one for each character and frame, a character's frames together. Without both the cast's layouts
-    or regions say where everybody is, if it has some. Raises InteractError for masks of another cast or number.
+    [N * F, H, W], one for each character and frame, a character's frames together. Masks, else the history, else the
+    cast's layouts or regions say where everybody is; mask IoU compares the first two. Raises InteractError for masks of
+    another cast or number.
     """
     frames = image.shape[0]
     said: list[Sentence] = []
@@ -82,13 +83,20 @@ def score_image(
         else:
             said.append(sentence("score_other_length", frames=frames, cast=cast.frames))
     film = film_of(image, cast.fps)
-    places = _places(cast, frames, history, masks, said)
+    predicted = _predicted(cast, frames, history, said)
+    places = _places(cast, frames, predicted, masks, said)
+    nobody = [None] * len(cast.characters)
+    compared = predicted if masks is not None else None  # with the given ones: not with themselves
     people = [
-        _person(character, cast, None if places is None else places[number], said)
-        for number, character in enumerate(cast.characters)
+        _person(character, cast, mask, run_mask, said)
+        for character, mask, run_mask in zip(
+            cast.characters, places or nobody, compared or nobody, strict=True
+        )
     ]
     figures = score_film(film, people, scorer or Scorer(missing=MISSING))
     said += sentences_of(figures)
+    if (predicted is None) != (masks is None) and figures.mean("mask_iou") is None:
+        said.append(sentence("score_one_mask"))
     table = "\n".join((table_of(figures), "", *(str(one) for one in said)))
     plot = torch.from_numpy(draw_score(figures).astype(np.float32) / 255)[None]
     return ScoredFilm(figures, tuple(said), table, plot)
@@ -121,7 +129,13 @@ def voice_of(character: Character, start: int, fps: float) -> np.ndarray | None:
     return np.concatenate([np.zeros(begin, np.float32), sound])
 
 
-def _person(character: Character, cast: Cast, mask: np.ndarray | None, said: list[Sentence]) -> Person:
+def _person(
+    character: Character,
+    cast: Cast,
+    mask: np.ndarray | None,
+    predicted: np.ndarray | None,
+    said: list[Sentence],
+) -> Person:
     voice = voice_of(character, 0 if cast.part is None else cast.part.start, cast.fps)
     if voice is None and character.speech is not None:
         said.append(sentence("score_without_sound", name=character.name))
@@ -129,16 +143,37 @@ def _person(character: Character, cast: Cast, mask: np.ndarray | None, said: lis
     if character.image is not None:
         picture = character.image[0, ..., :3].detach().float().cpu().clamp(0, 1)
         reference = (picture * 255).round().to(torch.uint8).numpy()
-    return Person(character.name, voice, mask=mask, reference=reference)
+    return Person(character.name, voice, mask=mask, reference=reference, predicted=predicted)
+
+
+def _predicted(
+    cast: Cast, frames: int, history: MaskHistory | None, said: list[Sentence]
+) -> list[np.ndarray] | None:
+    """Each character's mask by the run, [frames, h, w]; None for no run, or for one of another film."""
+    if history is None:
+        return None
+    if tuple(history.names) != cast.names:
+        raise InteractError(
+            f"The masks are of {', '.join(history.names)}, but the cast is {', '.join(cast.names)}: connect the "
+            "masks and the cast of one sampler."
+        )
+    if history.frames != frames or not history.steps:
+        said.append(sentence("score_masks_unused"))
+        return None
+    return _on_frames(history.masks[-1].float(), frames)
 
 
 def _places(
-    cast: Cast, frames: int, history: MaskHistory | None, masks: Tensor | None, said: list[Sentence]
+    cast: Cast,
+    frames: int,
+    predicted: list[np.ndarray] | None,
+    masks: Tensor | None,
+    said: list[Sentence],
 ) -> list[np.ndarray] | None:
     """Each character's mask, [frames or 1, h, w]; None where nobody's place is known."""
     count = len(cast.characters)
     if masks is not None:
-        if history is not None:
+        if predicted is not None:
             said.append(sentence("score_both_masks"))
         if masks.shape[0] not in (count, count * frames):
             raise InteractError(
@@ -146,16 +181,8 @@ def _places(
                 "for each character, or one for each character and frame, a character's frames together."
             )
         return list(masks.detach().float().cpu().reshape(count, -1, *masks.shape[-2:]).numpy())
-    if history is not None:
-        if tuple(history.names) != cast.names:
-            raise InteractError(
-                f"The masks are of {', '.join(history.names)}, but the cast is {', '.join(cast.names)}: connect the "
-                "masks and the cast of one sampler."
-            )
-        if history.frames != frames or not history.steps:
-            said.append(sentence("score_masks_unused"))
-        else:
-            return _on_frames(history.masks[-1].float(), frames)
+    if predicted is not None:
+        return predicted
     if cast.layouts is not None:
         return _on_frames(cast.layouts, frames)
     if cast.regions is not None:

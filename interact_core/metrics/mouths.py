@@ -12,8 +12,8 @@ from .detectors.interface import FaceDetector, faces_of
 from .puppets.drawing import Look
 from .puppets.reading import read_clip
 from .puppets.recognition import look_of
-from .regions import SHOWN, mask_at
-from .sync.tracks import link_faces
+from .regions import mask_at, overlap, share_of
+from .sync.tracks import TrackRules, link_faces
 from .ties import Tied, tie_to_people
 from .types import Film, Person
 
@@ -28,8 +28,8 @@ class Mouths:
     """Of N people in a film of F frames.
 
     openings: float [N, F], 0 shut, NaN where the mouth is not seen; seen: share of the frames in which each face was
-    found; mask_iou: of each person's found mask with the given one, None where one is missing; absent: for each
-    person why there is no mouth, or None; notes: sentences about the whole film; tied: faces of real people.
+    found; mask_iou: of each person's masks with where they are, None where that is not known; absent: for each person
+    why there is no mouth, or None; notes: sentences about the whole film; tied: faces of real people.
     """
 
     openings: np.ndarray
@@ -56,15 +56,17 @@ def puppet_mouths(
 ) -> Mouths:
     """Read the mouths of puppets, as the theatre's benches do (puppets/reading.py)."""
     openings, found = [], []
-    overlaps = np.zeros((len(people), 2))  # intersection and union, in cells
+    masks = [person.mask if person.predicted is None else person.predicted for person in people]
+    overlaps = np.zeros((len(people), 2), int)  # intersection and union, in cells
     done = 0
     for frames in _in_parts(film):
         reading = read_clip(frames, looks)
         openings.append(reading.openings)
         found.append([head.found.mean() * len(frames) for head in reading.heads])
-        overlaps += [
-            _overlap(masks, person, done) for masks, person in zip(reading.masks, people, strict=True)
-        ]
+        for number, mask in enumerate(masks):
+            if mask is not None:
+                given = (mask_at(mask, done + k) for k in range(len(frames)))
+                overlaps[number] += overlap(reading.masks[number], given)
         done += len(frames)
         if watch is not None:
             watch(done)
@@ -73,28 +75,43 @@ def puppet_mouths(
         None if share > 0 else f"{person.name} was not found in the film, by colours and face."
         for person, share in zip(people, seen, strict=True)
     ]
-    iou = [
-        None if person.mask is None else float(both / either) if either else 1.0
-        for person, (both, either) in zip(people, overlaps, strict=True)
-    ]
+    iou = [None if mask is None else share_of(both) for mask, both in zip(masks, overlaps, strict=True)]
     return Mouths(
         np.concatenate(openings, axis=1), tuple(float(share) for share in seen), tuple(iou), tuple(absent)
     )
 
 
 def face_mouths(
-    film: Film, people: Sequence[Person], detector: FaceDetector, watch: Watch | None = None
+    film: Film,
+    people: Sequence[Person],
+    detector: FaceDetector,
+    watch: Watch | None = None,
+    rules: TrackRules | None = None,
 ) -> Mouths:
-    """Read the mouths of real people: faces are found, linked into tracks and tied to people by masks."""
+    """Read the mouths of real people: faces are found, linked into tracks by the rules and tied to people by masks."""
     faces = [
         [
             replace(face, points=None) for face in some
         ]  # hundreds of points a face would fill the memory of a long film
         for some in faces_of(film, detector, watch)
     ]
-    tied = tie_to_people(link_faces(faces, film.fps), people, film)
+    tied = tie_to_people(link_faces(faces, film.fps, rules), people, film)
     seen = tuple(tied.seen(number) for number in range(len(people)))
-    return Mouths(tied.openings(), seen, (None,) * len(people), tied.absent, tied.notes, tied)
+    return Mouths(tied.openings(), seen, predicted_iou(film, people), tied.absent, tied.notes, tied)
+
+
+def predicted_iou(film: Film, people: Sequence[Person]) -> tuple[float | None, ...]:
+    """Mask IoU of each person's predicted masks with where they are by `mask`; None where one of them is missing."""
+
+    def of_frames(mask: np.ndarray) -> Iterator[np.ndarray]:
+        return (mask_at(mask, frame) for frame in range(film.frames))
+
+    return tuple(
+        None
+        if person.mask is None or person.predicted is None
+        else share_of(overlap(of_frames(person.predicted), of_frames(person.mask)))
+        for person in people
+    )
 
 
 def _in_parts(film: Film) -> Iterator[np.ndarray]:
@@ -109,19 +126,3 @@ def _in_parts(film: Film) -> Iterator[np.ndarray]:
     for size in sizes:
         # No name for the list of frames: it would hold them while the next part is read.
         yield np.stack(list(islice(frames, size)))
-
-
-def _overlap(found: np.ndarray, person: Person, first: int) -> tuple[float, float]:
-    """Cells in both and in either of a found mask, bool [n, H, W], and the given one, from frame `first` on."""
-    import cv2
-
-    if person.mask is None:
-        return 0.0, 0.0
-    both = either = 0
-    for number, mask in enumerate(found):
-        given = mask_at(person.mask, first + number) >= SHOWN
-        size = given.shape[1], given.shape[0]
-        shown = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= SHOWN
-        both += np.count_nonzero(given & shown)
-        either += np.count_nonzero(given | shown)
-    return float(both), float(either)

@@ -1,6 +1,11 @@
-"""Boxes and masks of people: how much they overlap, where a mask lies, what a box shows. NumPy alone."""
+"""Boxes and masks of people: how much they overlap, where a mask lies, what a box shows.
+
+NumPy alone, and OpenCV where two masks are of different sizes.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -17,6 +22,38 @@ def mask_iou(found: np.ndarray, given: np.ndarray) -> float:
     a, b = np.asarray(found) >= SHOWN, np.asarray(given) >= SHOWN
     union = np.count_nonzero(a | b)
     return float(np.count_nonzero(a & b) / union) if union else 1.0
+
+
+def overlap(found: Iterable[np.ndarray], given: Iterable[np.ndarray]) -> np.ndarray:
+    """Cells in both and in either of two masks [h, w] in 0..1, frame by frame, summed: int [2].
+
+    The finer of the two is brought to the other's grid by its cells' mean, and both count from SHOWN.
+    """
+    both = either = 0
+    for pair in zip(found, given, strict=True):
+        one, other = _on_one_grid(*pair)
+        both += np.count_nonzero(one & other)
+        either += np.count_nonzero(one | other)
+    return np.array([both, either])
+
+
+def share_of(overlapping: np.ndarray) -> float:
+    """Intersection over union of what `overlap` counted; 1 where both masks are empty."""
+    both, either = overlapping
+    return float(both / either) if either else 1.0
+
+
+def _on_one_grid(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two masks as bool on the coarser grid of the two."""
+    if one.shape != other.shape:
+        import cv2
+
+        size = min(one.shape[1], other.shape[1]), min(one.shape[0], other.shape[0])
+        one, other = (
+            cv2.resize(np.asarray(mask, np.float32), size, interpolation=cv2.INTER_AREA)
+            for mask in (one, other)
+        )
+    return one >= SHOWN, other >= SHOWN
 
 
 def box_iou(a: Box, b: Box) -> float:

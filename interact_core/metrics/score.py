@@ -14,11 +14,12 @@ from .detectors import landmarks
 from .detectors.interface import FaceDetector, HandDetector, bodies_of
 from .hands import hand_figures
 from .likeness import Embedder, likeness
-from .mouths import Mouths, Watch, face_mouths, looks_of, puppet_mouths
+from .mouths import Mouths, Watch, face_mouths, looks_of, predicted_iou, puppet_mouths
 from .regions import box_of_mask, mask_at
 from .steadiness import flicker, identity_over_time
 from .sync.film import score_sync
 from .sync.syncnet import SyncNet
+from .sync.tracks import TrackRules
 from .types import VOICE_RATE, Box, Film, FilmFigures, Person, PersonFigures
 
 HANDS_EVERY = 5  # frames: a pose network is slow, and hands are to be seen in five frames a second as in 25
@@ -33,7 +34,8 @@ class Scorer:
     """What looks at a film; a part that is None leaves its figures out, and `missing` says why.
 
     faces, syncnet, hands: detectors and SyncNet; clip, dino: embedders of pictures; missing: of the parts that are
-    None, by their names here, a sentence with file, source and folder.
+    None, by their names here, a sentence with file, source and folder; rules: which faces make a track, and which of
+    them SyncNet sees; notes: sentences that are said of every film of real people.
     """
 
     faces: FaceDetector | None = None
@@ -42,6 +44,8 @@ class Scorer:
     clip: Embedder | None = None
     dino: Embedder | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    rules: TrackRules = field(default_factory=TrackRules)
+    notes: tuple[str, ...] = ()
 
     def why_not(self, *parts: str) -> tuple[str, ...]:
         """Sentences for those of these parts that are None."""
@@ -65,12 +69,13 @@ def score_film(
         mouths = puppet_mouths(film, people, looks, watch)
         notes.append(PUPPETS)
     elif scorer.faces is not None:
-        mouths = face_mouths(film, people, scorer.faces, watch)
-        notes += mouths.notes
+        mouths = face_mouths(film, people, scorer.faces, watch, scorer.rules)
+        notes += [*scorer.notes, *mouths.notes]
     else:
         mouths = None
         notes += scorer.why_not("faces")
-    found: list[dict[str, Any]] = [{"missing": []} for _ in people]
+    overlaps = predicted_iou(film, people) if mouths is None else mouths.mask_iou
+    found: list[dict[str, Any]] = [{"missing": [], "mask_iou": iou} for iou in overlaps]
     matrix = None
     if mouths is not None:
         _add_lips(found, people, mouths, voices, film.fps)
@@ -124,7 +129,7 @@ def _add_lips(
     wrong = lips.wrong_voices([person.name for person in people], mouths.openings, voices, fps)
     for number, (person, figures) in enumerate(zip(people, found, strict=True)):
         opening, own, others = mouths.openings[number], voices[number], np.delete(voices, number, 0)
-        figures |= {"seen": mouths.seen[number], "mask_iou": mouths.mask_iou[number], "wrong": wrong[number]}
+        figures |= {"seen": mouths.seen[number], "wrong": wrong[number]}
         if mouths.absent[number] is not None:
             figures["missing"].append(mouths.absent[number])
         elif own.any():
@@ -152,7 +157,7 @@ def _add_sync(
     if scorer.syncnet is None:
         notes += scorer.why_not("syncnet")
         return None
-    sync = score_sync(film, people, mouths.tied, scorer.syncnet)
+    sync = score_sync(film, people, mouths.tied, scorer.syncnet, scorer.rules)
     notes += sync.notes
     for figures, score, missing in zip(found, sync.scores, sync.missing, strict=True):
         figures["missing"] += [sentence for sentence in missing if sentence not in figures["missing"]]

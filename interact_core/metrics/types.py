@@ -123,7 +123,8 @@ class Person:
     first frame on, silent where the film is longer, or None for somebody who never speaks; spans: frames in which they
     speak, or None to tell by the voice's loudness; mask: where they are, [F or 1, h, w] in 0..1, one for each frame of
     the film or one for all, of any size (a token grid, or pixels), or None where it is not known; reference: their
-    picture, uint8 RGB [H, W, 3], or None. Raises InteractError where one of these has another shape.
+    picture, uint8 RGB [H, W, 3], or None; predicted: the masks that a run predicted for them, as `mask`, which mask IoU
+    compares with `mask`, or None. Raises InteractError where one of these has another shape.
     """
 
     name: str
@@ -131,12 +132,14 @@ class Person:
     spans: tuple[Span, ...] | None = None
     mask: np.ndarray | None = None
     reference: np.ndarray | None = None
+    predicted: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for what, value, expected, dimensions in (
             ("voice", self.voice, "[samples]", 1),
             ("mask", self.mask, "[frames or 1, height, width]", 3),
             ("picture", self.reference, "[height, width, 3]", 3),
+            ("predicted mask", self.predicted, "[frames or 1, height, width]", 3),
         ):
             if value is not None and (value.ndim != dimensions or value.size == 0):
                 raise InteractError(
@@ -181,7 +184,7 @@ class PersonFigures:
     by which the mouth follows its voice; silent_open: of somebody who never speaks, share of the frames in which the
     mouth is open; sync_c, sync_d, offset, windows: SyncNet's over the person's own spans (metrics/sync); hkv, hkc:
     hands (metrics/hands.py); clip_i, dino_i: likeness to the picture (metrics/likeness.py); steadiness: likeness to
-    themselves over the film (metrics/steadiness.py); mask_iou: of the mask that was found with the given one; seen:
+    themselves over the film (metrics/steadiness.py); mask_iou: of the run's masks with where the person is; seen:
     share of the frames in which the face was found; spans: frames in which they speak; fits: those in which the mouth
     follows their own voice; wrong: those in which it follows somebody else's.
     """

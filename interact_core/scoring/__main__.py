@@ -17,6 +17,7 @@ prepare_comfy()
 
 from ..host.folders import register_folders  # noqa: E402  (comfy has to be configured first)
 from ..host.scorer import ScorerFiles, load_found_scorer  # noqa: E402
+from ..metrics.sync.tracks import TrackRules  # noqa: E402
 from .against import fvd_against  # noqa: E402
 from .i3d import load_i3d  # noqa: E402
 from .jobs import Job, read_jobs  # noqa: E402
@@ -24,17 +25,18 @@ from .page import page  # noqa: E402
 from .records import check_output, rows_of, summary_of, write_json, write_tables  # noqa: E402
 from .work import Outcome, run_jobs  # noqa: E402
 
-VERSION = 1  # of what records hold and how it is measured: a higher one scores finished films again
+DEFAULT = TrackRules()
+VERSION = 2  # of what records hold and how it is measured: a higher one scores finished films again
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """0 where all films were scored, 1 where one failed, 2 where nothing could be begun."""
     options = parse(words)
     try:
-        jobs = read_jobs(options.films, options.references, options.voices, options.masks)
+        jobs = read_jobs(options.films, options.references, options.voices, options.masks, options.predicted)
         check_output(options.out)
         register_folders()
-        files = ScorerFiles(options.faces, options.syncnet, options.clip, options.dino, options.device)
+        files = files_of(options)
         load_found_scorer(files)  # a wrong file is told at once, and not for every film
         outcomes = collect(jobs, options.out, files, options.workers)
         failed = write(outcomes, options, jobs)
@@ -55,6 +57,9 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--masks", type=Path, help="where people are: NAME/PERSON.png, or .mp4 frame by frame"
     )
+    parser.add_argument(
+        "--predicted", type=Path, help="the run's own masks, in the same way: measured by --masks (mask IoU)"
+    )
     parser.add_argument("--against", type=Path, help="a folder of real films, for FVD; needs --i3d")
     parser.add_argument("--i3d", type=Path, help="i3d_torchscript.pt, for --against")
     parser.add_argument(
@@ -65,6 +70,8 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--clip", type=Path, help="a folder with a CLIP model of transformers")
     parser.add_argument("--dino", type=Path, help="a folder with a DINO model of transformers")
+    parser.add_argument("--pose", type=Path, help="SDPose's checkpoint, for hands; very slow without a GPU")
+    _add_rules(parser)
     parser.add_argument("--device", default="cpu", help="where SyncNet, CLIP and DINO run: cpu, cuda")
     parser.add_argument("--out", type=Path, default=Path("output/score"), help="folder of the results")
     parser.add_argument("--workers", type=int, default=1, help="processes")
@@ -72,6 +79,50 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     if (options.against is None) != (options.i3d is None):
         parser.error("--against and --i3d go together")
     return options
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    rules = parser.add_argument_group(
+        "which faces SyncNet looks at", "The original's: --min-frames 100 --min-size 100."
+    )
+    rules.add_argument(
+        "--min-frames",
+        type=int,
+        default=DEFAULT.min_frames,
+        help="found in more frames at 25 fps than this (default: %(default)s)",
+    )
+    rules.add_argument(
+        "--min-size",
+        type=float,
+        default=DEFAULT.min_size,
+        help="more pixels wide or high than this (default: %(default)s)",
+    )
+    rules.add_argument(
+        "--max-missed",
+        type=int,
+        default=DEFAULT.max_missed,
+        help="frames at 25 fps after which a face that comes back is another (default: %(default)s)",
+    )
+    rules.add_argument(
+        "--min-iou",
+        type=float,
+        default=DEFAULT.min_iou,
+        help="overlap of a face with itself in the next frame (default: %(default)s)",
+    )
+
+
+def files_of(options: argparse.Namespace) -> ScorerFiles:
+    """What the command line names. Raises InteractError for rules that no face can meet."""
+    rules = TrackRules(options.min_iou, options.max_missed, options.min_frames, options.min_size)
+    return ScorerFiles(
+        options.faces,
+        options.syncnet,
+        options.clip,
+        options.dino,
+        options.device,
+        pose=options.pose,
+        rules=rules,
+    )
 
 
 def settings(files: ScorerFiles) -> str:

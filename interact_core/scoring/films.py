@@ -112,14 +112,16 @@ def read_person(files: PersonFiles, film: Film) -> tuple[Person, tuple[str, ...]
     notes: list[str] = []
     voice = _voice(files, film, notes)
     reference = None if files.reference is None else _picture(files.reference)
-    mask = None if files.mask is None else _mask(files.mask, film, notes)
+    mask, predicted = (
+        None if path is None else _mask(path, film, notes) for path in (files.mask, files.predicted)
+    )
     spans = None
     if files.spans is not None:
         frames = [(round(begin * film.fps), round(end * film.fps)) for begin, end in files.spans]
         spans: tuple[Span, ...] | None = tuple(
             (begin, min(end, film.frames)) for begin, end in frames if begin < film.frames
         )
-    return Person(files.name, voice, spans, mask, reference), tuple(notes)
+    return Person(files.name, voice, spans, mask, reference, predicted), tuple(notes)
 
 
 def _voice(files: PersonFiles, film: Film, notes: list[str]) -> np.ndarray | None:

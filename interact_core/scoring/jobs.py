@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ FILMS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MANIFESTS = (".csv", ".json", ".parquet")
-COLUMNS = ("film", "person", "voice", "reference", "mask", "spans", "start")
+COLUMNS = ("film", "person", "voice", "reference", "mask", "spans", "start", "predicted")
 ONLY = "speaker"  # what the one person of a film is called that nobody named
 
 
@@ -26,7 +26,7 @@ class PersonFiles:
 
     voice: a recording, or a film whose sound it is; reference: their picture; mask: a picture for the whole film, or a
     film in grey; spans: seconds of the film in which they speak; start: seconds of the film at which the recording
-    begins.
+    begins; predicted: the masks of the run that made the film, as mask.
     """
 
     name: str
@@ -35,6 +35,12 @@ class PersonFiles:
     mask: Path | None = None
     spans: tuple[tuple[float, float], ...] | None = None
     start: float = 0.0
+    predicted: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path | None, ...]:
+        """All of them, None where there is none."""
+        return self.voice, self.reference, self.mask, self.predicted
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Job:
         digest = hashlib.sha256(settings.encode())
         for person in (*self.people,):
             digest.update(repr((person.name, person.spans, person.start)).encode())
-        for path in (self.film, *(p for one in self.people for p in (one.voice, one.reference, one.mask))):
+        for path in (self.film, *(path for one in self.people for path in one.files)):
             digest.update(f"{path}".encode())
             if path is not None and path.is_file():
                 stat = path.stat()
@@ -58,7 +64,11 @@ class Job:
 
 
 def read_jobs(
-    films: Path, references: Path | None = None, voices: Path | None = None, masks: Path | None = None
+    films: Path,
+    references: Path | None = None,
+    voices: Path | None = None,
+    masks: Path | None = None,
+    predicted: Path | None = None,
 ) -> list[Job]:
     """Jobs of a manifest (CSV, JSON or Parquet: COLUMNS, a row for each film and person) or of a folder of films.
 
@@ -67,28 +77,29 @@ def read_jobs(
     its film.
     """
     if films.is_dir():
-        return _from_folders(films, references, voices, masks)
+        folders = {"voice": voices, "reference": references, "mask": masks, "predicted": predicted}
+        return _from_folders(films, folders)
     if films.suffix.lower() in MANIFESTS and films.is_file():
         return _from_manifest(films)
     raise InteractError(f"{films} is neither a folder of films nor a manifest ({', '.join(MANIFESTS)}).")
 
 
-def _from_folders(films: Path, references: Path | None, voices: Path | None, masks: Path | None) -> list[Job]:
-    for folder in (references, voices, masks):
+def _from_folders(films: Path, folders: Mapping[str, Path | None]) -> list[Job]:
+    """Jobs of a folder of films; folders: by fields of PersonFiles."""
+    for folder in folders.values():
         if folder is not None and not folder.is_dir():
             raise InteractError(f"{folder} is not a folder.")
     found = sorted(file for file in films.rglob("*") if file.suffix.lower() in FILMS)
     if not found:
         raise InteractError(f"{films} holds no films ({', '.join(FILMS)}).")
-    return [_job_of(film, references, voices, masks) for film in found]
+    return [_job_of(film, folders) for film in found]
 
 
-def _job_of(film: Path, references: Path | None, voices: Path | None, masks: Path | None) -> Job:
-    files = {
-        "voice": _by_person(voices, film.stem, SOUNDS),
-        "reference": _by_person(references, film.stem, PICTURES),
-        "mask": _by_person(masks, film.stem, PICTURES + FILMS),
-    }
+ENDINGS = {"voice": SOUNDS, "reference": PICTURES, "mask": PICTURES + FILMS, "predicted": PICTURES + FILMS}
+
+
+def _job_of(film: Path, folders: Mapping[str, Path | None]) -> Job:
+    files = {what: _by_person(folder, film.stem, ENDINGS[what]) for what, folder in folders.items()}
     names = sorted({name for some in files.values() for name in some} - {ONLY})
     people = [
         PersonFiles(name, **{what: some.get(name) for what, some in files.items()})
@@ -120,8 +131,7 @@ def _literal(name: str) -> str:
 def _with_own_sound(film: Path, people: Sequence[PersonFiles]) -> list[PersonFiles]:
     """The film's own sound is the voice of its one person, if no other was given."""
     if len(people) == 1 and people[0].voice is None:
-        one = people[0]
-        return [PersonFiles(one.name, film, one.reference, one.mask, one.spans, one.start)]
+        return [replace(people[0], voice=film)]
     return list(people)
 
 
@@ -139,6 +149,7 @@ def _from_manifest(path: Path) -> list[Job]:
                 *(_place(path, row.get(what)) for what in ("voice", "reference", "mask")),
                 spans=_spans(row.get("spans")),
                 start=float(row.get("start") or 0.0),
+                predicted=_place(path, row.get("predicted")),
             )
         except (TypeError, ValueError) as error:
             raise InteractError(f"row {number} of {path} cannot be read: {error}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -80,7 +81,7 @@ def _in_processes(
     context = multiprocessing.get_context("spawn")  # torch and its threads do not survive a fork
     waiting = list(reversed(left))
     running: dict[Future[Outcome], tuple[str, Job]] = {}
-    with ProcessPoolExecutor(workers, context, initializer=_share_cores, initargs=(workers,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(workers,)) as pool:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
                 key, job = waiting.pop()
@@ -97,12 +98,23 @@ def _in_processes(
                     ) from error
 
 
-def _share_cores(workers: int) -> None:
+def _begin_worker(workers: int) -> None:
+    """In a new process, which knows nothing yet: ComfyUI is set up before `load` is looked for in its module."""
     import os
 
     import torch
 
+    from ..host.standalone import prepare_comfy
+
+    prepare_comfy()
+
+    from ..host.folders import register_folders
+
+    register_folders()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # killed, it could not end its workers, and they would wait for work for ever
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _in_worker(key: str, job: Job, folder: Path, load: LoadScorer, files: Any) -> Outcome:

@@ -107,6 +107,25 @@ def test_masks_of_another_cast_are_refused_and_of_another_length_left_out(
     assert keys[:2] == ["score_other_length", "score_masks_unused"]
 
 
+def test_the_runs_masks_are_measured_by_given_ones_and_told_where_one_is_missing(film: torch.Tensor) -> None:
+    """Real people: pictures that are no puppets' portraits, and nothing loaded that could see a face."""
+    grey = torch.full((1, 64, 96, 3), 0.5)
+    people = tuple(Character(name, grey, None, None) for name in NAMES)
+    real = Cast(people, 192, 128, FRAMES, FPS, None)
+    history = history_of(NAMES, FRAMES)
+    history.masks[-1, 0, :, :, :6] = history.masks[-1, 1, :, :, 6:] = 1.0
+    given = torch.zeros(2, 128, 192)
+    given[0, :, :96], given[1, :, 48:] = 1.0, 1.0  # the second one is larger than the run found
+    scored = score_image(film, real, history, given)
+    assert [person.mask_iou for person in scored.figures.people] == pytest.approx([1.0, 6 / 9])
+    assert "mask IoU" in scored.table.splitlines()[0]
+    assert scored.said[0].key == "score_both_masks"
+    for one in ({"history": history}, {"masks": given}):
+        scored = score_image(film, real, **one)
+        assert scored.said[-1].key == "score_one_mask" and scored.figures.mean("mask_iou") is None
+    assert "score_one_mask" not in [one.key for one in score_image(film, real).said]
+
+
 def test_a_voice_without_sound_is_told(cast: Cast, film: torch.Tensor) -> None:
     mute = speech_of(torch.zeros(1, 100), has_sound=False)
     silent = replace(cast, characters=(cast.characters[0], replace(cast.characters[1], speech=mute)))

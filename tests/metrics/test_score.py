@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.metrics import lips, mouths
-from interacthuman.interact_core.metrics.mouths import puppet_mouths
+from interacthuman.interact_core.metrics.mouths import face_mouths, puppet_mouths
 from interacthuman.interact_core.metrics.puppets.drawing import portrait
 from interacthuman.interact_core.metrics.puppets.reading import read_clip
 from interacthuman.interact_core.metrics.puppets.recognition import look_of
 from interacthuman.interact_core.metrics.score import PUPPETS, Scorer, score_film
+from interacthuman.interact_core.metrics.sync.syncnet import SyncNet
+from interacthuman.interact_core.metrics.sync.tracks import TrackRules
 from interacthuman.interact_core.metrics.types import CHUNK, Face, Film, Person, frames_at_rate
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.scenes import random_scene, render
@@ -127,6 +129,43 @@ def test_real_faces_are_tied_by_masks_and_one_that_leaves_counts_while_it_is_the
     assert [person.seen for person in found.people] == pytest.approx([22 / FRAMES, 1.0])
     assert [person.lips for person in found.people] == pytest.approx([1.0, 1.0], abs=0.02)
     assert np.isnan(found.openings[0, 22:]).all() and not np.isnan(found.openings[1]).any()
+
+
+def test_masks_of_the_run_are_measured_by_given_ones_with_or_without_a_detector() -> None:
+    left, right = halves()
+    half_way = np.repeat(left, FRAMES, axis=0)
+    half_way[FRAMES // 3 * 2 :] = right  # the run lost her in the last third
+    people = [Person("Anna", mask=left, predicted=half_way), Person("Ben", mask=right)]
+    for scorer in (Scorer(), Scorer(faces=TwoFaces(np.zeros((2, FRAMES)), left_until=99))):
+        anna, ben = score_film(grey_film(), people, scorer).people
+        both, lost = FRAMES // 3 * 2, FRAMES - FRAMES // 3 * 2
+        assert anna.mask_iou == pytest.approx(both / (both + 2 * lost)) and ben.mask_iou is None
+
+
+def test_the_scorers_rules_and_notes_reach_the_figures_of_real_people(puppets) -> None:
+    _, truth, people = puppets
+    real = [Person(p.name, p.voice, mask=mask) for p, mask in zip(people, halves())]
+    away = np.arange(FRAMES) % 11 < 8  # found in eight frames of eleven
+
+    class Blinking(TwoFaces):
+        def find(self, frames: np.ndarray) -> list[list[Face]]:
+            first = self.at
+            return [some if away[first + k] else [] for k, some in enumerate(super().find(frames))]
+
+    def tracks(**rules) -> int:
+        tied = face_mouths(grey_film(), real, Blinking(truth, 99), rules=TrackRules(**rules)).tied
+        return len(tied.tracks)
+
+    assert tracks() == 2 and tracks(max_missed=2) == 2 * 3
+    scorer = Scorer(
+        faces=TwoFaces(truth, 99),
+        syncnet=SyncNet(),
+        rules=TrackRules(min_size=500.0, min_frames=13),
+        notes=("Said.",),
+    )
+    found = score_film(grey_film(), real, scorer)
+    assert found.notes[0] == "Said."
+    assert all("more than 500 are needed" in person.missing[0] for person in found.people)
 
 
 def test_what_is_missing_is_none_with_a_sentence_and_nothing_is_raised(puppets) -> None:

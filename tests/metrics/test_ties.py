@@ -154,3 +154,15 @@ def test_boxes_of_masks_and_crops():
     frame = np.arange(12 * 20).reshape(12, 20)
     assert (regions.crop(frame, (2.5, 1.0, 5.1, 3.0)) == frame[1:3, 2:6]).all()
     assert regions.crop(frame, (30, 30, 40, 40)).shape == (1, 1)
+
+
+def test_masks_of_two_sizes_are_compared_on_the_coarser_grid():
+    fine = np.zeros((2, 8, 16), np.float16)
+    fine[0, :, :8] = 1  # the left half, then nobody
+    coarse = np.zeros((2, 2, 4), np.float32)
+    coarse[0, :, 1:3] = 1  # the middle half, then nobody
+    for one, other in ((fine, coarse), (coarse, fine)):
+        counted = regions.overlap(one, other)
+        assert counted.tolist() == [2, 6]
+        assert regions.share_of(counted) == pytest.approx(1 / 3)
+    assert regions.share_of(regions.overlap(fine[1:], coarse[1:])) == 1.0

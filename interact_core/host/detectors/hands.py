@@ -1,14 +1,17 @@
 """ComfyUI's own SDPose as a detector of hands, for metrics/detectors."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import comfy.sd
 import numpy as np
 import torch
 
 from ...errors import InteractError
 from ...metrics.detectors.core import PoseHands
 from ...metrics.types import Box
+from ...weights_file import open_weights
 
 POSE_FOLDER = "checkpoints"
 POSE_FILE = "sdpose_wholebody_fp16.safetensors"
@@ -17,6 +20,22 @@ NO_POSE_FILE = (
     f"models/{POSE_FOLDER}, load it with Load Checkpoint, and connect its MODEL and VAE."
 )
 """For whoever leaves the figures of hands out."""
+
+MARK = "model.diffusion_model.heatmap_head.final_layer.weight"
+
+
+def load_sdpose(path: str | os.PathLike[str]) -> PoseHands:
+    """Load SDPose from its checkpoint as core's Load Checkpoint does, for runs without a graph.
+
+    Raises InteractError for a missing file, a pickle, and a checkpoint of another model.
+    """
+    with open_weights(path, f"the checkpoint of SDPose, {POSE_FILE}") as file:
+        if MARK not in file.shapes:
+            raise InteractError(f"{path} is another model than SDPose. {NO_POSE_FILE}")
+    model, _, vae, *_ = comfy.sd.load_checkpoint_guess_config(
+        os.fspath(path), output_vae=True, output_clip=False
+    )
+    return sdpose_hands(model, vae)
 
 
 def sdpose_hands(model: Any, vae: Any) -> PoseHands:

@@ -1,13 +1,15 @@
 """Faces and hands by the package `mediapipe`, where somebody has installed it: its wheel carries the models.
 
 Never required and never installed by this pack: 0.10.21, the last version with models inside, wants NumPy below 2 and
-Python below 3.13, which most ComfyUI environments are not. Use it in an environment of its own, or use ComfyUI's own
-models (core.py).
+Python below 3.13, which most ComfyUI environments are not. Where it is installed and ComfyUI's own models (core.py) are
+not there, host/scorer.py takes it, and says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +29,14 @@ NO_PACKAGE = (
     "The package mediapipe is not installed, so faces and hands are not searched with it: install mediapipe 0.10.21 "
     "from PyPI into an environment of its own (it wants NumPy below 2), or use ComfyUI's own face landmarker."
 )
+
+
+def has_package() -> bool:
+    """Whether a mediapipe with models inside is installed; nothing of it is imported."""
+    found = find_spec("mediapipe")
+    return found is not None and any(
+        Path(place, "python", "solutions").is_dir() for place in found.submodule_search_locations or ()
+    )
 
 
 def solutions() -> ModuleType:
