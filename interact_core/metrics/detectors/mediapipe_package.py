@@ -26,8 +26,8 @@ SAME = 0.3  # intersection over union from which two searches have found one fac
 LEAST_SIDE = 32  # pixels of a picture; smaller ones are not searched
 POSE_SHOULDERS = (11, 12)  # of MediaPipe's 33 points of a body
 NO_PACKAGE = (
-    "The package mediapipe is not installed, so faces and hands are not searched with it: install mediapipe 0.10.21 "
-    "from PyPI into an environment of its own (it wants NumPy below 2), or use ComfyUI's own face landmarker."
+    "There is no package mediapipe with models inside, so faces and hands are not searched with it: install mediapipe "
+    "0.10.21 from PyPI into an environment of its own (it wants NumPy below 2), or use ComfyUI's own face landmarker."
 )
 
 
