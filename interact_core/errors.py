@@ -1,5 +1,7 @@
 """The one error that this pack raises for something its user can put right."""
 
+from typing import Any
+
 MOST_SHOWN = 160
 """Characters that an error shows of a name or a message that came from a file."""
 
@@ -13,6 +15,22 @@ def one_line(text: object, most: int = MOST_SHOWN) -> str:
     words = " ".join(str(text)[: 4 * most].split())
     shown = "".join(letter if letter.isprintable() else "?" for letter in words)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def check_numbers(**inputs: Any) -> None:
+    """Raise InteractError for the first of a node's inputs, by name, that is no tensor of real numbers; None passes."""
+    for name, value in inputs.items():
+        if value is None:
+            continue
+        if not hasattr(value, "is_complex"):
+            found = f"a {type(value).__name__}"
+        elif value.is_complex():
+            found = "complex numbers"
+        else:
+            continue
+        raise InteractError(
+            f"{name} is {found}, expected a picture or mask as ComfyUI's nodes give it: connect another node there."
+        )
 
 
 def check_connected(**inputs: object) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from comfy_api.latest import io, ui
 
-from ..interact_core.errors import InteractError
+from ..interact_core.errors import InteractError, check_numbers
 from ..interact_core.guidance.people import people_in_boxes, people_in_masks, pick_person, same_person
 from ..interact_core.host.node_text import with_view
 from ..interact_core.preview.people import draw_people
 from ..interact_core.sentences import sentence
-from .wires import CATEGORY
+from .wires import CATEGORY, linked
 
 MAX_PEOPLE = 64
 
@@ -71,6 +71,7 @@ class InterActPickPerson(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         person: int,
@@ -90,6 +91,9 @@ class InterActPickPerson(io.ComfyNode):
 
 def found_people(masks: torch.Tensor | None, boxes: Any, image: torch.Tensor | None) -> torch.Tensor:
     """[N, H, W], from whichever of the two inputs is connected."""
+    check_numbers(masks=masks, image=image)
+    if image is not None and (image.ndim != 4 or image.shape[-1] not in (3, 4) or not image.numel()):
+        raise InteractError(f"image has shape {list(image.shape)}, expected a picture [1, H, W, 3].")
     if masks is not None and boxes is not None:
         raise InteractError("masks and boxes are both connected: disconnect boxes, as masks say more.")
     if masks is not None:

@@ -1,11 +1,12 @@
 """One person's mask out of masks or boxes of several, which segmentation and detection nodes give."""
 
+from math import isfinite
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import InteractError
+from ..errors import InteractError, one_line
 
 GAPS = 128  # gaps in one person are at most this part of a side
 SPECK = 0.02  # of the largest piece's area; smaller pieces are stray strokes, not people
@@ -45,7 +46,7 @@ def people_in_boxes(boxes: Any, width: int, height: int) -> Tensor:
     boxes: BOUNDING_BOX, a dict of x, y, width and height in pixels of a picture of `width` x `height`, a list of
     such, or a list of such lists, of which the first frame's is taken. Raises InteractError for no boxes or others.
     """
-    found = [boxes] if isinstance(boxes, dict) else list(boxes)
+    found = list(boxes) if isinstance(boxes, list | tuple) else [boxes]
     if found and isinstance(found[0], list | tuple):
         found = list(found[0])
     people = []
@@ -53,11 +54,14 @@ def people_in_boxes(boxes: Any, width: int, height: int) -> Tensor:
         try:
             left, top = float(box["x"]), float(box["y"])
             right, bottom = left + float(box["width"]), top + float(box["height"])
-        except (TypeError, KeyError, ValueError, IndexError) as error:
+            finite = isfinite(left + top + right + bottom)
+        except (TypeError, KeyError, ValueError, IndexError):
+            finite = False
+        if not finite:
             raise InteractError(
-                f"boxes holds {box!r}, expected x, y, width and height: connect the bboxes of a detection node of "
-                "ComfyUI."
-            ) from error
+                f"boxes holds {one_line(repr(box))}, expected x, y, width and height: connect the bboxes of a "
+                "detection node of ComfyUI."
+            )
         mask = torch.zeros(height, width)
         mask[max(0, round(top)) : max(0, round(bottom)), max(0, round(left)) : max(0, round(right))] = 1.0
         people.append(mask)

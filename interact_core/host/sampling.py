@@ -122,7 +122,7 @@ def sample(
     # At denoise 0 there are no steps: core returns the latent and nothing has run.
     history = handle.history or RunRecorder().finish(cast, settings, -1, 0)
     result = {key: value for key, value in latent.items() if not key.startswith("downscale_ratio")}
-    result["samples"] = samples.to(
-        device=comfy.model_management.intermediate_device(), dtype=comfy.model_management.intermediate_dtype()
-    )
+    # Older ComfyUIs have no type of their own for what lies between nodes: a sampler's result stays as it is.
+    dtype = getattr(comfy.model_management, "intermediate_dtype", lambda: samples.dtype)()
+    result["samples"] = samples.to(device=comfy.model_management.intermediate_device(), dtype=dtype)
     return result, history

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 from interacthuman.benchmarks.scenes import result
-from interacthuman.benchmarks.trust import adapters, encoders
+from interacthuman.benchmarks.trust import adapters, encoders, inputs
 from interacthuman.benchmarks.trust.campaign import Order, Tally, exact_interval, faulty_share
 from interacthuman.benchmarks.trust.damage import DAMAGES
 from interacthuman.benchmarks.trust.watch import fault_of_sentence
@@ -41,6 +41,18 @@ def test_broken_encoders_are_refused_or_work(tmp_path: Path) -> None:
     tally = tallied(encoders, Order(SEED, range(20), tmp_path))
     assert lasting_faults(tally) == [] and len(tally.kept) == 20
     assert tally.outcomes[encoders.REFUSED] > 5 and tally.outcomes[encoders.FINITE] > 0
+
+
+def test_unusual_inputs_end_in_a_sentence_or_in_the_right_result(tmp_path: Path) -> None:
+    import folder_paths
+
+    temp = folder_paths.get_temp_directory()
+    try:
+        tally = tallied(inputs, Order(SEED, range(1, 9), tmp_path))
+    finally:
+        folder_paths.set_temp_directory(temp)
+    assert lasting_faults(tally) == [] and len(tally.kept) == 8
+    assert tally.outcomes[inputs.SENTENCE] > 0 and tally.outcomes[inputs.ENCODED] > 0
 
 
 def test_a_fault_is_seen_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

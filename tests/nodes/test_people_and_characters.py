@@ -91,9 +91,29 @@ def test_what_pick_person_lacks_is_said() -> None:
         ({"boxes": box}, "connect the picture to image"),
         ({"boxes": box, "masks": torch.ones(1, 8, 8)}, "disconnect boxes"),
         ({"masks": torch.zeros(0, 8, 8)}, "nobody was found"),
+        ({"masks": torch.ones(1, 8, 8, dtype=torch.complex64)}, "masks is complex numbers"),
+        ({"boxes": box, "image": torch.rand(8, 8, 3)}, "image has shape"),
+        ({"boxes": [{**box, "x": float("nan")}], "image": torch.rand(1, 8, 8, 3)}, "boxes holds"),
+        ({"boxes": 3, "image": torch.rand(1, 8, 8, 3)}, "boxes holds 3"),
     ):
         with pytest.raises(InteractError, match=said):
             InterActPickPerson.execute(1, **given)
+
+
+def test_a_picture_is_real_numbers_within_its_range() -> None:
+    """Halos of sharpening are cut; 8-bit numbers would be a white picture, and -1..1 a dark one."""
+    picture = torch.rand(1, 32, 32, 3)
+    made = InterActCharacter.execute(picture * 1.4 - 0.2, "Mira").result[0]
+    assert torch.equal(made.image, (picture * 1.4 - 0.2).clamp(0, 1))
+    for image, said in (
+        ((picture * 255).to(torch.uint8), "values from 0 to 25"),
+        (picture * 4 - 2, "values from -2 to 2|values from -1.9"),
+        (picture.to(torch.complex64), "image is complex numbers"),
+    ):
+        with pytest.raises(InteractError, match=said):
+            InterActCharacter.execute(image, "Mira")
+    with pytest.raises(InteractError, match="layout is complex numbers"):
+        InterActRegion.execute(torch.ones(1, 8, 8), "Mira", layout=torch.ones(1, 8, 8, dtype=torch.complex64))
 
 
 def test_previews_are_left_out_and_say_so_where_the_temp_folder_cannot_be_written(

@@ -9,7 +9,7 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-from ...errors import InteractError, check_connected
+from ...errors import InteractError, check_connected, check_numbers
 from ...guidance import Cast, Character, assemble_cast, snap_frames
 from ...guidance.layout import LATENT_PIXELS, TOKEN_PIXELS
 from ...sentences import Sentence, sentence
@@ -60,6 +60,7 @@ def make_character(
     mask, cut_out: turned round if it keeps the background, as `upright_mask`; sound: AUDIO, as `voiced`.
     """
     name = name.strip()
+    check_numbers(image=image, mask=mask, layout=layout)
     if layout is not None and layout.ndim == 2:
         layout = layout.unsqueeze(0)
     mask, _ = upright_mask(mask, cut_out)
@@ -80,6 +81,7 @@ def make_region_character(
     """
     name = name.strip()
     check_connected(region=region)
+    check_numbers(region=region, layout=layout)
     region = region.unsqueeze(0) if region.ndim == 2 else region
     layout = layout.unsqueeze(0) if layout is not None and layout.ndim == 2 else layout
     return Character(name, None, voiced(name, speech, sound), layout, region, strength)

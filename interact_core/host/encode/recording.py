@@ -1,13 +1,15 @@
 """AUDIO and AUDIO_ENCODER, ours or core's, to the speech of one character or the sound of the scene."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
+from numbers import Real
 from typing import Any
 
 import torch
 
-from ...errors import InteractError
+from ...errors import InteractError, one_line
 from ...sentences import Sentence, sentence
 from ...speech.encode import SILENCE_SECONDS
 from ...speech.from_core import SPEECH_KEY, from_encoder_output
@@ -18,6 +20,8 @@ from .audio_encoder import InterActAudioEncoder
 from .whisper import encode_by_whisper, is_whisper_model
 
 logger = logging.getLogger(__name__)
+
+HIGHEST_RATE = 10**6  # Hz; no sound card comes near
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +122,20 @@ def scene_track(
 
 
 def samples_of(audio: dict[str, Any] | None) -> tuple[torch.Tensor, int]:
-    """waveform and sample rate in Hz of AUDIO. Raises InteractError if it holds no sound."""
+    """waveform and sample rate in Hz of AUDIO. Raises InteractError if it holds no sound, or is none."""
+    if not isinstance(audio, Mapping | None):
+        raise InteractError(f"The audio is a {type(audio).__name__}; connect a node that gives a recording.")
     if not audio or audio.get("waveform") is None:
         raise InteractError(
             "The audio holds no sound, as from a video without a sound track: load a recording."
         )
-    return audio["waveform"], audio["sample_rate"]
+    waveform, rate = audio["waveform"], audio.get("sample_rate")
+    if not isinstance(waveform, torch.Tensor) or waveform.is_complex():
+        found = "complex numbers" if isinstance(waveform, torch.Tensor) else f"a {type(waveform).__name__}"
+        raise InteractError(f"The audio's samples are {found}; connect a node that gives a recording.")
+    if isinstance(rate, bool) or not isinstance(rate, Real) or rate > HIGHEST_RATE:
+        raise InteractError(
+            f"The audio has a sample rate of {one_line(rate, 40)}, expected one in Hz up to {HIGHEST_RATE}; load the "
+            "recording again from its file."
+        )
+    return waveform, rate

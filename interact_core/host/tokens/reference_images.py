@@ -16,6 +16,9 @@ CORNER = 16
 BLANK = 2 / 255
 """How far from the background's colour a pixel may be and still be background: JPEG noise."""
 
+OVERSHOOT = 0.5
+"""How far beyond 0..1 a picture may be: nodes that sharpen or enlarge leave halos."""
+
 LIKELY = 0.35
 """Share of the largest score in a picture; pixels above it are the person."""
 
@@ -29,7 +32,7 @@ def person_on_white(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tens
     """
     if image is None or image.ndim != 4 or not image.numel():
         return image, None  # Character raises for it
-    picture, person = image.float(), None
+    picture, person = _in_range(image.float(), name), None
     if picture.shape[-1] == 4:
         person = picture[..., 3].clamp(0.0, 1.0)
         picture = _over_white(picture[..., :3], picture[..., 3:])
@@ -105,6 +108,17 @@ def _fitted(image: Tensor, width: int, height: int, background: float) -> Tensor
     top, left = (height - fitted[0]) // 2, (width - fitted[1]) // 2
     canvas[:, top : top + fitted[0], left : left + fitted[1]] = resized.clamp(0.0, 1.0)
     return canvas
+
+
+def _in_range(image: Tensor, name: str) -> Tensor:
+    """The picture within 0..1. What other nodes overshoot is cut; 8-bit numbers, or -1..1, are another picture."""
+    least, most = float(image.amin()), float(image.amax())
+    if least < -OVERSHOOT or most > 1 + OVERSHOOT:
+        raise InteractError(
+            f"The picture of {name!r} has values from {least:.4g} to {most:.4g}: connect one within 0..1, as ComfyUI's "
+            "nodes give it."
+        )
+    return image.clamp(0.0, 1.0)
 
 
 def _checked_mask(mask: Tensor, name: str) -> Tensor:

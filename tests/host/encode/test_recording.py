@@ -210,6 +210,21 @@ def test_what_is_wrong_with_a_recording_is_said() -> None:
 # Taking turns
 
 
+def test_what_is_no_recording_is_said() -> None:
+    sound = torch.zeros(1, 1, RATE)
+    for audio, said in (
+        ("a.wav", "audio is a str"),
+        ({"waveform": [0.0], "sample_rate": RATE}, "samples are a list"),
+        ({"waveform": sound.to(torch.complex64), "sample_rate": RATE}, "samples are complex"),
+        ({"waveform": sound}, "sample rate of None"),
+        ({"waveform": sound, "sample_rate": "16000"}, "sample rate of 16000, expected"),
+        ({"waveform": sound, "sample_rate": 10**400}, "sample rate of 1000"),
+        ({"waveform": sound, "sample_rate": float("nan")}, "sample rate of nan"),
+    ):
+        with pytest.raises(InteractError, match=said):
+            encode_speech_of(Encoder(), audio)
+
+
 def test_speakers_take_turns_by_their_end_times() -> None:
     """start_time of the second is the end_time of the first, of the third that of the second, with pauses."""
     first = encode_speech_of(Encoder(), audio(0.2, 0.5))
