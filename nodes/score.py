@@ -227,6 +227,7 @@ def _rule_inputs() -> list[io.Input]:
             min=0.0,
             max=1000.0,
             step=1.0,
+            round=1.0,
             optional=True,
             advanced=True,
             tooltip="SyncNet looks at faces that are more pixels wide or high than this. Its authors use 100; those of "
@@ -248,6 +249,7 @@ def _rule_inputs() -> list[io.Input]:
             min=0.0,
             max=0.99,
             step=0.05,
+            round=0.01,
             optional=True,
             advanced=True,
             tooltip="How much a face has to overlap itself from one frame to the next (IoU). Lower it where people "

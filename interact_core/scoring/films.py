@@ -46,7 +46,7 @@ def open_film(path: Path) -> OpenedFilm:
             ]
             width, height = stream.codec_context.width, stream.codec_context.height
     except (OSError, av.FFmpegError) as error:
-        raise InteractError(f"{path.name} cannot be read as a film: {one_line(error)}.") from error
+        raise InteractError(f"{path.name} cannot be read as a film: {_why(error)}.") from error
     if not rate:
         raise InteractError(f"{path.name} does not say how many frames per second it has: convert it.")
     fps, notes = float(rate), []
@@ -104,7 +104,12 @@ def _frames(path: Path) -> Iterator[np.ndarray]:
             for frame in container.decode(video=0):
                 yield frame.to_ndarray(format="rgb24")
     except (OSError, av.FFmpegError) as error:
-        raise InteractError(f"{path.name} cannot be decoded: {one_line(error)}.") from error
+        raise InteractError(f"{path.name} cannot be decoded: {_why(error)}.") from error
+
+
+def _why(error: Exception) -> str:
+    """What PyAV or the system says, without number and path."""
+    return str(getattr(error, "strerror", None) or one_line(error)).rstrip(".")
 
 
 def read_person(files: PersonFiles, film: Film) -> tuple[Person, tuple[str, ...]]:

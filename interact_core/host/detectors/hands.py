@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import comfy.sample  # core's SDPose node calls it, and only the server has imported it by then
 import comfy.sd
 import numpy as np
 import torch
