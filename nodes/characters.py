@@ -21,7 +21,7 @@ from ..interact_core.host.encode.cutout import (
 from ..interact_core.host.encode.guest_nodes import check_previous_frames
 from ..interact_core.host.encode.recording import scene_track
 from ..interact_core.host.node_text import with_text, with_view
-from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue
+from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue, linked
 
 MAX_CHARACTERS = 32
 
@@ -112,6 +112,7 @@ class InterActCharacter(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         image: io.Image.Type,
@@ -178,6 +179,7 @@ class InterActRegion(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         region: io.Mask.Type,
@@ -354,6 +356,7 @@ class InterActEncodeCharacters(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         characters: io.Autogrow.Type,

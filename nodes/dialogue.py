@@ -9,7 +9,7 @@ from ..interact_core.host.encode.cast_encoding import MAX_FRAMES
 from ..interact_core.host.encode.dialogue import encode_dialogue, fingerprint, recording_paths
 from ..interact_core.host.node_text import with_text
 from ..interact_core.speech.dialogue import MAX_LANES, read_dialogue
-from .wires import CATEGORY, VoiceWire
+from .wires import CATEGORY, VoiceWire, linked
 
 
 class InterActDialogue(io.ComfyNode):
@@ -89,6 +89,7 @@ class InterActDialogue(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         fps: float,

@@ -15,7 +15,7 @@ from ..interact_core.host.loading import (
     load_dit,
 )
 from ..interact_core.host.node_text import with_text
-from .wires import CATEGORY
+from .wires import CATEGORY, linked
 
 ADAPTER_TOOLTIP = (
     "The InterAct adapter (.safetensors), from the folder models/interact. It only works with the base "
@@ -125,6 +125,7 @@ class InterActApplyAdapter(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(cls, model: io.Model.Type, adapter_name: str, strength: float = 1.0) -> io.NodeOutput:
         return apply(model, chosen_adapter(adapter_name), strength)
 

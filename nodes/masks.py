@@ -11,7 +11,7 @@ from ..interact_core.preview.manifest import build_manifest
 from ..interact_core.preview.masks import masks_as_video
 from ..interact_core.preview.overlay import draw_overlay
 from ..interact_core.preview.record import RunRecord
-from .wires import CATEGORY, MasksWire
+from .wires import CATEGORY, MasksWire, linked
 
 MAX_STEP = 10000
 
@@ -71,6 +71,7 @@ class InterActPreviewMasks(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(cls, masks: RunRecord, step: int = 0, image: io.Image.Type | None = None) -> io.NodeOutput:
         check_connected(masks=masks)
         overlay = draw_overlay(masks, step, image)
@@ -121,6 +122,7 @@ class InterActMasksToMask(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls, masks: MaskHistory, character: str, step: int, edges: str, threshold: float = 0.5
     ) -> io.NodeOutput:

@@ -6,7 +6,7 @@ from ..interact_core.guidance import Cast, MaskHistory
 from ..interact_core.host.encode.cast_encoding import MAX_FRAMES
 from ..interact_core.host.encode.parts import encode_part, join_parts
 from ..interact_core.host.node_text import with_text
-from .wires import CATEGORY, AudioValue, CastWire, ConditioningValue, LatentValue, MasksWire
+from .wires import CATEGORY, AudioValue, CastWire, ConditioningValue, LatentValue, MasksWire, linked
 
 
 class InterActNextPart(io.ComfyNode):
@@ -111,6 +111,7 @@ class InterActNextPart(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         positive: ConditioningValue,
@@ -179,6 +180,7 @@ class InterActJoinParts(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         part: io.Image.Type,

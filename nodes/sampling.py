@@ -12,7 +12,7 @@ from ..interact_core.host.node_text import with_text
 from ..interact_core.host.run.live import Origin, workflow_id
 from ..interact_core.host.run.wrappers import MaskHandle
 from ..interact_core.host.sampling import sample
-from .wires import CATEGORY, CastWire, ConditioningValue, LatentValue, MaskHandleWire, MasksWire
+from .wires import CATEGORY, CastWire, ConditioningValue, LatentValue, MaskHandleWire, MasksWire, linked
 
 DEFAULTS = GuidanceSettings()
 
@@ -249,6 +249,7 @@ class InterActSampler(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         model: io.Model.Type,
@@ -323,6 +324,7 @@ class InterActMaskGuidance(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls, model: io.Model.Type, cast: Cast, masks: MaskHistory | None = None, **guidance: Any
     ) -> io.NodeOutput:
@@ -357,5 +359,6 @@ class InterActCollectMasks(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(cls, latent: LatentValue, mask_handle: MaskHandle) -> io.NodeOutput:
         return io.NodeOutput(latent, collect(mask_handle))

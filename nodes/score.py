@@ -20,7 +20,7 @@ from ..interact_core.host.scorer import (
 from ..interact_core.metrics.detectors.mediapipe_package import has_package
 from ..interact_core.metrics.score import Scorer
 from ..interact_core.metrics.sync.tracks import SMOOTHING, TrackRules
-from .wires import CATEGORY, CastWire, MasksWire, ScorerWire
+from .wires import CATEGORY, CastWire, MasksWire, ScorerWire, linked
 
 NONE = "none"
 """The choice of no file, whose figures are then left out."""
@@ -113,6 +113,7 @@ class InterActScore(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         image: io.Image.Type,
@@ -184,6 +185,7 @@ class InterActLoadScorer(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         faces: str,

@@ -2,9 +2,10 @@
 
 from comfy_api.latest import io
 
+from ..interact_core.errors import check_connected
 from ..interact_core.host.encode.recording import encode_speech_of
 from ..interact_core.host.node_text import with_text
-from .wires import CATEGORY, AudioValue
+from .wires import CATEGORY, AudioValue, linked
 
 
 class InterActEncodeSpeech(io.ComfyNode):
@@ -87,6 +88,7 @@ class InterActEncodeSpeech(io.ComfyNode):
         )
 
     @classmethod
+    @linked
     def execute(
         cls,
         audio_encoder: io.AudioEncoder.Type,
@@ -95,5 +97,6 @@ class InterActEncodeSpeech(io.ComfyNode):
         gain: float = 1.0,
         gap: float = 0.0,
     ) -> io.NodeOutput:
+        check_connected(audio_encoder=audio_encoder)
         made = encode_speech_of(audio_encoder, audio, start_time, gain, gap)
         return io.NodeOutput(made.output, made.end, made.duration, ui=with_text(made.lines))
