@@ -69,7 +69,11 @@ def digest(server: ComfyServer, outputs: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Held:
-    """What a server holds: resident memory in bytes, open files and sockets, files in its temp folder."""
+    """What a server holds: resident memory in bytes, open files and sockets, the pack's files in its temp folder.
+
+    ComfyUI's PreviewImage, by which a character's picture is shown, writes a new file each time a node of any pack
+    runs anew; those are left out.
+    """
 
     memory: int
     handles: int
@@ -78,7 +82,7 @@ class Held:
     @classmethod
     def by(cls, server: ComfyServer) -> Held:
         process = psutil.Process(server.pid)
-        files = sum(1 for file in server.temp.rglob("*") if file.is_file())
+        files = sum(1 for file in server.temp.rglob("interact_*") if file.is_file())
         return cls(process.memory_info().rss, process.num_fds(), files)
 
 
