@@ -14,7 +14,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-EXTENSIONS = ("interact.js", "node_text.js", "characters.js")
+EXTENSIONS = ("interact.js", "node_text.js", "characters.js", "dialogue.js")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,99 @@
+// @ts-check
+/** Puts on the screen what an editor holds: the canvases, what stands around them, and the clips for screen readers. */
+import { characterColours } from "../viewer/palette.js";
+import { make } from "../viewer/dom.js";
+import { overlaps, pauses } from "./arrange.js";
+import { endOf, inOrder, lastEnd } from "./model.js";
+import { LANE, RULER, drawLanes, drawRuler } from "./painter.js";
+import { chosen } from "./pointer.js";
+
+/** @typedef {import("./editor.js").DialogueEditor} DialogueEditor */
+
+/** @param {DialogueEditor} editor */
+export function drawEditor(editor) {
+  const { view, dialogue, fps, end, tracks } = editor;
+  const height = dialogue.lanes.length * LANE;
+  editor.surface.style.height = `${height}px`;
+  view.resize(Math.max(end, lastEnd(dialogue)), editor.ruler.clientWidth);
+  const spans = { overlaps: overlaps(dialogue), pauses: pauses(dialogue, end) };
+  const colours = characterColours(dialogue.lanes.length);
+  const { solo, selected, looping: loop, snap, target, sounds } = editor;
+  const known = { outline: sounds.outline.bind(sounds), failure: sounds.failure.bind(sounds) };
+  const scene = { dialogue, solo, selected, fps, end, loop, colours, snap, target, ...spans, ...known };
+  const style = getComputedStyle(editor.element);
+  const theme = { ink: style.color, paper: style.backgroundColor, font: style.fontFamily };
+  const ruler = begun(editor.rulerCanvas, view.width, RULER);
+  if (ruler) drawRuler(ruler, view, scene, theme);
+  const lanes = begun(editor.canvas, view.width, height);
+  if (lanes) drawLanes(lanes, view, scene, theme, { top: tracks.scrollTop, bottom: tracks.scrollTop + tracks.clientHeight });
+  editor.gutter.update(dialogue.lanes, { solo, recording: editor.recordingLane, colours });
+  place(editor);
+  tell(editor, spans.overlaps);
+}
+
+/** The parts that are no canvas. @param {DialogueEditor} editor */
+function place(editor) {
+  const { view, dialogue, playhead, history, playing } = editor;
+  const x = view.x(playhead);
+  editor.head.style.transform = `translateX(${x}px)`;
+  editor.head.style.height = `${Math.min(editor.timeline.clientHeight, RULER + dialogue.lanes.length * LANE)}px`;
+  editor.head.hidden = x < -1 || x > view.width;
+  editor.time.textContent = `${playhead.toFixed(2)} s  ·  ${Math.floor(playhead * editor.fps + 1e-6) + 1}`;
+  editor.wide.style.width = `${view.extent * view.scale}px`;
+  const left = view.left * view.scale;
+  if (Math.abs(editor.scroller.scrollLeft - left) >= 1) editor.scroller.scrollLeft = left;
+  editor.row.update(chosen(editor)?.clip, !dialogue.lanes.some((lane) => lane.clips.length));
+  const looping = editor.looping !== null;
+  editor.bar.update({ playing, looping, canUndo: history.canUndo, canRedo: history.canRedo });
+}
+
+/** @param {DialogueEditor} editor @param {import("./arrange.js").Span[]} atOnce */
+function tell(editor, atOnce) {
+  const [text, alert] = statusOf(editor, atOnce);
+  if (editor.status.textContent !== text) editor.status.textContent = text;
+  editor.status.dataset.tone = editor.recorder.recording ? "live" : alert ? "alert" : "";
+}
+
+/** @param {DialogueEditor} editor @param {import("./arrange.js").Span[]} atOnce @returns {[string, boolean]} */
+function statusOf({ words, recorder, remark, broken, sounds, dialogue, end, frames }, atOnce) {
+  if (recorder.recording) return [words.say("recording", { seconds: recorder.seconds.toFixed(1) }), false];
+  if (broken) return [words.say("broken"), true];
+  if (remark.text) return [remark.text, remark.alert];
+  const used = new Set(dialogue.lanes.flatMap((lane) => lane.clips.map((clip) => clip.file)));
+  const file = sounds.failed.find((name) => used.has(name));
+  if (file) return [words.say("missing", { file, reason: sounds.failure(file) ?? "" }), true];
+  const values = { lanes: dialogue.lanes.length, seconds: end.toFixed(2), frames };
+  const seconds = atOnce.reduce((sum, [from, to]) => sum + to - from, 0);
+  return [words.say("status", values) + (seconds > 0.005 ? words.say("atOnce", { seconds: seconds.toFixed(2) }) : ""), false];
+}
+
+/** The clips for those who do not see the canvas. @param {DialogueEditor} editor @param {boolean} anew whether they have changed */
+export function listClips({ words, dialogue, selected, options, surface }, anew) {
+  if (anew) {
+    const made = inOrder(dialogue).map(({ lane, clip }) => {
+      const [start, end] = [clip.start, endOf(clip)].map((time) => time.toFixed(2));
+      const text = words.say("clip", { lane: lane.name, name: clip.label || clip.file, start, end });
+      const muted = clip.mute || lane.mute ? words.say("muted") : "";
+      return make("div", { role: "option", id: idOf(clip.id), textContent: text + muted });
+    });
+    options.replaceChildren(...made);
+  }
+  for (const option of options.children) option.setAttribute("aria-selected", `${selected !== null && option.id === idOf(selected)}`);
+  if (selected === null) surface.removeAttribute("aria-activedescendant");
+  else surface.setAttribute("aria-activedescendant", idOf(selected));
+}
+
+/** @param {number} clip */
+const idOf = (clip) => `interact-clip-${clip}`;
+
+/** A canvas, cleared and in CSS pixels. @param {HTMLCanvasElement} element @param {number} width @param {number} height */
+function begun(element, width, height) {
+  const canvas = element.getContext("2d");
+  if (!canvas || width < 2 || !height) return null;
+  const unit = Math.min(2, window.devicePixelRatio || 1);
+  const [wide, high] = [Math.round(width * unit), Math.round(height * unit)];
+  if (element.width !== wide || element.height !== high) [element.width, element.height] = [wide, high];
+  canvas.setTransform(unit, 0, 0, unit, 0, 0);
+  canvas.clearRect(0, 0, width, height);
+  return canvas;
+}
