@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCALES, PAGES = ROOT / "locales", ROOT / "web" / "docs"
 ENGLISH = "en"
 SENTENCES_KEY = "interacthuman"
+VIEWER_KEY = "interacthuman_viewer"
 
 Texts = dict[str, dict[str, Any]]
 
@@ -87,12 +89,23 @@ def with_sockets(translated: Texts, english: Texts) -> Texts:
 
 
 def english_sentences() -> Texts:
-    """What locales/en/main.json holds: what nodes say of themselves, under the key that web/node_text.js looks up."""
+    """What nodes say of themselves, under the key that web/node_text.js looks up."""
     sentences = {
         key: text if isinstance(text, str) else {form: text[form] for form in ("one", "other")}
         for key, text in SENTENCES.items()
     }
     return {SENTENCES_KEY: sentences}
+
+
+def english_viewer() -> Texts:
+    """The viewer's texts, under the key that web/viewer/words.js looks up: one in each line of its english.js."""
+    script = (ROOT / "web" / "viewer" / "english.js").read_text(encoding="utf-8")
+    return {VIEWER_KEY: dict(re.findall(r'^  (\w+): "(.*)",$', script, re.MULTILINE))}
+
+
+def english_main() -> Texts:
+    """What locales/en/main.json holds."""
+    return {**english_sentences(), **english_viewer()}
 
 
 def as_text(texts: Texts) -> str:
@@ -114,7 +127,7 @@ def write() -> None:
     for language in languages():
         texts = english if language == ENGLISH else with_sockets(read(language), english)
         (LOCALES / language / "nodeDefs.json").write_text(as_text(texts), encoding="utf-8")
-    (LOCALES / ENGLISH / "main.json").write_text(as_text(english_sentences()), encoding="utf-8")
+    (LOCALES / ENGLISH / "main.json").write_text(as_text(english_main()), encoding="utf-8")
     for node in english:
         page = (PAGES / node / f"{ENGLISH}.md").read_bytes()
         (PAGES / f"{node}.md").write_bytes(page)

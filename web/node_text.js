@@ -10,6 +10,7 @@ import { PastRuns } from "./past_runs.js";
 import { Prompts } from "./prompts.js";
 import { textsOf, translated } from "./sentences.js";
 import { TextPanel } from "./text_panel.js";
+import { speak } from "./viewer/words.js";
 
 /** @typedef {import("./sentences.js").Sentence} Sentence */
 /** @typedef {{lines: Sentence[], away: boolean}} Said away: while another workflow was open */
@@ -132,6 +133,7 @@ async function chooseLanguage() {
       // English until the next time
     }
   }
+  speak(language, translations);
   refresh();
 }
 

@@ -10,11 +10,12 @@ const ENGLISH = "en";
 /**
  * A language's texts among those of all packs, as ComfyUI serves them at /i18n: of "zh-TW", else of "zh".
  * @param {Record<string, any> | undefined} all @param {string} language
+ * @param {string} [key] of the texts
  * @returns {Texts | undefined}
  */
-export function textsOf(all, language) {
+export function textsOf(all, language, key = KEY) {
   const [general] = language.split("-");
-  return general === ENGLISH ? undefined : (all?.[language]?.[KEY] ?? all?.[general]?.[KEY]);
+  return general === ENGLISH ? undefined : (all?.[language]?.[key] ?? all?.[general]?.[key]);
 }
 
 /**

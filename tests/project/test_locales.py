@@ -18,7 +18,7 @@ LANGUAGES = make_locales.languages()
 TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
-TRANSLATED_FROM = {"nodes": "0570ce9809dbfb23", "sentences": "809829108d06d779"}
+TRANSLATED_FROM = {"nodes": "0570ce9809dbfb23", "sentences": "809829108d06d779", "viewer": "9b36e822ff82096f"}
 """Digests of the English that the translations were made from; see the test that compares them."""
 
 
@@ -44,7 +44,7 @@ def test_there_is_english_and_another_language_that_the_frontend_knows() -> None
 
 
 def test_english_is_what_the_nodes_say() -> None:
-    for name, texts in (("nodeDefs", ENGLISH), ("main", make_locales.english_sentences())):
+    for name, texts in (("nodeDefs", ENGLISH), ("main", make_locales.english_main())):
         path = make_locales.LOCALES / "en" / f"{name}.json"
         assert path.read_text(encoding="utf-8") == make_locales.as_text(texts), "run make_locales.py"
 
@@ -95,7 +95,7 @@ FORMS = {
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_is_there_with_its_places(language: str) -> None:
     """And with every form that the language has for a number; English says a lone one in its own words."""
-    (sentences,) = make_locales.read(language, "main").values()
+    sentences = make_locales.read(language, "main")[make_locales.SENTENCES_KEY]
     assert list(sentences) == list(SENTENCES)
     for key, english in SENTENCES.items():
         own = sentences[key]
@@ -111,13 +111,28 @@ def test_every_sentence_is_there_with_its_places(language: str) -> None:
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_sentences_name_the_same_inputs_numbers_and_nodes(language: str) -> None:
-    (sentences,) = make_locales.read(language, "main").values()
+    sentences = make_locales.read(language, "main")[make_locales.SENTENCES_KEY]
     facts = re.compile(r"'\w+'|\b[a-z]+_[a-z_]+\b|\b\d+\b|InterAct(?: [A-Z]\w+)+|MASK|MODEL|DC", re.ASCII)
     for key, english in SENTENCES.items():
         own = sentences[key]
         told, asked = (text if isinstance(text, str) else text["other"] for text in (own, english))
         assert set(facts.findall(told)) >= set(facts.findall(asked)), key
         assert told != asked and "  " not in told, key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_of_the_viewer_is_there_with_its_places(language: str, root: Path) -> None:
+    """And the English is said somewhere: a key that nobody says is a text that nobody needs."""
+    (english,) = make_locales.english_viewer().values()
+    own = make_locales.read(language, "main")[make_locales.VIEWER_KEY]
+    assert list(own) == list(english) and len(english) > 80
+    kept = {"seconds"}  # its unit is the same everywhere
+    for key, text in english.items():
+        assert places(own[key]) == places(text), key
+        assert language == "en" or own[key] != text or key in kept, key
+    scripts = [file for file in (root / "web" / "viewer").glob("*.js") if file.stem != "english"]
+    said = {word for file in scripts for word in re.findall(r'"(\w+)"', file.read_text(encoding="utf-8"))}
+    assert set(english) - said == set()
 
 
 def places(text: str) -> set[str]:
@@ -165,7 +180,11 @@ def test_a_number_decides_the_form_and_names_are_listed() -> None:
 
 
 def test_the_english_has_not_moved_on_since_it_was_translated() -> None:
-    english = {"nodes": ENGLISH, "sentences": make_locales.english_sentences()}
+    english = {
+        "nodes": ENGLISH,
+        "sentences": make_locales.english_sentences(),
+        "viewer": make_locales.english_viewer(),
+    }
     found = {
         name: hashlib.sha256(make_locales.as_text(texts).encode()).hexdigest()[:16]
         for name, texts in english.items()
@@ -209,6 +228,6 @@ def test_comfyui_reads_the_folder_as_it_is(
     monkeypatch.setattr(folder_paths, "get_folder_paths", lambda _: [str(tmp_path)])
     served = CustomNodeManager().build_translations()
     assert sorted(served) == sorted(LANGUAGES)
-    parts = {"nodeDefs", "commands", make_locales.SENTENCES_KEY}
+    parts = {"nodeDefs", "commands", make_locales.SENTENCES_KEY, make_locales.VIEWER_KEY}
     assert all(set(served[language]) == parts for language in LANGUAGES)
     assert served["en"]["nodeDefs"] == ENGLISH

@@ -1,4 +1,6 @@
 // @ts-check
+import { tell } from "./dom.js";
+
 /** CSS pixels: what lies left of the drawing is for its labels, so that they never cover it. */
 const GUTTER = 46;
 const EDGE = 8;
@@ -10,8 +12,8 @@ const EDGE = 8;
 export class Lane {
   /**
    * @param {string} name of its class
-   * @param {string} label for assistive technology
-   * @param {(ratio: number, event: PointerEvent | null) => void} pick told the place 0..1 that was chosen
+   * @param {import("./words.js").Word} label for assistive technology
+   * @param {(ratio: number, event: PointerEvent) => void} pick told the place 0..1 that was chosen
    * @param {(ratio: number) => string} read what to say of the place under the pointer
    */
   constructor(name, label, pick, read) {
@@ -19,7 +21,7 @@ export class Lane {
     this.element.className = `interact-lane interact-${name}`;
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "slider");
-    this.element.setAttribute("aria-label", label);
+    tell(this.element, { "aria-label": label });
     this.canvas = document.createElement("canvas");
     this.cursor = part("interact-cursor");
     this.second = part("interact-cursor interact-second");

@@ -19,7 +19,7 @@ export class Legend {
   /** @param {(character: number, alone: boolean) => void} toggle */
   constructor(toggle) {
     this.toggle = toggle;
-    this.element = make("div", { className: "interact-legend", role: "group", "aria-label": "Characters" });
+    this.element = make("div", { className: "interact-legend", role: "group", said: { "aria-label": "characters" } });
   }
 
   /** @param {string[]} names @param {Colour[]} colours @param {number[]} visible */
@@ -52,7 +52,7 @@ export class Legend {
         type: "button",
         className: "interact-chip",
         name,
-        title: `Show or hide ${name}. With Shift: ${name} alone.`,
+        said: { title: ["chipHint", { name }] },
         onclick: (/** @type {MouseEvent} */ event) => this.toggle(number, event.shiftKey),
       },
       swatch,

@@ -1,11 +1,12 @@
 // @ts-check
-import { notSteered, stepNumber } from "./words.js";
+import { notSteered, say, stepNumber } from "./words.js";
 
 /** @typedef {import("./run_store.js").RunStore} RunStore */
-/** @typedef {import("./types.js").Show} Show */
+/** @typedef {import("./run_store.js").Source} Source */
+/** @typedef {import("./types.js").Preferences} Preferences */
 /**
  * @typedef {object} Pane One of the pictures that are shown.
- * @property {number | undefined} source step that predicted the masks; undefined where there are none
+ * @property {Source | undefined} source of the masks; undefined where there are none
  * @property {number} under step whose frames lie under them
  * @property {string} [caption]
  * @property {string} [words] why there are no masks
@@ -13,22 +14,36 @@ import { notSteered, stepNumber } from "./words.js";
 
 /**
  * Which masks to show of a step. What steers a step is what the step before it predicted.
- * @param {{preferences: {show: Show}, pinned: number | undefined}} viewer
+ * @param {{preferences: Preferences, pinned: number | undefined}} viewer
  * @param {RunStore} run @param {number} step
  * @returns {Pane[]}
  */
 export function panesOf({ preferences, pinned }, run, step) {
+  return masksOf(preferences, pinned, run, step).map((pane) => {
+    const picture = aboutPicture(preferences, run, pane.under);
+    const caption = [pane.caption, picture].filter(Boolean).join(", ");
+    return { ...pane, caption: caption || undefined };
+  });
+}
+
+/**
+ * @param {Preferences} preferences @param {number | undefined} pinned @param {RunStore} run @param {number} step
+ * @returns {Pane[]}
+ */
+function masksOf(preferences, pinned, run, step) {
   const predicted = { source: step, under: step };
   const number = stepNumber(step);
   switch (preferences.show) {
-    case "steering":
-      return [steeringPane(run, step)];
+    case "steering": {
+      const pane = steeringPane(run, step);
+      return [pane.words ? { ...pane, caption: undefined } : pane]; // it is said in the middle already
+    }
     case "both":
-      return [steeringPane(run, step), { ...predicted, caption: `predicted at step ${number}` }];
+      return [steeringPane(run, step), { ...predicted, caption: say("predictedAt", { step: number }) }];
     case "steps": {
       const other = pinned ?? step;
-      const left = { source: other, under: other, caption: `step ${stepNumber(other)}` };
-      return [left, { ...predicted, caption: `step ${number}` }];
+      const left = { source: other, under: other, caption: say("readStep", { step: stepNumber(other) }) };
+      return [left, { ...predicted, caption: say("readStep", { step: number }) }];
     }
     default:
       return [predicted];
@@ -37,9 +52,20 @@ export function panesOf({ preferences, pinned }, run, step) {
 
 /** @param {RunStore} run @param {number} step @returns {Pane} */
 function steeringPane(run, step) {
+  const steered = run.steps.get(step)?.steered;
+  const fixed = run.scene.mask_source === "fixed";
+  if (steered && fixed && run.fixed)
+    return { source: "fixed", under: step, caption: say("fixedStep", { step: stepNumber(step) }) };
   const before = run.before(step);
   const kept = before === step - 1; // of long runs only some steps are kept
-  if (!run.steps.get(step)?.steered || run.scene.mask_source === "fixed" || !kept)
+  if (!steered || fixed || !kept)
     return { source: undefined, under: step, caption: notSteered(run, step), words: notSteered(run, step) };
-  return { source: before, under: step, caption: `steered step ${stepNumber(step)}` };
+  return { source: before, under: step, caption: say("steeredStep", { step: stepNumber(step) }) };
+}
+
+/** What is to be said of the picture behind the masks of a step. @param {Preferences} preferences @param {RunStore} run @param {number} step */
+function aboutPicture({ backdrop, under }, run, step) {
+  if (!backdrop) return "";
+  if (under === "finished" && run.video && step !== run.latest) return say("finishedUnder");
+  return run.backdropName(step, under) || !run.video ? "" : say("noFrames");
 }

@@ -58,7 +58,7 @@ export class Pictures {
   /** @param {string} name @param {Scene} scene @returns {Promise<Uint8Array>} */
   masks(name, scene) {
     return this.#once(name, this.#masks, async () => {
-      const masks = unpackMasks(await decodeGreyPng(await this.#file(name)), scene);
+      const masks = unpackMasks(await decodeGreyPng(await this.file(name)), scene);
       this.#masks.set(name, masks, masks.byteLength);
       return masks;
     });
@@ -67,7 +67,7 @@ export class Pictures {
   /** @param {string} name @param {Scene} scene @returns {Promise<Backdrop>} */
   backdrop(name, scene) {
     return this.#once(name, this.#backdrops, async () => {
-      const bitmap = await createImageBitmap(new Blob([await this.#file(name)]), {
+      const bitmap = await createImageBitmap(new Blob([await this.file(name)]), {
         colorSpaceConversion: "none",
         premultiplyAlpha: "none",
       });
@@ -94,8 +94,8 @@ export class Pictures {
     return promise;
   }
 
-  /** @param {string} name @returns {Promise<ArrayBuffer>} */
-  async #file(name) {
+  /** A file of the temp folder as it is. Raises Gone or Unreachable. @param {string} name @returns {Promise<ArrayBuffer>} */
+  async file(name) {
     const known = this.#files.get(name);
     if (known) return known;
     let answer;

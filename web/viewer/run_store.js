@@ -8,7 +8,9 @@ import { areas, changes, settledAt } from "./series.js";
 /** @typedef {import("./types.js").StepEvent} StepEvent */
 /** @typedef {import("./types.js").EndEvent} EndEvent */
 /** @typedef {import("./types.js").Manifest} Manifest */
+/** @typedef {import("./types.js").Sounds} Sounds */
 /** @typedef {import("./pictures.js").Pictures} Pictures */
+/** @typedef {number | "fixed"} Source of masks: the step that predicted them, or what was drawn for the whole run */
 
 /** The format of events and manifests that this page can read. */
 export const FORMAT = 1;
@@ -44,6 +46,10 @@ export class RunStore {
   boundary = -1;
   /** @type {(number[] | null)[]} */
   voices = [];
+  /** @type {Sounds | null} */
+  sounds = null;
+  /** File name of the masks that were drawn for the run. @type {string | null} */
+  fixed = null;
   /** @type {string | null} */
   video = null;
   /** @type {"sampling" | "done" | "stopped"} */
@@ -57,7 +63,7 @@ export class RunStore {
 
   /** @type {Set<() => void>} */
   #listeners = new Set();
-  /** Steps whose picture is there but is not of this run's masks. @type {Set<number>} */
+  /** Whose picture is there but is not of this run's masks. @type {Set<Source>} */
   #unreadable = new Set();
   #filling = false;
 
@@ -103,6 +109,7 @@ export class RunStore {
   takeStep(event) {
     this.workflows.add(event.workflow);
     this.source = event.source;
+    this.#takeCast(event);
     this.#add(event.step);
     if (event.step.steered && this.boundary < 0) this.boundary = event.step.index;
     this.state = "sampling";
@@ -120,10 +127,17 @@ export class RunStore {
     this.scene = manifest.scene;
     for (const step of manifest.steps ?? []) this.#add(step);
     this.boundary = manifest.boundary_step ?? this.boundary;
-    this.voices = manifest.voices ?? [];
+    this.#takeCast(manifest);
     this.video = manifest.video ?? null;
     if (this.state === "sampling") this.state = "done";
     this.#renewed();
+  }
+
+  /** What is told of the cast: by the first event of a run, and by its manifest. @param {StepEvent | Manifest} message */
+  #takeCast({ voices, sounds, fixed }) {
+    this.voices = voices ?? this.voices;
+    this.sounds = sounds ?? this.sounds;
+    this.fixed = fixed ?? this.fixed;
   }
 
   /** @param {Step} step */
@@ -153,44 +167,48 @@ export class RunStore {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Masks of a step [N, T, h, w], if they are decoded already. @param {number | undefined} index */
-  masksAtHand(index) {
-    return index === undefined ? undefined : this.pictures.masksAtHand(this.steps.get(index)?.masks);
+  /** File name of masks. @param {Source | undefined} source */
+  masksName(source) {
+    if (source === "fixed") return this.fixed;
+    return (source === undefined ? null : this.steps.get(source)?.masks) ?? null;
   }
 
-  /** Whether it is known that a step has no masks to show. @param {number} index */
-  isMissing(index) {
-    return !this.steps.get(index)?.masks || this.#unreadable.has(index);
+  /** Masks [N, T, h, w], if they are decoded already. @param {Source | undefined} source */
+  masksAtHand(source) {
+    return this.pictures.masksAtHand(this.masksName(source));
   }
 
-  /** Masks of a step; undefined where they cannot be had. @param {number} index */
-  async masks(index) {
-    const name = this.steps.get(index)?.masks;
-    if (!name || this.isMissing(index)) return undefined;
+  /** Whether it is known that there are no masks to show. @param {Source} source */
+  isMissing(source) {
+    return !this.masksName(source) || this.#unreadable.has(source);
+  }
+
+  /** Masks; undefined where they cannot be had. @param {Source} source */
+  async masks(source) {
+    const name = this.masksName(source);
+    if (!name || this.isMissing(source)) return undefined;
     try {
       const masks = await this.pictures.masks(name, this.scene);
-      this.#measure(index, masks);
+      if (source !== "fixed") this.#measure(source, masks);
       return masks;
     } catch (error) {
-      if (!this.#note(error)) this.#unreadable.add(index);
+      if (!this.#note(error)) this.#unreadable.add(source);
       this.#tell();
       return undefined;
     }
   }
 
-  /** The picture of the frames of a step: the decoded video where there is one. @param {number} index */
-  backdropName(index) {
-    return this.video ?? this.steps.get(index)?.frames ?? null;
+  /**
+   * File name of the frames behind a step's masks: the finished video is what the last step has made.
+   * @param {number} index @param {"step" | "finished"} under
+   */
+  backdropName(index, under) {
+    const own = this.steps.get(index)?.frames ?? null;
+    return under === "finished" || index === this.latest ? (this.video ?? own) : own;
   }
 
-  /** @param {number | undefined} index */
-  backdropAtHand(index) {
-    return index === undefined ? undefined : this.pictures.backdropAtHand(this.backdropName(index));
-  }
-
-  /** Undefined where there is none to be had. @param {number} index */
-  async backdrop(index) {
-    const name = this.backdropName(index);
+  /** Frames, by the name of their file; undefined where there is none to be had. @param {string | null} name */
+  async backdrop(name) {
     if (!name || this.trouble) return undefined;
     try {
       return await this.pictures.backdrop(name, this.scene);

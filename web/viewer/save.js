@@ -1,9 +1,9 @@
 // @ts-check
 import { make } from "./dom.js";
 import { css } from "./palette.js";
-import { videoFramesOf } from "./atlas.js";
+import { latentFrameOf, videoFramesOf } from "./atlas.js";
 import { panesOf } from "./panes.js";
-import { WORDS, seconds, stepNumber } from "./words.js";
+import { say, seconds, stepNumber } from "./words.js";
 
 /** @typedef {import("./viewer.js").MaskViewer} MaskViewer */
 /** @typedef {import("./run_store.js").RunStore} RunStore */
@@ -15,7 +15,9 @@ const LOOK = 460; // CSS pixels that a picture has in the node: names keep that 
 const ROWS = 10; // of a contact sheet, at most
 const COLUMNS = 7;
 const CELL = 192;
-const VIDEO_TYPES = ["video/webm;codecs=vp9", "video/webm", "video/mp4"];
+// H.264 and AAC, which everything can play and cut, where the browser has them; else what it has.
+const VIDEO_TYPES = ["video/mp4;codecs=avc1.640033", "video/webm;codecs=vp9", "video/webm", "video/mp4"];
+const SOUND_TYPES = ["video/mp4;codecs=avc1.640033,mp4a.40.2", "video/webm;codecs=vp9,opus", "video/webm", "video/mp4"];
 const GROUND = "rgb(28 28 30)";
 const INK = "rgb(235 235 235)";
 const FAINT = "rgb(150 150 155)";
@@ -28,29 +30,42 @@ export async function savePicture(viewer, run, step) {
   await savePng(picture.canvas, `interact_masks_step_${stepNumber(step)}_frame_${frame}.png`);
 }
 
-/** Draws the frames as fast as they are to be seen, and records that. @type {typeof savePicture} */
+/** Draws the frames as fast as they are to be seen, with what is to be heard, and records that. @type {typeof savePicture} */
 export async function saveVideo(viewer, run, step) {
-  const type = VIDEO_TYPES.find((known) => globalThis.MediaRecorder?.isTypeSupported(known));
   const picture = await gather(viewer, run, step);
-  if (!type || !picture.canvas.captureStream) throw new Error(WORDS.noRecorder);
-  const { fps, frames, grid } = run.scene;
-  picture.draw(0);
-  const recorder = new MediaRecorder(picture.canvas.captureStream(fps), {
-    mimeType: type,
-    videoBitsPerSecond: 8_000_000,
-  });
+  const sound = await viewer.playback.record();
+  const types = sound.stream ? SOUND_TYPES : VIDEO_TYPES;
+  const type = types.find((known) => globalThis.MediaRecorder?.isTypeSupported(known));
+  const { fps, grid } = run.scene;
+  const [first, after] = [sound.from, sound.to].map((at) => Math.round(at * fps));
+  const latent = (/** @type {number} */ frame) => Math.min(latentFrameOf(frame), grid[0] - 1);
+  picture.draw(latent(first));
+  if (!type || !picture.canvas.captureStream) {
+    sound.end();
+    throw new Error(say("noRecorder"));
+  }
+  const tracks = [...picture.canvas.captureStream(fps).getTracks(), ...(sound.stream?.getTracks() ?? [])];
+  const recorder = new MediaRecorder(new MediaStream(tracks), { mimeType: type, videoBitsPerSecond: 8_000_000 });
   /** @type {Blob[]} */
   const parts = [];
   recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
   const stopped = new Promise((done) => recorder.addEventListener("stop", done));
-  recorder.start();
-  const began = performance.now();
-  for (let frame = 0; frame < frames; frame = Math.floor(((performance.now() - began) / 1000) * fps)) {
-    picture.draw(Math.min(Math.floor((frame + 3) / 4), grid[0] - 1));
-    await new Promise((done) => setTimeout(done, 1000 / fps));
+  try {
+    const started = new Promise((done) => recorder.addEventListener("start", done));
+    recorder.start();
+    await started;
+    sound.start();
+    const began = performance.now();
+    const now = () => first + Math.floor(((performance.now() - began) / 1000) * fps);
+    for (let frame = first; frame < after; frame = now()) {
+      picture.draw(latent(frame));
+      await new Promise((done) => setTimeout(done, 1000 / fps));
+    }
+    recorder.stop();
+    await stopped;
+  } finally {
+    sound.end();
   }
-  recorder.stop();
-  await stopped;
   const ending = type.startsWith("video/mp4") ? "mp4" : "webm";
   download(new Blob(parts, { type }), `interact_masks_step_${stepNumber(step)}.${ending}`);
 }
@@ -86,11 +101,11 @@ export async function saveSheet(viewer, run) {
   for (const [row, step] of rows.entries()) {
     const y = sheet.top + row * (cell.height + sheet.gap);
     const middle = y + cell.height / 2;
-    write(context, viewer, `step ${stepNumber(step)}`, sheet.margin, middle - 9, INK);
+    write(context, viewer, say("readStep", { step: stepNumber(step) }), sheet.margin, middle - 9, INK);
     write(
       context,
       viewer,
-      `noise ${(run.steps.get(step)?.sigma ?? 0).toFixed(2)}`,
+      say("noise", { sigma: (run.steps.get(step)?.sigma ?? 0).toFixed(2) }),
       sheet.margin,
       middle + 9,
       FAINT,
@@ -136,13 +151,14 @@ async function gather(
 }
 
 /**
- * @param {MaskViewer} viewer @param {RunStore} run @param {number | undefined} source of the masks
+ * @param {MaskViewer} viewer @param {RunStore} run @param {import("./run_store.js").Source | undefined} source of the masks
  * @param {number} under whose frames @param {number} frame @param {string} [caption]
  * @returns {Promise<View>}
  */
 async function viewOf(viewer, run, source, under, frame, caption) {
   const masks = source === undefined ? undefined : await run.masks(source);
-  const backdrop = viewer.preferences.backdrop ? await run.backdrop(under) : undefined;
+  const name = viewer.preferences.backdrop ? run.backdropName(under, viewer.preferences.under) : null;
+  const backdrop = await run.backdrop(name);
   return { ...viewer.look(), masks, backdrop, frame, caption };
 }
 
@@ -198,7 +214,7 @@ function write(context, viewer, words, x, y, colour, align = "left") {
 /** @param {HTMLCanvasElement} canvas */
 function contextOf(canvas) {
   const context = canvas.getContext("2d");
-  if (!context) throw new Error("This browser has no memory left for a picture");
+  if (!context) throw new Error(say("noMemory"));
   return context;
 }
 

@@ -35,7 +35,7 @@ export class Stage {
   constructor(painter, read) {
     this.painter = painter;
     this.read = read;
-    this.canvas = make("canvas", { role: "img", "aria-label": "Masks over the frame" });
+    this.canvas = make("canvas", { role: "img", said: { "aria-label": "stage" } });
     this.words = make("div", { className: "interact-words" });
     this.element = make("div", { className: "interact-stage" }, this.canvas, this.words);
     this.canvas.addEventListener("pointermove", (event) => {

@@ -1,7 +1,7 @@
 // @ts-check
 import { Lane } from "./lane.js";
 import { css, dashes } from "./palette.js";
-import { steering, stepNumber, stepReading } from "./words.js";
+import { say, steering, stepNumber, stepReading } from "./words.js";
 
 /** @typedef {import("./run_store.js").RunStore} RunStore */
 /** @typedef {import("./types.js").Colour} Colour */
@@ -35,11 +35,11 @@ export class Strip {
     let pinned = false;
     this.lane = new Lane(
       "strip",
-      "Denoising step",
+      "denoisingStep",
       (ratio, event) => {
         const step = this.#stepAt(ratio);
         if (step === undefined) return;
-        if (event?.type === "pointerdown") pinned = this.#isNearerToSecond(ratio, event.shiftKey);
+        if (event.type === "pointerdown") pinned = this.#isNearerToSecond(ratio, event.shiftKey);
         go(step, pinned);
       },
       (ratio) => {
@@ -67,8 +67,8 @@ export class Strip {
     if (pinned !== undefined) lane.place(lane.second, this.#x(pinned));
     const words =
       run && step !== undefined
-        ? `step ${stepNumber(step)} of ${total}, ${steering(run, step)}`
-        : "no step yet";
+        ? say("stripStep", { step: stepNumber(step), total, steering: steering(run, step) })
+        : say("noStep");
     lane.announce(1, total, stepNumber(step ?? 0), words);
     // The drawing changes seldom, the cursor with every step: draw only what is new.
     const known = run && [
@@ -122,8 +122,8 @@ export class Strip {
     canvas.textBaseline = "middle";
     canvas.strokeStyle = canvas.fillStyle = ink;
     canvas.globalAlpha = 0.55;
-    canvas.fillText("area", LABEL, floor / 2);
-    canvas.fillText("change", LABEL, (floor + height) / 2);
+    canvas.fillText(say("area"), LABEL, floor / 2);
+    canvas.fillText(say("change"), LABEL, (floor + height) / 2);
     canvas.globalAlpha = 0.14;
     line(canvas, left, floor + 0.5, left + span, floor + 0.5);
     const run = this.#run;
@@ -165,7 +165,7 @@ export class Strip {
    */
   #nameMarks(canvas, { boundary, settled }, floor, ink, paper) {
     const right = this.lane.left + this.lane.span;
-    const say = (/** @type {string} */ words, /** @type {number} */ x, /** @type {number} */ y) => {
+    const write = (/** @type {string} */ words, /** @type {number} */ x, /** @type {number} */ y) => {
       const width = canvas.measureText(words).width;
       const left = x + width + 6 < right ? x + 4 : x - width - 4;
       canvas.globalAlpha = 0.75;
@@ -175,8 +175,8 @@ export class Strip {
       canvas.fillStyle = ink;
       canvas.fillText(words, left, y);
     };
-    if (boundary !== null) say("masks steer", boundary, floor + 10);
-    if (settled !== null) say("settled", settled, floor - 8);
+    if (boundary !== null) write(say("masksSteer"), boundary, floor + 10);
+    if (settled !== null) write(say("settled"), settled, floor - 8);
   }
 
   /** @param {RunStore} run @returns {Marks} */

@@ -70,7 +70,7 @@ const STYLE = `
 @keyframes interact-breathe { 50% { opacity: 0.25; } }
 @media (prefers-reduced-motion: reduce) { .interact-status::before { animation: none !important; } }
 .interact-time { flex: none; color: var(--faint); font-variant-numeric: tabular-nums; }
-.interact-viewer .interact-live {
+.interact-viewer :is(.interact-live, .interact-loop) {
   flex: none; padding: 0 8px; border-radius: 9px; line-height: 18px;
   background: color-mix(in srgb, var(--accent) 22%, transparent);
 }
@@ -148,6 +148,15 @@ const STYLE = `
 }
 .interact-strip .interact-second { opacity: 0.55; }
 .interact-waves .interact-cursor { border: solid var(--faint); border-width: 0 1px; }
+.interact-waves .interact-second { width: 1px; border: 0; background: var(--ink); }
+.interact-span {
+  position: absolute; top: 0; bottom: 0; left: 0; pointer-events: none;
+  border: solid var(--accent); border-width: 0 1px;
+  background: color-mix(in srgb, var(--accent) 16%, transparent);
+}
+.interact-viewer .interact-solo { position: absolute; left: 2px; padding: 0; border-radius: 4px; }
+.interact-viewer .interact-solo:hover { background: var(--soft); }
+.interact-viewer .interact-solo[aria-pressed="true"] { background: var(--line); }
 .interact-reading {
   position: absolute;
   bottom: calc(100% + 4px);
@@ -175,6 +184,8 @@ const STYLE = `
   background: var(--soft);
 }
 .interact-play svg { width: 14px; height: 14px; fill: currentColor; }
+.interact-viewer .interact-sound { margin-left: -2px; background: none; }
+.interact-viewer .interact-sound[aria-pressed="false"] { color: var(--faint); }
 .interact-modes { display: flex; padding: 2px; border-radius: 7px; background: var(--soft); }
 .interact-viewer .interact-modes .interact-button {
   height: 22px;
@@ -251,6 +262,7 @@ const STYLE = `
 @container (min-width: 440px) { .interact-wide { display: none !important; } }
 @container (max-width: 439px) { .interact-opacity { display: none; } }
 @container (max-width: 359px) {
+  .interact-sound { display: none !important; }
   .interact-controls { gap: 2px; }
   .interact-viewer .interact-controls > .interact-button:not(.interact-play) { padding: 0 7px; }
   .interact-viewer .interact-modes .interact-button { padding: 0 6px; }

@@ -27,6 +27,13 @@
  * @property {string} prompt
  * @property {Scene} scene
  * @property {Step} step
+ * @property {(number[] | null)[]} [voices] of the first event: as in a manifest, like the two below
+ * @property {Sounds | null} [sounds]
+ * @property {string | null} [fixed]
+ *
+ * @typedef {object} Sounds File names of what is heard, each as long as the video; together they are the dialogue.
+ * @property {(string | null)[]} voices one for each character
+ * @property {string | null} scene what belongs to nobody
  *
  * @typedef {object} EndEvent `interact.end`: the run is over.
  * @property {number} [version]
@@ -43,6 +50,8 @@
  * @property {number} boundary_step first step that masks steered, -1 for none
  * @property {Step[]} steps
  * @property {(number[] | null)[]} [voices] peaks 0..255, four per video frame, null for who is silent
+ * @property {Sounds | null} [sounds]
+ * @property {string | null} [fixed] file name of the picture of the masks that were drawn for the run and steer it
  * @property {string | null} [video] file name of the picture of the decoded frames
  *
  * @typedef {[number, number, number]} Colour red, green and blue, 0..255
@@ -54,8 +63,11 @@
  * @property {Mode} mode
  * @property {Show} show
  * @property {number} opacity 0..1
- * @property {boolean} backdrop
+ * @property {boolean} backdrop whether there is a picture behind the masks
+ * @property {"step" | "finished"} under which one: as it was at the step, or the finished video
  * @property {boolean} names
+ * @property {boolean} sound
+ * @property {number} volume 0..1
  * @property {string[]} hidden names of characters that are switched off
  */
 export {};

@@ -1,26 +1,37 @@
 // @ts-check
 import { videoFramesOf } from "./atlas.js";
 import { Controls } from "./controls.js";
-import { make } from "./dom.js";
+import { make, tell, tellAgain } from "./dom.js";
 import { keyAction } from "./keys.js";
 import { Legend } from "./legend.js";
 import { Painter } from "./painter.js";
 import { characterColours } from "./palette.js";
 import { panesOf } from "./panes.js";
+import { Playback } from "./playback.js";
 import { savePicture, saveSheet, saveVideo } from "./save.js";
 import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
 import { useStyle } from "./style.js";
+import { Views } from "./views.js";
 import { Waves } from "./waves.js";
-import { WORDS, changedSince, noMasks, seconds, status } from "./words.js";
+import { changedSince, noMasks, onLanguage, say, seconds, status } from "./words.js";
 
 /** @typedef {import("./types.js").Colour} Colour */
 /** @typedef {import("./types.js").Preferences} Preferences */
 /** @typedef {import("./run_store.js").RunStore} RunStore */
-/** @typedef {import("./painter.js").View} View */
 
 /** @type {Preferences} */
-const DEFAULTS = { mode: "soft", show: "predicted", opacity: 0.55, backdrop: true, names: true, hidden: [] };
+const DEFAULTS = {
+  mode: "soft",
+  show: "predicted",
+  opacity: 0.55,
+  backdrop: true,
+  under: "step",
+  names: true,
+  sound: true,
+  volume: 1,
+  hidden: [],
+};
 
 /** The masks of a run: a picture to scrub through, the run as a strip, and who speaks when. No ComfyUI in it. */
 export class MaskViewer {
@@ -34,22 +45,17 @@ export class MaskViewer {
   pinned;
   /** Whether the newest step is shown as it comes. */
   following = true;
-  playing = false;
 
   /** @type {Preferences} */
   preferences = { ...DEFAULTS };
   /** @type {Colour[]} */
   #colours = [];
-  /** Masks that are on the stage: kept whatever the memory's limit. @type {Map<string, Uint8Array>} */
-  #held = new Map();
-  /** Pictures that are being fetched for this viewer. @type {Set<string>} */
-  #awaited = new Set();
-  /** @type {import("./pictures.js").Backdrop | undefined} */
-  #backdrop;
-  /** @type {string | null} instead of a run */
+  /** Instead of a run. @type {import("./words.js").Word | null} */
   #notice = null;
-  /** What is to be said of the run that is shown. */
-  #remark = "";
+  /** Titles of nodes that have changed since the run that is shown. @type {string[]} */
+  #changedNodes = [];
+  /** What does not work. @type {import("./words.js").Word | null} */
+  #complaint = null;
   #announced = "";
   #request = 0;
   #leave = () => {};
@@ -64,24 +70,37 @@ export class MaskViewer {
     this.live = make("button", {
       type: "button",
       className: "interact-live",
-      textContent: "Live",
-      title: "Show each step as it comes",
+      said: { textContent: "live", title: "liveHint" },
       onclick: () => this.follow(),
     });
+    this.loop = make("button", {
+      type: "button",
+      className: "interact-loop",
+      hidden: true,
+      said: { textContent: ["loop", { from: "", to: "" }], title: "loopHint" },
+      onclick: () => this.playback.loop(null),
+    });
+    this.playback = new Playback(this);
+    this.views = new Views(this);
     this.news = make("div", { className: "interact-news", role: "status" });
     this.legend = new Legend((character, alone) => this.#toggle(character, alone));
     this.stage = new Stage(this.painter, (values) => this.legend.read(values));
     this.strip = new Strip((step, pinned) => (pinned ? this.pin(step) : this.goTo({ step })));
-    this.waves = new Waves((frame) => this.goTo({ frame }));
+    this.waves = new Waves({
+      go: (frame) => this.scrub(frame),
+      hear: (character) => this.playback.hear(character),
+      loop: (span) => this.playback.loop(span),
+    });
     this.controls = new Controls({
       play: () => this.play(!this.playing),
+      mute: () => this.prefer({ sound: !this.preferences.sound }),
       prefer: (change) => this.prefer(change),
       save: (what) => void this.save(what),
     });
     this.element = make(
       "div",
-      { className: "interact-viewer", tabIndex: 0, role: "group", "aria-label": "InterAct masks" },
-      make("div", { className: "interact-head" }, this.status, this.live, this.time),
+      { className: "interact-viewer", tabIndex: 0, role: "group", said: { "aria-label": "viewer" } },
+      make("div", { className: "interact-head" }, this.status, this.live, this.loop, this.time),
       this.stage.element,
       this.legend.element,
       this.strip.element,
@@ -105,9 +124,16 @@ export class MaskViewer {
         event.target instanceof Element && event.target.closest("button, input, label, [tabindex]");
       if (!control || control === this.element) this.element.focus({ preventScroll: true });
     });
-    this.element.addEventListener("pointerenter", () => this.#refresh()); // the theme may have changed
     this.resizing = new ResizeObserver(() => this.#refresh());
     this.resizing.observe(this.element);
+    // ComfyUI's theme is a style of the page, or a class of it.
+    this.theming = new MutationObserver(() => this.#refresh());
+    for (const place of [document.documentElement, document.body])
+      this.theming.observe(place, { attributes: true, attributeFilter: ["style", "class"] });
+    this.forgetLanguage = onLanguage(() => {
+      tellAgain(this.element);
+      this.#refresh();
+    });
   }
 
   #refresh() {
@@ -117,11 +143,13 @@ export class MaskViewer {
   }
 
   destroy() {
-    this.play(false);
+    this.playback.destroy();
     this.#leave();
     this.resizing?.disconnect();
+    this.theming?.disconnect();
+    this.forgetLanguage?.();
     cancelAnimationFrame(this.#request);
-    this.#held.clear();
+    this.views.clear();
   }
 
   // -------------------------------------------------------------------------------------- what is shown
@@ -142,10 +170,10 @@ export class MaskViewer {
     this.#leave();
     this.run = run;
     this.#notice = null;
-    this.#remark = "";
-    this.#held.clear();
-    this.#awaited.clear();
-    this.#backdrop = undefined;
+    this.#changedNodes = [];
+    this.#complaint = null;
+    this.playback.renew();
+    this.views.clear();
     this.#colours = characterColours(run.scene.names.length);
     this.following = true;
     this.step = this.pinned = undefined;
@@ -154,15 +182,15 @@ export class MaskViewer {
     this.#changed();
   }
 
-  /** Says why there is nothing, as long as there is no run. @param {keyof typeof WORDS} what */
+  /** Says why there is nothing, as long as there is no run. @param {import("./words.js").Word} what */
   say(what) {
-    this.#notice = WORDS[what];
+    this.#notice = what;
     this.requestDraw();
   }
 
   /** Says which nodes have changed since the run that is shown. @param {string[]} titles none for an equal graph */
   remark(titles) {
-    this.#remark = changedSince(titles);
+    this.#changedNodes = titles;
     this.requestDraw();
   }
 
@@ -214,6 +242,7 @@ export class MaskViewer {
   /** @param {Partial<Preferences>} change */
   prefer(change) {
     this.preferences = { ...this.preferences, ...change };
+    this.playback.prefer();
     if (this.preferences.show === "steps") this.#choosePinned();
     else this.pinned = undefined;
     this.remember(this.preferences);
@@ -242,24 +271,21 @@ export class MaskViewer {
       this.prefer({ hidden: hidden.includes(name) ? hidden.filter((h) => h !== name) : [...hidden, name] });
   }
 
+  get playing() {
+    return this.playback.playing;
+  }
+
   /** Plays the frames at the speed of the video, over and over. @param {boolean} on */
   play(on) {
-    if (on === this.playing || (on && !this.run)) return;
-    this.playing = on;
-    this.controls.setPlaying(on);
-    let position = videoFramesOf(this.frame)[0];
-    let before = performance.now();
-    const tick = (/** @type {number} */ now) => {
-      if (!this.playing || !this.run) return;
-      if (!this.element.isConnected) return this.play(false);
-      const { fps, frames, grid } = this.run.scene;
-      position = (position + (Math.max(0, now - before) / 1000) * fps) % frames;
-      before = now;
-      const frame = Math.min(Math.floor((Math.floor(position) + 3) / 4), grid[0] - 1);
-      if (frame !== this.frame) this.goTo({ frame });
-      requestAnimationFrame(tick);
-    };
-    if (on) requestAnimationFrame(tick);
+    this.playback.play(on);
+    if (!on) this.waves.point(null);
+  }
+
+  /** Goes to a frame that somebody looks for, and lets it be heard. @param {number} frame */
+  scrub(frame) {
+    const before = this.frame;
+    this.goTo({ frame });
+    if (this.frame !== before) this.playback.seek(this.frame);
   }
 
   // --------------------------------------------------------------------------------------------- drawing
@@ -275,56 +301,44 @@ export class MaskViewer {
     const { run, step } = this;
     this.painter.font = getComputedStyle(this.element).fontFamily;
     const { text, tone } = status(run, step, this.following);
-    this.#setStatus(run ? this.#remark + text : (this.#notice ?? text), this.#remark ? "alert" : tone);
+    const remark = changedSince(this.#changedNodes) + (this.#complaint ? `${say(this.#complaint)}. ` : "");
+    const instead = this.#notice && say(this.#notice);
+    this.#setStatus(run ? remark + text : (instead ?? text), remark ? "alert" : tone);
     this.live.hidden = run?.state !== "sampling" || this.following;
     this.time.textContent = run ? seconds(videoFramesOf(this.frame)[0], run.scene.fps) : "";
-    this.controls.update(this.preferences, step !== undefined);
+    this.#tellLoop();
+    this.controls.update(this.preferences, step !== undefined, Boolean(run?.sounds));
     const { visible } = this;
     this.legend.update(run?.scene.names ?? [], this.#colours, visible);
     this.strip.update(run, step, this.pinned, visible, this.#colours);
-    this.waves.update(run, this.frame, visible, this.#colours);
+    this.waves.update(run, this.frame, visible, this.#colours, this.playback.solo, this.playback.span);
     this.#drawStage();
+  }
+
+  #tellLoop() {
+    const { span } = this.playback;
+    this.loop.hidden = !span;
+    if (!span) return;
+    const [from, to] = [span.from, span.to].map((at) => at.toFixed(2));
+    tell(this.loop, { textContent: ["loop", { from, to }] });
   }
 
   #drawStage() {
     const { run, step } = this;
     if (!run || step === undefined) {
-      const words = this.#notice ?? status(run, step, this.following).text;
-      return this.stage.draw([], words, run || this.#notice ? "" : WORDS.waitingHint);
+      const words = this.#notice ? say(this.#notice) : status(run, step, this.following).text;
+      return this.stage.draw([], words, run || this.#notice ? "" : say("waitingHint"));
     }
     const panes = panesOf(this, run, step);
-    const views = panes.map((pane) => this.#viewOf(run, pane));
+    const views = panes.map((pane) => this.views.of(run, pane));
     const lacking = panes.map(({ source }, at) => source !== undefined && !views[at].masks);
     const missing = panes.some(({ source }, at) => lacking[at] && run.isMissing(source ?? 0));
     // Until the masks of a step are here, the step before stays: a flash of nothing would be worse.
     if (lacking.includes(true) && !missing && !run.trouble)
-      return this.stage.isEmpty ? this.stage.draw([], WORDS.loading) : undefined;
-    const shown = new Set(panes.map(({ source }) => this.#nameOf(source)));
-    for (const name of this.#held.keys()) if (!shown.has(name)) this.#held.delete(name);
+      return this.stage.isEmpty ? this.stage.draw([], say("loading")) : undefined;
+    this.views.keep(run, panes);
     if (!lacking.includes(true)) return this.stage.draw(views, panes.length < 2 ? panes[0].words : "");
-    this.stage.draw([], run.trouble ? WORDS[run.trouble] : noMasks(run, step));
-  }
-
-  /** @param {number | undefined} step */
-  #nameOf(step) {
-    return (step === undefined ? undefined : this.run?.steps.get(step)?.masks) ?? "";
-  }
-
-  /**
-   * How a step's masks lie over its frames now; what is not here yet is fetched, and then drawn.
-   * @param {RunStore} run @param {import("./panes.js").Pane} pane @returns {View}
-   */
-  #viewOf(run, { source, under, caption }) {
-    const name = this.#nameOf(source);
-    const masks = this.#held.get(name) ?? run.masksAtHand(source);
-    if (masks) this.#held.set(name, masks);
-    else if (source !== undefined && !run.isMissing(source))
-      this.#await(
-        name,
-        () => run.masks(source),
-        (found) => this.#held.set(name, found),
-      );
-    return { ...this.look(), masks, backdrop: this.#backdropOf(run, under), frame: this.frame, caption };
+    this.stage.draw([], run.trouble ? say(run.trouble) : noMasks(run, step));
   }
 
   /** What all views have in common. */
@@ -334,27 +348,10 @@ export class MaskViewer {
     return { scene, visible: this.visible, colours: this.#colours, mode, opacity, names };
   }
 
-  /** @param {RunStore} run @param {number} step */
-  #backdropOf(run, step) {
-    const name = this.preferences.backdrop ? run.backdropName(step) : null;
-    if (!name) return undefined;
-    const here = run.backdropAtHand(step);
-    if (here) this.#backdrop = here;
-    else this.#await(name, () => run.backdrop(step));
-    return this.#backdrop; // until it is here, that of the step before
-  }
-
-  /** @param {string} name @param {() => Promise<any>} fetch @param {(found: any) => void} [take] */
-  #await(name, fetch, take = () => {}) {
-    const { run } = this;
-    if (this.#awaited.has(name) || !run || run.trouble) return;
-    this.#awaited.add(name);
-    void fetch().then((found) => {
-      if (this.run !== run) return;
-      if (found) take(found);
-      if (found || run.trouble) this.#awaited.delete(name); // else it is nothing to ask for again
-      this.requestDraw();
-    });
+  /** Something does not work; null takes it back. @param {import("./words.js").Word | null} what */
+  complain(what) {
+    this.#complaint = what;
+    this.requestDraw();
   }
 
   /** @param {string} text @param {string} tone */
@@ -375,7 +372,7 @@ export class MaskViewer {
     const { run, step } = this;
     if (!run || step === undefined) return;
     const save = { picture: savePicture, video: saveVideo, sheet: saveSheet }[what];
-    this.status.dataset.busy = what === "video" ? WORDS.recording : "";
+    this.status.dataset.busy = what === "video" ? say("recording") : "";
     try {
       await save(this, run, step);
     } catch (error) {

@@ -1,26 +1,47 @@
 // @ts-check
-/** The texts of the viewer. */
+/** What the viewer says, in the language of the graph. */
+import { textsOf, translated } from "../sentences.js";
+import { ENGLISH } from "./english.js";
 
 /** @typedef {import("./run_store.js").RunStore} RunStore */
+/** @typedef {keyof typeof ENGLISH} Word */
 
-export const WORDS = {
-  waiting: "Waiting for masks",
-  waitingHint: "They appear here step by step while the sampler runs.",
-  loading: "Loading the masks",
-  gone: "The server was restarted, its pictures are gone: run again",
-  lost: "The masks of the last run are gone: run again",
-  unreachable: "The server does not answer: the masks appear when it does",
-  versions: "These masks come from another version of InterActHuman: reload this page",
-  empty: "This run has no masks: nothing was sampled, or nothing predicted",
-  noRecorder: "This browser cannot record video: save a picture instead",
-  recording: "Recording the video",
-};
+const KEY = "interacthuman_viewer"; // in every language's main.json
+
+let language = "en";
+/** @type {import("../sentences.js").Texts | undefined} */
+let texts;
+/** @type {Set<() => void>} */
+const listeners = new Set();
+
+/**
+ * From now on everything is said in a language, as far as there are texts.
+ * @param {string} chosen as "zh" or "zh-TW" @param {Record<string, any> | undefined} all texts as ComfyUI serves them
+ */
+export function speak(chosen, all) {
+  language = chosen;
+  texts = textsOf(all, chosen, KEY);
+  for (const listener of listeners) listener();
+}
+
+/** Calls back when another language is spoken, until the returned function is called. @param {() => void} listener */
+export function onLanguage(listener) {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/** @param {Word} key @param {Record<string, string | number>} [values] */
+export function say(key, values = {}) {
+  const text = ENGLISH[key].replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
+  return translated({ key, values, text }, language, texts);
+}
 
 /** Which nodes are no longer as they were in the run that is shown. @param {string[]} titles */
 export function changedSince(titles) {
   const [first, ...others] = titles;
   if (!first) return "";
-  return `An earlier run, changed since: ${first}${others.length ? ` and ${others.length} more` : ""}. `;
+  const values = { first, count: others.length };
+  return `${say(others.length ? "changedMore" : "changed", values)} `;
 }
 
 /** Steps are counted from 1 for people. @param {number} index */
@@ -33,7 +54,7 @@ export function percent(share) {
 }
 
 /** @param {number} frame video frame @param {number} fps */
-export const seconds = (frame, fps) => `${(frame / fps).toFixed(2)} s`;
+export const seconds = (frame, fps) => say("seconds", { seconds: (frame / fps).toFixed(2) });
 
 /**
  * The line above the picture.
@@ -42,29 +63,25 @@ export const seconds = (frame, fps) => `${(frame / fps).toFixed(2)} s`;
  * @returns {{text: string, tone: "quiet" | "live" | "alert"}}
  */
 export function status(run, step, following) {
-  if (!run) return { text: WORDS.waiting, tone: "quiet" };
-  if (run.trouble) return { text: WORDS[run.trouble], tone: "alert" };
+  if (!run) return { text: say("waiting"), tone: "quiet" };
+  if (run.trouble) return { text: say(run.trouble), tone: "alert" };
   if (step === undefined || run.latest === undefined)
     return run.state === "sampling"
-      ? { text: WORDS.waiting, tone: "live" }
-      : { text: WORDS.empty, tone: "quiet" };
-  const place = `Step ${stepNumber(step)} of ${run.total}`;
+      ? { text: say("waiting"), tone: "live" }
+      : { text: say("empty"), tone: "quiet" };
+  const values = { step: stepNumber(step), total: run.total, latest: stepNumber(run.latest) };
   if (run.state === "sampling")
-    return following
-      ? { text: `${place}, sampling`, tone: "live" }
-      : { text: `${place}; step ${stepNumber(run.latest)} is done, sampling`, tone: "live" };
-  if (run.state === "stopped") {
-    const stopped = `Stopped at step ${stepNumber(run.latest)}: these are the masks so far`;
-    return { text: step === run.latest ? stopped : `${place}. ${stopped}`, tone: "alert" };
-  }
-  return { text: `${place}, ${steering(run, step)}`, tone: "quiet" };
+    return { text: say(following ? "stepSampling" : "stepBehind", values), tone: "live" };
+  if (run.state === "stopped")
+    return { text: say(step === run.latest ? "stopped" : "stoppedAt", values), tone: "alert" };
+  return { text: say("stepAnd", { ...values, steering: steering(run, step) }), tone: "quiet" };
 }
 
 /** What masks did in a step. @param {RunStore} run @param {number} step */
 export function steering(run, step) {
-  if (run.scene.mask_source === "none") return "masks steer nothing";
-  if (!run.steps.get(step)?.steered) return "masks do not steer yet";
-  return run.scene.mask_source === "fixed" ? "fixed masks steer the voices" : "masks steer the voices";
+  if (run.scene.mask_source === "none") return say("steersNothing");
+  if (!run.steps.get(step)?.steered) return say("steersNotYet");
+  return say(run.scene.mask_source === "fixed" ? "steersFixed" : "steers");
 }
 
 /**
@@ -77,22 +94,19 @@ export function stepReading(run, step, visible) {
   const said = visible.slice(0, 3).map((character) => {
     const name = run.scene.names[character];
     if (!area) return name;
-    return `${name} ${percent(area[character])}${change ? `, ${percent(change[character])} new` : ""}`;
+    const values = { name, area: percent(area[character]) };
+    return change ? say("readChange", { ...values, change: percent(change[character]) }) : say("readArea", values);
   });
   if (visible.length > 3) said.push("…");
-  return [`step ${stepNumber(step)}`, ...said].join("  ·  ");
+  return [say("readStep", { step: stepNumber(step) }), ...said].join("  ·  ");
 }
 
 /** Why a view that shows what steered is empty. @param {RunStore} run @param {number} step */
 export function notSteered(run, step) {
-  if (!run.steps.get(step)?.steered) return `No masks steered step ${stepNumber(step)}`;
-  if (run.scene.mask_source === "fixed")
-    return `Fixed masks steered step ${stepNumber(step)}: the layout masks of the characters, not shown here`;
-  return `The masks that steered step ${stepNumber(step)} were not kept`;
+  return say(run.steps.get(step)?.steered ? "notKept" : "notSteered", { step: stepNumber(step) });
 }
 
 /** Why there are no masks of a step. @param {RunStore} run @param {number} step */
 export function noMasks(run, step) {
-  if (!run.steps.get(step)?.masks) return `Step ${stepNumber(step)} was not kept as a picture`;
-  return `The masks of step ${stepNumber(step)} do not fit this run: run again`;
+  return say(run.steps.get(step)?.masks ? "misfit" : "noPicture", { step: stepNumber(step) });
 }

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from interacthuman.interact_core.preview.atlas import encode_frames, encode_masks, write_picture
+from interacthuman.interact_core.preview.sounds import film_sounds, write_sounds
 
 PEAKS_PER_FRAME = 4
+RATE = 8000  # Hz of the voices
+TONES = (440.0, 880.0, 660.0)  # Hz: the voice of each character
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,21 @@ class SyntheticRun:
             said.append([int(value) for value in (225 * turn * syllables).clip(0, 255)])
         return said
 
+    def layouts(self) -> torch.Tensor:
+        """Fixed masks [N, T, h, w]: everybody has a column of their own."""
+        frames, rows, columns = self.grid
+        owner = torch.arange(columns) * len(self.names) // columns
+        drawn = (owner[None] == torch.arange(len(self.names))[:, None]).float()
+        return drawn[:, None, None].expand(-1, frames, rows, -1).contiguous()
+
+    def tracks(self) -> list[torch.Tensor | None]:
+        """A tone for each speaker, at 0.3 of full scale from the start to the end of the video."""
+        times = torch.arange(round(self.frames / 25.0 * RATE)) / RATE
+        return [
+            None if name in self.silent else 0.3 * torch.sin(2 * torch.pi * TONES[number % 3] * times)
+            for number, name in enumerate(self.names)
+        ]
+
 
 def write_run(synthetic: SyntheticRun, folder: Path, video: bool = False) -> dict[str, Any]:
     """Writes a run's pictures into `folder`; its manifest."""
@@ -134,6 +152,8 @@ def write_run(synthetic: SyntheticRun, folder: Path, video: bool = False) -> dic
         "boundary_step": synthetic.boundary,
         "steps": steps,
         "voices": synthetic.voices(),
+        "fixed": write_picture(encode_masks(synthetic.layouts()), folder, ".png"),
+        "sounds": write_sounds(film_sounds(synthetic.tracks(), None, RATE), folder),
         "video": write_picture(encode_frames(synthetic.pictures(None)), folder, ".jpg") if video else None,
     }
 

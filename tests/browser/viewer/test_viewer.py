@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_everybody_is_shown_in_their_colour_on_dark_ground(shown: Window) -> Non
 @pytest.mark.parametrize("mode", ["soft", "winner"])
 def test_a_character_can_be_switched_off_and_on(shown: Window, mode: str) -> None:
     shown.js("viewer.prefer({mode: arg})", mode)
-    chip = shown.page.get_by_role("button", name="Tobi")
+    chip = shown.page.get_by_role("button", name="Tobi", exact=True)
     assert chip.get_attribute("aria-pressed") == "true"
     chip.click()
     assert near(pixel(shown, *place_of(1)), PAPER, 30)
@@ -165,14 +166,89 @@ def test_what_steered_a_step_is_what_the_step_before_predicted(shown: Window) ->
     assert shown.page.get_by_text("No masks steered step 2").is_visible()
 
 
-def test_fixed_masks_are_not_said_to_be_the_predicted_ones(shown: Window) -> None:
+def test_fixed_masks_are_shown_and_not_said_to_be_the_predicted_ones(shown: Window) -> None:
     status = shown.page.locator(".interact-status")
     shown.js("viewer.run.scene.mask_source = 'fixed'; viewer.goTo({step: 3}); viewer.draw()")
     assert "fixed masks steer the voices" in status.text_content()
     shown.js("viewer.prefer({show: 'steering'}); viewer.draw()")
-    assert shown.page.get_by_text("Fixed masks steered step 4").is_visible()
+    shown.page.wait_for_function("viewer.run.masksAtHand('fixed')")
+    for number, place in enumerate((0.15, 0.5, 0.85)):
+        assert near(pixel(shown, place, 0.5), OKABE_ITO[number]), number
+    shown.js("viewer.run.fixed = null; viewer.goTo({step: 4}); viewer.draw()")
+    assert shown.page.get_by_text("The masks that steered step 5 were not kept").count() == 1
+    shown.js("viewer.goTo({step: 0}); viewer.draw()")
+    assert shown.page.get_by_text("No masks steered step 1").count() == 1
+    assert (
+        shown.js("return viewer.views.of(viewer.run, { source: undefined, under: 0 }).caption ?? null")
+        is None
+    )
     shown.js("viewer.run.scene.mask_source = 'none'; viewer.prefer({show: 'predicted'}); viewer.draw()")
     assert "masks steer nothing" in status.text_content()
+
+
+def test_a_step_lies_over_its_own_picture_unless_the_finished_video_is_wanted(
+    window: Window, pictures: Path
+) -> None:
+    """Also in what is saved. The noisy first steps of these runs are grey where the finished video is dark."""
+    made = write_run(SyntheticRun(grid=(6, 24, 40), steps=3, boundary=1, run="under"), pictures, video=True)
+    show(window, made)
+    window.js("viewer.prefer({opacity: 0, names: false, mode: 'soft', hidden: viewer.run.scene.names})")
+
+    def corner(change: str) -> tuple[int, int, int]:
+        window.js(f"{change}; viewer.draw()")
+        window.page.wait_for_function(
+            "!viewer.preferences.backdrop || viewer.run.pictures.backdropAtHand("
+            "viewer.run.backdropName(viewer.step, viewer.preferences.under))"
+        )
+        return pixel(window, 0.97, 0.05)
+
+    finished = corner("viewer.goTo({step: 2})")
+    own = corner("viewer.goTo({step: 0})")
+    assert not near(own, finished, 30)
+    assert near(corner("viewer.prefer({under: 'finished'})"), finished, 3)
+    captions = (
+        "return (await import('/web/viewer/panes.js')).panesOf(viewer, viewer.run, viewer.step)[0].caption"
+    )
+    assert window.js(captions) == "finished video below"
+    saved = "return (await import('/web/viewer/save.js')).savePicture(viewer, viewer.run, 0)"
+    for under, expected in (("finished", finished), ("step", own)):
+        window.js(f"viewer.prefer({{under: '{under}'}})")
+        with window.page.expect_download() as download:
+            window.js(saved)
+        picture = Image.open(download.value.path()).convert("RGB")
+        at = int(0.97 * picture.width), int(0.05 * picture.height)
+        assert near(picture.getpixel(at), expected, 12), under
+    window.js("viewer.run.steps.get(0).frames = null")
+    assert window.js(captions) == "no picture of this step"
+    assert near(corner("viewer.prefer({backdrop: false})"), PAPER, 8)
+
+
+def test_escape_closes_the_menu_from_a_radio_and_another_theme_is_drawn_at_once(shown: Window) -> None:
+    shown.page.get_by_role("button", name="View").click()
+    shown.page.get_by_label("What steered the step").check()
+    shown.page.keyboard.press("Escape")
+    assert shown.page.get_by_label("What steered the step").is_hidden()
+    lanes = "return ['strip', 'waves'].map((lane) => viewer[lane].lane.canvas.toDataURL())"
+    before = shown.js(f"viewer.draw(); {lanes}")
+    shown.js("document.documentElement.style.setProperty('--input-text', '#f0f')")
+    shown.page.wait_for_timeout(300)
+    after = shown.js(lanes)
+    assert before[0] != after[0] and before[1] != after[1]
+
+
+def test_the_viewer_speaks_the_language_of_the_graph(shown: Window, root: Path) -> None:
+    texts = {"zh": json.loads((root / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))}
+    shown.js("(await import('/web/viewer/words.js')).speak('zh-TW', arg); viewer.draw()", texts)
+    for role, name in (
+        ("button", "播放"),
+        ("slider", "去噪步骤"),
+        ("button", "柔和"),
+        ("button", "只听Mira"),
+    ):
+        assert shown.page.get_by_role(role, name=name).first.is_visible(), name
+    assert shown.page.locator(".interact-status").text_content().startswith("第 6 步")
+    shown.js("(await import('/web/viewer/words.js')).speak('en', arg); viewer.draw()", texts)
+    assert shown.page.get_by_role("button", name="Play").is_visible()
 
 
 def test_two_steps_side_by_side(shown: Window) -> None:
@@ -215,7 +291,7 @@ def test_a_manifest_does_not_fetch_again_what_was_seen_live(window: Window, mani
         window.js("viewer.show(runs.takeStep(arg))", event)
     window.page.wait_for_function(READY)
     window.js("viewer.draw()")
-    window.page.wait_for_function("viewer.run.pictures.backdropAtHand(viewer.run.backdropName(5))")
+    window.page.wait_for_function("viewer.run.pictures.backdropAtHand(viewer.run.backdropName(5, 'step'))")
     before = len([url for url in asked if "/pictures/" in url])
     show(window, run)
     window.js("for (const step of viewer.run.order) { viewer.goTo({step}); viewer.draw(); }")
@@ -226,7 +302,7 @@ def test_a_manifest_does_not_fetch_again_what_was_seen_live(window: Window, mani
 
 def test_what_a_viewer_is_set_to_is_remembered(shown: Window) -> None:
     shown.page.get_by_role("button", name="Winner").click()
-    shown.page.get_by_role("button", name="Ann").click()
+    shown.page.get_by_role("button", name="Ann", exact=True).click()
     saved = shown.js("return remembered.at(-1)")
     assert saved["mode"] == "winner" and saved["hidden"] == ["Ann"]
     shown.js("window.other = new MaskViewer(); other.recall({...arg, mode: 7}); other.recall(arg)", saved)
