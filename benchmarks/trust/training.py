@@ -33,12 +33,16 @@ from .campaign import Order, Tally  # noqa: E402
 
 KINDS = (
     ("killed", 50),
-    ("disk full", 20),
-    ("rotten cache", 30),
-    ("rotten shard", 200),
     ("one of two dies", 4),
+    ("disk full", 20),
+    ("rotten cache", 20),
+    ("rotten shard", 100),
 )
-"""What happens in the trials, in order of their numbers, and how many there are of each."""
+"""What happens in the trials, in order of their numbers, and how many there are of each.
+
+Killed runs and lost processes come first, as they are what a campaign with little time is for; a rotten shard is only
+read, which costs next to nothing.
+"""
 
 TRIALS = sum(count for _, count in KINDS)
 KEYS = {"base__train": "lora", "base__lora_rank": 2, "run__micro": 1}

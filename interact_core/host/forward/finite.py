@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...adapter.families import SpeechAdapter
+from ...adapter.model import sdpa_attention
+
 GROUPS = 3
+LARGEST = 65504.0
+"""Of float16. What a trained adapter adds to usual tokens is of their own size."""
 
 
 class FiniteProbe:
@@ -64,12 +69,36 @@ class MaskCheck:
         )
 
 
+@torch.no_grad()
+def absurd_audio_block(adapter: SpeechAdapter, audio: Sequence[Tensor], width: int) -> int | None:
+    """The first block whose audio layers, alone and given usual video tokens, make what no model can go on with.
+
+    audio: tokens [S, 1, T, n, context] as the run had them; width: of the video tokens. Run only after a breakdown: it
+    tells a weight of the adapter that is finite and absurd from a base that is damaged. None if there is no such block,
+    and for audio layers that are the base's own.
+    """
+    if adapter.config.null_features:
+        return None
+    noise = torch.Generator().manual_seed(0)
+    for tokens in audio:
+        first = tokens[:, :, :1]
+        video = torch.randn(1, 4, width, generator=noise).to(first)
+        shares = torch.full((first.shape[0], 1, 1), 1 / first.shape[0]).to(first)
+        for block in range(adapter.config.model_blocks):
+            if str(block) in adapter.audio_blocks:
+                added = adapter.audio_blocks[str(block)](video, first, shares, sdpa_attention)
+                if not bool((added.abs() < LARGEST).all()):
+                    return block
+    return None
+
+
 def describe_breakdown(
     step: int,
     total_steps: int,
     latent: Tensor,
     probes: Sequence[FiniteProbe],
     audio: Sequence[Tensor],
+    absurd: int | None,
     blocks: int,
     half_precision: bool,
     patched: bool,
@@ -77,7 +106,8 @@ def describe_breakdown(
     """The error for a step whose output is not finite: the step, the block group and the likely cause.
 
     latent: what the step started from; audio: the projected audio tokens of this run; half_precision: the
-    model computes in float16; patched: the model carries a LoRA or other weight patches.
+    model computes in float16; absurd: of `absurd_audio_block`; patched: the model carries a LoRA or other weight
+    patches.
     """
     where = f"Sampling stopped: the output of step {step + 1} of {total_steps} is not finite"
     if not bool(latent.isfinite().all()):
@@ -89,6 +119,11 @@ def describe_breakdown(
         return (
             f"{where}; the adapter's audio tokens are the first that are not: the adapter file or the speech "
             "features are damaged, load them again or try another recording."
+        )
+    if absurd is not None:
+        return (
+            f"{where}; the adapter's audio layers behind block {absurd} make values without bounds: the adapter file "
+            "is damaged or its training failed; load it again or choose another adapter."
         )
     broken = next(filter(None, (probe.broken_blocks() for probe in probes)), None)
     place = f"first in blocks {broken[0]} to {broken[1]} of {blocks}" if broken else "after the last block"

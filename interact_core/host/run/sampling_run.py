@@ -9,6 +9,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...adapter.families import SpeechAdapter
 from ...errors import InteractError
 from ...guidance import (
     Cast,
@@ -24,7 +25,7 @@ from ...preview.recorder import RunRecorder
 from ...sentences import Sentence
 from ..forward.binding import Binding
 from ..forward.call import CallState
-from ..forward.finite import MaskCheck, describe_breakdown
+from ..forward.finite import MaskCheck, absurd_audio_block, describe_breakdown
 from ..tokens.geometry import Geometry
 from ..tokens.reference_cache import CachedReferences
 from .call_builder import CallBuilder, Evaluation
@@ -34,6 +35,12 @@ from .live import MaskStream
 from .notices import after_run, before_run
 
 logger = logging.getLogger(__name__)
+
+NO_BLOCKS = (
+    "No mask was predicted, as the model's blocks were never shown to the mask heads: ComfyUI before 0.30 does not "
+    "show them, so update it; if it is newer, another pack runs the blocks in its own way: take it out of the graph, "
+    "or set mask_source to 'fixed' and connect layouts."
+)
 
 
 class SamplingRun:
@@ -80,6 +87,8 @@ class SamplingRun:
         self._builder = CallBuilder(binding, cast, settings, references, self._memory)
         self._mask_checks: list[MaskCheck] = []  # of the evaluation in progress
         self._told: list[Sentence] = []
+        self._adapter: SpeechAdapter | None = None  # of the latest call
+        self._unasked = False  # a call wanted masks, and no block came by its mask heads
         options = model_patcher.model_options.get("transformer_options", {})
         self._tell(before_run(binding, cast, settings, options))
 
@@ -113,6 +122,9 @@ class SamplingRun:
 
     def end_evaluation(self, output: Tensor) -> None:
         """Commit the masks that the evaluation predicted. Raises InteractError if they or `output` are not finite."""
+        first = self._current.number == 1
+        if first and self._unasked and not self._mask_checks and self._settings.mask_source != "fixed":
+            raise InteractError(NO_BLOCKS)
         # One wait for the device for both, so that masks are checked without another.
         checks = [
             torch.isfinite(output).all(),
@@ -204,7 +216,9 @@ class SamplingRun:
     @torch.compiler.disable
     def close_call(self, call: CallState) -> None:
         """Add the masks that the call predicted, averaged over its mask blocks, to this evaluation's."""
+        self._adapter = call.adapter
         if not call.mask_logits:
+            self._unasked = self._unasked or bool(call.mask_heads)
             return
         geometry = call.geometry
         trained = call.mask_heads is call.adapter.mask_heads
@@ -219,6 +233,7 @@ class SamplingRun:
     def release(self) -> None:
         """Drop every tensor, in case something keeps a reference to the run."""
         self._builder.release()
+        self._adapter = None
         self._evaluation = None
         self._mask_checks = []
 
@@ -234,12 +249,14 @@ class SamplingRun:
         return float("inf") if self._evaluation is None else self._evaluation.sigma
 
     def _describe_breakdown(self) -> str:
+        audio, width = self._builder.audio_tokens, self._binding.config.model_width
         return describe_breakdown(
             step=self._step,
             total_steps=self._scheduled_steps,
             latent=self._current.latent,
             probes=self._current.probes,
-            audio=self._builder.audio_tokens,
+            audio=audio,
+            absurd=None if self._adapter is None else absurd_audio_block(self._adapter, audio, width),
             blocks=self._binding.config.model_blocks,
             half_precision=self._patcher.model.get_dtype_inference() == torch.float16,
             patched=bool(self._patcher.patches),

@@ -83,6 +83,39 @@ def test_blames_the_adapters_audio(adapted: ModelPatcher) -> None:
     assert "audio tokens" in breakdown(adapted)
 
 
+def test_an_absurd_weight_of_the_audio_layers_blames_the_adapter_and_no_other_does(
+    adapted: ModelPatcher,
+) -> None:
+    """The weight is finite, and so is what the layers get: only beyond them the numbers break."""
+    blocks = adapted.model_options["transformer_options"]["interact_adapter"].adapter.audio_blocks
+    with torch.no_grad():
+        whole = blocks["1"].o.weight.clone()
+        blocks["1"].o.weight.fill_(3e38)
+    message = breakdown(adapted)
+    assert "adapter's audio layers behind block 1" in message and "model file" not in message
+    with torch.no_grad():
+        blocks["1"].o.weight.copy_(whole)
+        adapted.model.diffusion_model.blocks[1].ffn[2].weight.fill_(3e38)
+    assert "model file is damaged" in breakdown(adapted)
+
+
+def test_blocks_that_are_not_shown_to_the_mask_heads_are_told(adapted: ModelPatcher) -> None:
+    """ComfyUI before 0.30 never calls `double_block` patches of Wan models; masks were silently missing there."""
+
+    def without(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        *before, options = args
+        patches = {name: list(all_) for name, all_ in options["patches"].items() if name != "double_block"}
+        return executor(*before, {**options, "patches": patches}, **kwargs)
+
+    adapted.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "test", without)
+    assert "ComfyUI before 0.30" in breakdown(adapted)
+    grid = (2, tiny_wan.FRAMES, tiny_wan.ROWS, tiny_wan.COLUMNS)
+    cast = tiny_wan.make_cast(layouts=torch.full(grid, 0.5))
+    fixed, _ = apply_guidance(adapted, cast, GuidanceSettings(mask_source="fixed"))
+    latent = tiny_wan.core_sample(fixed, *tiny_wan.conds(cast), tiny_wan.empty_latent(cast), steps=1)
+    assert bool(latent.isfinite().all())
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("boundary", [0.0, 1.0], ids=["masks steer", "masks never steer"])
 def test_broken_masks_are_told_at_once_and_the_adapter_is_named(
