@@ -113,20 +113,22 @@ def film_of(image: Tensor, fps: float, name: str = "The film") -> Film:
     return Film(name, source, image.shape[0], image.shape[2], image.shape[1], float(fps))
 
 
-def voice_of(character: Character, start: int, fps: float) -> np.ndarray | None:
-    """The character's voice from frame `start` of the cast's film on, mono at VOICE_RATE; None without any sound."""
+def voice_of(character: Character, start: int, fps: float) -> tuple[np.ndarray | None, int]:
+    """The character's voice, mono at VOICE_RATE, and its samples that lie before frame `start` of the cast's film.
+
+    With silence before it where it begins later; None without any sound.
+    """
     if character.speech is None:
-        return None
+        return None, 0
     speech = from_encoder_output(character.speech)
     if not speech.has_sound:
-        return None
+        return None, 0
     sound = check_waveform(speech.waveform, speech.sample_rate).mean(0)
     sound = resample(sound, speech.sample_rate, VOICE_RATE).numpy()
     begin = round((speech.start - start / fps) * VOICE_RATE)
     if begin < 0:
-        sound = sound[-begin:]
-        return sound if sound.size else np.zeros(1, np.float32)
-    return np.concatenate([np.zeros(begin, np.float32), sound])
+        return sound, min(-begin, len(sound))
+    return np.concatenate([np.zeros(begin, np.float32), sound]), 0
 
 
 def _person(
@@ -136,14 +138,14 @@ def _person(
     predicted: np.ndarray | None,
     said: list[Sentence],
 ) -> Person:
-    voice = voice_of(character, 0 if cast.part is None else cast.part.start, cast.fps)
+    voice, skipped = voice_of(character, 0 if cast.part is None else cast.part.start, cast.fps)
     if voice is None and character.speech is not None:
         said.append(sentence("score_without_sound", name=character.name))
     reference = None
     if character.image is not None:
         picture = character.image[0, ..., :3].detach().float().cpu().clamp(0, 1)
         reference = (picture * 255).round().to(torch.uint8).numpy()
-    return Person(character.name, voice, mask=mask, reference=reference, predicted=predicted)
+    return Person(character.name, voice, mask=mask, reference=reference, predicted=predicted, skipped=skipped)
 
 
 def _predicted(

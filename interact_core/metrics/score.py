@@ -118,7 +118,7 @@ def _check(film: Film, people: Sequence[Person]) -> None:
 def _opening_of(person: Person, film: Film) -> np.ndarray:
     if person.voice is None:
         return np.zeros(film.frames, np.float32)
-    return loudness.mouth_opening(person.voice, VOICE_RATE, film.fps, film.frames)
+    return loudness.mouth_opening(person.voice, VOICE_RATE, film.fps, film.frames, person.skipped)
 
 
 def _add_lips(
@@ -135,7 +135,9 @@ def _add_lips(
         elif own.any():
             figures["lips"] = lips.sync(opening, own)
             figures["crosstalk"] = lips.crosstalk(opening, others) if others.any() else None
-            figures["lag"] = lips.lag_of(opening, own)
+            figures["lag"] = (
+                lips.lag_of(opening, own) if figures["lips"] else None
+            )  # of a still mouth it is chance
             figures["fits"] = lips.fitting_spans(opening, own, fps)
         else:
             figures["silent_open"] = lips.silent_open(opening, least)

@@ -119,8 +119,9 @@ def frames_at_rate(frames: int, fps: float, new_fps: float) -> np.ndarray:
 class Person:
     """Somebody in the film.
 
-    name: unlike all others of the film; voice: float32 [samples], mono at VOICE_RATE, full scale 1, from the film's
-    first frame on, silent where the film is longer, or None for somebody who never speaks; spans: frames in which they
+    name: unlike all others of the film; voice: float32 [samples], mono at VOICE_RATE, full scale 1, silent where the
+    film is longer, or None for somebody who never speaks; skipped: samples of it that lie before the film's first
+    frame: they are not heard, but say how loud the recording is; spans: frames in which they
     speak, or None to tell by the voice's loudness; mask: where they are, [F or 1, h, w] in 0..1, one for each frame of
     the film or one for all, of any size (a token grid, or pixels), or None where it is not known; reference: their
     picture, uint8 RGB [H, W, 3], or None; predicted: the masks that a run predicted for them, as `mask`, which mask IoU
@@ -133,6 +134,12 @@ class Person:
     mask: np.ndarray | None = None
     reference: np.ndarray | None = None
     predicted: np.ndarray | None = None
+    skipped: int = 0
+
+    @property
+    def heard(self) -> np.ndarray | None:
+        """The voice from the film's first frame on, as long as the recording goes on."""
+        return None if self.voice is None else self.voice[self.skipped :]
 
     def __post_init__(self) -> None:
         for what, value, expected, dimensions in (

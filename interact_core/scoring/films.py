@@ -115,7 +115,7 @@ def _why(error: Exception) -> str:
 def read_person(files: PersonFiles, film: Film) -> tuple[Person, tuple[str, ...]]:
     """Somebody of a film from their files, and sentences about what was missing or short."""
     notes: list[str] = []
-    voice = _voice(files, film, notes)
+    voice, skipped = _voice(files, film, notes)
     reference = None if files.reference is None else _picture(files.reference)
     mask, predicted = (
         None if path is None else _mask(path, film, notes) for path in (files.mask, files.predicted)
@@ -126,27 +126,29 @@ def read_person(files: PersonFiles, film: Film) -> tuple[Person, tuple[str, ...]
         spans: tuple[Span, ...] | None = tuple(
             (begin, min(end, film.frames)) for begin, end in frames if begin < film.frames
         )
-    return Person(files.name, voice, spans, mask, reference, predicted), tuple(notes)
+    return Person(files.name, voice, spans, mask, reference, predicted, skipped), tuple(notes)
 
 
-def _voice(files: PersonFiles, film: Film, notes: list[str]) -> np.ndarray | None:
+def _voice(files: PersonFiles, film: Film, notes: list[str]) -> tuple[np.ndarray | None, int]:
+    """The recording, with silence before it where it begins late, and its samples that lie before the film."""
     if files.voice is None:
-        return None
+        return None, 0
     try:
         sound, _ = read_sound(files.voice, VOICE_RATE)
     except ValueError as error:
         if files.voice.name == film.name and "holds no sound" in str(error):
             notes.append(f"{film.name} has no sound, so {files.name} has no voice: give one by --voices.")
-            return None
+            return None, 0
         raise InteractError(str(error)) from error
     begin = round(files.start * VOICE_RATE)
-    sound = sound[-begin:] if begin < 0 else np.concatenate([np.zeros(begin, np.float32), sound])
-    seconds = len(sound) / VOICE_RATE
+    skipped = min(max(0, -begin), len(sound))
+    sound = np.concatenate([np.zeros(max(0, begin), np.float32), sound])
+    seconds = (len(sound) - skipped) / VOICE_RATE
     if seconds < film.seconds - 1 / film.fps:
         notes.append(
             f"The voice of {files.name} ends after {seconds:.2f} s of {film.seconds:.2f}: silence follows it."
         )
-    return sound if sound.size else None
+    return (sound if sound.size else None), skipped
 
 
 def _picture(path: Path) -> np.ndarray:

@@ -12,7 +12,13 @@ from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.examples import load_example
 from interacthuman.interact_core.guidance import Cast, Character, MaskHistory
 from interacthuman.interact_core.metrics.puppets.recognition import look_of
-from interacthuman.interact_core.metrics.types import VOICE_RATE, FilmFigures, PersonFigures, WrongVoice
+from interacthuman.interact_core.metrics.types import (
+    VOICE_RATE,
+    FilmFigures,
+    Person,
+    PersonFigures,
+    WrongVoice,
+)
 from interacthuman.interact_core.speech.from_core import SPEECH_KEY
 from interacthuman.interact_core.speech.types import Speech
 from interacthuman.interact_core.theatre import voices
@@ -44,7 +50,7 @@ def cast() -> Cast:
 def film(cast: Cast) -> torch.Tensor:
     """Both example characters, each with the mouth of its own voice: IMAGE [F, H, W, 3]."""
     pictures = [(one.image[0] * 255).round().byte().numpy() for one in cast.characters]
-    heard = [voice_of(one, 0, FPS) for one in cast.characters]
+    heard = [voice_of(one, 0, FPS)[0] for one in cast.characters]
     mouths = np.stack([voices.mouth_opening(voice, VOICE_RATE, FPS, FRAMES) for voice in heard])
     scene = random_scene(np.random.default_rng(1), 2, motion=0.2)
     drawn = render(replace(scene, looks=tuple(map(look_of, pictures))), mouths)
@@ -74,12 +80,14 @@ def test_a_voice_counts_from_the_films_first_frame_mono_at_16_khz() -> None:
     tone = torch.sin(torch.arange(44100) * 2 * math.pi * 300 / 44100)
     stereo = torch.stack([tone, -tone * 0.5])
     late = Character("A", load_example("Mira")[0], speech_of(stereo, 44100, start=0.5), None)
-    heard = voice_of(late, 0, FPS)
+    heard, skipped = voice_of(late, 0, FPS)
+    assert skipped == 0
     assert len(heard) == 1.5 * VOICE_RATE and np.abs(heard[: VOICE_RATE // 2]).max() == 0.0
     assert np.abs(heard[VOICE_RATE:]).max() == pytest.approx(0.25, abs=0.01)
-    in_part = voice_of(late, 20, FPS)  # the part begins at 0.8 s of the film
-    assert len(in_part) == 0.7 * VOICE_RATE and np.allclose(in_part, heard[round(0.8 * VOICE_RATE) :])
-    assert voice_of(replace(late, speech=None), 0, FPS) is None
+    whole, skipped = voice_of(late, 20, FPS)  # the part begins at 0.8 s of the film, 0.3 s into the recording
+    assert skipped == round(0.3 * VOICE_RATE)
+    assert np.allclose(Person("A", whole, skipped=skipped).heard, heard[round(0.8 * VOICE_RATE) :])
+    assert voice_of(replace(late, speech=None), 0, FPS) == (None, 0)
 
 
 def test_frames_become_bytes_only_as_they_are_read(film: torch.Tensor) -> None:

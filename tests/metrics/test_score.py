@@ -193,6 +193,20 @@ def test_voices_of_12_fps_films_and_short_and_stereo_ones_are_in_time(puppets) -
     assert found.voices[0, 13:].max() == 0.0, "the recording is over after one second"
 
 
+def test_a_recording_is_as_loud_in_a_part_of_the_film_as_in_the_whole(puppets) -> None:
+    """A mouth opens by the loud parts of the whole recording, those before the film's first frame, too."""
+    _, _, people = puppets
+    wave = np.concatenate([people[0].voice * 3, people[0].voice])
+    at = 58  # frames into the recording, in its quiet half
+    whole = voices.mouth_opening(wave, voices.RATE, FPS, at + FRAMES)
+    person = Person("Anna", wave, mask=halves()[0], skipped=int(at * voices.RATE / FPS))
+    found = score_film(grey_film(), [person])
+    assert found.voices[0] == pytest.approx(whole[at:], abs=1e-6)
+    assert np.abs(voices.mouth_opening(person.heard, voices.RATE, FPS, FRAMES) - whole[at:]).max() > 0.2
+    past = score_film(grey_film(), [replace(person, skipped=len(wave))])
+    assert past.voices.max() == 0.0 and "is silent within the film" not in str(found.people[0].missing)
+
+
 def test_wrong_input_is_refused_in_one_sentence() -> None:
     with pytest.raises(InteractError, match="scored for nobody"):
         score_film(grey_film(), [])

@@ -61,6 +61,8 @@ def test_voices_are_mono_at_16_khz_from_the_films_first_frame_on(tmp_path: Path)
         assert np.abs(person.voice[:7500]).max() == 0.0
         loud.append(float(np.sqrt((person.voice[10000:20000] ** 2).mean())))
     assert loud == pytest.approx([0.5 / np.sqrt(2)] * 2, abs=0.02)
+    early, _ = read_person(PersonFiles("A", tmp_path / "mono.mp4", start=-0.25), film)
+    assert early.skipped == 4000 and len(early.heard) == len(early.voice) - 4000
 
 
 def test_a_film_without_sound_gives_no_voice_and_a_sentence(tmp_path: Path) -> None:

@@ -99,7 +99,9 @@ def body_of(person: Mapping[str, Any]) -> Body:
 
 def _points(flat: Sequence[float]) -> np.ndarray:
     points = np.array(flat, np.float32).reshape(-1, 3)
-    points[:, 2] = np.where((points[:, :2] < 0).any(1), 0.0, points[:, 2].clip(0.0, 1.0))  # -1, -1: not found
+    lost = (points[:, :2] < 0).any(1) | ~np.isfinite(points).all(1)  # -1, -1: not found
+    points[lost] = 0.0
+    points[:, 2] = points[:, 2].clip(0.0, 1.0)
     return points
 
 

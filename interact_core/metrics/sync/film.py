@@ -71,9 +71,9 @@ def score_sync(
     paths = _paths(film, people, tied, rules, shown, said)
     speaking = [_speaking_windows(film, person, shown, said.missing[n]) for n, person in enumerate(people)]
     voices = {  # beside its spans a voice is zeros, as if the film had been cut to them
-        n: voice_features(person.voice, at_25.frames, net) * speaking[n][:, None]
+        n: voice_features(heard, at_25.frames, net) * speaking[n][:, None]
         for n, person in enumerate(people)
-        if person.voice is not None and speaking[n].any()
+        if (heard := person.heard) is not None and speaking[n].any()
     }
     mouths = mouth_features(at_25, paths if voices else [() for _ in people], net)
     confidence, distance = (np.full((len(people), len(people)), np.nan) for _ in range(2))
@@ -154,7 +154,8 @@ def spans_of(film: Film, person: Person) -> tuple[Span, ...]:
         return person.spans
     if person.voice is None:
         return ()
-    return speaking_spans(mouth_opening(person.voice, VOICE_RATE, film.fps, film.frames), film.fps)
+    opening = mouth_opening(person.voice, VOICE_RATE, film.fps, film.frames, person.skipped)
+    return speaking_spans(opening, film.fps)
 
 
 def _too_short(name: str, windows: int) -> str:

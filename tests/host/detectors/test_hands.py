@@ -50,10 +50,16 @@ def test_points_that_were_not_found_have_no_confidence():
     def lost(frames, boxes):
         (frame,) = answers(frames, boxes)
         frame["people"][0]["hand_left_keypoints_2d"][:3] = [-1.0, -1.0, 0.9]
+        frame["people"][0]["hand_right_keypoints_2d"][3:6] = [
+            np.nan,
+            5.0,
+            np.nan,
+        ]  # a network that overflowed
         return [frame]
 
     ((body,),) = PoseHands(lost).find(np.zeros((1, 60, 400, 3), np.uint8), [[(0.0, 7.0, 40.0, 50.0)]])
     assert body.hands[1, 0, 2] == 0 and body.hands[1, 1, 2] > 0
+    assert body.hands[0, 1].tolist() == [0.0, 0.0, 0.0] and np.isfinite(body.hands).all()
 
 
 def test_a_film_is_asked_in_chunks_and_only_where_it_should():
