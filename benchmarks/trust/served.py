@@ -24,13 +24,13 @@ SAVED = "saved"  # the node that saves the latent of `people`
 
 
 @contextmanager
-def serve(folder: Path, *options: str, comfy: Path | None = None) -> Iterator[ComfyServer]:
+def serve(folder: Path, *options: str, comfy: Path | None = None, cpu: bool = True) -> Iterator[ComfyServer]:
     """A running server with tiny models; options are those of ComfyUI's main.py, comfy another ComfyUI."""
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = (
         "1"  # which the server inherits: threads cost more than such small matrices
     )
-    with tiny_server(folder, comfy or comfy_folder(), *options) as server:
+    with tiny_server(folder, comfy or comfy_folder(), *options, cpu=cpu) as server:
         yield server
 
 

@@ -11,8 +11,8 @@ from interacthuman.tests.support.models import model_files
 
 
 @contextmanager
-def tiny_server(folder: Path, comfy: Path, *extra: str) -> Iterator[ComfyServer]:
-    """A running ComfyUI on the CPU, with this pack and the tests' stand-in nodes; `extra` are options of its main.py.
+def tiny_server(folder: Path, comfy: Path, *extra: str, cpu: bool = True) -> Iterator[ComfyServer]:
+    """A running ComfyUI with this pack and the tests' stand-in nodes; `extra` are options of its main.py.
 
     It finds the models of model_files beside the pack's own, and files of two people as inputs.
     """
@@ -21,5 +21,5 @@ def tiny_server(folder: Path, comfy: Path, *extra: str) -> Iterator[ComfyServer]
     model_files.write_inputs(folder / "input")
     nodes = ("--whitelist-custom-nodes", "interacthuman", model_files.STAND_IN_NODES.name)
     extra = ("--extra-model-paths-config", str(models), *nodes, *extra)
-    with ComfyServer(folder, comfy=comfy, extra=extra) as running:
+    with ComfyServer(folder, comfy=comfy, cpu=cpu, extra=extra) as running:
         yield running
