@@ -1,0 +1,181 @@
+"""`dev.py bench timeline`: what a frame of the dialogue timeline costs the browser, with long recordings on many lanes.
+
+A real Chromium shows the timeline of web/dialogue, without ComfyUI around it, and lanes that are cut into clips from
+end to end. Timed is all script of a frame: the edit, the layout of the clips and the drawing; and beside it how far
+frames are apart. Without a GPU the browser paints on the processor, too, which is what a notebook's worst case is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..interact_core.metrics.intervals import bootstrap_interval
+from ..interact_core.theatre.measuring import report
+from .scenes import result
+from .scenes.result import Figure, at_most
+
+ROOT = Path(__file__).resolve().parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FRAME = 1000 / 60  # ms
+SETUP = """
+async ({ lanes, minutes, clips, width }) => {
+  document.body.style.margin = 0;
+  const node = document.body.appendChild(document.createElement("div"));
+  Object.assign(node.style, { width: `${width}px`, height: "760px" });
+  const { DialogueEditor } = await import("/web/dialogue/editor.js");
+  const editor = new DialogueEditor({
+    fetchFile: () => Promise.reject(new Error("none")), upload: () => Promise.reject(new Error("none")),
+    changed: () => {}, film: () => ({ fps: 25, length: 0 }),
+  });
+  node.append(editor.element);
+  const seconds = 60 * minutes, rate = 24_000;
+  const buffer = new AudioBuffer({ length: seconds * rate, sampleRate: rate });
+  const samples = buffer.getChannelData(0);
+  for (let at = 0; at < samples.length; at++) samples[at] = ((at * 7_919) % 2_003) / 1_001 - 1;
+  for (let at = 0; at < samples.length; at++) samples[at] *= ((at >> 7) % 97) / 97;
+  const began = performance.now();
+  const made = Array.from({ length: lanes }, (_, lane) => {
+    const file = `${lane}.wav`;
+    editor.sounds.take(file, buffer);
+    const each = seconds / clips;
+    const places = Array.from({ length: clips }, (_, n) => (
+      { file, in: n * each, out: (n + 0.9) * each, start: (n + 0.05 * lane) * each, label: `clip ${n}` }));
+    return { name: `Lane ${lane}`, clips: places };
+  });
+  const outlines = (performance.now() - began) / lanes;
+  editor.load(JSON.stringify({ lanes: made }));
+  Object.assign(window, { editor });
+  return outlines;
+}
+"""
+TIMED = """
+async ({ kind, frames }) => {
+  const { moveClip } = await import("/web/dialogue/model.js");
+  const { editor } = window, { view } = editor;
+  const id = editor.dialogue.lanes[0].clips[3].id;
+  editor.fit();
+  const acts = {
+    "zooming": (n) => view.zoom(n % 120 < 60 ? 1.08 : 1 / 1.08, view.width / 3),
+    "scrolling": (n) => { if (n === 0) view.zoom(12, 0); view.scroll(n * 0.9); },
+    "dragging a clip": (n) => editor.edit(moveClip(editor.dialogue, id, 20 + n / 5, n % 8), "drag"),
+    "moving the playhead": (n) => { editor.playhead = n; },
+  };
+  const costs = [], apart = [];
+  let last;
+  for (let n = 0; n < frames; n++) {
+    const now = await new Promise(requestAnimationFrame);
+    if (last !== undefined) apart.push(now - last);
+    last = now;
+    const began = performance.now();
+    acts[kind](n);
+    editor.draw();
+    costs.push(performance.now() - began);
+  }
+  editor.settle();
+  return [costs.slice(5), apart.slice(5)];
+}
+"""
+KINDS = ("zooming", "scrolling", "dragging a clip", "moving the playhead")
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    """web/ and an empty page."""
+
+    extensions_map: ClassVar = {
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+    }
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/web/"):
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><meta charset=utf-8><body>")
+        return None
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def page() -> Iterator[Any]:
+    """An empty page of a headless Chromium that can import web/."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        raise SystemExit("This bench needs a Chromium: apt-get install -y --no-install-recommends chromium.")
+    handler = functools.partial(_Files, directory=str(ROOT))
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        sync_playwright() as playwright,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        opened = browser.new_page(viewport={"width": 1600, "height": 800})
+        opened.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+        yield opened
+        browser.close()
+        server.shutdown()
+
+
+def figures_of(costs: list[float], apart: list[float], kind: str) -> list[Figure]:
+    """Script of a frame, which has to leave room for painting, and the time between frames."""
+
+    def figure(name: str, times: list[float], share: float, bound: float | None = None) -> Figure:
+        def statistic(values: np.ndarray) -> float:
+            return float(np.quantile(values, share))
+
+        told = (
+            f"{kind}: {name}",
+            statistic(np.array(times)),
+            bootstrap_interval(times, statistic),
+            len(times),
+        )
+        return Figure(*told) if bound is None else at_most(*told, bound)
+
+    return [
+        figure("script of a frame, median, ms", costs, 0.5),
+        figure("script of a frame, 95th percentile, ms", costs, 0.95, round(FRAME, 1)),
+        figure("from frame to frame, median, ms", apart, 0.5),
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lanes", type=int, default=8)
+    parser.add_argument("--minutes", type=int, default=10, help="length of each lane's recording")
+    parser.add_argument("--clips", type=int, default=60, help="clips that each recording is cut into")
+    parser.add_argument("--width", type=int, default=1200, help="of the timeline, CSS pixels")
+    parser.add_argument("--frames", type=int, default=125)
+    parser.add_argument("--out", type=Path, help="JSON (default: benchmarks/results/timeline.json)")
+    chosen = parser.parse_args(argv)
+    settings = {name: getattr(chosen, name) for name in ("lanes", "minutes", "clips", "width")}
+    with page() as opened:
+        outlines = opened.evaluate(SETUP, settings)
+        figures = [Figure("outline of one recording, ms", outlines, (outlines, outlines), chosen.lanes)]
+        for kind in KINDS:
+            figures += figures_of(*opened.evaluate(TIMED, {"kind": kind, "frames": chosen.frames}), kind)
+        versions = {"chromium": opened.context.browser.version}
+    print(result.table(figures, "frames"))
+    path = chosen.out or result.FOLDER / "timeline.json"
+    more = {"settings": settings}
+    result.write(path, figures, report.machine(), versions, result.command("timeline"), **more)
+
+
+if __name__ == "__main__":
+    main()
