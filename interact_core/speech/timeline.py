@@ -16,7 +16,7 @@ from .types import Sound, Speech
 SILENT_RATE = 44100  # Hz of a dialogue in which nobody speaks
 
 
-class Dialogue(NamedTuple):
+class MixedDialogue(NamedTuple):
     """waveform: [C, samples]; sample_rate: Hz; peak: of the sum before it was turned down to at most 1."""
 
     waveform: Tensor
@@ -57,7 +57,7 @@ def features_on_timeline(
 
 def mix_dialogue(
     speeches: Sequence[Speech | Sound], frames: int, fps: float, sample_rate: int | None = None
-) -> Dialogue:
+) -> MixedDialogue:
     """All speakers' sound, and other sounds, together and exactly as long as the video.
 
     speeches: in any order, each from its own start; [] gives silence.
@@ -76,7 +76,7 @@ def mix_dialogue(
     peak = mixed.abs().max().item() if mixed.numel() else 0.0
     if peak > 1.0:
         mixed /= peak
-    return Dialogue(mixed, rate, peak)
+    return MixedDialogue(mixed, rate, peak)
 
 
 def sound_on_timeline(speech: Speech | Sound, frames: int, fps: float, sample_rate: int) -> Tensor:
