@@ -9,6 +9,9 @@ MOST_SHOWN = 160
 class InteractError(ValueError):
     """One sentence: what is wrong, where, and what to do about it."""
 
+    # ComfyUI shows an error's module before its sentence; a custom node's own is a path of the machine.
+    __module__ = "interacthuman"
+
 
 def one_line(text: object, most: int = MOST_SHOWN) -> str:
     """What came from a file or a library, for a sentence: on one line, printable, and cut if it is long."""

@@ -20,6 +20,16 @@ export function changedAbove(before, now, id) {
     .map(([other]) => other);
 }
 
+/**
+ * Execution ids of the nodes of some types above a saved node.
+ * @param {Saved} workflow @param {string} id @param {Set<string>} types @returns {string[]}
+ */
+export function idsAbove(workflow, id, types) {
+  const start = spotOf(workflow, id);
+  const all = start ? [...above(workflow, start)] : [];
+  return all.filter(([, { node }]) => types.has(node.type)).map(([other]) => other);
+}
+
 /** @param {Saved} workflow @param {string} id @returns {Spot | undefined} */
 function spotOf(workflow, id) {
   let graph = workflow;

@@ -9,7 +9,7 @@
 /** @typedef {any} GraphNode LiteGraph's LGraphNode or SubgraphNode */
 /** @typedef {{node: GraphNode, path: GraphNode[]}} Place a node and the subgraph nodes around it, outermost first */
 
-const SAMPLERS = new Set(["InterActSampler", "InterActMaskGuidance"]);
+export const SAMPLERS = new Set(["InterActSampler", "InterActMaskGuidance"]);
 const CARRIED = new Set(["INTERACT_MASKS", "INTERACT_MASK_HANDLE", "*"]);
 export const SUBGRAPH_INPUT = -10; // the id that LiteGraph gives to the inner side of a subgraph's inputs
 export const MUTED = 2;
@@ -46,6 +46,20 @@ export function locator({ node, path }) {
  */
 export function executionIds(root, node) {
   return placesOf(root, node).map(executionId);
+}
+
+/**
+ * Execution ids as they are now and as they may have been, where a node was put into a subgraph or taken out of one:
+ * of `earlier`, those that nobody has any more and that end alike.
+ * @param {Graph} root @param {string[]} now @param {string[]} earlier
+ */
+export function alsoMoved(root, now, earlier) {
+  const last = (/** @type {string} */ id) => id.split(":").at(-1);
+  const ends = new Set(now.map(last));
+  const moved = earlier.filter((id) => !now.includes(id) && ends.has(last(id)));
+  if (!moved.length) return now;
+  const here = new Set([...places(root)].map(executionId));
+  return [...now, ...moved.filter((id) => !here.has(id))];
 }
 
 /** @param {Graph} root @param {GraphNode} node */

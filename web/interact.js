@@ -5,8 +5,17 @@ import { app } from "../../scripts/app.js";
 // @ts-ignore served by ComfyUI
 import { api } from "../../scripts/api.js";
 import { chain } from "./chain.js";
-import { changedAbove } from "./graph_changes.js";
-import { executionId, executionIds, locator, places, samplersOf, typeOf } from "./graph_walk.js";
+import { changedAbove, idsAbove } from "./graph_changes.js";
+import {
+  SAMPLERS,
+  alsoMoved,
+  executionId,
+  executionIds,
+  locator,
+  places,
+  samplersOf,
+  typeOf,
+} from "./graph_walk.js";
 import { PastRuns } from "./past_runs.js";
 import { Prompts } from "./prompts.js";
 import { VERSION } from "./version.js";
@@ -32,7 +41,13 @@ const past = new PastRuns(prompts, localStorage);
 /** Their nodes are LiteGraph's to keep or to drop. @type {WeakMap<object, MaskViewer>} */
 const viewers = new WeakMap();
 
+/** What a viewer's run was looked for by: where it stands and who samples for it. @type {WeakMap<object, string>} */
+const lookedFor = new WeakMap();
+
 const rootGraph = () => app.rootGraph ?? app.graph;
+
+/** Execution ids of the nodes that sample for a viewer, also of where they have stood. @param {any} root @param {any} node */
+const sourcesOf = (root, node) => alsoMoved(root, samplersOf(root, node), runs.sourcesIn(root.id));
 
 /** The viewers of the workflow that is open. */
 function* openViewers() {
@@ -47,7 +62,7 @@ function route(run) {
   const root = rootGraph();
   if (!run?.workflows.has(root?.id)) return;
   for (const { node, viewer } of openViewers())
-    if (samplersOf(root, node).includes(run.source)) viewer.show(run);
+    if (sourcesOf(root, node).includes(run.source)) viewer.show(run);
 }
 
 /**
@@ -63,7 +78,7 @@ function showManifest(node, manifest, { again }) {
   if (known?.workflows.size && !known.workflows.has(root.id)) return;
   const run = runs.takeManifest(manifest);
   if (!run) return viewer.say("versions");
-  const live = runs.latest(root.id, samplersOf(root, node));
+  const live = runs.latest(root.id, sourcesOf(root, node));
   const newer = live && live !== run && (known ? runs.isLater(live, run) : live.state === "sampling");
   viewer.show(again && newer ? live : run);
 }
@@ -101,14 +116,16 @@ async function restore(node) {
   const root = rootGraph();
   if (!viewer || viewer.run || node.graph?.rootGraph !== root) return;
   const { id } = root;
-  const seen = runs.latest(id, samplersOf(root, node));
+  const sources = sourcesOf(root, node);
+  lookedFor.set(node, keyOf(root, node));
+  const seen = runs.latest(id, sources);
   if (seen) viewer.show(seen);
   const isCurrent = () => rootGraph().id === id && viewers.has(node) && viewer.run === seen;
   try {
     const now = root.serialize();
     const ids = executionIds(root, node);
     if (seen?.state === "sampling" && (await isRunning(now, ids))) return;
-    const found = await past.find(now, ids, OUTPUT);
+    const found = await past.find(now, ids, OUTPUT, (entry) => shownByAnother(entry, sources));
     if (!isCurrent()) return;
     const run = found && runs.takeManifest(found.manifest);
     if (run) {
@@ -121,6 +138,35 @@ async function restore(node) {
     }
   } catch {
     if (isCurrent() && !seen) viewer.say("unreachable");
+  }
+}
+
+/**
+ * What another viewer showed of the same sampler: of one sampler, or it may have been another's.
+ * @param {import("./past_runs.js").Entry} entry @param {string[]} sources
+ */
+function shownByAnother({ workflow, outputs }, sources) {
+  for (const [shower, output] of Object.entries(outputs)) {
+    if (!output?.[OUTPUT]) continue;
+    const [meant, ...more] = idsAbove(workflow, shower, SAMPLERS);
+    if (meant !== undefined && !more.length && sources.includes(meant)) return { shower, meant };
+  }
+  return undefined;
+}
+
+/** @param {any} root @param {any} node */
+const keyOf = (root, node) => [root.id, ...executionIds(root, node), "of", ...samplersOf(root, node)].join(" ");
+
+/** The graph has changed: a viewer that was added, pasted, wired or moved finds its run. */
+function findRuns() {
+  const root = rootGraph();
+  for (const { node, viewer } of [...openViewers()]) {
+    if (lookedFor.get(node) === keyOf(root, node)) continue;
+    lookedFor.set(node, keyOf(root, node));
+    const sources = sourcesOf(root, node);
+    if (!sources.length) continue;
+    if (viewer.run?.source && !sources.includes(viewer.run.source)) viewer.show(undefined); // another's now
+    void restore(node);
   }
 }
 
@@ -164,6 +210,7 @@ function mount(node) {
     viewer.destroy();
     viewers.delete(node);
   });
+  chain(node, "onConnectionsChange", () => setTimeout(findRuns));
   chain(node, "onConfigure", () => viewer.recall(node.properties?.[VIEW]));
 }
 
@@ -226,6 +273,7 @@ app.registerExtension({
     api.addEventListener("interact.end", (/** @type {CustomEvent} */ { detail }) => runs.takeEnd(detail));
     // And not by the node's onExecuted, which is not told the prompt.
     api.addEventListener("executed", (/** @type {CustomEvent} */ { detail }) => void takeOutput(detail));
+    api.addEventListener("graphChanged", findRuns);
     api.addEventListener("execution_success", restoreAll); // its history was not there while it ran
   },
 

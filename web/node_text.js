@@ -4,6 +4,7 @@
 import { app } from "../../scripts/app.js";
 // @ts-ignore served by ComfyUI
 import { api } from "../../scripts/api.js";
+import { ErrorNotice } from "./error_notice.js";
 import { changedAbove } from "./graph_changes.js";
 import { executionId, executionIds, locator, places, typeOf } from "./graph_walk.js";
 import { PastRuns } from "./past_runs.js";
@@ -22,6 +23,7 @@ const MOST_KEPT = 2000; // texts of nodes
 
 const prompts = new Prompts((path) => api.fetchApi(path));
 const past = new PastRuns(prompts, localStorage);
+const notice = new ErrorNotice();
 /** By workflow and node. @type {Map<string, Said>} */
 const texts = new Map();
 /** Their nodes are LiteGraph's to keep or to drop. @type {WeakMap<object, TextPanel>} */
@@ -64,13 +66,15 @@ async function takeOutput(executed) {
 }
 
 /**
- * What a node said before it failed is not of this run. An error of ours is said in its place, in English: ComfyUI's
- * own notice says only that the node has failed.
+ * What a node said before it failed is not of this run. An error of ours is said in its place, in English, and in
+ * ComfyUI's notice, which says only that the node has failed.
  * @param {any} failed ComfyUI's event
  */
 async function takeFailure(failed) {
-  const workflow = (await prompts.workflowOf(failed.prompt_id)) ?? rootGraph().id;
   const ours = String(failed.exception_type).endsWith("InteractError");
+  if (ours) notice.explain(String(failed.exception_message).trim());
+  else notice.restore();
+  const workflow = (await prompts.workflowOf(failed.prompt_id)) ?? rootGraph().id;
   const lines = ours ? [{ key: "", values: {}, text: String(failed.exception_message).trim() }] : [];
   take(workflow, String(failed.node_id), lines);
 }

@@ -23,18 +23,21 @@ export class PastRuns {
 
   /**
    * The run that a node shows: the newest one of its workflow in which the nodes above it were told what they are told
-   * now, else the newest. Raises where the server does not answer.
+   * now, else the newest. A node that was not there yet shows what another one showed of its sampler. Raises where the
+   * server does not answer.
    * @param {any} workflow as it is now, in UI form @param {string[]} ids the node's execution ids
-   * @param {string} output key of the manifest @returns {Promise<PastRun | undefined>}
+   * @param {string} output key of the manifest @param {(entry: Entry) => {shower: string, meant: string} | undefined} [other]
+   * what another node showed, and the node that it depends on @returns {Promise<PastRun | undefined>}
    */
-  async find(workflow, ids, output) {
+  async find(workflow, ids, output, other = () => undefined) {
     /** @type {PastRun | undefined} */
     let newest;
     for await (const entry of this.entries(workflow.id)) {
-      const id = ids.find((one) => entry.outputs[one]?.[output]);
+      const own = ids.find((one) => entry.outputs[one]?.[output]);
+      const id = own === undefined ? other(entry) : { shower: own, meant: own };
       if (id === undefined) continue;
-      const changed = changedAbove(entry.workflow, workflow, id);
-      const found = { manifest: entry.outputs[id][output][0], changed };
+      const changed = changedAbove(entry.workflow, workflow, id.meant);
+      const found = { manifest: entry.outputs[id.shower][output][0], changed };
       if (!changed.length) return found;
       newest ??= found;
     }

@@ -59,6 +59,12 @@ export class Runs {
       .find((store) => store.workflows.has(workflow) && sources.includes(store.source));
   }
 
+  /** The nodes that have sampled for a workflow. @param {string} workflow @returns {string[]} execution ids */
+  sourcesIn(workflow) {
+    const stores = [...this.#stores.values()].filter((store) => store.workflows.has(workflow) && store.source);
+    return [...new Set(stores.map(({ source }) => source))];
+  }
+
   /** Whether `one` began after `other`. @param {RunStore} one @param {RunStore} other */
   isLater(one, other) {
     const order = [...this.#stores.keys()];

@@ -164,9 +164,10 @@ export class MaskViewer {
     return this.#colours;
   }
 
-  /** Shows a run from its newest step on. @param {RunStore} run */
+  /** Shows a run from its newest step on; undefined for none. @param {RunStore | undefined} run */
   show(run) {
     if (run === this.run) return;
+    this.play(false);
     this.#leave();
     this.run = run;
     this.#notice = null;
@@ -174,9 +175,11 @@ export class MaskViewer {
     this.#complaint = null;
     this.playback.renew();
     this.views.clear();
-    this.#colours = characterColours(run.scene.names.length);
+    this.#colours = characterColours(run?.scene.names.length ?? 0);
     this.following = true;
     this.step = this.pinned = undefined;
+    this.#leave = () => {};
+    if (!run) return this.requestDraw();
     this.frame = Math.min(this.frame, run.scene.grid[0] - 1);
     this.#leave = run.listen(() => this.#changed());
     this.#changed();

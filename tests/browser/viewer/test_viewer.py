@@ -241,7 +241,7 @@ def test_the_viewer_speaks_the_language_of_the_graph(shown: Window, root: Path) 
     shown.js("(await import('/web/viewer/words.js')).speak('zh-TW', arg); viewer.draw()", texts)
     for role, name in (
         ("button", "播放"),
-        ("slider", "去噪步骤"),
+        ("slider", "降噪步"),
         ("button", "柔和"),
         ("button", "只听Mira"),
     ):
