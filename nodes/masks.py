@@ -16,10 +16,11 @@ from .wires import CATEGORY, MasksWire, linked
 MAX_STEP = 10000
 
 
-def step_input() -> io.Int.Input:
-    """The choice of a step, the same in both nodes of this file."""
+def step_input(shown_as: str | None = None) -> io.Int.Input:
+    """The choice of a step, the same in both nodes of this file but for the name that is shown."""
     return io.Int.Input(
         "step",
+        display_name=shown_as,
         default=0,
         min=0,
         max=MAX_STEP,
@@ -53,7 +54,7 @@ class InterActPreviewMasks(io.ComfyNode):
                     tooltip="The decoded video (or one picture) to draw the masks on. If not connected: a "
                     "dark background.",
                 ),
-                step_input(),
+                step_input("overlay_step"),  # the viewer shows any step, and says which
             ],
             outputs=[
                 io.Image.Output(

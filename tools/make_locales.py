@@ -49,7 +49,7 @@ def texts_of(info: dict[str, Any]) -> dict[str, Any]:
     for group in ("required", "optional"):
         for name in info["input_order"].get(group, []):
             options = info["input"][group][name][1]
-            inputs[name] = {"name": name, "tooltip": options["tooltip"]}
+            inputs[name] = {"name": options.get("display_name") or name, "tooltip": options["tooltip"]}
             inputs |= {socket: {"tooltip": text} for socket, text in sockets(name, options)}
     outputs = enumerate(zip(info["output_name"], info["output_tooltips"]))
     return {
