@@ -32,7 +32,13 @@ COMFY_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a
 # without a number. The pack itself never lists torch, it takes the one that the user's ComfyUI runs on.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 # playwright drives the Chromium of the system in tests/browser; without one those tests say how to get it.
-TEST_TOOLS = ("pytest>=8", "hypothesis", "matplotlib", "playwright>=1.48", "webdataset>=0.2", "ruff==0.17.6")
+TEST_TOOLS = (
+    *("pytest>=8", "pytest-xdist>=3.6", "hypothesis", "matplotlib"),
+    *("playwright>=1.48", "webdataset>=0.2", "ruff==0.17.6"),
+)
+# Two processes, each with a server and a browser of its own; a file's tests stay together and in their order, because
+# they share models and pages. tests/conftest.py puts the long files first, so that both end at about the same time.
+IN_TWO = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 # The extra `train` of pyproject.toml (tests/project/test_packaging.py compares them): no user of the nodes needs these.
 TRAIN_TOOLS = ("accelerate>=1.10", "peft>=0.17", "tensorboard>=2.14", "matplotlib>=3.7")
 
@@ -61,7 +67,7 @@ STAMP = ".interact-stamp"  # lies in every folder that a stage has finished
 
 COMMANDS = {
     "demo": (f"{PACK}.interact_core.theatre.demo", "two characters talk: a video, its masks and a report"),
-    "test": ("pytest", "every test; further words go to pytest"),
+    "test": ("pytest", "every test, in two processes (-n 0: in one); further words go to pytest"),
     "serve": (f"{PACK}.interact_core.comfy_server", "ComfyUI with this pack; --port N, ComfyUI's options"),
     "train": (
         f"{PACK}.interact_core.theatre.training",
@@ -335,6 +341,10 @@ def child_environment(paths: Paths, inherited: dict[str, str]) -> dict[str, str]
 def child_command(paths: Paths, command: str, words: list[str]) -> list[str]:
     """The command line behind `dev.py command words...`. Raises SetupError for a bench that there is not."""
     module = COMMANDS[command][0]
+    if command == "test" and not any(
+        ".py" in word for word in words
+    ):  # a file that is named is sooner done in one
+        words = [*IN_TWO, *words]  # pytest heeds the last: -n 0 takes it back
     if command == "check":  # a script beside this file: it needs nothing of ComfyUI and of the pack
         return [str(paths.python), str(paths.root / module), *words]
     if command == "train" and (

@@ -48,12 +48,16 @@ def _run_comfy_on_the_cpu() -> None:
 
 _import_from_comfy()
 _run_comfy_on_the_cpu()
+# One of several processes that share the tests (`dev.py test`) takes one core, and so do the servers that it starts.
+SHARED = "PYTEST_XDIST_WORKER" in os.environ
+if SHARED:
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch  # noqa: E402  (only now: the path has to be right first)
 from interacthuman.interact_core.comfy_server import ComfyServer  # noqa: E402
 from interacthuman.tests.support.server import tiny_server  # noqa: E402
 
-torch.set_num_threads(min(2, torch.get_num_threads()))
+torch.set_num_threads(1 if SHARED else min(2, torch.get_num_threads()))
 # The pack loads from local files alone: a call to the hub has to fail here, not to succeed quietly.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -61,6 +65,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 def pytest_report_header() -> str:
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers")]
     return f"ComfyUI in {os.environ.get('INTERACT_COMFYUI', 'PYTHONPATH')}, {', '.join(versions)}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start a browser or a server come first: short ones at the end keep two processes busy to it."""
+    long = (ROOT / "tests" / "browser", ROOT / "tests" / "server")
+    items.sort(key=lambda item: not any(folder in item.path.parents for folder in long))
 
 
 @pytest.fixture(scope="session")

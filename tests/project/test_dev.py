@@ -232,6 +232,18 @@ def test_a_bench_has_to_be_named(dev, paths) -> None:
     ]
 
 
+def test_all_tests_run_in_two_processes_and_a_named_file_in_one(dev, paths) -> None:
+    shared = ["pytest", *dev.IN_TWO]
+    assert dev.child_command(paths, "test", [])[-4:] == shared
+    assert dev.child_command(paths, "test", ["tests/host", "-n", "0"])[-7:] == [
+        *shared,
+        "tests/host",
+        "-n",
+        "0",
+    ]
+    assert dev.child_command(paths, "test", ["tests/host/test_score.py::test_it"])[-2] == "pytest"
+
+
 def test_check_runs_its_script(dev, paths) -> None:
     command = dev.child_command(paths, "check", [])
     assert command == [str(paths.python), str(paths.root / "tools" / "lint" / "check.py")]
