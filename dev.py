@@ -341,9 +341,8 @@ def child_environment(paths: Paths, inherited: dict[str, str]) -> dict[str, str]
 def child_command(paths: Paths, command: str, words: list[str]) -> list[str]:
     """The command line behind `dev.py command words...`. Raises SetupError for a bench that there is not."""
     module = COMMANDS[command][0]
-    if command == "test" and not any(
-        ".py" in word for word in words
-    ):  # a file that is named is sooner done in one
+    names_a_file = any(".py" in word for word in words)  # which is sooner done in one process
+    if command == "test" and not names_a_file:
         words = [*IN_TWO, *words]  # pytest heeds the last: -n 0 takes it back
     if command == "check":  # a script beside this file: it needs nothing of ComfyUI and of the pack
         return [str(paths.python), str(paths.root / module), *words]
