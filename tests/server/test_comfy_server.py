@@ -17,6 +17,7 @@ import pytest
 from interacthuman.interact_core import comfy_server
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
 from interacthuman.tests.support.aside import run_aside
+from interacthuman.tests.support.server import told_of_a_run
 from interacthuman.tests.support.tiny_graphs import id_of, on_stock_sampler, only, tiny_graph
 
 PICTURE = {"class_type": "EmptyImage", "inputs": {"width": 32, "height": 16, "batch_size": 1, "color": 255}}
@@ -106,7 +107,7 @@ async def watched(
         extra = {"extra_pnginfo": {"workflow": {"id": workflow}}, "preview_method": "latent2rgb"}
         body = {"prompt": graph, "client_id": client, "extra_data": extra}
         prompt = (await asyncio.to_thread(server.post, "/prompt", body))["prompt_id"]
-        ours, pictures, theirs = [], [], []
+        ours, pictures = [], []
         while not ours or ours[-1]["type"] not in ("execution_success", "execution_error"):
             message = await sockets[0].receive(timeout=300)
             if message.type is aiohttp.WSMsgType.BINARY:
@@ -114,13 +115,8 @@ async def watched(
             else:
                 ours.append(json.loads(message.data))
         assert ours[-1]["type"] == "execution_success" and ours[-1]["data"]["prompt_id"] == prompt
-        try:
-            while True:
-                message = await sockets[1].receive(timeout=1)
-                if message.type is not aiohttp.WSMsgType.BINARY:
-                    theirs.append(json.loads(message.data))
-        except asyncio.TimeoutError:
-            return ours, theirs, pictures
+        theirs = [message for message in await told_of_a_run(sockets[1]) if message["type"] != "bytes"]
+        return ours, theirs, pictures
 
 
 def told(messages: list[dict], event: str) -> list[dict[str, Any]]:

@@ -10,12 +10,11 @@ from typing import Any
 import aiohttp
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.support.aside import run_aside
+from interacthuman.tests.support.server import told_of_a_run
 from interacthuman.tests.support.tiny_graphs import from_files, id_of, only, tiny_graph
 
 ENCODE, SAMPLE = "InterActEncodeCharacters", "InterActSampler"
 FPS = "The adapter was trained at 25 frames per second, but the video has 30: mouths may lag."
-ENDS = ("execution_success", "execution_error", "execution_interrupted")
-QUIET = 2.0  # seconds without a message after which nothing more is expected
 
 
 def test_only_the_client_that_queued_is_told(server: ComfyServer, root: Path) -> None:
@@ -73,24 +72,9 @@ async def queued_and_overheard(
     ):
         answer = await session.post("/prompt", json={"prompt": graph, "client_id": "first"})
         prompt = (await answer.json())["prompt_id"]
-        told = await messages_of(first, until=ENDS)
-        overheard = await messages_of(other)
+        told = await told_of_a_run(first)
+        overheard = await told_of_a_run(other)
         again = json.loads(json.dumps(graph))
         only(again, SAMPLE)["seed"] += 1
         await asyncio.to_thread(server.run, again)
-        return prompt, told, overheard, [*await messages_of(first), *await messages_of(other)]
-
-
-async def messages_of(
-    socket: aiohttp.ClientWebSocketResponse, until: tuple[str, ...] = ()
-) -> list[dict[str, Any]]:
-    """What arrives up to a message of one of these types; without any, until it is quiet."""
-    messages: list[dict[str, Any]] = []
-    while not (messages and messages[-1]["type"] in until):
-        try:
-            message = await socket.receive(timeout=300.0 if until else QUIET)
-        except asyncio.TimeoutError:
-            return messages
-        text = message.type == aiohttp.WSMsgType.TEXT
-        messages.append(json.loads(message.data) if text else {"type": "bytes"})
-    return messages
+        return prompt, told, overheard, [*await told_of_a_run(first), *await told_of_a_run(other)]

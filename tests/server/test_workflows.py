@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,20 @@ WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "COMFY_DYNAMIC
 MUTED = 2  # a node's mode
 BAR = 30  # of a title, above a node's place
 PAPER = {"MarkdownNote", "Note"}  # nodes of the frontend alone
-FRAMES = 9  # of a short run: decoding is what takes the time
+FRAMES, IN_PARTS = 5, 9  # of a short run: decoding is what takes the time
+
+
+@pytest.fixture(scope="module")
+def object_info(server: ComfyServer) -> Callable[[str], dict[str, Any]]:
+    """The server's answers by type of node, each asked for once."""
+    return functools.cache(server.object_info)
 
 
 def ui_form(name: str) -> dict[str, Any]:
     return json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def api_form(ui: dict[str, Any], server: ComfyServer) -> dict[str, Any]:
+def api_form(ui: dict[str, Any], object_info: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     """What the frontend would send for a flat graph saved in UI form: class_type and inputs by node id.
 
     Widget values are saved by position, in the order of the node's definition; a seed is followed by what
@@ -42,7 +49,7 @@ def api_form(ui: dict[str, Any], server: ComfyServer) -> dict[str, Any]:
     for node in ui["nodes"]:
         if node["type"] in PAPER or node["id"] in muted:
             continue
-        info = server.object_info(node["type"])
+        info = object_info(node["type"])
         linked = {entry["name"]: links[entry["link"]] for entry in node["inputs"] if entry["link"] in links}
         values = dict(zip(widget_names(info), node.get("widgets_values", [])))
         inputs = {name: value for name, value in values.items() if name is not None} | linked
@@ -75,8 +82,8 @@ def test_the_api_form_is_as_written_in_python(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_ui_form_converts_to_exactly_the_api_form(server: ComfyServer, name: str) -> None:
-    assert api_form(ui_form(name), server) == plain(ALL[name]()), "run make_ui_workflows.py"
+def test_the_ui_form_converts_to_exactly_the_api_form(object_info, name: str) -> None:
+    assert api_form(ui_form(name), object_info) == plain(ALL[name]()), "run make_ui_workflows.py"
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -100,11 +107,11 @@ def test_the_ui_form_is_tidy(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_title_is_cut(server: ComfyServer, name: str) -> None:
+def test_no_title_is_cut(object_info, name: str) -> None:
     """ComfyUI cuts a title at the edge: letters of 14 pixels, in a box 24, and some 40 for what stands beside them."""
     ui = ui_form(name)
     for node in ui["nodes"]:
-        info = {} if node["type"] in PAPER else server.object_info(node["type"])
+        info = {} if node["type"] in PAPER else object_info(node["type"])
         title = node.get("title") or info["display_name"] or info["name"]
         assert letters(title, 14) + 40 <= node["size"][0], title
     for group in ui["groups"]:
@@ -112,11 +119,11 @@ def test_no_title_is_cut(server: ComfyServer, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_run_has_room_for_what_it_shows(server: ComfyServer, name: str) -> None:
+def test_a_run_has_room_for_what_it_shows(object_info, name: str) -> None:
     """Below their sockets and widgets nodes have room for text and pictures, so that a run moves nothing."""
     for node in ui_form(name)["nodes"]:
         if node["type"] in ROOM:
-            info = server.object_info(node["type"])
+            info = object_info(node["type"])
             sockets = max(len(node.get("inputs", [])), len(node["outputs"]))
             rows = sockets + sum(key is not None for key in widget_names(info))
             assert node["size"][1] >= ROOM[node["type"]] + 20 * min(rows, sockets + 1), node["type"]
@@ -157,12 +164,12 @@ def test_a_note_is_as_high_as_its_text() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_seeds_stay_as_they_are(server: ComfyServer, name: str) -> None:
+def test_seeds_stay_as_they_are(object_info, name: str) -> None:
     """So that a template's second run is the one that its picture shows."""
     afterwards = []
     for node in ui_form(name)["nodes"]:
         if node["type"] not in PAPER:
-            named = widget_names(server.object_info(node["type"]))
+            named = widget_names(object_info(node["type"]))
             afterwards += [value for key, value in zip(named, node.get("widgets_values", [])) if key is None]
     assert afterwards and set(afterwards) == {"fixed"}
 
@@ -217,18 +224,18 @@ def test_speakers_take_turns_without_typed_seconds() -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_template_runs_to_its_end(server: ComfyServer, name: str) -> None:
     """With the theatre's own models at their own size, in two steps."""
-    graph = GRAPHS[name]()
+    graph, frames = GRAPHS[name](), IN_PARTS if name == "long_film" else FRAMES
     for node in graph.values():
         if "steps" in node["inputs"]:
             node["inputs"]["steps"] = 2
         if node["class_type"] == "InterActEncodeCharacters":
-            node["inputs"]["length"] = FRAMES
+            node["inputs"]["length"] = frames
         if node["class_type"] == "InterActNextPart":
-            node["inputs"].update(length=FRAMES - 4, overlap=1)
+            node["inputs"].update(length=frames - 4, overlap=1)
     outputs = server.run(graph)
     for saver in nodes_of(graph, "SaveVideo"):
         (file,) = outputs[saver]["images"]
-        assert len(read_frames(server.path_of(file))) == FRAMES
+        assert len(read_frames(server.path_of(file))) == frames
     expected = [
         node["inputs"]["name"] for node in graph.values() if node["class_type"] == "InterActCharacter"
     ]
@@ -269,9 +276,9 @@ def holds(box: list[float], node: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_choice_of_the_shipped_graph_exists(server: ComfyServer, name: str) -> None:
+def test_every_choice_of_the_shipped_graph_exists(object_info, name: str) -> None:
     for node in GRAPHS[name]().values():
-        info = server.object_info(node["class_type"])
+        info = object_info(node["class_type"])
         known = {**info["input"]["required"], **info["input"].get("optional", {})}
         for key, value in node["inputs"].items():
             kind, *options = known[key.split(".")[0]]
