@@ -58,6 +58,7 @@ function mount(node) {
   value.options = { ...value.options, hidden: true };
   /** @type {number | undefined} */
   let noting;
+  let written = "";
   const editor = new DialogueEditor({
     fetchFile,
     upload,
@@ -66,6 +67,7 @@ function mount(node) {
     links: () => linksOf(node),
     relink: (links) => relink(node, links),
     changed: (text, dialogue) => {
+      written = text;
       value.value = text;
       keepLanes(node, dialogue.lanes);
       clearTimeout(noting);
@@ -84,6 +86,7 @@ function mount(node) {
   show();
   node.setSize(COMFORTABLE.map((least, axis) => Math.max(least, node.size[axis])));
   for (const name of ["fps", "length"]) if (widgetOf(node, name)) chain(widgetOf(node, name), "callback", () => editor.requestDraw());
+  chain(value, "callback", (text) => text !== written && show()); // a graph in API form sets values one by one
   chain(node, "onConfigure", show);
   chain(node, "onRemoved", () => {
     editor.destroy();

@@ -51,7 +51,7 @@ const ENGLISH = {
   unreadable: "{file} is no sound that this browser can play: export it as WAV",
   uploadFailed: "{file} was not uploaded: {reason}",
   cuesRead: "{clips} clips on {lanes} lanes",
-  cuesSkipped: "; {count} entries were not understood or lie behind the recording",
+  cuesSkipped: "; not understood, or behind the end of the recording: {count}",
   cuesNone: "{file} holds no cues: SRT, WebVTT, Audacity labels and RTTM are understood",
   cuesAlone: "Drop the recording together with its cues, or select one of its clips first",
   tooManyLanes: "A dialogue has 16 lanes at most",
