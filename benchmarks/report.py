@@ -108,7 +108,32 @@ def section(results: Path) -> str:
         for title, record in comparisons(records[name]):
             parts += [f"### {title}"] if title else []
             parts += [figures(record["figures"]), measured(record)]
+    trust = results / "trust.json"
+    if trust.exists():
+        parts += [TRUST, campaigns(json.loads(trust.read_text(encoding="utf-8")))]
     return "\n\n".join(parts)
+
+
+TRUST = (
+    "## trust\n\nWhat breaks it? Campaigns of trials drawn from a seed, each of which has to hold. Where fewer were "
+    "run than a full campaign has, the table says so; `python dev.py bench trust NAME` goes on with the rest."
+)
+
+
+def campaigns(records: dict[str, dict[str, Any]]) -> str:
+    """A Markdown table of trust.json: trials, faults, and how the others ended."""
+    lines = [
+        "| campaign | must hold | trials | faults | how they ended | last run |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, record in records.items():
+        outcomes = dict(record["outcomes"])
+        trials, faults = sum(outcomes.values()), outcomes.pop("FAULT", 0)
+        ended = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        count = trials if trials >= record["full"] else f"{trials} of {record['full']}"
+        when = record["when"][:10]
+        lines.append(f"| {name} | {record['must_hold']} | {count} | {faults} | {ended} | {when} |")
+    return "\n".join(lines)
 
 
 MORE_ON_SPEED = (

