@@ -190,6 +190,7 @@ export class DialogueEditor {
     this.stop();
     this.selected = null;
     this.history = new History({ dialogue: this.#timed(dialogue), links: null });
+    this.remark = { text: "", alert: false };
     this.sounds.retry();
     this.view.fit();
     this.requestDraw();
@@ -391,7 +392,7 @@ export class DialogueEditor {
   #listedChoice;
 }
 
-/** @param {Dialogue} dialogue */
+/** Ids. @param {Dialogue} dialogue */
 const lanesOf = ({ lanes }) => lanes.map(({ id }) => id).join();
 
 /** Without what is muted. @param {Dialogue} dialogue @returns {Dialogue} */

@@ -82,7 +82,7 @@ def test_what_is_drawn_is_the_sound(page: Window) -> None:
     const at = (time, y) => [...editor.canvas.getContext("2d").getImageData(
       Math.round(editor.view.x(time) * unit), Math.round(y * unit), 1, 1).data].slice(0, 3);
     const middle = 36, half = 18; // of a waveform, CSS pixels
-    return [at(0.25, middle - 0.3 * half), at(0.25, middle - 0.7 * half), at(0.52, middle - 0.3 * half)];
+    return [at(0.25, middle - 0.3 * half), at(0.25, middle - 0.7 * half), at(0.51, middle - 0.3 * half)];
     """
     inside, above, behind = page.js(body)
     assert inside == pytest.approx([230, 159, 0], abs=16)
