@@ -22,7 +22,7 @@ from .against import fvd_against  # noqa: E402
 from .i3d import load_i3d  # noqa: E402
 from .jobs import Job, read_jobs  # noqa: E402
 from .page import page  # noqa: E402
-from .records import check_output, rows_of, summary_of, write_json, write_tables  # noqa: E402
+from .records import check_output, failure, rows_of, summary_of, write_json, write_tables  # noqa: E402
 from .work import Outcome, run_jobs  # noqa: E402
 
 DEFAULT = TrackRules()
@@ -134,21 +134,22 @@ def collect(jobs: Sequence[Job], out: Path, files: ScorerFiles, workers: int) ->
     """All outcomes, with a line of progress for each film."""
     outcomes: list[Outcome] = []
     began, fresh = time.perf_counter(), 0
+    order = {job.key(settings(files)): place for place, job in enumerate(jobs)}
     for outcome in run_jobs(jobs, out, load_found_scorer, files, settings(files), workers):
         outcomes.append(outcome)
         if outcome.kept:
             continue
         fresh += 1
         left = (len(jobs) - len(outcomes)) * (time.perf_counter() - began) / fresh
-        what = f"failed: {outcome.failed}" if outcome.failed else f"{outcome.seconds:.1f} s"
+        what = f"{outcome.film}: {outcome.seconds:.1f} s"
+        if outcome.failed is not None:
+            what = f"failed: {failure(outcome.film, outcome.failed)}"
         failures = sum(one.failed is not None for one in outcomes)
-        say(
-            f"[{len(outcomes)}/{len(jobs)}] {outcome.film}: {what} ({failures} failed, {left / 60:.0f} min left)"
-        )
+        say(f"[{len(outcomes)}/{len(jobs)}] {what} ({failures} failed, {left / 60:.0f} min left)")
     kept = sum(outcome.kept for outcome in outcomes)
     if kept:
         say(f"{kept} of {len(jobs)} were finished before.")
-    return outcomes
+    return sorted(outcomes, key=lambda outcome: order.get(outcome.key, 0))  # workers finish in any order
 
 
 def add_fvd(options: argparse.Namespace, jobs: Sequence[Job], figures: dict[str, Any]) -> list[str]:
@@ -184,7 +185,7 @@ def write(outcomes: Sequence[Outcome], options: argparse.Namespace, jobs: Sequen
     for name, figure in summary["figures"].items():
         interval = "" if figure["low"] is None else f"{figure['low']:.4g} to {figure['high']:.4g}"
         say(f"{name:<12} {figure['mean']:9.4g}   {interval}   n={figure['films']}")
-    for line in (*notes, *(f"failed: {film}: {why}" for film, why in failed.items())):
+    for line in (*notes, *(f"failed: {failure(film, why)}" for film, why in failed.items())):
         say(line)
     say(f"{len(records)} scored, {len(failed)} failed: {out / 'index.html'}, scores.csv, summary.json")
     if no_parquet:

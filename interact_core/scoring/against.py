@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InteractError
-from ..metrics.sets.fvd import Features, clip_features, clips_of, fvd
+from ..metrics.sets.fvd import Features, check_clips, clip_features, clips_of, fvd
 from ..metrics.sync.tracks import SYNC_FPS
 from .films import open_film
 from .jobs import FILMS
@@ -34,9 +34,10 @@ def fvd_against(
         raise InteractError(f"{real} holds no films for FVD ({', '.join(FILMS)}).")
     (folder / "features").mkdir(exist_ok=True)
     notes: list[str] = []
-    sets = [_features_of(paths, features, network, folder, say, notes) for paths in (films, reference)]
     try:
-        found = fvd(*sets)
+        scored = _features_of(films, features, network, folder, say, notes)
+        check_clips("films", scored)  # before the reference, which is the longer part
+        found = fvd(scored, _features_of(reference, features, network, folder, say, notes))
     except InteractError as error:
         return None, [*notes, str(error)]
     bias = (

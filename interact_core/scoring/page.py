@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .records import FIGURES, LOWER_IS_BETTER, Record, badness, film_mean
+from .records import FIGURES, LOWER_IS_BETTER, Record, badness, failure, film_mean
 
 TITLES = {
     "lips": "lips",
@@ -58,10 +58,10 @@ def page(
 ) -> str:
     """The page as HTML. records: by their keys, by which plots/KEY.png are called."""
     ordered = sorted(records.items(), key=lambda item: -badness(item[1]))
-    films = "\n".join(_film(key, record) for key, record in ordered)
+    common = _common_notes(list(records.values()))
+    films = "\n".join(_film(key, record, common) for key, record in ordered)
     failed = "".join(
-        f"<li>{escape(film)}: <span class=bad>{escape(why)}</span></li>"
-        for film, why in summary["failed"].items()
+        f"<li class=bad>{escape(failure(film, why))}</li>" for film, why in summary["failed"].items()
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -71,11 +71,20 @@ def page(
 {"".join(f"<p>{escape(note)}</p>" for note in notes)}
 {_summary(summary["figures"])}
 <p class="faint">{escape(WARNING)}</p>
+{"".join(f'<p class="faint">{escape(note)}</p>' for note in common)}
 {f"<h2>Failed</h2><ul>{failed}</ul>" if failed else ""}
 <h2>Films, the worst first</h2>
 {films}
 </body></html>
 """
+
+
+def _common_notes(records: Sequence[Record]) -> list[str]:
+    """What is said of every film, where there are several: it is said once."""
+    if len(records) < 2:
+        return []
+    first, *others = records
+    return [note for note in first["notes"] if all(note in other["notes"] for other in others)]
 
 
 def _count(number: int, what: str) -> str:
@@ -106,7 +115,7 @@ def _with_interval(figure: Mapping[str, float]) -> str:
     return f"{figure['mean']:.3g}{films if 'low' in figure and figure['low'] is not None else ''}"
 
 
-def _film(key: str, record: Record) -> str:
+def _film(key: str, record: Record, common: Sequence[str]) -> str:
     figures = [(name, film_mean(record, name)) for name in FIGURES]
     said = "   ".join(f"{TITLES[name]} {value:.3g}" for name, value in figures if value is not None)
     wrong = "".join(
@@ -116,7 +125,8 @@ def _film(key: str, record: Record) -> str:
         for w in person["wrong"]
     )
     missing = [sentence for person in record["people"] for sentence in person["missing"]]
-    notes = "".join(f"<li class=faint>{escape(note)}</li>" for note in [*missing, *record["notes"]])
+    own = [note for note in record["notes"] if note not in common]
+    notes = "".join(f"<li class=faint>{escape(note)}</li>" for note in dict.fromkeys([*missing, *own]))
     return (
         f"<article><h3>{escape(record['film'])}</h3><p>{escape(said) or 'nothing measured'}</p>"
         f'<img loading="lazy" src="plots/{key}.png" alt="mouths over voices"><ul>{wrong}{notes}</ul></article>'

@@ -109,6 +109,11 @@ def rows_of(record: Mapping[str, Any]) -> list[Record]:
     return rows
 
 
+def failure(film: str, why: str) -> str:
+    """Why a film failed, with its name once."""
+    return why if why.startswith(film) else f"{film}: {why}"
+
+
 def write_tables(rows: Sequence[Record], folder: Path) -> str | None:
     """scores.csv and scores.parquet, each appearing whole; a sentence where pyarrow is missing for the latter."""
     columns = list(rows[0]) if rows else ["film", "person"]

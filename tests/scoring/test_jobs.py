@@ -19,14 +19,15 @@ def touch(folder: Path, *names: str) -> None:
 def test_people_of_a_film_are_found_by_its_name_in_every_folder(tmp_path: Path) -> None:
     touch(tmp_path, "films/a.mp4", "films/b[1].mov", "films/notes.txt", "voices/b[1].wav", "voices/b1.wav")
     touch(tmp_path, "voices/a/Anna.wav", "voices/a/Ben.flac", "refs/a/Ben.png", "masks/a/Cat.mp4")
-    folders = (tmp_path / name for name in ("films", "refs", "voices", "masks"))
+    touch(tmp_path, "run/a/Cat.png")
+    folders = (tmp_path / name for name in ("films", "refs", "voices", "masks", "run"))
     a, b = read_jobs(*folders)
     assert [job.film.name for job in (a, b)] == ["a.mp4", "b[1].mov"]
     voices, refs, masks = tmp_path / "voices/a", tmp_path / "refs/a", tmp_path / "masks/a"
     assert a.people == (
         PersonFiles("Anna", voices / "Anna.wav"),
         PersonFiles("Ben", voices / "Ben.flac", refs / "Ben.png"),
-        PersonFiles("Cat", mask=masks / "Cat.mp4"),
+        PersonFiles("Cat", mask=masks / "Cat.mp4", predicted=tmp_path / "run/a/Cat.png"),
     )
     assert b.people == (PersonFiles(ONLY, tmp_path / "voices/b[1].wav"),)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from interacthuman.interact_core.scoring.jobs import read_jobs
 from interacthuman.interact_core.scoring.page import page
 from interacthuman.interact_core.scoring.work import run_jobs
 from interacthuman.tests.support.media.films import write_film
+from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
+
+from interacthuman.interact_core.host.scorer import ScorerFiles, load_found_scorer  # isort: skip
 
 
 @pytest.fixture
@@ -28,9 +32,11 @@ def films(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, workers: int = 1, settings: str = "1") -> dict[str, work.Outcome]:
+def run(
+    folder: Path, workers: int = 1, settings: str = "1", load: work.LoadScorer = Scorer, files: Any = None
+) -> dict[str, work.Outcome]:
     jobs = read_jobs(folder / "films")
-    return {one.film: one for one in run_jobs(jobs, folder / "out", Scorer, None, settings, workers)}
+    return {one.film: one for one in run_jobs(jobs, folder / "out", load, files, settings, workers)}
 
 
 def test_a_broken_film_is_told_and_the_others_are_scored_and_kept(films: Path) -> None:
@@ -64,10 +70,13 @@ def test_a_run_that_was_killed_while_it_wrote_goes_on(films: Path, monkeypatch: 
     assert outcomes["a.mp4"].kept and not outcomes["b.mp4"].kept and outcomes["b.mp4"].record
 
 
-def test_two_processes_find_the_same(films: Path) -> None:
-    by_two = run(films, workers=2)
+def test_two_processes_find_the_same_with_the_loader_of_the_command(films: Path) -> None:
+    """A new process knows neither ComfyUI's device nor the pack's folders: work.py sets both up."""
+    by_two = run(films, 2, load=load_found_scorer, files=ScorerFiles())
     assert by_two["broken.mp4"].failed
-    assert by_two["b.mp4"].record == {**run(films, settings="one")["b.mp4"].record}
+    alone = run(films, settings="one")["b.mp4"].record
+    assert {**by_two["b.mp4"].record, "notes": []} == {**alone, "notes": []}
+    assert any("There is no" in note for note in by_two["b.mp4"].record["notes"]) and not alone["notes"]
 
 
 def figures(name: str, lips: float, wrong: bool = False) -> FilmFigures:
@@ -113,6 +122,13 @@ def test_the_page_shows_the_worst_first_and_escapes_names(tmp_path: Path) -> Non
     assert "<Anna>" not in html and "&lt;Anna&gt;" in html and "&lt;x&gt;.mp4" in html
     assert "frames 5 to 29: the mouth of" in html and "plots/bad.png" in html
     assert "6.67" not in html, "no Sync-D of ours, none of the paper's"
+    for record in found.values():
+        record["notes"] = ["There is no CLIP.", f"Said of {record['film']}."]
+    html = page(found, summary, "Scores")
+    assert html.count("There is no CLIP.") == 1 and html.count("Said of") == 2
+    assert html.index("There is no CLIP.") < html.index("<article>")
+    assert records.failure("x.mp4", "x.mp4 is broken.") == "x.mp4 is broken."
+    assert records.failure("x.mp4", "ValueError: no.") == "x.mp4: ValueError: no."
     summary["figures"]["sync_d"] = {"mean": 7.5, "low": 7.0, "high": 8.0, "films": 2}
     html = page(found, summary, "Scores")
     assert "InterActHuman (paper)" in html and "6.67" in html and "implementations differ" in html

@@ -94,14 +94,19 @@ def fvd(films: np.ndarray, reference: np.ndarray, seed: int = 0, least: int = LE
     The figure grows where sets are small: `bias` says how much of it there would be without any difference. Raises
     InteractError where either holds fewer than `least` clips.
     """
-    for what, features in (("films", films), ("reference films", reference)):
-        if len(features) < least:
-            raise InteractError(
-                f"The {what} give {len(features)} clips, and FVD needs {least} of each set (its covariance is of "
-                f"{features.shape[1]} numbers): give more films, or leave FVD out."
-            )
+    check_clips("films", films, least)
+    check_clips("reference films", reference, least)
     value = frechet_distance(Moments.of(films), Moments.of(reference))
     return Fvd(value, sampling_bias(reference, len(films), seed), (len(films), len(reference)))
+
+
+def check_clips(what: str, features: np.ndarray, least: int = LEAST_CLIPS) -> None:
+    """Raise InteractError for features [n, D] of fewer than `least` clips; what: whose they are."""
+    if len(features) < least:
+        raise InteractError(
+            f"The {what} give {len(features)} clips, and FVD needs {least} of each set (its covariance is of "
+            f"{features.shape[1]} numbers): give more films, or leave FVD out."
+        )
 
 
 def sampling_bias(reference: np.ndarray, count: int, seed: int = 0, draws: int = DRAWS) -> float | None:
