@@ -183,7 +183,7 @@ export class DialogueEditor {
 
   /** Shows a dialogue that comes from outside; it cannot be undone here. @param {string} text JSON */
   load(text) {
-    const empty = !text.trim() || text.trim() === "{}";
+    const empty = /^\s*(\{\s*\})?\s*$/.test(text);
     const read = empty ? undefined : model.read(text);
     this.broken = !empty && !read;
     const dialogue = read ?? model.emptyDialogue((number) => this.words.say("character", { number }));
@@ -277,10 +277,9 @@ export class DialogueEditor {
 
   /** @param {boolean} on */
   play(on) {
-    if (!on) return this.stop();
-    if (this.playhead >= this.end - 1e-3) this.playhead = 0;
-    void this.player.play(this.playhead).then(() => this.requestDraw());
-    return undefined;
+    if (on && this.playhead >= this.end - 1e-3) this.playhead = 0;
+    if (on) void this.player.play(this.playhead).then(() => this.requestDraw());
+    else this.stop();
   }
 
   stop() {
