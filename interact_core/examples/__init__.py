@@ -1,6 +1,7 @@
 """Four puppets, each with a portrait and a recording, so that every template runs at once.
 
-The files are made by interact_core/theatre/sample_speech.py and are under this project's licence.
+The files are made by interact_core/theatre/sample_speech.py and are under this project's licence. They lie in
+web/examples, so that the node shows its portrait and plays its sound before any run (web/example.js).
 """
 
 import wave
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parents[2] / "web" / "examples"
 NAMES = ("Mira", "Tobi", "Elsa", "Bruno")
 FULL_SCALE = 2**15  # of 16 bit samples, as core's LoadAudio has it
 

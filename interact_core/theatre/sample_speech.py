@@ -1,4 +1,4 @@
-"""The project's own examples in interact_core/examples: who says what, and how they were made.
+"""The project's own examples in web/examples: who says what, and how they were made.
 
     python -m interacthuman.interact_core.theatre.sample_speech
 
