@@ -290,6 +290,9 @@ def _numbers(chance: random.Random, _: torch.Generator) -> Odd:
     return Odd(chance.choice(NUMBERS))
 
 
+BAD_RATES = (1, 0, -5, 10**9, 10**400, None, "16000", float("nan"), [16000])
+
+
 def _recording(wave: Tensor, rate: Any = RATE) -> dict[str, Any]:
     return {"waveform": wave, "sample_rate": rate}
 
@@ -324,11 +327,7 @@ def _audio(chance: random.Random, noise: torch.Generator) -> Odd:
             Odd(_recording(torch.zeros(shape))),
             Odd(_recording(wave * chance.choice((float("nan"), float("inf"), 1e30)))),
             Odd(_recording(chance.choice((wave.to(torch.complex64), wave > 0, wave.long())))),
-            Odd(
-                _recording(
-                    wave, chance.choice((1, 0, -5, 10**9, 10**400, None, "16000", float("nan"), [16000]))
-                )
-            ),
+            Odd(_recording(wave, chance.choice(BAD_RATES))),
             Odd(_recording(chance.choice((None, "a", [0.0] * 99, 3)))),
             Odd(chance.choice(({}, {"waveform": wave}, {"sample_rate": RATE}, "a", 3))),
         )
@@ -340,18 +339,13 @@ def _images(chance: random.Random, noise: torch.Generator) -> Odd:
     picture = torch.rand(1, *size, 3, generator=noise)
     if chance.random() < 0.5:
         opaque = torch.cat((picture, torch.ones(1, *size, 1)), -1)
+        turned = picture.permute(0, 2, 1, 3)
         return chance.choice(
-            (
-                Odd(picture, picture),
-                Odd(picture.half(), picture.half().float()),
-                Odd(picture.double(), picture),
-                Odd(picture.bfloat16(), picture.bfloat16().float()),
-                Odd(opaque, picture),
-                Odd(picture.permute(0, 2, 1, 3), picture.permute(0, 2, 1, 3).contiguous()),
-                Odd(torch.cat((picture, picture[..., :1] * 0), -1)),
-                Odd(picture * 0 + 1),
-            )
-        )
+            (Odd(picture, picture), Odd(picture.half(), picture.half().float()), Odd(picture.double(), picture),
+             Odd(picture.bfloat16(), picture.bfloat16().float()), Odd(opaque, picture),
+             Odd(turned, turned.contiguous()), Odd(torch.cat((picture, picture[..., :1] * 0), -1)),
+             Odd(picture * 0 + 1))
+        )  # fmt: skip
     shape = chance.choice(
         ((1, *size, 1), (2, *size, 3), (0, *size, 3), (1, *size, 5), (*size, 3), size, (1,), ())
     )
@@ -364,18 +358,10 @@ def _masks(chance: random.Random, noise: torch.Generator) -> Odd:
     mask[:, : max(1, size[0] // 2), : max(1, size[1] // 2)] = 1.0
     if chance.random() < 0.5:
         return chance.choice(
-            (
-                Odd(mask, mask),
-                Odd(mask[0], mask),
-                Odd(mask.half(), mask),
-                Odd(mask.double(), mask),
-                Odd(mask > 0.5, mask),
-                Odd(mask * 0.6, mask * 0.6),
-                Odd(None, None),
-                Odd(torch.rand(1, *size, generator=noise)),
-                Odd(mask.expand(LENGTH, -1, -1)),
-            )
-        )
+            (Odd(mask, mask), Odd(mask[0], mask), Odd(mask.half(), mask), Odd(mask.double(), mask),
+             Odd(mask > 0.5, mask), Odd(mask * 0.6, mask * 0.6), Odd(None),
+             Odd(torch.rand(1, *size, generator=noise)), Odd(mask.expand(LENGTH, -1, -1)))
+        )  # fmt: skip
     shape = chance.choice(((3, *size), (1, 1, *size), (0, *size), (1,), (), (1, chance.choice(SIZES), 0)))
     return chance.choice((Odd(torch.ones(shape)), Odd(mask * 0), *_impossible(mask, chance)))
 
@@ -408,15 +394,7 @@ def _picked(chance: random.Random, noise: torch.Generator) -> Odd:
 
 
 ODDS: dict[str, Callable[[random.Random, torch.Generator], Odd]] = {
-    "name": _names,
-    "image": _images,
-    "mask": _masks,
-    "audio": _audio,
-    "scene": _audio,
-    "layout": _masks,
-    "picked": _picked,
-    "start": _numbers,
-    "gain": _numbers,
-    "strength": _numbers,
-}
+    "name": _names, "image": _images, "mask": _masks, "audio": _audio, "scene": _audio, "layout": _masks,
+    "picked": _picked, "start": _numbers, "gain": _numbers, "strength": _numbers,
+}  # fmt: skip
 """What can be exchanged, and how the exchange is drawn."""
