@@ -55,12 +55,17 @@ OTHER_SYNCNET = ("syncnet-python==0.2.3", "python_speech_features==0.6")
 # ComfyUI pins one frontend and users update it alone: the browser tests open the pack in the newest, too.
 NEWEST_FRONTEND = "comfyui-frontend-package"
 
+# The registry's own tool, which reads what is published (tests/project/test_registry.py): its reader of pyproject.toml
+# and its list of what is packed need these two alone.
+COMFY_CLI = ("comfy-cli==1.23.0", "tomlkit==0.15.2", "pathspec==1.1.1")
+
 # What would not go with the packages of .venv: the folder in .cache that each has to itself, without what it needs, and
 # the variable that names that folder to the tests.
 APART = (
     ("transformers-oldest", "INTERACT_OLDEST_TRANSFORMERS", OLDEST_TRANSFORMERS),
     ("syncnet-python", "INTERACT_OTHER_SYNCNET", OTHER_SYNCNET),
     ("frontend-newest", "INTERACT_NEWEST_FRONTEND", (NEWEST_FRONTEND,)),
+    ("comfy-cli", "INTERACT_COMFY_CLI", COMFY_CLI),
 )
 
 STAMP = ".interact-stamp"  # lies in every folder that a stage has finished

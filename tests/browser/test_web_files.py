@@ -88,3 +88,26 @@ def test_nothing_comes_from_elsewhere(scripts) -> None:
     known = {"https://arxiv.org/abs/2506.09984", "http://www.w3.org/2000/svg"}
     found = {address for text in scripts.values() for address in re.findall(r"https?://[^\s\"'`]+", text)}
     assert found <= known
+
+
+def test_the_style_touches_nothing_but_ours(scripts) -> None:
+    """The page is ComfyUI's and every pack's: each selector begins with a class of ours."""
+    style = re.sub(r"/\*.*?\*/", "", re.search(r"STYLE = `(.*)`", scripts["viewer/style.js"], re.DOTALL)[1])
+    style = re.sub(r"@keyframes interact-[^{]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", style)
+    selectors = [
+        part.strip()
+        for group in re.findall(r"([^{};]+)\{", style)
+        if not group.strip().startswith(("@container", "@media"))
+        for part in re.split(r",(?![^(]*\))", group)
+    ]
+    assert len(selectors) > 50
+    assert [selector for selector in selectors if not selector.startswith(".interact-")] == []
+
+
+def test_listeners_are_on_what_is_ours_or_on_the_canvas(scripts) -> None:
+    """One on the page or the window hears every other pack's events."""
+    found = {
+        name: re.findall(r"\b(?:document|document\.body|window)\.addEventListener", text)
+        for name, text in scripts.items()
+    }
+    assert {name for name, calls in found.items() if calls} == set()
