@@ -179,7 +179,7 @@ function drawMarks(canvas, view, scene, theme, height) {
   canvas.fillStyle = WARNING;
   for (const [from, to] of scene.overlaps) canvas.fillRect(view.x(from), 0, view.x(to) - view.x(from), height);
   const end = view.x(scene.end);
-  if (end < view.width) {
+  if (end < view.width && scene.dialogue.lanes.some((lane) => lane.clips.length)) {
     canvas.globalAlpha = 0.45;
     canvas.fillStyle = theme.paper;
     canvas.fillRect(end, 0, view.width - end, height);

@@ -9,12 +9,14 @@ import { chosen } from "./pointer.js";
 
 /** @typedef {import("./editor.js").DialogueEditor} DialogueEditor */
 
+const EMPTY = 10; // seconds that are seen while there is nothing
+
 /** @param {DialogueEditor} editor */
 export function drawEditor(editor) {
   const { view, dialogue, fps, end, tracks } = editor;
   const height = dialogue.lanes.length * LANE;
   editor.surface.style.height = `${height}px`;
-  view.resize(Math.max(end, lastEnd(dialogue)), editor.ruler.clientWidth);
+  view.resize(Math.max(end, lastEnd(dialogue) || EMPTY), editor.ruler.clientWidth);
   const spans = { overlaps: overlaps(dialogue), pauses: pauses(dialogue, end) };
   const colours = characterColours(dialogue.lanes.length);
   const { solo, selected, looping: loop, snap, target, sounds } = editor;
@@ -62,6 +64,7 @@ function statusOf({ words, recorder, remark, broken, sounds, dialogue, end, fram
   const used = new Set(dialogue.lanes.flatMap((lane) => lane.clips.map((clip) => clip.file)));
   const file = sounds.failed.find((name) => used.has(name));
   if (file) return [words.say("missing", { file, reason: sounds.failure(file) ?? "" }), true];
+  if (!used.size) return [words.say("title"), false];
   const values = { lanes: dialogue.lanes.length, seconds: end.toFixed(2), frames };
   const seconds = atOnce.reduce((sum, [from, to]) => sum + to - from, 0);
   return [words.say("status", values) + (seconds > 0.005 ? words.say("atOnce", { seconds: seconds.toFixed(2) }) : ""), false];
