@@ -11,6 +11,7 @@ from .lettering import text_width, write
 from .masks import enlarge, frame_pictures, recorded_step
 from .overlay import outline, tint
 from .palette import FAINT, INK, PAPER, as_bytes, character_colours, to_pillow, to_tensor
+from .record import RunRecord
 
 ROWS, COLUMNS = 10, 7  # at most
 CELL = 192  # pixels, the longer side of one cell
@@ -22,11 +23,12 @@ LINE = (245, 245, 245)
 
 
 @torch.no_grad()
-def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Tensor:
+def draw_contact_sheet(history: RunRecord, image: Tensor | None = None) -> Tensor:
     """IMAGE [1, H, W, 3] in 0..1: a row for each of up to ROWS steps, a column for each of COLUMNS frames.
 
     A legend with names is at the top, and a line where stage two begins and masks start to steer the voices.
-    image as in `draw_overlay`. Raises InteractError for an empty history or a video of another length.
+    image as in `draw_overlay`, and then a step lies over the picture as it was at that step, where that was kept: only
+    the last one has made the finished video. Raises InteractError for an empty history or a video of another length.
     """
     recorded_step(history, 0)
     rows = chosen_rows(history)
@@ -58,13 +60,18 @@ def draw_contact_sheet(history: MaskHistory, image: Tensor | None = None) -> Ten
         write(canvas, (MARGIN, y + cell[1] // 2 - TEXT), f"step {history.steps[row] + 1}", TEXT, INK)
         write(canvas, (MARGIN, y + cell[1] // 2 + 4), f"noise {history.sigmas[row]:.2f}", TEXT, FAINT)
         for number, column in enumerate(columns):
-            picture = (
-                None if pictures is None else pictures[min(column * TEMPORAL_STRIDE, history.frames - 1)]
-            )
+            picture = None if pictures is None else picture_behind(history, pictures, row, column)
             drawn = draw_cell(history.masks[row, :, column], picture, *cell)
             sheet.paste(to_pillow(drawn), (left + number * (cell[0] + GAP), y))
         y += cell[1] + GAP
     return to_tensor(sheet).unsqueeze(0)
+
+
+def picture_behind(history: RunRecord, video: Tensor, row: int, column: int) -> Tensor:
+    """[H, W, 3] in 0..1 of a recorded step and a latent frame; video [frames, H, W, 3], as it is finished."""
+    if history.pictures is None or row == len(history.steps) - 1:
+        return video[min(column * TEMPORAL_STRIDE, history.frames - 1)]
+    return history.pictures[row, column].float() / 255
 
 
 def chosen_rows(history: MaskHistory) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from interacthuman.interact_core.preview import contact_sheet, palette
 from interacthuman.interact_core.preview.contact_sheet import chosen_rows, draw_contact_sheet, evenly
-from interacthuman.tests.support.run_records import column_record
+from interacthuman.tests.support.run_records import COLUMN_GRID, column_record
 
 
 def test_contact_sheet_has_a_row_for_each_step_and_a_line_at_the_boundary() -> None:
@@ -41,6 +41,20 @@ def test_contact_sheet_stays_of_one_size_however_long_the_run() -> None:
         crowd.shape[1] > draw_contact_sheet(column_record(2, boundary=-1)).shape[1]
     )  # the legend takes more lines
     assert crowd.shape[2] == draw_contact_sheet(column_record(2, boundary=-1)).shape[2]
+
+
+def test_a_step_lies_over_the_picture_as_it_was_at_that_step_and_the_last_over_the_finished_video() -> None:
+    """Read where nobody is: in the middle of the last row's cell, and of the one above it."""
+    kept = torch.full((2, COLUMN_GRID[0], 6, 8, 3), 51, dtype=torch.uint8)
+    for pictures, expected in ((kept, 0.2), (None, 0.8)):
+        record = column_record(2, boundary=-1, pictures=pictures)
+        sheet = draw_contact_sheet(record, torch.full((9, 48, 64, 3), 0.8))[0]
+        width, height = contact_sheet.cell_size(record)
+        bottom = sheet.shape[0] - contact_sheet.MARGIN - contact_sheet.GAP - height // 2
+        x = sheet.shape[1] - contact_sheet.MARGIN - width // 2
+        read = [sheet[y, x].tolist() for y in (bottom - height - contact_sheet.GAP, bottom)]
+        for found, value in zip(read, (expected, 0.8)):
+            assert all(abs(part - value) < 0.02 for part in found), (pictures is None, read)
 
 
 def test_rows_hold_first_last_and_the_first_of_stage_two() -> None:
