@@ -79,6 +79,8 @@ async ({ kind, frames }) => {
     last = now;
     const began = performance.now();
     acts[kind](n);
+    cancelAnimationFrame(editor.request);
+    editor.request = 0;
     editor.draw();
     costs.push(performance.now() - began);
   }

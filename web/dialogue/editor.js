@@ -11,7 +11,7 @@ import * as model from "./model.js";
 import { Player } from "./player.js";
 import { chosen, listen } from "./pointer.js";
 import { Recorder } from "./recorder.js";
-import { drawEditor, listClips } from "./screen.js";
+import { Screen, drawEditor, listClips } from "./screen.js";
 import { Sounds } from "./sounds.js";
 import { useDialogueStyle } from "./style.js";
 import { toggleTake } from "./takes.js";
@@ -45,11 +45,12 @@ export class DialogueEditor {
   /** @type {{lane: number, time: number} | undefined} */
   target;
   view = new View();
+  screen = new Screen();
   /** @type {number | undefined} index of the lane that is recorded */
   recordingLane;
   /** What was said last, until the next edit. */
   remark = { text: "", alert: false };
-  #request = 0;
+  request = 0; // of the frame that will be drawn
   /** Whether the text that was given is none that can be shown. */
   broken = false;
 
@@ -131,15 +132,14 @@ export class DialogueEditor {
       ...this.bar.sheets.map(({ sheet }) => sheet),
       this.news,
     );
-    this.element.dataset.captureWheel = "true"; // else ComfyUI zooms while one scrolls in here
-    this.element.dataset.testid = "interact-dialogue";
+    Object.assign(this.element.dataset, { captureWheel: "true", testid: "interact-dialogue" }); // else ComfyUI zooms in here
   }
 
   destroy() {
     this.player.destroy();
     this.recorder.cancel();
     this.resizing?.disconnect();
-    cancelAnimationFrame(this.#request);
+    cancelAnimationFrame(this.request);
   }
 
   // ---------------------------------------------------------------------------------------- what there is
@@ -365,9 +365,9 @@ export class DialogueEditor {
   // ---------------------------------------------------------------------------------------- drawing
 
   requestDraw() {
-    if (this.#request) return;
-    this.#request = requestAnimationFrame(() => {
-      this.#request = 0;
+    if (this.request) return;
+    this.request = requestAnimationFrame(() => {
+      this.request = 0;
       this.draw();
     });
   }

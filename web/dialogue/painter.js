@@ -1,8 +1,7 @@
 // @ts-check
 /** Draws the ruler and the lanes. What is not seen is not drawn, and a waveform costs as much as it is wide. */
-import { css, dashes } from "../viewer/palette.js";
+import { css } from "../viewer/palette.js";
 import { endOf } from "./model.js";
-import { traceWave } from "./peaks.js";
 
 /** @typedef {import("./model.js").Clip} Clip */
 /** @typedef {import("./view.js").View} View */
@@ -33,6 +32,7 @@ const WARNING = "#d55e00";
 const TICKS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
 const TICK_ROOM = 62; // pixels between numbers
 const ROUND = 5;
+const FAINT = 0.35; // of what is not heard
 
 /** @param {CanvasRenderingContext2D} canvas @param {View} view @param {Scene} scene @param {Theme} theme */
 export function drawRuler(canvas, view, scene, { ink, font }) {
@@ -77,66 +77,105 @@ function clock(time, step) {
   return step >= 1 || minutes ? `${minutes}:${seconds.padStart(step < 1 ? seconds.length : 2, "0")}` : seconds;
 }
 
-/**
- * @param {CanvasRenderingContext2D} canvas @param {View} view @param {Scene} scene @param {Theme} theme
- * @param {{top: number, bottom: number}} seen of the lanes, CSS pixels
- */
-export function drawLanes(canvas, view, scene, theme, { top, bottom }) {
-  const { lanes } = scene.dialogue;
-  lanes.forEach((lane, index) => {
-    const y = index * LANE;
-    if (y + LANE < top || y > bottom) return;
-    canvas.globalAlpha = 0.045;
-    canvas.fillStyle = theme.ink;
-    roundRect(canvas, 0, y + 1, view.width, LANE - 2, ROUND);
-    canvas.fill();
-    const heard = scene.solo.size ? scene.solo.has(lane.id) : !lane.mute;
-    const far = lane.clips.filter((clip) => endOf(clip) >= view.left && clip.start <= view.right);
-    for (const clip of far.sort((one) => (one.id === scene.selected ? 1 : -1)))
-      drawClip(canvas, view, scene, theme, clip, { y, number: index, gain: lane.gain, heard: heard && !clip.mute });
-  });
-  drawMarks(canvas, view, scene, theme, lanes.length * LANE);
-}
+/** @typedef {{clip: Clip, number: number, y: number, left: number, right: number, gain: number, heard: boolean}} Piece */
 
 /**
  * @param {CanvasRenderingContext2D} canvas @param {View} view @param {Scene} scene @param {Theme} theme
- * @param {Clip} clip @param {{y: number, number: number, gain: number, heard: boolean}} lane
+ * @param {import("./peaks.js").WaveSheet} sheet @param {{top: number, bottom: number}} seen of the lanes, CSS pixels
  */
-function drawClip(canvas, view, scene, theme, clip, { y, number, gain, heard }) {
-  const colour = scene.colours[number];
-  const chosen = clip.id === scene.selected;
+export function drawLanes(canvas, view, scene, theme, sheet, { top, bottom }) {
+  const { lanes } = scene.dialogue;
+  const unit = canvas.getTransform().a;
+  sheet.begin(canvas.canvas.width, canvas.canvas.height);
+  canvas.globalAlpha = 0.045;
+  canvas.fillStyle = theme.ink;
+  lanes.forEach((_, index) => box(canvas, 0, index * LANE + 1, view.width, LANE - 2, "fill"));
+  const pieces = lanes.flatMap((lane, number) => {
+    const y = number * LANE;
+    if (y + LANE < top || y > bottom) return [];
+    const heard = scene.solo.size ? scene.solo.has(lane.id) : !lane.mute;
+    const inside = lane.clips.filter((clip) => endOf(clip) >= view.left && clip.start <= view.right);
+    return inside.map((clip) => pieceOf(view, clip, { number, y, gain: lane.gain, heard: heard && !clip.mute }));
+  });
+  pieces.sort((one, other) => Number(one.clip.id === scene.selected) - Number(other.clip.id === scene.selected));
+  for (const piece of pieces) drawGround(canvas, scene, theme, piece);
+  for (const piece of pieces) traceWave(canvas, sheet, unit, view, scene, piece);
+  sheet.lay(canvas, view.width, lanes.length * LANE);
+  for (const piece of pieces) drawFrame(canvas, scene, theme, piece);
+  drawMarks(canvas, view, scene, theme, lanes.length * LANE);
+}
+
+/** @param {View} view @param {Clip} clip @param {{number: number, y: number, gain: number, heard: boolean}} lane @returns {Piece} */
+function pieceOf(view, clip, lane) {
   const x = view.x(clip.start);
-  const width = Math.max(2, view.x(endOf(clip)) - x);
-  const [left, right] = [Math.max(-8, x), Math.min(view.width + 8, x + width)];
-  const [top, height] = [y + GAP, LANE - 2 * GAP];
-  const shown = heard ? 1 : 0.35;
-  roundRect(canvas, left, top, right - left, height, ROUND);
+  const end = Math.max(x + 2, view.x(endOf(clip)));
+  return { clip, left: Math.max(-8, x), right: Math.min(view.width + 8, end), ...lane };
+}
+
+/** @param {CanvasRenderingContext2D} canvas @param {Scene} scene @param {Theme} theme @param {Piece} piece */
+function drawGround(canvas, scene, theme, { clip, number, y, left, right, heard }) {
   canvas.globalAlpha = 1;
   canvas.fillStyle = theme.paper;
-  canvas.fill();
-  canvas.globalAlpha = shown * (chosen ? 0.3 : 0.17);
-  canvas.fillStyle = css(colour);
-  canvas.fill();
-  drawWave(canvas, view, scene, clip, colour, { left, right, y, gain, shown });
+  box(canvas, left, y + GAP, right - left, LANE - 2 * GAP, "fill");
+  canvas.globalAlpha = (heard ? 1 : FAINT) * (clip.id === scene.selected ? 0.3 : 0.17);
+  canvas.fillStyle = css(scene.colours[number]);
+  box(canvas, left, y + GAP, right - left, LANE - 2 * GAP, "fill");
+}
+
+/**
+ * @param {CanvasRenderingContext2D} canvas @param {import("./peaks.js").WaveSheet} sheet @param {number} unit pixels of
+ *   the screen for one of CSS @param {View} view @param {Scene} scene @param {Piece} piece
+ */
+function traceWave(canvas, sheet, unit, view, scene, { clip, number, y, left, right, gain, heard }) {
+  const outline = scene.outline(clip.file);
+  const middle = y + (LANE + HEAD) / 2 - 1;
+  const [red, green, blue] = scene.colours[number];
+  if (!outline) {
+    canvas.fillStyle = css(scene.colours[number]);
+    canvas.fillRect(left, Math.round(middle), right - left, 1);
+    return;
+  }
+  const x = Math.max(0, Math.ceil(left * unit));
+  const width = Math.floor(Math.min(view.width, right) * unit) - x;
+  const place = { x, width, middle: Math.round(middle * unit), half: ((LANE - HEAD) / 2 - GAP - 2) * unit };
+  const from = clip.in + view.time(x / unit) - clip.start;
+  const alpha = Math.round(242 * (heard ? 1 : FAINT));
+  sheet.trace(outline, place, from, 1 / view.scale / unit, gain * clip.gain, [red, green, blue, alpha]);
+}
+
+/** @param {CanvasRenderingContext2D} canvas @param {Scene} scene @param {Theme} theme @param {Piece} piece */
+function drawFrame(canvas, scene, theme, { clip, number, y, left, right, heard }) {
+  const chosen = clip.id === scene.selected;
   const failure = scene.failure(clip.file);
-  roundRect(canvas, left + 0.5, top + 0.5, right - left - 1, height - 1, ROUND);
-  canvas.globalAlpha = chosen ? 1 : shown * 0.7;
-  canvas.strokeStyle = failure ? WARNING : chosen ? theme.ink : css(colour);
+  canvas.globalAlpha = chosen ? 1 : (heard ? 1 : FAINT) * 0.7;
+  canvas.strokeStyle = failure ? WARNING : chosen ? theme.ink : css(scene.colours[number]);
   canvas.lineWidth = chosen ? 1.5 : 1;
-  canvas.setLineDash(failure || clip.mute ? [3, 3] : dashes(chosen ? 0 : number));
-  canvas.stroke();
-  canvas.setLineDash([]);
+  const broken = Boolean(failure) || clip.mute;
+  if (broken) canvas.setLineDash([3, 3]);
+  box(canvas, left + 0.5, y + GAP + 0.5, right - left - 1, LANE - 2 * GAP - 1, "stroke");
+  if (broken) canvas.setLineDash([]);
   if (right - left < 26) return;
   canvas.save();
   canvas.beginPath();
-  canvas.rect(left + 4, top, right - left - 8, height);
+  canvas.rect(left + 4, y, right - left - 8, LANE);
   canvas.clip();
   canvas.globalAlpha = heard ? 0.85 : 0.5;
   canvas.fillStyle = theme.ink;
   canvas.font = `10px ${theme.font}`;
   canvas.textBaseline = "middle";
-  canvas.fillText(title(clip), Math.max(left, 0) + 7, top + HEAD / 2 + 2);
+  canvas.fillText(title(clip), Math.max(left, 0) + 7, y + GAP + HEAD / 2 + 2);
   canvas.restore();
+}
+
+/**
+ * A box with round corners, where it is wide enough for one to see them.
+ * @param {CanvasRenderingContext2D} canvas @param {number} x @param {number} y @param {number} width @param {number} height
+ * @param {"fill" | "stroke"} how
+ */
+function box(canvas, x, y, width, height, how) {
+  if (width < 3 * ROUND) return how === "fill" ? canvas.fillRect(x, y, width, height) : canvas.strokeRect(x, y, width, height);
+  roundRect(canvas, x, y, width, height, ROUND);
+  return canvas[how]();
 }
 
 /** @param {Clip} clip */
@@ -151,26 +190,6 @@ export function decibels(gain) {
   if (gain <= 0) return "−∞ dB";
   const level = Math.round(200 * Math.log10(gain)) / 10;
   return `${level > 0 ? "+" : level < 0 ? "−" : ""}${Math.abs(level)} dB`;
-}
-
-/**
- * @param {CanvasRenderingContext2D} canvas @param {View} view @param {Scene} scene @param {Clip} clip
- * @param {Colour} colour @param {{left: number, right: number, y: number, gain: number, shown: number}} place
- */
-function drawWave(canvas, view, scene, clip, colour, { left, right, y, gain, shown }) {
-  const outline = scene.outline(clip.file);
-  const middle = y + (LANE + HEAD) / 2 - 1;
-  canvas.fillStyle = css(colour);
-  canvas.globalAlpha = shown * 0.95;
-  if (!outline) {
-    canvas.fillRect(left, Math.round(middle), right - left, 1);
-    return;
-  }
-  const begin = Math.max(0, Math.ceil(left));
-  const place = { x: begin, width: Math.floor(Math.min(view.width, right)) - begin, middle, half: (LANE - HEAD) / 2 - GAP - 2 };
-  canvas.beginPath();
-  traceWave(canvas, outline, place, clip.in + view.time(begin) - clip.start, 1 / view.scale, gain * clip.gain);
-  canvas.fill();
 }
 
 /** @param {CanvasRenderingContext2D} canvas @param {View} view @param {Scene} scene @param {Theme} theme @param {number} height */

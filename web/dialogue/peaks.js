@@ -67,29 +67,58 @@ export function levelFor(pyramid, step) {
   return found;
 }
 
-/**
- * Adds a sound's outline to the path of a canvas, a column for each pixel from `x` on.
- * @param {CanvasRenderingContext2D} canvas @param {Pyramid} pyramid
- * @param {{x: number, width: number, middle: number, half: number}} place CSS pixels
- * @param {number} from seconds of the sound at `x` @param {number} step seconds a pixel @param {number} gain
- */
-export function traceWave(canvas, pyramid, { x, width, middle, half }, from, step, gain) {
-  const { size, pairs } = levelFor(pyramid, step);
-  const perPixel = (step * pyramid.rate) / size;
-  const first = (from * pyramid.rate) / size;
-  const most = pairs.length / 2;
-  for (let pixel = 0; pixel < width; pixel++) {
-    const begin = Math.max(0, Math.floor(first + pixel * perPixel));
-    const end = Math.min(most, Math.max(begin + 1, Math.ceil(first + (pixel + 1) * perPixel)));
-    if (begin >= most) break;
-    let low = 0;
-    let high = 0;
-    for (let at = begin; at < end; at++) {
-      if (pairs[2 * at] < low) low = pairs[2 * at];
-      if (pairs[2 * at + 1] > high) high = pairs[2 * at + 1];
+/** Pixels that waveforms are written into and then laid on a canvas at once: paths of thousands of columns are slow. */
+export class WaveSheet {
+  #canvas = document.createElement("canvas");
+  /** @type {ImageData | undefined} */
+  #image;
+  #pixels = new Uint32Array(0);
+  width = 0; // pixels of the screen
+  height = 0;
+
+  /** Empties it. @param {number} width @param {number} height pixels of the screen */
+  begin(width, height) {
+    if (!this.#image || width !== this.width || height !== this.height) {
+      [this.#canvas.width, this.#canvas.height] = [this.width, this.height] = [width, height];
+      this.#image = new ImageData(width, height);
+      this.#pixels = new Uint32Array(this.#image.data.buffer);
+    } else this.#pixels.fill(0);
+  }
+
+  /**
+   * A sound's outline, a column for each pixel from `x` on.
+   * @param {Pyramid} pyramid @param {{x: number, width: number, middle: number, half: number}} place pixels
+   * @param {number} from seconds of the sound at `x` @param {number} step seconds a pixel @param {number} gain
+   * @param {[number, number, number, number]} colour red, green, blue, alpha, 0..255
+   */
+  trace(pyramid, { x, width, middle, half }, from, step, gain, [red, green, blue, alpha]) {
+    const { size, pairs } = levelFor(pyramid, step);
+    const perPixel = (step * pyramid.rate) / size;
+    const first = (from * pyramid.rate) / size;
+    const most = pairs.length / 2;
+    const [pixels, row] = [this.#pixels, this.width];
+    const ink = ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0; // as it lies in memory
+    const scale = (gain * half) / FULL;
+    for (let pixel = 0; pixel < width; pixel++) {
+      const begin = Math.max(0, Math.floor(first + pixel * perPixel));
+      const end = Math.min(most, Math.max(begin + 1, Math.ceil(first + (pixel + 1) * perPixel)));
+      if (begin >= most) break;
+      let low = 0;
+      let high = 0;
+      for (let at = begin; at < end; at++) {
+        if (pairs[2 * at] < low) low = pairs[2 * at];
+        if (pairs[2 * at + 1] > high) high = pairs[2 * at + 1];
+      }
+      const top = Math.round(middle - Math.min(half, high * scale));
+      const bottom = Math.round(middle + Math.min(half, -low * scale));
+      for (let y = top; y <= bottom; y++) pixels[y * row + x + pixel] = ink;
     }
-    const up = Math.min(1, (high / FULL) * gain) * half;
-    const down = Math.min(1, (-low / FULL) * gain) * half;
-    canvas.rect(x + pixel, middle - up - 0.25, 1, up + down + 0.5);
+  }
+
+  /** @param {CanvasRenderingContext2D} canvas in whose CSS pixels it lies at 0, 0 @param {number} width @param {number} height */
+  lay(canvas, width, height) {
+    if (this.#image) this.#canvas.getContext("2d", { willReadFrequently: true })?.putImageData(this.#image, 0, 0);
+    canvas.globalAlpha = 1;
+    canvas.drawImage(this.#canvas, 0, 0, width, height);
   }
 }

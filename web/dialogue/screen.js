@@ -5,32 +5,57 @@ import { make } from "../viewer/dom.js";
 import { overlaps, pauses } from "./arrange.js";
 import { endOf, inOrder, lastEnd } from "./model.js";
 import { LANE, RULER, drawLanes, drawRuler } from "./painter.js";
+import { WaveSheet } from "./peaks.js";
 import { chosen } from "./pointer.js";
 
 /** @typedef {import("./editor.js").DialogueEditor} DialogueEditor */
 
 const EMPTY = 10; // seconds that are seen while there is nothing
 
+/** What a screen was drawn from last, so that what is the same is not drawn again. */
+export class Screen {
+  sheet = new WaveSheet();
+  drawn = "";
+  laid = "";
+  /** @type {import("./model.js").Dialogue | undefined} */
+  dialogue;
+  end = 0;
+  /** @type {{overlaps: import("./arrange.js").Span[], pauses: import("./arrange.js").Span[]}} */
+  spans = { overlaps: [], pauses: [] };
+  /** Counts the dialogues that were drawn. */
+  version = 0;
+}
+
 /** @param {DialogueEditor} editor */
 export function drawEditor(editor) {
-  const { view, dialogue, fps, end, tracks } = editor;
+  const { view, dialogue, fps, end, tracks, screen } = editor;
   const height = dialogue.lanes.length * LANE;
-  editor.surface.style.height = `${height}px`;
+  if (screen.dialogue !== dialogue || screen.end !== end) {
+    screen.spans = { overlaps: overlaps(dialogue), pauses: pauses(dialogue, end) };
+    [screen.dialogue, screen.end, screen.version] = [dialogue, end, screen.version + 1];
+    editor.surface.style.height = `${height}px`;
+  }
   view.resize(Math.max(end, lastEnd(dialogue) || EMPTY), editor.ruler.clientWidth);
-  const spans = { overlaps: overlaps(dialogue), pauses: pauses(dialogue, end) };
   const colours = characterColours(dialogue.lanes.length);
   const { solo, selected, looping: loop, snap, target, sounds } = editor;
-  const known = { outline: sounds.outline.bind(sounds), failure: sounds.failure.bind(sounds) };
-  const scene = { dialogue, solo, selected, fps, end, loop, colours, snap, target, ...spans, ...known };
-  const style = getComputedStyle(editor.element);
-  const theme = { ink: style.color, paper: style.backgroundColor, font: style.fontFamily };
-  const ruler = begun(editor.rulerCanvas, view.width, RULER);
-  if (ruler) drawRuler(ruler, view, scene, theme);
-  const lanes = begun(editor.canvas, view.width, height);
-  if (lanes) drawLanes(lanes, view, scene, theme, { top: tracks.scrollTop, bottom: tracks.scrollTop + tracks.clientHeight });
-  editor.gutter.update(dialogue.lanes, { solo, recording: editor.recordingLane, colours });
+  const { color, backgroundColor, fontFamily } = getComputedStyle(editor.element);
+  const theme = { ink: color, paper: backgroundColor, font: fontFamily };
+  const seen = { top: tracks.scrollTop, bottom: tracks.scrollTop + tracks.clientHeight };
+  const state = [screen.version, [...solo], editor.recordingLane];
+  const shown = JSON.stringify([state, view.left, view.scale, view.width, selected, loop, snap, target, sounds.version, theme, seen, fps, devicePixelRatio]);
+  if (shown !== screen.drawn) {
+    screen.drawn = shown;
+    const known = { outline: sounds.outline.bind(sounds), failure: sounds.failure.bind(sounds) };
+    const scene = { dialogue, solo, selected, fps, end, loop, colours, snap, target, ...screen.spans, ...known };
+    const ruler = begun(editor.rulerCanvas, view.width, RULER);
+    if (ruler) drawRuler(ruler, view, scene, theme);
+    const lanes = begun(editor.canvas, view.width, height);
+    if (lanes) drawLanes(lanes, view, scene, theme, screen.sheet, seen);
+  }
+  if (JSON.stringify(state) !== screen.laid) editor.gutter.update(dialogue.lanes, { solo, recording: editor.recordingLane, colours });
+  screen.laid = JSON.stringify(state);
   place(editor);
-  tell(editor, spans.overlaps);
+  tell(editor, screen.spans.overlaps);
 }
 
 /** The parts that are no canvas. @param {DialogueEditor} editor */

@@ -17,6 +17,8 @@ export class Sounds {
   #pending = new Map();
   /** @type {ByteLru} */
   #buffers = new ByteLru(MOST_BYTES);
+  /** Counts what has become known. */
+  version = 0;
 
   /**
    * @param {(file: string) => Promise<ArrayBuffer>} fetchFile rejects with an Error whose message says why
@@ -24,7 +26,10 @@ export class Sounds {
    */
   constructor(fetchFile, changed) {
     this.fetchFile = fetchFile;
-    this.changed = changed;
+    this.changed = () => {
+      this.version += 1;
+      changed();
+    };
   }
 
   /** What a waveform is drawn from; asks for it where it is not there. @param {string} file */
@@ -51,6 +56,7 @@ export class Sounds {
 
   /** Tries again those that failed. */
   retry() {
+    this.version += 1;
     this.#failures.clear();
   }
 
