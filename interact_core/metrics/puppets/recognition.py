@@ -21,6 +21,7 @@ WIDTH, HEIGHT = (
 )  # of a reference picture: `portrait` draws it, and the shipped examples are of this size
 SAME = 16.0  # RGB, root mean square of picture and drawing: portraits of any size end below 9, other pictures above 40
 SWEEPS = 2
+HALVINGS = 4
 HEAD_WIDTHS = np.linspace(0.84, 1.0, 9).tolist()
 EYE_GAPS = np.linspace(0.27, 0.34, 8).tolist()
 GAZES_ACROSS = np.linspace(-1, 1, 9).tolist()
@@ -72,7 +73,32 @@ def _look_of(pixels: bytes) -> Look | None:
             ("glasses", (False, True)),
         ):
             best = _best(picture, best, name, values)
+    best = _refined(picture, best)
     return best if _error(picture, best) < SAME else None
+
+
+def _refined(picture: np.ndarray, look: Look) -> Look:
+    """The look between the places of the grids: their steps are halved HALVINGS times around the best.
+
+    Half a step of a face's width or eyes is enough to find another head in a poor film: lips then differed by 0.13.
+    """
+    wide, apart, across, down = (
+        values[1] - values[0] for values in (HEAD_WIDTHS, EYE_GAPS, GAZES_ACROSS, GAZES_DOWN)
+    )
+    for _ in range(HALVINGS):
+        wide, apart, across, down = wide / 2, apart / 2, across / 2, down / 2
+        around = [(x, y) for x in (0, -1, 1) for y in (0, -1, 1)]
+        eyes = [
+            replace(look, eye_gap=look.eye_gap + x * apart, gaze=(look.gaze[0] + y * across, look.gaze[1]))
+            for x, y in around
+        ]
+        look = min(eyes, key=lambda changed: _error(picture, changed))
+        shapes = [
+            replace(look, head_width=look.head_width + x * wide, gaze=(look.gaze[0], look.gaze[1] + y * down))
+            for x, y in around
+        ]
+        look = min(shapes, key=lambda changed: _error(picture, changed))
+    return look
 
 
 def _kinds(picture: np.ndarray, start: Look) -> list[Look]:
