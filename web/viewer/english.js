@@ -40,7 +40,7 @@ export const ENGLISH = {
   predictedAt: "predicted at step {step}",
   steeredStep: "steered step {step}",
   fixedStep: "fixed masks, steered step {step}",
-  finishedUnder: "finished video below",
+  finishedUnder: "over the finished video",
   noFrames: "no picture of this step",
   live: "Live",
   liveHint: "Show each step as it comes",

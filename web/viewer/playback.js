@@ -78,7 +78,10 @@ export class Playback {
       if (!viewer.element.isConnected) return this.play(false);
       const frame = Math.floor(this.position * viewer.run.scene.fps + 1e-6);
       const latent = Math.min(latentFrameOf(frame), viewer.run.scene.grid[0] - 1);
-      if (latent !== viewer.frame) viewer.goTo({ frame: latent });
+      if (latent !== viewer.frame) {
+        viewer.goTo({ frame: latent });
+        viewer.draw(); // now, and not a picture later than it is heard
+      }
       viewer.waves.point(this.position);
       requestAnimationFrame(tick);
     };

@@ -85,16 +85,16 @@ def test_everybody_is_heard_or_one_alone_and_a_span_over_and_over(shown: Window)
         const places = [];
         for (let turn = 0; turn < 60; turn++) {
           await sleep(30);
-          places.push([viewer.playback.position, viewer.frame]);
+          places.push([viewer.playback.position, viewer.frame, Number(viewer.waves.element.ariaValueNow) - 1]);
         }
         viewer.play(false);
         return places;
         """
     )
-    times = np.array([place for place, _ in places])
-    frames = np.array([frame for _, frame in places])
+    times, frames, drawn = np.array(places).T
     assert ((times > marked["from"] - 0.01) & (times < marked["to"])).all()
     assert (np.diff(times) < -0.5).sum() in (1, 2, 3)  # it began anew
+    assert (drawn == frames).all()
     # The picture is the sound's: latent frame t covers the video's frames 4t - 3 to 4t, and is drawn a moment later.
     expected = np.floor((np.floor(times * 25) + 3) / 4)
     assert (np.abs(frames - expected) <= 1).mean() > 0.9

@@ -209,7 +209,7 @@ def test_a_step_lies_over_its_own_picture_unless_the_finished_video_is_wanted(
     captions = (
         "return (await import('/web/viewer/panes.js')).panesOf(viewer, viewer.run, viewer.step)[0].caption"
     )
-    assert window.js(captions) == "finished video below"
+    assert window.js(captions) == "over the finished video"
     saved = "return (await import('/web/viewer/save.js')).savePicture(viewer, viewer.run, 0)"
     for under, expected in (("finished", finished), ("step", own)):
         window.js(f"viewer.prefer({{under: '{under}'}})")
