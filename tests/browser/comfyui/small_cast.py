@@ -47,10 +47,10 @@ ANY = (
 EDITS = {
     "nothing": ("", ALL),
     **{
-        f"{what} {place}": (f"characters()[{place}].mode = {mode}", left)
-        for what, mode in (("muted", MUTED), ("bypassed", BYPASSED))
+        f"muted {place}": (f"characters()[{place}].mode = {MUTED}", left)
         for place, left in enumerate(("Bob Cid", "Ann Cid", "Ann Bob"))
     },
+    "bypassed": (f"characters()[1].mode = {BYPASSED}", "Ann Cid"),
     "first removed": ("graph().remove(characters()[0])", "Bob Cid"),
     "middle removed": ("graph().remove(characters()[1])", "Ann Cid"),
     "last removed": ("graph().remove(characters()[2])", "Ann Bob"),
@@ -92,6 +92,12 @@ EDITS = {
     "nothing behind a switch": (f"{ANY} characters()[0].mode = {MUTED}", "Bob Cid"),
 }
 """What is done to the graph, in JS, and who is in the cast then."""
+
+DRAWN = (
+    *("nothing", "muted 0", "two removed at once", "swapped", "reroute", "two in a subgraph"),
+    *("encoder out of a subgraph", "all copied", "removal undone", "switch of another pack"),
+)
+"""Of EDITS, one of each kind: sockets grow, nodes are made anew, or go elsewhere."""
 
 
 def api() -> dict[str, dict[str, Any]]:

@@ -31,6 +31,7 @@ def test_a_run_is_watched_scrubbed_and_found_again(comfy: Window, graph: dict[st
     watch_scrub_and_find_again(comfy, graph, shots)
 
 
+@once
 def test_a_cached_run_shows_its_masks(comfy: Window, graph: dict[str, Any]) -> None:
     open_graph(comfy, graph, "first", seed=21)
     assert run(comfy) == "execution_success"

@@ -1,4 +1,7 @@
-"""A cast is edited as people do it, in both renderers, and each time the server gets the right people in order."""
+"""A cast is edited as people do it, and each time the server gets the right people in order.
+
+Edits are made to the graph, which both renderers share: one of them sees all, the other each kind.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptRejected
 from interacthuman.tests.browser.comfy_page import complaints
 from interacthuman.tests.browser.comfyui.small_cast import (
+    DRAWN,
     EDITS,
     MUTED,
     REDS,
@@ -24,7 +28,11 @@ def page(comfy: Window) -> Window:
     return comfy
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize(
+    "comfy, name",
+    [*(("canvas", name) for name in EDITS), *(("nodes2", name) for name in DRAWN)],
+    indirect=["comfy"],
+)
 def test_the_server_gets_the_cast(page: Window, server: ComfyServer, name: str) -> None:
     """By names and by the colours of their pictures."""
     assert edited_cast(page, server, name) == [(who, REDS[who]) for who in EDITS[name][1].split()]

@@ -1,7 +1,8 @@
-"""Every template is opened from ComfyUI's template browser, in both renderers; those with several viewers run."""
+"""Every template is opened from ComfyUI's template browser, some in both renderers; those with several viewers run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,19 @@ from interacthuman.tools.make_workflows import GRAPHS
 
 STEPS = 2
 CARDS, PAGES = "[data-testid^=template-workflow-]", 20
+# Of both kinds one that the other renderer opens, too: which nodes and pictures are there, does not depend on it.
+BOTH = ("long_film", "needs_weights_phantom_own_pictures")
 # With several viewers each; one viewer and one run, test_comfy.py sees, in the sampler node and in core's.
 RUN = ("fixed_against_predicted", "long_film")
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+def in_one_or_both(names: Iterable[str]) -> pytest.MarkDecorator:
+    """All templates in one renderer, BOTH in the other as well."""
+    pairs = [*(("canvas", name) for name in names), *(("nodes2", name) for name in names if name in BOTH)]
+    return pytest.mark.parametrize("comfy, name", pairs, indirect=["comfy"])
+
+
+@in_one_or_both(GRAPHS)
 def test_a_template_opens(comfy: Window, shots: Path, name: str) -> None:
     """No node and no picture is missing; that it runs, tests/server/test_workflows.py sees to."""
     open_template(comfy, name)
@@ -75,7 +84,7 @@ def overlapping(window: Window) -> list[list[str]]:
     )
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@in_one_or_both(PUBLIC)
 def test_a_template_that_needs_public_weights_opens(comfy: Window, shots: Path, name: str) -> None:
     """Every node is known; that it runs, tests/server/test_public_workflows.py sees to."""
     open_template(comfy, name)
