@@ -130,7 +130,7 @@ def test_every_text_of_the_viewer_is_there_with_its_places(language: str, root: 
     for key, text in english.items():
         assert places(own[key]) == places(text), key
         assert language == "en" or own[key] != text or key in kept, key
-    scripts = [file for file in (root / "web" / "viewer").glob("*.js") if file.stem != "english"]
+    scripts = [file for file in (root / "web").rglob("*.js") if file.stem != "english"]
     said = {word for file in scripts for word in re.findall(r'"(\w+)"', file.read_text(encoding="utf-8"))}
     assert set(english) - said == set()
 
