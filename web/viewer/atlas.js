@@ -16,11 +16,14 @@ export function isScene(scene) {
   return (
     Array.isArray(scene?.names) &&
     scene.names.length > 0 &&
+    scene.names.every((/** @type {any} */ name) => typeof name === "string") &&
     Array.isArray(scene.grid) &&
     scene.grid.length === 3 &&
     scene.grid.every(count) &&
     [scene.width, scene.height, scene.frames].every(count) &&
+    Number.isFinite(scene.fps) &&
     scene.fps > 0 &&
+    Number.isInteger(scene.total_steps) &&
     scene.total_steps >= 0
   );
 }

@@ -25,9 +25,28 @@ export function isReadable(message) {
   return (
     (message?.version ?? message?.format) === FORMAT &&
     typeof message.run === "string" &&
-    isScene(message.scene)
+    isScene(message.scene) &&
+    isText(message.workflow) &&
+    isText(message.source) &&
+    Number.isInteger(message.boundary_step ?? -1) &&
+    areAll(message.steps, isStep) &&
+    areAll(message.voices, (one) => areAll(one, Number.isFinite)) &&
+    Array.isArray((message.sounds ?? { voices: [] }).voices) &&
+    areAll(message.sounds?.voices, isText) &&
+    [message.sounds?.scene, message.fixed, message.video].every(isText)
   );
 }
+
+/** @param {any} step */
+export function isStep(step) {
+  return Number.isInteger(step?.index) && step.index >= 0 && isText(step.masks) && isText(step.frames);
+}
+
+/** A text, or nothing. @param {any} value */
+const isText = (value) => typeof (value ?? "") === "string";
+
+/** A list of such, or nothing. @param {any} list @param {(one: any) => boolean} is */
+const areAll = (list, is) => Array.isArray(list ?? []) && (list ?? []).every((/** @type {any} */ one) => is(one));
 
 /**
  * All that is known of one sampling run: what events told live, and what the preview node told at its end.

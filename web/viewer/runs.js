@@ -1,5 +1,5 @@
 // @ts-check
-import { RunStore, isReadable } from "./run_store.js";
+import { RunStore, isReadable, isStep } from "./run_store.js";
 
 /** @typedef {import("./types.js").StepEvent} StepEvent */
 /** @typedef {import("./types.js").EndEvent} EndEvent */
@@ -21,7 +21,8 @@ export class Runs {
 
   /** @param {StepEvent} event @returns {RunStore | undefined} undefined where it cannot be read */
   takeStep(event) {
-    if (!isReadable(event) || !Number.isInteger(event.step?.index)) return undefined;
+    if (!isReadable(event) || !isStep(event.step)) return undefined;
+    if (typeof event.workflow !== "string" || typeof event.source !== "string") return undefined;
     let store = this.#stores.get(event.run);
     if (!store) {
       this.#endOthers(event);

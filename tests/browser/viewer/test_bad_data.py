@@ -168,3 +168,43 @@ def test_the_layout_holds(window: Window, pictures: Path, shots: Path, width: in
         assert viewer["x"] <= box["x"] and box["x"] + box["width"] <= viewer["x"] + viewer["width"]
         window.page.keyboard.press("Escape")
     assert window.complaints() == []
+
+
+def test_a_message_with_any_field_of_another_type_is_read_or_left_alone(
+    window: Window, manifest: dict[str, Any]
+) -> None:
+    """As another version might send it: every field, at every depth, with values that are none of its own."""
+    event = events_of(manifest)[0]
+    assert event["version"] == manifest["version"]
+    wrong = window.js(
+        """
+        const odd = [null, undefined, 0, -1, 1e9, "x", true, [], {}, [null], { a: 1 }], found = [];
+        const clone = (message) => JSON.parse(JSON.stringify(message));
+        function* paths(value, path = []) {
+          for (const [key, inner] of Object.entries(value)) {
+            yield [...path, key];
+            if (path.length < 3 && inner && typeof inner === "object") yield* paths(inner, [...path, key]);
+          }
+        }
+        for (const [take, message] of [["takeStep", arg[0]], ["takeEnd", arg[0]], ["takeManifest", arg[1]]])
+          for (const path of paths(message))
+            for (const value of odd) {
+              const changed = clone({ ...message, run: "odd" });
+              path.slice(0, -1).reduce((place, key) => place[key], changed)[path.at(-1)] = value;
+              try {
+                const run = runs[take](changed);
+                if (run) viewer.show(run);
+                if (run && typeof run.source !== "string") found.push(`${take} ${path}: a source that is no text`);
+              } catch (error) {
+                found.push(`${take} ${path} = ${JSON.stringify(value)}: ${error}`);
+              }
+            }
+        return found.slice(0, 20);
+        """,
+        [event, manifest],
+    )
+    assert wrong == []
+    window.page.wait_for_timeout(300)
+    assert [line for line in window.complaints() if line.startswith("exception")] == []
+    show(window, manifest)
+    window.page.wait_for_function(LOADED)
