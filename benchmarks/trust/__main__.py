@@ -32,11 +32,14 @@ CAMPAIGNS: dict[str, str] = {
     "cancels": "a run after a cancel at a random moment equals an undisturbed one bit for bit; memory, temp files and "
     "open files do not grow",
     "graphs": "a random graph is refused by ComfyUI, ends in a sentence or well; the good graph runs as before",
-    "inputs": "hostile recordings, pictures, masks and names end in a sentence or in a finite result, and no file is "
+    "inputs": "hostile recordings, pictures, masks and names end in a sentence or in the right result, and no file is "
     "named by what was typed",
+    "browsers": "several browsers, a killed server, full and read-only disks, a tab that slept, a viewer fed by "
+    "another version: each page shows its own run alone, without an error, and the next run is as before",
     "flags": "with a launch option that changes memory, caching, attention or precision the result is the same "
     "within its tolerance",
-    "upgrades": "the lowest packages and other ComfyUIs install, sample as core does and run a graph",
+    "upgrades": "graphs and adapter of version 0.1.0 run the same, bit for bit; the lowest packages install together, "
+    "sample as core does and run a graph",
     "adapters": "a broken adapter file is refused in one sentence before sampling, within 2 s and 200 MB, or gives "
     "finite output or the finite check's sentence",
     "encoders": "the same of a broken wav2vec2, file or folder, and its features",

@@ -54,28 +54,31 @@ OURS = "InterAct"
 
 
 def run(order: Order) -> None:
-    tally = order.tally
     with serve(order.folder / "server", "--cache-classic") as server:
-        schemas = server.get("/object_info")
-        good = people()
-        expected = digest(server, server.run(good))
-        since: list[int] = []  # trials since the good graph was run
-        for number in order.left():
-            chance = order.draw(number)
-            graph, done = people(seed=chance.randrange(2**32)), []
-            for _ in range(chance.randint(1, 4)):
-                change = chance.choice(CHANGES)
-                done.append(change(graph, schemas, chance))
-            how, fault = _outcome(server, graph)
-            if fault is None:
-                tally.count(number, how)
-            else:
-                tally.fault(number, "; ".join(done), fault)
-            since.append(number)
-            if len(since) == GOOD_EVERY:
-                _still_good(tally, since, digest(server, server.run(good)), expected)
-        if since:
+        run_on(server, order)
+
+
+def run_on(server: ComfyServer, order: Order) -> None:
+    """The trials on a server that runs already."""
+    tally, schemas, good = order.tally, server.get("/object_info"), people()
+    expected = digest(server, server.run(good))
+    since: list[int] = []  # trials since the good graph was run
+    for number in order.left():
+        chance = order.draw(number)
+        graph, done = people(seed=chance.randrange(2**32)), []
+        for _ in range(chance.randint(1, 4)):
+            change = chance.choice(CHANGES)
+            done.append(change(graph, schemas, chance))
+        how, fault = _outcome(server, graph)
+        if fault is None:
+            tally.count(number, how)
+        else:
+            tally.fault(number, "; ".join(done), fault)
+        since.append(number)
+        if len(since) == GOOD_EVERY:
             _still_good(tally, since, digest(server, server.run(good)), expected)
+    if since:
+        _still_good(tally, since, digest(server, server.run(good)), expected)
 
 
 def _still_good(tally: Tally, since: list[int], found: str, expected: str) -> None:
