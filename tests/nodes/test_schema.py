@@ -12,6 +12,9 @@ import pytest
 from interacthuman.tests.support.models import tiny_wan  # noqa: F401  (before anything of comfy)
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "nodes.json"
+VERSION_0_1_0 = SNAPSHOT.with_name("graphs_0_1_0.json")
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+MUTED = 2  # a node's mode
 ROOT = "InterActHuman"
 
 
@@ -63,6 +66,36 @@ def test_saved_workflows_find_every_key_where_it_was() -> None:
         for part in ("inputs", "outputs"):
             kept = present[part][: len(saved[part])]
             assert kept == saved[part], f"{part} of {node_id} have changed: only append"
+
+
+def test_graphs_that_were_saved_with_version_0_1_0_open_as_they_were() -> None:
+    """Widget values, saved by position, come to the inputs of then; each is still there, and what is new is optional.
+
+    The file holds what that version shipped in both forms, without places and notes.
+    """
+    graphs, checked = json.loads(VERSION_0_1_0.read_text(encoding="utf-8")), 0
+    for name, forms in graphs.items():
+        muted = {node["id"] for node in forms["ui"]["nodes"] if node["mode"] == MUTED}
+        links = {link[0]: [str(link[1]), link[2]] for link in forms["ui"]["links"] if link[1] not in muted}
+        for node in forms["ui"]["nodes"]:
+            if node["type"] not in INFO or node["id"] in muted:
+                continue
+            inputs = inputs_of(INFO[node["type"]])
+            widgets: list[str] = []
+            for _, key, entry in inputs:
+                if isinstance(entry[0], list) or entry[0] in WIDGETS:
+                    widgets += [key, "what comes after a run"] if key == "seed" else [key]
+            values = dict(zip(widgets, node.get("widgets_values", [])))
+            values.pop("what comes after a run", None)
+            values |= {
+                entry["name"]: links[entry["link"]] for entry in node["inputs"] if entry["link"] in links
+            }
+            assert values == forms["api"][str(node["id"])]["inputs"], (name, node["type"])
+            given = {key.partition(".")[0] for key in values}
+            assert given <= {key for _, key, _ in inputs}, (name, node["type"])
+            assert {key for group, key, _ in inputs if group == "required"} <= given, (name, node["type"])
+            checked += 1
+    assert len(graphs) == 8 and checked == 95
 
 
 def test_the_snapshot_is_complete() -> None:
