@@ -65,6 +65,7 @@ async ({ kind, frames }) => {
   const { editor } = window, { view } = editor;
   const id = editor.dialogue.lanes[0].clips[3].id;
   editor.fit();
+  editor.view.held = kind === "dragging a clip";
   const acts = {
     "zooming": (n) => view.zoom(n % 120 < 60 ? 1.08 : 1 / 1.08, view.width / 3),
     "scrolling": (n) => { if (n === 0) view.zoom(12, 0); view.scroll(n * 0.9); },

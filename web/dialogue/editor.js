@@ -51,6 +51,8 @@ export class DialogueEditor {
   /** What was said last, until the next edit. */
   remark = { text: "", alert: false };
   request = 0; // of the frame that will be drawn
+  /** What the host knows. @type {Dialogue} */
+  #told;
   /** Whether the text that was given is none that can be shown. */
   broken = false;
 
@@ -68,6 +70,7 @@ export class DialogueEditor {
     );
     /** @type {History<State>} */
     this.history = new History({ dialogue: model.emptyDialogue((number) => this.words.say("character", { number })), links: null });
+    this.#told = this.dialogue;
     this.#build();
     listen(this);
     this.element.addEventListener("keydown", (event) => keyAction(this, event));
@@ -158,7 +161,7 @@ export class DialogueEditor {
 
   get frames() {
     const { length } = this.host.film();
-    return length ? snapFrames(length) : framesFor(model.lastEnd(heardOf(this.dialogue)), this.fps);
+    return length ? snapFrames(length) : framesFor(model.lastEnd(model.heardOf(this.dialogue)), this.fps);
   }
 
   /** Seconds at which the film ends. */
@@ -190,6 +193,7 @@ export class DialogueEditor {
     this.stop();
     this.selected = null;
     this.history = new History({ dialogue: this.#timed(dialogue), links: null });
+    this.#told = this.dialogue;
     this.remark = { text: "", alert: false };
     this.sounds.retry();
     this.view.fit();
@@ -211,31 +215,32 @@ export class DialogueEditor {
   settle() {
     this.history.settle();
     this.view.held = false;
+    if (this.#told !== this.dialogue) this.#tellHost();
     this.snap = undefined;
     this.#announceChosen();
     this.requestDraw();
   }
 
-  undo() {
-    this.#restore(() => this.history.undo());
-  }
-
-  redo() {
-    this.#restore(() => this.history.redo());
-  }
+  undo = () => this.#restore(() => this.history.undo());
+  redo = () => this.#restore(() => this.history.redo());
 
   /** Lanes that come back bring their links. @param {() => State | undefined} go */
   #restore(go) {
-    const lanes = lanesOf(this.dialogue);
+    const lanes = model.idsOf(this.dialogue);
     this.history.now.links = this.host.links?.();
     const state = go();
     if (!state) return;
     this.#changed();
-    if (state.links && lanesOf(state.dialogue) !== lanes) this.host.relink?.(state.links);
+    if (state.links && model.idsOf(state.dialogue) !== lanes) this.host.relink?.(state.links);
+  }
+
+  #tellHost() {
+    this.#told = this.dialogue;
+    this.host.changed(model.write(this.dialogue), this.dialogue);
   }
 
   #changed() {
-    this.host.changed(model.write(this.dialogue), this.dialogue);
+    if (!this.view.held) this.#tellHost(); // a drag does at its end
     if (this.selected !== null && !chosen(this)) this.selected = null;
     if (this.playing) void this.player.play(this.player.time);
     this.remark = { text: "", alert: false };
@@ -352,7 +357,7 @@ export class DialogueEditor {
 
   #soundArrived() {
     const timed = this.#timed(this.dialogue);
-    if (timed !== this.dialogue) this.history.now.dialogue = timed;
+    if (timed !== this.dialogue) this.#told = this.history.now.dialogue = timed;
     this.requestDraw();
   }
 
@@ -380,6 +385,7 @@ export class DialogueEditor {
     if (this.recorder.recording || this.playing) this.requestDraw();
     drawEditor(this);
     const clips = this.dialogue;
+    if (this.view.held) return; // the list is for those who read it, and long
     if (this.#listed !== clips || this.#listedChoice !== this.selected) listClips(this, this.#listed !== clips);
     this.#listed = clips;
     this.#listedChoice = this.selected;
@@ -390,11 +396,3 @@ export class DialogueEditor {
   /** @type {number | null | undefined} */
   #listedChoice;
 }
-
-/** Ids. @param {Dialogue} dialogue */
-const lanesOf = ({ lanes }) => lanes.map(({ id }) => id).join();
-
-/** Without what is muted. @param {Dialogue} dialogue @returns {Dialogue} */
-const heardOf = ({ lanes }) => ({
-  lanes: lanes.filter((lane) => !lane.mute).map((lane) => ({ ...lane, clips: lane.clips.filter((clip) => !clip.mute) })),
-});

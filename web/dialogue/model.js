@@ -54,6 +54,14 @@ export const endOf = (clip) => clip.start + secondsOf(clip);
 /** The end of the last clip, muted ones too. @param {Dialogue} dialogue */
 export const lastEnd = (dialogue) => Math.max(0, ...dialogue.lanes.flatMap(({ clips }) => clips.map(endOf)));
 
+/** Of the lanes, as a text. @param {Dialogue} dialogue */
+export const idsOf = ({ lanes }) => lanes.map(({ id }) => id).join();
+
+/** Without what is muted. @param {Dialogue} dialogue @returns {Dialogue} */
+export const heardOf = ({ lanes }) => ({
+  lanes: lanes.filter((lane) => !lane.mute).map((lane) => ({ ...lane, clips: lane.clips.filter((clip) => !clip.mute) })),
+});
+
 /** @param {Dialogue} dialogue @param {number} id @returns {Found | undefined} */
 export function find(dialogue, id) {
   for (const [index, lane] of dialogue.lanes.entries()) {

@@ -41,8 +41,7 @@ export function drawEditor(editor) {
   const { color, backgroundColor, fontFamily } = getComputedStyle(editor.element);
   const theme = { ink: color, paper: backgroundColor, font: fontFamily };
   const seen = { top: tracks.scrollTop, bottom: tracks.scrollTop + tracks.clientHeight };
-  const state = [screen.version, [...solo], editor.recordingLane];
-  const shown = JSON.stringify([state, view.left, view.scale, view.width, selected, loop, snap, target, sounds.version, theme, seen, fps, devicePixelRatio]);
+  const shown = JSON.stringify([screen.version, [...solo], view.left, view.scale, view.width, selected, loop, snap, target, sounds.version, theme, seen, fps, devicePixelRatio]);
   if (shown !== screen.drawn) {
     screen.drawn = shown;
     const known = { outline: sounds.outline.bind(sounds), failure: sounds.failure.bind(sounds) };
@@ -52,8 +51,9 @@ export function drawEditor(editor) {
     const lanes = begun(editor.canvas, view.width, height);
     if (lanes) drawLanes(lanes, view, scene, theme, screen.sheet, seen);
   }
-  if (JSON.stringify(state) !== screen.laid) editor.gutter.update(dialogue.lanes, { solo, recording: editor.recordingLane, colours });
-  screen.laid = JSON.stringify(state);
+  const laid = JSON.stringify([dialogue.lanes.map(({ id, name, gain, mute }) => [id, name, gain, mute]), [...solo], editor.recordingLane]);
+  if (laid !== screen.laid) editor.gutter.update(dialogue.lanes, { solo, recording: editor.recordingLane, colours });
+  screen.laid = laid;
   place(editor);
   tell(editor, screen.spans.overlaps);
 }
