@@ -67,6 +67,9 @@ def test_a_look_is_read_off_its_portrait_and_off_no_other_picture(puppets) -> No
         found = look_of(person.reference)
         assert (found.hair_style, found.prop, found.glasses) == (look.hair_style, look.prop, look.glasses)
         assert np.abs(np.subtract(found.felt, look.felt)).max() <= 2
+        same_size = look_of(portrait(look, 192, 128))  # nothing is scaled: as the theatre's graphs have it
+        assert abs(same_size.head_width - look.head_width) < 0.002
+        assert abs(same_size.eye_gap - look.eye_gap) < 0.001
     gradient = np.broadcast_to(np.linspace(0, 255, 192)[None, :, None], (128, 192, 3)).astype(np.uint8)
     assert look_of(gradient) is None and look_of(np.full((128, 192, 3), 255, np.uint8)) is None
 
