@@ -175,7 +175,6 @@ def test_a_message_with_any_field_of_another_type_is_read_or_left_alone(
 ) -> None:
     """As another version might send it: every field, at every depth, with values that are none of its own."""
     event = events_of(manifest)[0]
-    assert event["version"] == manifest["version"]
     wrong = window.js(
         """
         const odd = [null, undefined, 0, -1, 1e9, "x", true, [], {}, [null], { a: 1 }], found = [];
