@@ -16,7 +16,7 @@ from .wires import CATEGORY, MasksWire, linked
 MAX_STEP = 10000
 
 
-def step_input(shown_as: str | None = None) -> io.Int.Input:
+def step_input(shown_as: str = "step") -> io.Int.Input:
     """The choice of a step, the same in both nodes of this file but for the name that is shown."""
     return io.Int.Input(
         "step",

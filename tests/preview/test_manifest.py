@@ -15,7 +15,17 @@ from interacthuman.tests.support.run_records import COLUMNS, FRAMES, ROWS, drawn
 def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None:
     made = manifest.build_manifest(drawn_record(), torch.rand(37, 48, 64, 3), tmp_path)
     assert json.loads(json.dumps(made)) == made
-    assert list(made) == ["version", "run", "scene", "boundary_step", "steps", "voices", "sounds", "fixed", "video"]
+    assert list(made) == [
+        "version",
+        "run",
+        "scene",
+        "boundary_step",
+        "steps",
+        "voices",
+        "sounds",
+        "fixed",
+        "video",
+    ]
     assert (made["version"], made["run"], made["boundary_step"]) == (1, "a" * 32, 1)
     assert made["scene"] == {
         "names": ["Mira", "\u9ce5"],

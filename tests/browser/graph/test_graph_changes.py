@@ -98,3 +98,13 @@ def test_above_a_node_inside(page: Window) -> None:
     assert page.js(CHANGED, [workflow(), now, "6:8"]) == ["1"]
     assert page.js(CHANGED, [workflow(), now, "nowhere"]) == []
     assert page.js(CHANGED, [{}, now, "2"]) == ["1", "2"]
+
+
+def test_the_samplers_above_a_node_of_a_saved_workflow(page: Window) -> None:
+    """Through subgraphs, and none that stands beside."""
+    asked = (
+        'const m = await import("/web/graph_changes.js");'
+        "return m.idsAbove(arg[0], arg[1], new Set(arg[2])).sort();"
+    )
+    assert page.js(asked, [workflow(), "4", ["type 2", "type 9", "type 5"]]) == ["2", "6:9"]
+    assert page.js(asked, [workflow(), "77", ["type 2"]]) == []

@@ -98,3 +98,19 @@ def test_a_subgraph_that_is_used_twice(page: Window) -> None:
     inside = [[["1", "InterActSampler", []], viewer("1", 1, name="2")]]
     graph = [[["5", "uuid", [], {"inside": inside}], ["6", "uuid", []]]]
     assert page.js(body, [graph, "5:2"]) == [["5:1", "6:1"], ["5:2", "6:2"]]
+
+
+def test_a_sampler_that_was_put_into_a_subgraph_has_its_runs_of_before(page: Window) -> None:
+    """But not where another node has the id by which it ran."""
+    moved = """
+    const place = (nodes) => ({ nodes });
+    const inner = place([{ id: 31, type: "InterActSampler" }]);
+    const around = { id: 5, type: "around", subgraph: inner };
+    const ask = (nodes, now, earlier) => walk.alsoMoved(place(nodes), now, earlier);
+    return [
+      ask([around], ["5:31"], ["31", "7", "5:31"]),
+      ask([around, { id: 31, type: "other" }], ["5:31"], ["31"]),
+      ask([{ id: 31, type: "InterActSampler" }], ["31"], ["5:31", "5:7"]),
+    ];
+    """
+    assert page.js(moved) == [["5:31", "31"], ["5:31"], ["31", "5:31"]]
