@@ -116,18 +116,22 @@ def static_page(browser: Any, static: str) -> Iterator[Window]:
     opened.page.context.close()
 
 
+@pytest.fixture(scope="session")
+def pages(browser: Any) -> Iterator[dict[str, Window]]:
+    """ComfyUI's pages that are open, by renderer."""
+    with comfy_page.open_pages() as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module", params=["canvas", "nodes2"])
-def comfy(request: pytest.FixtureRequest, browser: Any, server: ComfyServer) -> Iterator[Window]:
-    """ComfyUI's page with one of its two renderers, for all tests of a module: loading takes longer than they."""
-    place = server.user / "default" / "comfy.settings.json"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    settings = {**comfy_page.SETTINGS, "Comfy.VueNodes.Enabled": request.param == "nodes2"}
-    place.write_text(json.dumps(settings), encoding="utf-8")
-    window = open_window(browser, server.address, viewport={"width": 1500, "height": 1000})
-    comfy_page.load(window)
-    window.renderer = request.param
-    yield window
-    window.page.context.close()
+def comfy(
+    request: pytest.FixtureRequest, browser: Any, server: ComfyServer, pages: dict[str, Window]
+) -> Iterator[Window]:
+    """ComfyUI's page with one of its two renderers, emptied for the tests of each module."""
+    failed = request.session.testsfailed
+    yield comfy_page.show_page(pages, browser, server, request.param)
+    if request.session.testsfailed > failed:  # the next module shall not suffer for it
+        pages.pop(request.param).page.context.close()
 
 
 @pytest.fixture

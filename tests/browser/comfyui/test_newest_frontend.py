@@ -15,6 +15,7 @@ from interacthuman.tests.browser.comfy_page import (
     load,
     look_at_viewer,
     open_graph,
+    open_pages,
     run,
     viewer,
     wait_for_status,
@@ -39,6 +40,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, comfy_folder: Path) -> Iter
         tmp_path_factory.mktemp("newest"), comfy_folder, "--front-end-root", str(place)
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Any) -> Iterator[dict[str, Window]]:
+    """In place of the session's own, which stay on the other server."""
+    with open_pages() as opened:
+        yield opened
 
 
 def test_it_is_the_newest_frontend(comfy: Window) -> None:

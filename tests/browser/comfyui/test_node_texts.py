@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser.comfy_page import complaints, in_page, open_graph
-from interacthuman.tests.browser.window import Window
+from interacthuman.tests.browser.window import PATIENCE, Window
 from PIL import Image
 
 SPOILED = """
@@ -86,6 +87,14 @@ def seen(window: Window) -> dict[str, list[list[str]]]:
     return found
 
 
+def soon(window: Window, expected: dict[str, list[list[str]]]) -> dict[str, list[list[str]]]:
+    """What is seen once it is as expected, or after PATIENCE: ComfyUI exchanges texts when it comes to it."""
+    until = time.monotonic() + PATIENCE / 1000
+    while (found := seen(window)) != expected and time.monotonic() < until:
+        window.page.wait_for_timeout(300)
+    return found
+
+
 def overlapping(window: Window) -> list[list[str]]:
     """Pairs of nodes that lie on one another, of those that the shipped graph has."""
     return in_page(
@@ -119,9 +128,10 @@ def test_everything_is_said_under_its_node_in_two_languages(
     assert in_page(comfy, f"{SPOILED} return await run();") == "execution_success"
     for language, expected in json.loads(EXPECTED.read_text(encoding="utf-8")).items():
         comfy.js("await app.extensionManager.setting.set('Comfy.Locale', arg)", language)
-        comfy.page.wait_for_timeout(1000)
+        comfy.page.wait_for_timeout(1000)  # ComfyUI makes the graph's nodes anew
+        told = soon(comfy, expected)
         shoot(comfy, shots / f"texts_{comfy.renderer}_{language}.png")
-        assert seen(comfy) == expected
+        assert told == expected
         assert overlapping(comfy) == []
     comfy.js("await app.extensionManager.setting.set('Comfy.Locale', 'en')")
     comfy.page.wait_for_timeout(1000)  # ComfyUI makes the graph's nodes anew
@@ -146,9 +156,10 @@ def test_a_node_that_comes_from_the_cache_says_it_again_and_null_is_said(comfy: 
           }),
         });
         await done;
-        const panel = (node) => node.widgets.find(({ name }) => name === "interact_text").element;
-        const said = (node) => [...panel(node).querySelectorAll("p")].map((line) => line.textContent);
-        for (let wait = 0; wait < 100 && !said(encode)[0].includes("left out"); wait++)
+        const panel = (node) => node.widgets?.find(({ name }) => name === "interact_text")?.element;
+        const said = ({ id }) =>  // of the node that is there now: another language makes all of them anew
+          [...(panel(app.rootGraph.getNodeById(id))?.querySelectorAll("p") ?? [])].map((line) => line.textContent);
+        for (let wait = 0; wait < 300 && !said(encode)[0]?.includes("left out"); wait++)
           await new Promise((end) => setTimeout(end, 200));
         return [said(encode)[0], said(of("InterActCharacter")[0])[0]];
         """,
