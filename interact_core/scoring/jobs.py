@@ -102,7 +102,13 @@ def _job_of(film: Path, folders: Mapping[str, Path | None]) -> Job:
     files = {what: _by_person(folder, film.stem, ENDINGS[what]) for what, folder in folders.items()}
     names = sorted({name for some in files.values() for name in some} - {ONLY})
     people = [
-        PersonFiles(name, **{what: some.get(name) for what, some in files.items()})
+        PersonFiles(
+            name,
+            files["voice"].get(name),
+            files["reference"].get(name),
+            files["mask"].get(name),
+            predicted=files["predicted"].get(name),
+        )
         for name in names or [ONLY]
     ]
     return Job(film, tuple(_with_own_sound(film, people)))
