@@ -32,7 +32,14 @@ from .settings import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "bench_runs"
-ROOMS = ("adapter", "guidance", "host", "metrics", "speech", "theatre")  # of interact_core, whose code a run depends on
+ROOMS = (
+    "adapter",
+    "guidance",
+    "host",
+    "metrics",
+    "speech",
+    "theatre",
+)  # of interact_core, whose code a run depends on
 CODE = sorted(
     [file for room in ROOMS for file in (ROOT / "interact_core" / room).rglob("*.py")]
     + [

@@ -14,7 +14,9 @@ from interacthuman.interact_core.metrics.detectors import mediapipe_package as p
 def test_without_the_package_a_sentence_says_where_it_is(monkeypatch):
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     for detector in (package.MediaPipeFaces, package.MediaPipeHands):
-        with pytest.raises(InteractError, match=r"no package mediapipe with models.*mediapipe 0\.10\.21 from PyPI"):
+        with pytest.raises(
+            InteractError, match=r"no package mediapipe with models.*mediapipe 0\.10\.21 from PyPI"
+        ):
             detector()
 
 
