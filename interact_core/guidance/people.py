@@ -51,17 +51,7 @@ def people_in_boxes(boxes: Any, width: int, height: int) -> Tensor:
         found = list(found[0])
     people = []
     for box in found:
-        try:
-            left, top = float(box["x"]), float(box["y"])
-            right, bottom = left + float(box["width"]), top + float(box["height"])
-            finite = isfinite(left + top + right + bottom)
-        except (TypeError, KeyError, ValueError, IndexError):
-            finite = False
-        if not finite:
-            raise InteractError(
-                f"boxes holds {one_line(repr(box))}, expected x, y, width and height: connect the bboxes of a "
-                "detection node of ComfyUI."
-            )
+        left, top, right, bottom = _edges(box)
         mask = torch.zeros(height, width)
         mask[max(0, round(top)) : max(0, round(bottom)), max(0, round(left)) : max(0, round(right))] = 1.0
         people.append(mask)
@@ -161,3 +151,18 @@ def _centre(mask: Tensor) -> tuple[float, float]:
     column = (mask.sum(0) * torch.arange(mask.shape[1])).sum() / total
     row = (mask.sum(1) * torch.arange(mask.shape[0])).sum() / total
     return float(column), float(row)
+
+
+def _edges(box: Any) -> tuple[float, float, float, float]:
+    """left, top, right and bottom of a box in pixels. Raises InteractError for what is no box."""
+    try:
+        left, top = float(box["x"]), float(box["y"])
+        edges = left, top, left + float(box["width"]), top + float(box["height"])
+        if isfinite(sum(edges)):
+            return edges
+    except (TypeError, KeyError, ValueError, IndexError):
+        pass
+    raise InteractError(
+        f"boxes holds {one_line(repr(box))}, expected x, y, width and height: connect the bboxes of a "
+        "detection node of ComfyUI."
+    )

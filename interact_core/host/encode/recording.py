@@ -87,7 +87,7 @@ def encode_recording(
         from_encoder_output(output),
         mute=mute,
         waveform=sound,
-        sample_rate=int(rate),
+        sample_rate=rate,
         start=float(start),
         has_sound=True,
     )
@@ -116,7 +116,7 @@ def scene_track(
         if fed:
             return from_encoder_output(encode_recording(encoder, audio, 0.0, gain))
         waveform, rate = samples_of(audio)
-        return Sound(check_waveform(waveform, rate) * gain, int(rate))
+        return Sound(check_waveform(waveform, rate) * gain, rate)
     except InteractError as error:
         raise InteractError(f"scene_audio: {error}") from error
 
@@ -133,9 +133,9 @@ def samples_of(audio: dict[str, Any] | None) -> tuple[torch.Tensor, int]:
     if not isinstance(waveform, torch.Tensor) or waveform.is_complex():
         found = "complex numbers" if isinstance(waveform, torch.Tensor) else f"a {type(waveform).__name__}"
         raise InteractError(f"The audio's samples are {found}; connect a node that gives a recording.")
-    if isinstance(rate, bool) or not isinstance(rate, Real) or rate > HIGHEST_RATE:
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not float(rate) <= HIGHEST_RATE:
         raise InteractError(
             f"The audio has a sample rate of {one_line(rate, 40)}, expected one in Hz up to {HIGHEST_RATE}; load the "
             "recording again from its file."
         )
-    return waveform, rate
+    return waveform, int(float(rate))
