@@ -129,13 +129,24 @@ def samples_of(audio: dict[str, Any] | None) -> tuple[torch.Tensor, int]:
         raise InteractError(
             "The audio holds no sound, as from a video without a sound track: load a recording."
         )
-    waveform, rate = audio["waveform"], audio.get("sample_rate")
+    waveform, rate = audio["waveform"], _hertz(audio.get("sample_rate"))
     if not isinstance(waveform, torch.Tensor) or waveform.is_complex():
         found = "complex numbers" if isinstance(waveform, torch.Tensor) else f"a {type(waveform).__name__}"
         raise InteractError(f"The audio's samples are {found}; connect a node that gives a recording.")
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not float(rate) <= HIGHEST_RATE:
+    if rate is None:
         raise InteractError(
-            f"The audio has a sample rate of {one_line(rate, 40)}, expected one in Hz up to {HIGHEST_RATE}; load the "
-            "recording again from its file."
+            f"The audio has a sample rate of {one_line(audio.get('sample_rate'), 40)}, expected one in Hz up to "
+            f"{HIGHEST_RATE}; load the recording again from its file."
         )
-    return waveform, int(float(rate))
+    return waveform, rate
+
+
+def _hertz(rate: Any) -> int | None:
+    """A sample rate as whole Hz, at most HIGHEST_RATE; None for what is none."""
+    if isinstance(rate, bool) or not isinstance(rate, Real):
+        return None
+    try:
+        hertz = int(rate)
+    except (ValueError, OverflowError):  # of what is no number, or infinite
+        return None
+    return hertz if hertz <= HIGHEST_RATE else None

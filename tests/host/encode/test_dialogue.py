@@ -42,7 +42,7 @@ class Encoder:
 
 
 def write(path: Path, sound: Tensor, rate: int = RATE) -> Tensor:
-    """Writes 16-bit PCM; what can be read of it again."""
+    """Writes 16-bit PCM; what can be read of it again, [channels, samples]."""
     whole = (torch.atleast_2d(sound).clamp(-1, 1) * 32767).round()
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
@@ -65,12 +65,12 @@ def inputs(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def mira(inputs: Path) -> Tensor:
-    return write(inputs / "mira.wav", syllables(2.0, RATE, 1))
+    return write(inputs / "mira.wav", syllables(2.0, RATE, 1))[0]
 
 
 @pytest.fixture
 def tobi(inputs: Path) -> Tensor:
-    return write(inputs / "takes" / "tobi.wav", syllables(1.0, RATE, 2))
+    return write(inputs / "takes" / "tobi.wav", syllables(1.0, RATE, 2))[0]
 
 
 def script(*lanes: tuple[str, list[dict[str, Any]]], **more: Any) -> str:
