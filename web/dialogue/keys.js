@@ -14,8 +14,17 @@ export function keyAction(editor, event) {
   const action = event.ctrlKey || event.metaKey ? history(editor, event) : (clipKeys(editor, event) ?? otherKeys(editor, event));
   if (!action) return undefined;
   action();
+  hideFromGraph(event);
   event.preventDefault();
   return event.stopPropagation(); // else the graph scrolls, or a node is deleted
+}
+
+/**
+ * ComfyUI listens at the window first and reads the event in the next animation frame, whatever became of it by then:
+ * without a key it finds nothing to undo in the graph. @param {KeyboardEvent} event
+ */
+function hideFromGraph(event) {
+  Object.defineProperty(event, "key", { value: "Unidentified" });
 }
 
 /** @param {DialogueEditor} editor @param {KeyboardEvent} event */

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
+from interacthuman.interact_core.speech.dialogue import read_dialogue
+from interacthuman.tests.browser.comfy_page import complaints, in_page
 from interacthuman.tests.browser.comfyui.small_cast import edit
 from interacthuman.tests.browser.window import Window
 
@@ -76,6 +78,11 @@ def page(comfy: Window) -> Window:
     return comfy
 
 
+LINKS = (
+    "node().outputs.map(({ links }) => (links ?? []).map((id) => String(graph().links.get(id).target_id)))"
+)
+
+
 def test_an_artist_makes_a_dialogue(page: Window, server: ComfyServer, shots: Path) -> None:
     assert act(page, "return [labels(), widget(node(), 'dialogue').hidden];") == [
         ["audio", "length", "fps", "Character 1", "Character 2"],
@@ -83,8 +90,13 @@ def test_an_artist_makes_a_dialogue(page: Window, server: ComfyServer, shots: Pa
     ]
     recordings_are_dropped(page, server.folder / "input" / "dialogue")
     keys_edit_the_clip_that_is_selected(page)
+    the_mouse_drags_and_the_playhead_splits(page)
+    clips_are_arranged(page)
+    sockets_go_and_come_with_their_lanes(page)
     page.page.wait_for_timeout(300)
     page.page.screenshot(path=shots / f"dialogue_{page.renderer}.png")
+    it_is_saved_opened_and_run(page)
+    assert not complaints(page)
 
 
 def recordings_are_dropped(page: Window, folder: Path) -> None:
@@ -109,8 +121,96 @@ def keys_edit_the_clip_that_is_selected(page: Window) -> None:
     assert option.text_content() == "Character 2: dialogue/tobi.wav, from 0.44 to 1.64 s"
     act(page, "await press('Ctrl+z');")
     assert act(page, "return value().lanes[1].clips[0].start;") == 0
+    act(page, "await press('Ctrl+y', 'PageUp', 'm');")
+    clip = act(page, "return value().lanes[1].clips[0];")
+    assert (clip["start"], clip["gain"], clip["mute"]) == (pytest.approx(11 / 25), pytest.approx(1.122), True)
+    act(page, "await press('m');")
+
+
+def the_mouse_drags_and_the_playhead_splits(page: Window) -> None:
+    drag(page, lane=1, start=0.8, to=1.98)
+    assert starts(page) == pytest.approx([0, 1.6, 1.2]), "it sticks to the end of the other lane's clip"
+    page.page.locator(".interact-dialogue .interact-ruler").click(position=ruler_at(page, 2.0))
+    act(page, "await press('s');")
+    assert starts(page) == pytest.approx([0, 1.6, 2.0, 1.2])
+    act(page, "await press('Ctrl+z');")
+
+
+def clips_are_arranged(page: Window) -> None:
+    timeline = page.page.locator(".interact-dialogue")
+    timeline.get_by_role("button", name="Arrange").click()
+    timeline.get_by_role("button", name="One after another").click()
+    assert starts(page) == pytest.approx([0, 3.04, 1.92])
+    assert act(page, "await settled(); return shown();") == "2 lanes  ·  4.36 s  ·  109 frames"
+
+
+def sockets_go_and_come_with_their_lanes(page: Window) -> None:
+    assert act(page, f"return {LINKS};") == [["2"], [], [], ["3"], ["4"]]
+    page.page.locator(".interact-dialogue .interact-track-remove").first.dispatch_event("click")
+    assert act(page, f"await settled(); return [labels().slice(3), {LINKS}.slice(3)];") == [
+        ["Character 2"],
+        [["4"]],
+    ]
+    act(page, "await press('Ctrl+z');")
+    assert act(page, f"return {LINKS}.slice(3);") == [["3"], ["4"]]
+    name = page.page.locator(".interact-dialogue .interact-track-name").first
+    name.fill("Mira")
+    name.press("Enter")
+    assert act(page, "return labels().slice(3);") == ["Mira", "Character 2"]
+
+
+def it_is_saved_opened_and_run(page: Window) -> None:
+    text = act(page, "return widget(node(), 'dialogue').value;")
+    assert len(text) < 500 and [lane.name for lane in read_dialogue(text).lanes] == ["Mira", "Character 2"]
+    act(
+        page,
+        "await app.loadGraphData(JSON.parse(JSON.stringify(graph().serialize())), true, true); await settled();",
+    )
+    assert act(page, f"return [widget(node(), 'dialogue').value, labels().slice(3), {LINKS}];") == [
+        text,
+        ["Mira", "Character 2"],
+        [["2"], [], [], ["3"], ["4"]],
+    ]
+    queued = in_page(page, "return Object.values((await app.graphToPrompt()).output);")
+    (inputs,) = [node["inputs"] for node in queued if node["class_type"] == "InterActDialogue"]
+    assert inputs == {"fps": 25, "length": 0, "dialogue": text}
+    assert in_page(page, "return await run();") == "execution_success"
+    said = page.page.locator(".interact-text")
+    said.wait_for()
+    assert said.inner_text().splitlines()[0] == "109 frames (4.36 s at 25 fps)."
+
+
+def starts(page: Window) -> list[float]:
+    return act(page, "return value().lanes.flatMap(({ clips }) => clips.map(({ start }) => start));")
 
 
 def wait_for_clips(page: Window, count: int) -> None:
     found = ".interact-dialogue .interact-options [role=option]"
     page.page.wait_for_function(f"document.querySelectorAll('{found}').length === {count}")
+
+
+def drag(page: Window, lane: int, start: float, to: float) -> None:
+    """Drags what is at a time of a lane by the mouse, so that what was at `start` comes to `to`."""
+    surface = page.page.locator(".interact-dialogue .interact-surface")
+    box = surface.bounding_box()
+    y = box["y"] + (lane + 0.6) * box["height"] / 2
+    scale = scale_of(page)
+    page.page.mouse.move(box["x"] + start * scale, y)
+    page.page.mouse.down()
+    page.page.mouse.move(box["x"] + (start + 0.3) * scale, y, steps=3)
+    page.page.mouse.move(box["x"] + to * scale, y, steps=3)
+    page.page.mouse.up()
+
+
+def scale_of(page: Window) -> float:
+    """Pixels a second while the whole film is shown."""
+    box = page.page.locator(".interact-dialogue .interact-ruler").bounding_box()
+    ends = act(
+        page, "return value().lanes.flatMap(({ clips }) => clips.map((clip) => clip.start + clip.out));"
+    )
+    frames = act(page, "return Number(shown().match(/(\\d+) frames/)[1]);")
+    return box["width"] / (max(*ends, frames / 25) * 1.06)
+
+
+def ruler_at(page: Window, time: float) -> dict[str, float]:
+    return {"x": time * scale_of(page), "y": 8}

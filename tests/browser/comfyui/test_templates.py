@@ -64,7 +64,7 @@ def test_every_viewer_of_a_template_shows_its_own_run(comfy: Window, name: str) 
     wait_for_status(comfy, f"Step {STEPS} of {STEPS}")
     names = in_page(comfy, "return of('InterActCharacter').map((node) => node.widgets[0].value)")
     for character in names:
-        viewer(comfy).get_by_role("button", name=character).wait_for()
+        viewer(comfy).get_by_role("button", name=character, exact=True).wait_for()
     assert overlapping(comfy) == []
     assert complaints(comfy) == []
 
