@@ -55,7 +55,7 @@ function mount(node) {
   const value = widgetOf(node, VALUE);
   if (!value) return;
   value.hidden = true;
-  value.options = { ...value.options, hidden: true };
+  (value.options ??= {}).hidden = true; // in place: Nodes 2.0 has already taken the object
   /** @type {number | undefined} */
   let noting;
   let written = "";

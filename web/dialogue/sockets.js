@@ -6,6 +6,7 @@
 /** @typedef {{target: any, slot: number}} End of a link */
 
 const FIRST = 3; // audio, length and fps stand before the voices
+const OUTPUT = 2; // LiteGraph's NodeSlotType
 const TYPE = "AUDIO,AUDIO_ENCODER_OUTPUT";
 
 /** Ids of the lanes that a node's sockets stand for. @type {WeakMap<GraphNode, number[]>} */
@@ -25,9 +26,12 @@ export function keepLanes(node, lanes) {
   lanes.forEach(({ name }, at) => {
     const output = node.outputs[FIRST + at];
     output.name = `voice_${at + 1}`;
+    if (output.label === name) return;
     output.label = name;
+    node.outputs[FIRST + at] = new output.constructor(output, node); // Nodes 2.0 draws a socket anew for a new object only
   });
   shown.set(node, ids);
+  node.graph?.trigger?.("node:slot-label:changed", { nodeId: node.id, slotType: OUTPUT });
   node.setDirtyCanvas?.(true, true);
 }
 

@@ -146,7 +146,7 @@ def _hertz(rate: Any) -> int | None:
     if isinstance(rate, bool) or not isinstance(rate, Real):
         return None
     try:
-        hertz = int(rate)
+        hertz = int(float(rate))
     except (ValueError, OverflowError):  # of what is no number, or infinite
         return None
     return hertz if hertz <= HIGHEST_RATE else None
