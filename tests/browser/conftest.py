@@ -127,11 +127,11 @@ def pages(browser: Any) -> Iterator[dict[str, Window]]:
 def comfy(
     request: pytest.FixtureRequest, browser: Any, server: ComfyServer, pages: dict[str, Window]
 ) -> Iterator[Window]:
-    """ComfyUI's page with one of its two renderers, emptied for the tests of each module."""
-    failed = request.session.testsfailed
+    """ComfyUI's page with one of its two renderers, a new one for each module: what one leaves behind (tabs, what can
+    be undone, late events) reaches no other.
+    """
     yield comfy_page.show_page(pages, browser, server, request.param)
-    if request.session.testsfailed > failed:  # the next module shall not suffer for it
-        pages.pop(request.param).page.context.close()
+    pages.pop(request.param).page.context.close()
 
 
 @pytest.fixture
