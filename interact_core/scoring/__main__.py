@@ -85,30 +85,19 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_argument_group(
         "which faces SyncNet looks at", "The original's: --min-frames 100 --min-size 100."
     )
-    rules.add_argument(
-        "--min-frames",
-        type=int,
-        default=DEFAULT.min_frames,
-        help="found in more frames at 25 fps than this (default: %(default)s)",
-    )
-    rules.add_argument(
-        "--min-size",
-        type=float,
-        default=DEFAULT.min_size,
-        help="more pixels wide or high than this (default: %(default)s)",
-    )
-    rules.add_argument(
-        "--max-missed",
-        type=int,
-        default=DEFAULT.max_missed,
-        help="frames at 25 fps after which a face that comes back is another (default: %(default)s)",
-    )
-    rules.add_argument(
-        "--min-iou",
-        type=float,
-        default=DEFAULT.min_iou,
-        help="overlap of a face with itself in the next frame (default: %(default)s)",
-    )
+    for name, default, meaning in (
+        ("--min-frames", DEFAULT.min_frames, "found in more frames at 25 fps than this"),
+        ("--min-size", DEFAULT.min_size, "more pixels wide or high than this"),
+        (
+            "--max-missed",
+            DEFAULT.max_missed,
+            "frames at 25 fps after which a face that comes back is another",
+        ),
+        ("--min-iou", DEFAULT.min_iou, "overlap of a face with itself in the next frame"),
+    ):
+        rules.add_argument(
+            name, type=type(default), default=default, help=f"{meaning} (default: %(default)s)"
+        )
 
 
 def files_of(options: argparse.Namespace) -> ScorerFiles:

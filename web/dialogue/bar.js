@@ -1,9 +1,8 @@
 // @ts-check
 /** What stands below the lanes: a row for the clip that is selected, and the quiet row of buttons. */
-import { PAUSE, PLAY, icon, make } from "../viewer/dom.js";
+import { PAUSE, PLAY, Sheet, icon, make } from "../viewer/dom.js";
 import { decibels } from "./painter.js";
 import { secondsOf } from "./model.js";
-import { Sheet } from "./sheet.js";
 
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {import("./model.js").Clip} Clip */
@@ -84,7 +83,7 @@ export class Bar {
       this.leave();
       act();
     };
-    this.arrange = new Sheet(
+    this.arrange = sheet(
       words.say("arrange"),
       make("label", {}, words.say("pauseBetween"), pause),
       button(words.say("inTurn"), closing(() => actions.inTurn(Math.max(0, Number(pause.value) || 0)))),
@@ -95,13 +94,13 @@ export class Bar {
       actions.addFiles([...(chooser.files ?? [])]);
       chooser.value = "";
     });
-    this.add = new Sheet(
+    this.add = sheet(
       words.say("add"),
       button(words.say("addLane"), closing(actions.addLane)),
       button(words.say("addFiles"), closing(() => chooser.click())),
     );
     const keys = words.keys.flatMap(([key, text]) => [make("dt", { textContent: key }), make("dd", { textContent: text })]);
-    this.help = new Sheet(words.say("help"), make("dl", { className: "interact-keys" }, ...keys));
+    this.help = sheet(words.say("help"), make("dl", { className: "interact-keys" }, ...keys));
     this.sheets = [this.arrange, this.add, this.help];
     this.element = make(
       "div",
@@ -150,6 +149,9 @@ export class Bar {
 function button(label, onclick, more = "") {
   return make("button", { type: "button", className: `interact-button ${more}`.trim(), textContent: label, onclick });
 }
+
+/** @param {string} label @param {...(Node | string)} content */
+const sheet = (label, ...content) => new Sheet({ textContent: label }, { "aria-label": label }, ...content);
 
 /** @param {string} sign @param {string} label @param {() => void} onclick */
 function narrow(sign, label, onclick) {

@@ -61,23 +61,30 @@ export const LOUD = `${SPEAKER}M10 5.4l.9-.9a5 5 0 0 1 0 7l-.9-.9a3.7 3.7 0 0 0 
 export const MUTE = `${SPEAKER}M10 6.3l.8-.8 1.7 1.7 1.7-1.7.8.8L13.3 8l1.7 1.7-.8.8-1.7-1.7-1.7 1.7-.8-.8L11.7 8z`;
 
 /** A button that opens a small sheet above it, and the sheet. */
-export class Popover {
-  /** @param {Word} label @param {...(Node | string)} content */
-  constructor(label, ...content) {
+export class Sheet {
+  /**
+   * @param {Record<string, any>} button @param {Record<string, any>} sheet settings that name them, as of `make`
+   * @param {...(Node | string)} content
+   */
+  constructor(button, sheet, ...content) {
     this.button = make("button", {
       type: "button",
       className: "interact-button",
-      said: { textContent: label },
       "aria-haspopup": "true",
       "aria-expanded": "false",
       onclick: () => this.toggle(),
+      ...button,
     });
-    this.sheet = make("div", { className: "interact-sheet", role: "group", said: { "aria-label": label } }, ...content);
+    this.sheet = make("div", { className: "interact-sheet", role: "group", ...sheet }, ...content);
     this.sheet.hidden = true;
   }
 
+  get isOpen() {
+    return !this.sheet.hidden;
+  }
+
   /** @param {boolean} [open] */
-  toggle(open = this.sheet.hidden) {
+  toggle(open = !this.isOpen) {
     this.sheet.hidden = !open;
     this.button.setAttribute("aria-expanded", `${open}`);
   }
@@ -86,5 +93,13 @@ export class Popover {
   leave(target) {
     const inside = target instanceof Node && (this.sheet.contains(target) || this.button.contains(target));
     if (!inside) this.toggle(false);
+  }
+}
+
+/** A sheet under a text of the viewer, in whatever language is spoken. */
+export class Popover extends Sheet {
+  /** @param {Word} label @param {...(Node | string)} content */
+  constructor(label, ...content) {
+    super({ said: { textContent: label } }, { said: { "aria-label": label } }, ...content);
   }
 }
