@@ -44,27 +44,37 @@ export async function saveVideo(viewer, run, step) {
     sound.end();
     throw new Error(say("noRecorder"));
   }
-  const tracks = [...picture.canvas.captureStream(fps).getTracks(), ...(sound.stream?.getTracks() ?? [])];
-  const recorder = new MediaRecorder(new MediaStream(tracks), { mimeType: type, videoBitsPerSecond: 8_000_000 });
+  const stream = new MediaStream([
+    ...picture.canvas.captureStream(fps).getTracks(),
+    ...(sound.stream?.getTracks() ?? []),
+  ]);
+  const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 8_000_000 });
   /** @type {Blob[]} */
   const parts = [];
   recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
   const stopped = new Promise((done) => recorder.addEventListener("stop", done));
+  const pause = () => new Promise((done) => setTimeout(done, 1000 / fps));
   try {
-    const started = new Promise((done) => recorder.addEventListener("start", done));
+    let started = false;
+    recorder.addEventListener("start", () => (started = true));
     recorder.start();
-    await started;
+    // Browsers begin with the first picture that they have encoded, and a busy one drops pictures: one alone may never begin.
+    while (!started) {
+      picture.draw(latent(first));
+      await pause();
+    }
     sound.start();
     const began = performance.now();
     const now = () => first + Math.floor(((performance.now() - began) / 1000) * fps);
     for (let frame = first; frame < after; frame = now()) {
       picture.draw(latent(frame));
-      await new Promise((done) => setTimeout(done, 1000 / fps));
+      await pause();
     }
     recorder.stop();
     await stopped;
   } finally {
     sound.end();
+    for (const track of stream.getTracks()) track.stop();
   }
   const ending = type.startsWith("video/mp4") ? "mp4" : "webm";
   download(new Blob(parts, { type }), `interact_masks_step_${stepNumber(step)}.${ending}`);
