@@ -28,6 +28,7 @@ QUESTIONS = {
     "length": "Do twenty seconds keep voice and person to the end, and are the joints visible?",
     "live": "What does the live view of the masks cost a run?",
     "speed": "What does the method cost beside the bare model, and beside ComfyUI's InfiniteTalk?",
+    "score": "Is InterAct Score right on films that the model drew, and what does it take?",
 }
 """The result files that are shown, in order, each with what it answers."""
 
