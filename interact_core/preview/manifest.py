@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import InteractError
 from ..guidance import Cast, MaskHistory
-from .atlas import decode_masks, encode_frames, encode_masks, encode_video, write_picture
+from .atlas import decode_masks, encode_frames, encode_masks, encode_video, write_frames, write_picture
 from .masks import frame_pictures
 from .record import RunRecord
 from .sounds import FilmSounds, write_sounds
@@ -47,20 +47,30 @@ def build_manifest(
         # Not "format": ComfyUI's job list reads that as a MIME type (comfy_execution/jobs.py) and fails.
         "version": FORMAT,
         "run": history.run,
-        "scene": scene_record(history, (frames, height, width), history.total_steps, history.mask_source),
+        "scene": scene_record(
+            history, (frames, height, width), history.total_steps, history.mask_source, history.seed
+        ),
         "boundary_step": history.steers_from,
         "steps": steps,
         **cast_record(
             folder, history.loudness or (None,) * len(history.names), history.sounds, history.fixed
         ),
         "video": None if video is None else write_picture(encode_video(video), folder, ".jpg"),
+        "full": None if video is None else write_frames(video, folder),
     }
 
 
 def scene_record(
-    made: Cast | MaskHistory, grid: tuple[int, int, int], total_steps: int, mask_source: str
+    made: Cast | MaskHistory,
+    grid: tuple[int, int, int],
+    total_steps: int,
+    mask_source: str,
+    seed: int | None = None,
 ) -> dict[str, Any]:
-    """What is the same for all steps of a run; `grid` is (T, h, w), `mask_source` that of GuidanceSettings."""
+    """What is the same for all steps of a run; `grid` is (T, h, w), `mask_source` that of GuidanceSettings.
+
+    The seed is told as text: numbers of JavaScript are exact up to 2**53 only.
+    """
     return {
         "names": list(made.names),
         "grid": list(grid),
@@ -70,6 +80,7 @@ def scene_record(
         "fps": float(made.fps),
         "total_steps": total_steps,
         "mask_source": mask_source,
+        "seed": None if seed is None else str(seed),
     }
 
 
@@ -126,6 +137,7 @@ def read_history(manifest: dict[str, Any], folder: str | os.PathLike[str]) -> Ru
             frames=scene["frames"],
             fps=scene["fps"],
             run=manifest["run"],
+            seed=None if scene.get("seed") is None else int(scene["seed"]),
             mask_source=scene.get("mask_source", "predicted"),
             first_steered=next((step["index"] for step in steps if step["steered"]), -1),
         )

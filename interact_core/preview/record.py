@@ -15,6 +15,7 @@ class RunRecord(MaskHistory):
     """A MaskHistory with what viewers display beside the masks; each of it may be missing."""
 
     run: str = ""  # unique id of the run
+    seed: int | None = None  # of its noise; None: not known
     # [K, T, h', w', 3] uint8 CPU, RGB: the clean video as it was predicted at each recorded step
     pictures: Tensor | None = None
     # loudness of each character, uint8 [4 * frames], four to a video frame; None for a silent one

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.preview import manifest
 from interacthuman.tests.support.run_records import COLUMNS, FRAMES, ROWS, drawn_record
+from PIL import Image
 
 
 def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None:
-    made = manifest.build_manifest(drawn_record(), torch.rand(37, 48, 64, 3), tmp_path)
+    video = torch.rand(37, 1, 1, 3).expand(-1, 48, 64, -1)
+    made = manifest.build_manifest(replace(drawn_record(), seed=2**64 - 1), video, tmp_path)
     assert json.loads(json.dumps(made)) == made
     assert list(made) == [
         "version",
@@ -25,6 +29,7 @@ def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None
         "sounds",
         "fixed",
         "video",
+        "full",
     ]
     assert (made["version"], made["run"], made["boundary_step"]) == (1, "a" * 32, 1)
     assert made["scene"] == {
@@ -36,6 +41,7 @@ def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None
         "fps": 25.0,
         "total_steps": 3,
         "mask_source": "predicted",
+        "seed": "18446744073709551615",
     }
     assert [(s["index"], s["sigma"], s["steered"]) for s in made["steps"]] == [
         (0, 1.0, False),
@@ -43,10 +49,19 @@ def test_a_manifest_tells_all_and_its_pictures_are_there(tmp_path: Path) -> None
         (2, 0.5, True),
     ]
     assert made["voices"] == [list(range(148)), None]
-    named = [made["video"], *(step[kind] for step in made["steps"] for kind in ("masks", "frames"))]
-    assert sorted(named) == sorted(path.name for path in tmp_path.iterdir()) and len(set(named)) == 7
+    named = [
+        made["video"],
+        *made["full"],
+        *(step[kind] for step in made["steps"] for kind in ("masks", "frames")),
+    ]
+    assert sorted(named) == sorted(path.name for path in tmp_path.iterdir()) and len(set(named)) == 7 + FRAMES
+    for latent, name in enumerate(made["full"]):
+        with Image.open(tmp_path / name) as picture:
+            shown = torch.from_numpy(np.array(picture)).float() / 255
+        assert (shown - video[4 * latent]).abs().max() < 0.02
     again = manifest.build_manifest(drawn_record(), torch.rand(1, 48, 64, 3), tmp_path)
     assert again["steps"] == made["steps"] and again["video"] != made["video"]
+    assert len(again["full"]) == FRAMES and len(set(again["full"])) == 1  # a still picture is one file
 
 
 def test_a_manifest_does_without_frames_voices_video_and_steps(tmp_path: Path) -> None:

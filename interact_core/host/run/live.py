@@ -41,6 +41,7 @@ class MaskStream:
         cast: Cast,
         total_steps: int,
         mask_source: str = "predicted",
+        seed: int | None = None,
         *,
         origin: dict[str, str] | None = None,
         folder: str = "",
@@ -53,7 +54,8 @@ class MaskStream:
         """
         self.run = uuid.uuid4().hex
         self._origin = {"version": FORMAT, "run": self.run, **(origin or {})}
-        self._scene = scene_record(cast, cast.grid, total_steps, mask_source)
+        self.seed = seed
+        self._scene = scene_record(cast, cast.grid, total_steps, mask_source, seed)
         self._cast: Cast | None = cast  # until it is told of
         self._mask_source = mask_source
         self._folder = folder
@@ -111,8 +113,9 @@ class MaskStream:
         self._failed = True
 
 
-OpenStream = Callable[[Cast, int, str], MaskStream]
-"""From cast, number of steps and mask source to the stream of a run. MaskStream itself makes one that sends nothing."""
+OpenStream = Callable[[Cast, int, str, int | None], MaskStream]
+"""From cast, number of steps, mask source and seed to the stream of a run. MaskStream itself makes one that sends
+nothing."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +128,14 @@ class Origin:
     source: str
     workflow: str
 
-    def open_stream(self, cast: Cast, total_steps: int, mask_source: str = "predicted") -> MaskStream:
+    def open_stream(
+        self, cast: Cast, total_steps: int, mask_source: str = "predicted", seed: int | None = None
+    ) -> MaskStream:
         """A stream to the browser that queued the prompt being executed."""
         # Not imported: outside ComfyUI's server there is none, and importing its module would start half of it.
         server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
         if server is None or server.client_id is None:
-            return MaskStream(cast, total_steps, mask_source)
+            return MaskStream(cast, total_steps, mask_source, seed)
         context = get_executing_context()
         prompt = context.prompt_id if context is not None else ""
         origin = {
@@ -142,6 +147,7 @@ class Origin:
             cast,
             total_steps,
             mask_source,
+            seed,
             origin=origin,
             folder=folder_paths.get_temp_directory(),
             send=server.send_sync,

@@ -173,6 +173,7 @@ class SamplingRun:
         latest = None if self._memory.masks is None else self._memory.masks.float().cpu()
         return replace(
             record,
+            seed=self._stream.seed,
             first_steered=self._first_steered,
             batch=self._batch,
             latest=latest,

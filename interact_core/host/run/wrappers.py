@@ -70,7 +70,7 @@ def outer_sample_wrapper(
     references = next((cond["time_dim_concat"] for cond in with_cast if "time_dim_concat" in cond), None)
     if references is not None:
         references = guider.model_patcher.model.process_latent_in(references)
-    stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source)
+    stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source, seed)
     run = SamplingRun(
         options[ADAPTER_KEY],
         guidance.cast,

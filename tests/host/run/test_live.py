@@ -59,10 +59,10 @@ class Browser:
         self.then()
 
     def open_stream(
-        self, cast: Cast, total_steps: int, mask_source: str, client: str | None = "tab"
+        self, cast: Cast, total_steps: int, mask_source: str, seed: int | None, client: str | None = "tab"
     ) -> MaskStream:
         options = {"origin": ORIGIN, "folder": str(self.folder), "send": self.send, "client": client}
-        return MaskStream(cast, total_steps, mask_source, **options)
+        return MaskStream(cast, total_steps, mask_source, seed, **options)
 
     @property
     def steps(self) -> list[dict[str, Any]]:
@@ -112,6 +112,7 @@ def test_every_step_is_told_with_its_pictures(adapted: ModelPatcher, tmp_path: P
             "fps": 25.0,
             "total_steps": 4,
             "mask_source": "predicted",
+            "seed": "5",
         },
         "step": browser.steps[0],
         "voices": [None, None],
@@ -138,6 +139,7 @@ def test_the_manifest_names_the_pictures_that_were_sent(adapted: ModelPatcher, t
     assert manifest["scene"] == browser.sent[0][1]["scene"]
     assert {path.name for path in tmp_path.iterdir()} == before and len(before) == 8
     assert (read_history(manifest, tmp_path).masks - history.masks).abs().max() < 0.003
+    assert read_history(manifest, tmp_path).seed == history.seed == 5
 
 
 def test_a_viewer_is_told_which_masks_steer(adapted: ModelPatcher, tmp_path: Path) -> None:
