@@ -74,13 +74,21 @@ def cropped_to_shape(mask: Tensor, width: int, height: int) -> Tensor:
     One row and one column are always left, where core's rounding would leave none.
     """
     rows, columns = mask.shape[1:]
+    left, top = crop_margins(columns, rows, width, height)
+    return mask[:, top : rows - top, left : columns - left]
+
+
+def crop_margins(columns: int, rows: int, width: int, height: int) -> tuple[int, int]:
+    """Columns at the left, and as many at the right, and rows at the top and the bottom that core's crop of a picture
+    of columns x rows to the shape of width x height takes off.
+    """
     found, wanted = columns / rows, width / height
     left = top = 0
     if found > wanted:
         left = min(round((columns - columns * (wanted / found)) / 2), (columns - 1) // 2)
     elif found < wanted:
         top = min(round((rows - rows * (found / wanted)) / 2), (rows - 1) // 2)
-    return mask[:, top : rows - top, left : columns - left]
+    return left, top
 
 
 def share_kept(mask: Tensor, width: int, height: int) -> float:

@@ -117,14 +117,14 @@ def _nearest_piece(drawn: Tensor) -> Tensor:
 
     Diagonals connect, and so do gaps of less than 1 / GAPS of a side, which a brush or a coarse mask leaves.
     """
-    cv2 = _opencv()
+    cv2 = opencv()
     gaps = tuple(1 + 2 * round(side / GAPS / 2) for side in drawn.shape)
     closed = cv2.dilate(drawn.to(torch.uint8).numpy(), torch.ones(gaps, dtype=torch.uint8).numpy())
     _, labels = cv2.distanceTransformWithLabels(1 - closed, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
     return torch.from_numpy(labels).long()
 
 
-def _opencv() -> Any:
+def opencv() -> Any:
     """Whichever build of OpenCV is installed. Imported here, so that ComfyUI starts without it."""
     try:
         import cv2

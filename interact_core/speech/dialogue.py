@@ -9,15 +9,15 @@ Times are seconds: "in" and "out" of the recording, "start" of the film. Only "f
 goes on to the end of its recording.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from math import floor, inf, isfinite
+from math import floor, inf
 from typing import Any
 
 import torch
 
+from .. import json_values
 from ..errors import InteractError, one_line
 from .sound import resample, to_channels
 from .types import Sound
@@ -90,18 +90,14 @@ class Dialogue:
 
 def read_dialogue(text: str) -> Dialogue:
     """The dialogue of a JSON text; "" is an empty one. Raises InteractError for whatever it cannot be."""
-    if len(text) > MAX_CHARACTERS:
-        raise InteractError(
-            f"The dialogue is {len(text)} characters of JSON; use fewer clips, it can be {MAX_CHARACTERS} at most."
-        )
-    try:
-        given = json.loads(text) if text.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise InteractError(
-            f"The dialogue is not JSON ({one_line(error)}): edit it on InterAct Dialogue, or write "
-            '{"lanes": [{"name": "Mira", "clips": [{"file": "mira.wav", "start": 0}]}]}.'
-        ) from error
-    lanes = _list(_mapping(given, "The dialogue").get("lanes", []), "lanes of the dialogue")
+    given = json_values.read_json(
+        text,
+        "The dialogue",
+        MAX_CHARACTERS,
+        "edit it on InterAct Dialogue, or write "
+        '{"lanes": [{"name": "Mira", "clips": [{"file": "mira.wav", "start": 0}]}]}.',
+    )
+    lanes = json_values.items(given.get("lanes", []), "lanes of the dialogue")
     if len(lanes) > MAX_LANES:
         raise InteractError(
             f"The dialogue has {len(lanes)} lanes; use another InterAct Dialogue from the {MAX_LANES + 1}th on."
@@ -113,35 +109,36 @@ def read_dialogue(text: str) -> Dialogue:
 
 def _read_lane(given: Any, number: int, unknown: set[str]) -> Lane:
     where = f"Lane {number} of the dialogue"
-    lane = _mapping(given, where)
+    lane = json_values.mapping(given, where)
     unknown |= set(lane) - LANE_KEYS
-    clips = _list(lane.get("clips", []), f"clips of lane {number}")
+    clips = json_values.items(lane.get("clips", []), f"clips of lane {number}")
     return Lane(
-        name=_text(lane.get("name", ""), f"The name of lane {number}").strip() or f"Character {number}",
+        name=json_values.text(lane.get("name", ""), f"The name of lane {number}").strip()
+        or f"Character {number}",
         clips=tuple(
             _read_clip(clip, f"Clip {at} of lane {number}", unknown) for at, clip in enumerate(clips, 1)
         ),
-        gain=_number(lane.get("gain", 1.0), f"{where}: gain", 0.0, MAX_GAIN),
-        mute=_switch(lane.get("mute", False), f"{where}: mute"),
+        gain=json_values.number(lane.get("gain", 1.0), f"{where}: gain", 0.0, MAX_GAIN),
+        mute=json_values.switch(lane.get("mute", False), f"{where}: mute"),
     )
 
 
 def _read_clip(given: Any, where: str, unknown: set[str]) -> Clip:
-    clip = _mapping(given, where)
+    clip = json_values.mapping(given, where)
     unknown |= set(clip) - CLIP_KEYS
-    file = _text(clip.get("file", ""), f"{where}: file")
+    file = json_values.text(clip.get("file", ""), f"{where}: file")
     if not file.strip():
         raise InteractError(f"{where} names no file: drop the recording onto the lane again.")
     last = clip.get("out")
-    first = _number(clip.get("in", 0.0), f"{where}: in", 0.0, MAX_SECONDS)
+    first = json_values.number(clip.get("in", 0.0), f"{where}: in", 0.0, MAX_SECONDS)
     made = Clip(
         file=file,
         first=first,
-        last=inf if last is None else _number(last, f"{where}: out", 0.0, MAX_SECONDS),
-        start=_number(clip.get("start", 0.0), f"{where}: start", -MAX_SECONDS, MAX_SECONDS),
-        gain=_number(clip.get("gain", 1.0), f"{where}: gain", 0.0, MAX_GAIN),
-        mute=_switch(clip.get("mute", False), f"{where}: mute"),
-        label=_text(clip.get("label", ""), f"{where}: label"),
+        last=inf if last is None else json_values.number(last, f"{where}: out", 0.0, MAX_SECONDS),
+        start=json_values.number(clip.get("start", 0.0), f"{where}: start", -MAX_SECONDS, MAX_SECONDS),
+        gain=json_values.number(clip.get("gain", 1.0), f"{where}: gain", 0.0, MAX_GAIN),
+        mute=json_values.switch(clip.get("mute", False), f"{where}: mute"),
+        label=json_values.text(clip.get("label", ""), f"{where}: label"),
     )
     if made.last <= made.first:
         raise InteractError(
@@ -149,41 +146,6 @@ def _read_clip(given: Any, where: str, unknown: set[str]) -> Clip:
             f"{made.first:g} s: set out above in, or delete the clip."
         )
     return made
-
-
-def _mapping(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InteractError(f"{what} is {one_line(json.dumps(value), 40)}; it has to be an object in braces.")
-    return value
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise InteractError(
-            f"The {what} are {one_line(json.dumps(value), 40)}; they have to be a list in brackets."
-        )
-    return value
-
-
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise InteractError(f"{what} is {one_line(json.dumps(value), 40)}; it has to be text.")
-    return value
-
-
-def _switch(value: Any, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise InteractError(f"{what} is {one_line(json.dumps(value), 40)}; use true or false.")
-    return value
-
-
-def _number(value: Any, what: str, lowest: float, highest: float) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    if not is_number or not lowest <= value <= highest:
-        raise InteractError(
-            f"{what} is {one_line(json.dumps(value), 40)}; use a number from {lowest:g} to {highest:g}."
-        )
-    return float(value)
 
 
 # ------------------------------------------------------------------------------------------ laid out as sound

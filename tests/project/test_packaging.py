@@ -26,7 +26,7 @@ COMFYUI |= {"execution", "folder_paths", "nodes", "server"}
 # What each room of interact_core may import of the others: nodes -> host -> preview, guidance, adapter, speech,
 # metrics. A file that lies in host itself is a room of its own name. What is listed in NO_NODE_NEEDS stands beside
 # host: nothing that a node needs imports it.
-FREE = {"errors", "frames", "sentences", "weights_file"}
+FREE = {"errors", "frames", "json_values", "sentences", "weights_file"}
 PLAIN = {"adapter", "guidance", "speech"}  # torch without ComfyUI
 SMALL = {  # of host, without anything of host behind them
     "host/keys",
@@ -39,6 +39,7 @@ NO_NODE_NEEDS = {"comfy_server", "media", "scoring", "theatre", "theatre/trainin
 MAY_IMPORT = {
     "errors": set(),
     "frames": set(),
+    "json_values": set(),
     "sentences": set(),
     "weights_file": set(),
     "examples": set(),
