@@ -16,6 +16,7 @@ import {
   samplersOf,
   typeOf,
 } from "./graph_walk.js";
+import { putNextSeed, seedWidget } from "./next_seed.js";
 import { PastRuns } from "./past_runs.js";
 import { Prompts } from "./prompts.js";
 import { VERSION } from "./version.js";
@@ -190,12 +191,26 @@ function restoreAll() {
   for (const { node } of [...openViewers()]) void restore(node);
 }
 
+/**
+ * Queues the graph with the next seed, before whatever else waits.
+ * @param {any} node of the viewer @param {RunStore} run
+ */
+async function runAgain(node, run) {
+  const widget = seedWidget(rootGraph(), node, run.source);
+  if (!widget) return false;
+  putNextSeed(widget, run.scene.seed);
+  await app.queuePrompt(-1, 1);
+  return true;
+}
+
 /** @param {any} node */
 function mount(node) {
   const viewer = new MaskViewer({
     remember: (preferences) => {
       node.properties[VIEW] = preferences;
     },
+    stop: (run) => api.interrupt(run.prompt || null),
+    next: (run) => runAgain(node, run),
   });
   viewers.set(node, viewer);
   const widget = node.addDOMWidget("viewer", "interact_viewer", viewer.element, {

@@ -18,7 +18,7 @@ LANGUAGES = make_locales.languages()
 TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
-TRANSLATED_FROM = {"nodes": "a63d5f0a5e9dadf2", "sentences": "809829108d06d779", "viewer": "76c67889b804f5de"}
+TRANSLATED_FROM = {"nodes": "a63d5f0a5e9dadf2", "sentences": "809829108d06d779", "viewer": "d73836a493fa5415"}
 """Digests of the English that the translations were made from; see the test that compares them."""
 
 

@@ -24,7 +24,8 @@ export function isScene(scene) {
     Number.isFinite(scene.fps) &&
     scene.fps > 0 &&
     Number.isInteger(scene.total_steps) &&
-    scene.total_steps >= 0
+    scene.total_steps >= 0 &&
+    typeof (scene.seed ?? "") === "string"
   );
 }
 

@@ -2,7 +2,25 @@
 /** @typedef {import("./types.js").Colour} Colour */
 
 const SURE = 128; // the mask value that outlines follow and winners need, of 255
-const WORK = 1_200_000; // values that `winner` may read; keeps it below a few milliseconds
+const WORK = 1_200_000; // values that may be read for one picture; keeps it below a few milliseconds
+/** @type {Colour} */
+const PALE = [235, 235, 235];
+/**
+ * From 0 to 1: "viridis" of matplotlib (CC0) in nine places, of which equal steps look equal, with any kind of colour
+ * vision and in grey.
+ * @type {Colour[]}
+ */
+const HEAT = [
+  [68, 1, 84],
+  [71, 45, 123],
+  [59, 82, 139],
+  [44, 114, 142],
+  [33, 145, 140],
+  [40, 174, 128],
+  [94, 201, 98],
+  [173, 220, 48],
+  [253, 231, 37],
+];
 
 /**
  * Everybody's colour, as strong as the masks are sure; where two meet, both are seen (the same sum as
@@ -37,10 +55,10 @@ export function composeSoft(out, masks, colours, opacity) {
 }
 
 /**
- * By how much `composeWinner` enlarges, so that borders are curves and not stairs.
+ * By how much what is composed pixel by pixel is enlarged, so that borders are curves and not stairs.
  * @param {number} width @param {number} height @param {number} characters
  */
-export function winnerScale(width, height, characters) {
+export function scaleFor(width, height, characters) {
   const affordable = Math.sqrt(WORK / (width * height * Math.max(1, characters)));
   return Math.max(1, Math.min(8, Math.floor(affordable), Math.ceil(480 / width)));
 }
@@ -53,9 +71,92 @@ export function winnerScale(width, height, characters) {
  * @param {number} scale a whole number
  */
 export function composeWinner(out, masks, colours, opacity, width, height, scale) {
+  const alpha = Math.round(255 * opacity);
+  enlarged(masks, width, height, scale, (values, at) => {
+    let best = SURE - 0.5;
+    let winner = -1;
+    for (let character = 0; character < values.length; character++)
+      if (values[character] > best) {
+        best = values[character];
+        winner = character;
+      }
+    if (winner >= 0) put(out, at, colours[winner], alpha);
+    else out[at + 3] = 0;
+  });
+}
+
+/**
+ * The highest of the probabilities, as a colour of `HEAT`. What `composeWinner` takes; less of what lies behind is seen
+ * than there, as it would change what the colours say.
+ * @param {Uint8ClampedArray} out @param {Uint8Array[]} masks @param {number} opacity 0..1
+ * @param {number} width @param {number} height @param {number} scale
+ */
+export function composeHeat(out, masks, opacity, width, height, scale) {
+  const alpha = Math.round(255 * (1 - (1 - opacity) ** 2));
+  enlarged(masks, width, height, scale, (values, at) => {
+    let most = 0;
+    for (const value of values) most = Math.max(most, value);
+    put(out, at, heatOf(most / 255), alpha);
+  });
+}
+
+/**
+ * Stripes in the colours of all whose masks are above one half, where several are; and thin pale ones where none is.
+ * What `composeWinner` takes, and which of the two to mark.
+ * @param {Uint8ClampedArray} out @param {Uint8Array[]} masks @param {Colour[]} colours
+ * @param {{contested: boolean, unclaimed: boolean}} which
+ * @param {number} width @param {number} height @param {number} scale
+ */
+export function composeMarks(out, masks, colours, { contested, unclaimed }, width, height, scale) {
+  const stripe = Math.max(1, Math.round((width * scale) / 64)); // pixels
+  const claimants = new Int32Array(masks.length);
+  enlarged(masks, width, height, scale, (values, at, x, y) => {
+    let count = 0;
+    for (let character = 0; character < values.length; character++)
+      if (values[character] > SURE - 0.5) claimants[count++] = character;
+    out[at + 3] = 0;
+    if (contested && count > 1)
+      put(out, at, colours[claimants[Math.floor((x + y) / stripe) % count]], 255);
+    else if (unclaimed && !count && (x - y + height * scale) % (2 * stripe) < stripe / 3)
+      put(out, at, PALE, 110);
+  });
+}
+
+/**
+ * How far two steps' masks are apart, in place of masks.
+ * @param {Uint8Array[]} before @param {Uint8Array[]} after @returns {Uint8Array[]}
+ */
+export function differences(before, after) {
+  return after.map((mask, character) => mask.map((value, cell) => Math.abs(value - before[character][cell])));
+}
+
+/** The colour of a probability, 0..1. @param {number} share @returns {Colour} */
+export function heatOf(share) {
+  const place = Math.min(Math.max(share, 0), 1) * (HEAT.length - 1);
+  const from = Math.min(Math.floor(place), HEAT.length - 2);
+  const [one, other] = [HEAT[from], HEAT[from + 1]];
+  const rest = place - from;
+  return [one[0] + rest * (other[0] - one[0]), one[1] + rest * (other[1] - one[1]), one[2] + rest * (other[2] - one[2])];
+}
+
+/** @param {Uint8ClampedArray} out @param {number} at @param {Colour} colour @param {number} alpha */
+function put(out, at, [red, green, blue], alpha) {
+  out[at] = red;
+  out[at + 1] = green;
+  out[at + 2] = blue;
+  out[at + 3] = alpha;
+}
+
+/**
+ * Masks enlarged bilinearly, pixel by pixel.
+ * @param {Uint8Array[]} masks @param {number} width @param {number} height @param {number} scale
+ * @param {(values: Float32Array, at: number, x: number, y: number) => void} take the masks' values there, the place of
+ *   the pixel in RGBA, and in the picture
+ */
+function enlarged(masks, width, height, scale, take) {
   const across = neighbours(width, scale);
   const down = neighbours(height, scale);
-  const alpha = Math.round(255 * opacity);
+  const values = new Float32Array(masks.length);
   let at = 0;
   for (let y = 0; y < height * scale; y++) {
     const upper = down.first[y] * width;
@@ -65,27 +166,13 @@ export function composeWinner(out, masks, colours, opacity, width, height, scale
       const left = across.first[x];
       const right = across.second[x];
       const u = across.share[x];
-      let best = SURE - 0.5;
-      let winner = -1;
       for (let character = 0; character < masks.length; character++) {
         const mask = masks[character];
         const top = mask[upper + left] + u * (mask[upper + right] - mask[upper + left]);
         const bottom = mask[lower + left] + u * (mask[lower + right] - mask[lower + left]);
-        const value = top + v * (bottom - top);
-        if (value > best) {
-          best = value;
-          winner = character;
-        }
+        values[character] = top + v * (bottom - top);
       }
-      if (winner < 0) {
-        out[at + 3] = 0;
-        continue;
-      }
-      const colour = colours[winner];
-      out[at] = colour[0];
-      out[at + 1] = colour[1];
-      out[at + 2] = colour[2];
-      out[at + 3] = alpha;
+      take(values, at, x, y);
     }
   }
 }
@@ -104,50 +191,6 @@ function neighbours(size, scale) {
   }
   return { first, second, share };
 }
-
-/**
- * The line on which a mask passes one half, as pieces [x0, y0, x1, y1, ...] in cells (marching squares; the
- * middle of the first cell is 0.5, 0.5).
- * @param {Uint8Array} mask @param {number} width @param {number} height
- * @returns {number[]}
- */
-export function outlineOf(mask, width, height) {
-  /** @type {number[]} */
-  const pieces = [];
-  const level = SURE - 0.5;
-  for (let y = 0; y + 1 < height; y++)
-    for (let x = 0; x + 1 < width; x++) {
-      const at = y * width + x;
-      const a = mask[at];
-      const b = mask[at + 1];
-      const c = mask[at + width + 1];
-      const d = mask[at + width];
-      const kind = (a > level ? 8 : 0) | (b > level ? 4 : 0) | (c > level ? 2 : 0) | (d > level ? 1 : 0);
-      if (kind === 0 || kind === 15) continue;
-      const left = x + 0.5;
-      const top = y + 0.5;
-      const cross = (/** @type {number} */ from, /** @type {number} */ to) => (level - from) / (to - from);
-      /** Where the line crosses each side of the square. */
-      const sides = {
-        n: () => pieces.push(left + cross(a, b), top),
-        e: () => pieces.push(left + 1, top + cross(b, c)),
-        s: () => pieces.push(left + cross(d, c), top + 1),
-        w: () => pieces.push(left, top + cross(a, d)),
-      };
-      const middle = (a + b + c + d) / 4 > level;
-      for (const side of SQUARES[kind === 5 && middle ? 16 : kind === 10 && middle ? 17 : kind])
-        sides[/** @type {"n" | "e" | "s" | "w"} */ (side)]();
-    }
-  return pieces;
-}
-
-// Sides that the line connects, by which corners (a b c d, clockwise from the upper left) lie inside; 16 and
-// 17 are the two ambiguous squares with an inside middle.
-// prettier-ignore
-const SQUARES = [
-  "", "sw", "es", "ew", "ne", "nesw", "ns", "nw", "nw", "ns", "nwes", "ne", "ew", "es", "sw", "",
-  "nwes", "nesw",
-];
 
 /**
  * Where a name belongs: over the middle of what is surely this character, in cells; null for nobody.

@@ -62,10 +62,11 @@ export class Legend {
     return { button, value };
   }
 
-  /** How sure every mask is under the pointer, 0..255, or null. @param {number[] | null} values */
-  read(values) {
+  /** How sure every mask is under the pointer, or how much surer it has become. @param {import("./stage.js").Reading | null} reading */
+  read(reading) {
     this.#chips.forEach(({ value }, number) => {
-      const words = values ? percent(Math.round((100 * values[number]) / 255) / 100) : "";
+      const share = Math.round((100 * (reading?.values[number] ?? 0)) / 255) / 100;
+      const words = reading ? `${reading.signed && share > 0 ? "+" : ""}${percent(share)}` : "";
       if (value.textContent !== words) value.textContent = words;
     });
   }

@@ -6,6 +6,7 @@ import { notSteered, say, stepNumber } from "./words.js";
 /** @typedef {import("./types.js").Preferences} Preferences */
 /**
  * @typedef {object} Pane One of the pictures that are shown.
+ * @property {RunStore} run
  * @property {Source | undefined} source of the masks; undefined where there are none
  * @property {number} under step whose frames lie under them
  * @property {string} [caption]
@@ -14,24 +15,25 @@ import { notSteered, say, stepNumber } from "./words.js";
 
 /**
  * Which masks to show of a step. What steers a step is what the step before it predicted.
- * @param {{preferences: Preferences, pinned: number | undefined}} viewer
+ * @param {{preferences: Preferences, pinned: number | undefined, kept?: RunStore}} viewer
  * @param {RunStore} run @param {number} step
  * @returns {Pane[]}
  */
-export function panesOf({ preferences, pinned }, run, step) {
-  return masksOf(preferences, pinned, run, step).map((pane) => {
-    const picture = aboutPicture(preferences, run, pane.under);
+export function panesOf({ preferences, pinned, kept }, run, step) {
+  return masksOf(preferences, pinned, kept, run, step).map((pane) => {
+    const picture = aboutPicture(preferences, pane.run, pane.under);
     const caption = [pane.caption, picture].filter(Boolean).join(", ");
     return { ...pane, caption: caption || undefined };
   });
 }
 
 /**
- * @param {Preferences} preferences @param {number | undefined} pinned @param {RunStore} run @param {number} step
+ * @param {Preferences} preferences @param {number | undefined} pinned @param {RunStore | undefined} kept
+ * @param {RunStore} run @param {number} step
  * @returns {Pane[]}
  */
-function masksOf(preferences, pinned, run, step) {
-  const predicted = { source: step, under: step };
+function masksOf(preferences, pinned, kept, run, step) {
+  const predicted = { run, source: step, under: step };
   const number = stepNumber(step);
   switch (preferences.show) {
     case "steering": {
@@ -42,12 +44,25 @@ function masksOf(preferences, pinned, run, step) {
       return [steeringPane(run, step), { ...predicted, caption: say("predictedAt", { step: number }) }];
     case "steps": {
       const other = pinned ?? step;
-      const left = { source: other, under: other, caption: say("readStep", { step: stepNumber(other) }) };
+      const left = { run, source: other, under: other, caption: say("readStep", { step: stepNumber(other) }) };
       return [left, { ...predicted, caption: say("readStep", { step: number }) }];
+    }
+    case "runs": {
+      const other = kept?.nearest(step);
+      if (!kept || kept === run || other === undefined) return [{ ...predicted, caption: say("keptAlone") }];
+      const left = { run: kept, source: other, under: other, caption: ofRun("kept", kept, other) };
+      return [left, { ...predicted, caption: ofRun("this", run, step) }];
     }
     default:
       return [predicted];
   }
+}
+
+/** @param {"kept" | "this"} which @param {RunStore} run @param {number} step */
+function ofRun(which, { scene: { seed } }, step) {
+  const values = { step: stepNumber(step), seed: seed ?? "" };
+  if (which === "kept") return say(seed ? "keptSeed" : "keptStep", values);
+  return say(seed ? "thisSeed" : "thisStep", values);
 }
 
 /** @param {RunStore} run @param {number} step @returns {Pane} */
@@ -55,12 +70,18 @@ function steeringPane(run, step) {
   const steered = run.steps.get(step)?.steered;
   const fixed = run.scene.mask_source === "fixed";
   if (steered && fixed && run.fixed)
-    return { source: "fixed", under: step, caption: say("fixedStep", { step: stepNumber(step) }) };
+    return { run, source: "fixed", under: step, caption: say("fixedStep", { step: stepNumber(step) }) };
   const before = run.before(step);
   const kept = before === step - 1; // of long runs only some steps are kept
   if (!steered || fixed || !kept)
-    return { source: undefined, under: step, caption: notSteered(run, step), words: notSteered(run, step) };
-  return { source: before, under: step, caption: say("steeredStep", { step: stepNumber(step) }) };
+    return {
+      run,
+      source: undefined,
+      under: step,
+      caption: notSteered(run, step),
+      words: notSteered(run, step),
+    };
+  return { run, source: before, under: step, caption: say("steeredStep", { step: stepNumber(step) }) };
 }
 
 /** What is to be said of the picture behind the masks of a step. @param {Preferences} preferences @param {RunStore} run @param {number} step */

@@ -5,11 +5,12 @@ import { decodeGreyPng } from "./png.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
 /**
- * @typedef {object} Backdrop One tile per latent frame.
+ * @typedef {object} Backdrop One tile per latent frame, or a single frame in full size.
  * @property {ImageBitmap} bitmap
  * @property {number} columns
  * @property {number} width of a tile
  * @property {number} height of a tile
+ * @property {boolean} [single]
  */
 
 const MB = 1024 * 1024;
@@ -17,6 +18,7 @@ const MB = 1024 * 1024;
 const FILES = 12 * MB;
 const MASKS = 40 * MB;
 const BACKDROPS = 12 * MB;
+const FULL = 12 * MB;
 
 /** The server does not have the picture any more. */
 export class Gone extends Error {}
@@ -34,6 +36,8 @@ export class Pictures {
   #masks = new ByteLru(MASKS);
   /** @type {ByteLru<Backdrop>} Not closed when dropped: a viewer may be drawing with it. */
   #backdrops = new ByteLru(BACKDROPS);
+  /** @type {ByteLru<Backdrop>} */
+  #full = new ByteLru(FULL);
 
   /** @param {(name: string) => Promise<Response>} fetchPicture from ComfyUI's temp folder */
   constructor(fetchPicture) {
@@ -42,7 +46,7 @@ export class Pictures {
 
   /** Bytes that are held now. */
   get bytes() {
-    return this.#files.bytes + this.#masks.bytes + this.#backdrops.bytes;
+    return this.#files.bytes + this.#masks.bytes + this.#backdrops.bytes + this.#full.bytes;
   }
 
   /** Masks that are decoded already. @param {string | null | undefined} name */
@@ -53,6 +57,11 @@ export class Pictures {
   /** @param {string | null | undefined} name */
   backdropAtHand(name) {
     return name ? this.#backdrops.get(name) : undefined;
+  }
+
+  /** @param {string | null | undefined} name */
+  fullFrameAtHand(name) {
+    return name ? this.#full.get(name) : undefined;
   }
 
   /** @param {string} name @param {Scene} scene @returns {Promise<Uint8Array>} */
@@ -67,14 +76,30 @@ export class Pictures {
   /** @param {string} name @param {Scene} scene @returns {Promise<Backdrop>} */
   backdrop(name, scene) {
     return this.#once(name, this.#backdrops, async () => {
-      const bitmap = await createImageBitmap(new Blob([await this.file(name)]), {
-        colorSpaceConversion: "none",
-        premultiplyAlpha: "none",
-      });
+      const bitmap = await this.#bitmap(name);
       const { columns, rows } = tiling(scene.grid[0]);
       const backdrop = { bitmap, columns, width: bitmap.width / columns, height: bitmap.height / rows };
       this.#backdrops.set(name, backdrop, 4 * bitmap.width * bitmap.height);
       return backdrop;
+    });
+  }
+
+  /** A frame in full size. @param {string} name @returns {Promise<Backdrop>} */
+  fullFrame(name) {
+    return this.#once(name, this.#full, async () => {
+      const bitmap = await this.#bitmap(name);
+      const { width, height } = bitmap;
+      const frame = { bitmap, columns: 1, width, height, single: true };
+      this.#full.set(name, frame, 4 * width * height);
+      return frame;
+    });
+  }
+
+  /** @param {string} name */
+  async #bitmap(name) {
+    return createImageBitmap(new Blob([await this.file(name)]), {
+      colorSpaceConversion: "none",
+      premultiplyAlpha: "none",
     });
   }
 

@@ -33,6 +33,7 @@ export function isReadable(message) {
     areAll(message.voices, (one) => areAll(one, Number.isFinite)) &&
     Array.isArray((message.sounds ?? { voices: [] }).voices) &&
     areAll(message.sounds?.voices, isText) &&
+    areAll(message.full, (one) => typeof one === "string") &&
     [message.sounds?.scene, message.fixed, message.video].every(isText)
   );
 }
@@ -71,6 +72,10 @@ export class RunStore {
   fixed = null;
   /** @type {string | null} */
   video = null;
+  /** File names of the decoded frames in full size, by latent frame. @type {string[]} */
+  full = [];
+  /** Id of the prompt that it was seen live in, "" for none. */
+  prompt = "";
   /** @type {"sampling" | "done" | "stopped"} */
   state = "done";
   /** Why pictures are missing. @type {null | "gone" | "unreachable"} */
@@ -128,6 +133,7 @@ export class RunStore {
   takeStep(event) {
     this.workflows.add(event.workflow);
     this.source = event.source;
+    this.prompt = isText(event.prompt) ? (event.prompt ?? "") : "";
     this.#takeCast(event);
     this.#add(event.step);
     if (event.step.steered && this.boundary < 0) this.boundary = event.step.index;
@@ -148,6 +154,7 @@ export class RunStore {
     this.boundary = manifest.boundary_step ?? this.boundary;
     this.#takeCast(manifest);
     this.video = manifest.video ?? null;
+    this.full = manifest.full ?? [];
     if (this.state === "sampling") this.state = "done";
     this.#renewed();
   }
@@ -224,6 +231,22 @@ export class RunStore {
   backdropName(index, under) {
     const own = this.steps.get(index)?.frames ?? null;
     return under === "finished" || index === this.latest ? (this.video ?? own) : own;
+  }
+
+  /**
+   * File name of the picture in full size behind a step's masks; null where the run has a small one only.
+   * @param {number} index @param {"step" | "finished"} under @param {number} frame
+   */
+  fullName(index, under, frame) {
+    const small = this.backdropName(index, under);
+    return small !== null && small === this.video ? (this.full[frame] ?? null) : null;
+  }
+
+  /** A frame in full size, by the name of its file; undefined where it is not to be had. @param {string | null} name */
+  async fullFrame(name) {
+    if (!name || this.trouble) return undefined;
+    // Without a word: the small picture is still there.
+    return this.pictures.fullFrame(name).catch(() => undefined);
   }
 
   /** Frames, by the name of their file; undefined where there is none to be had. @param {string | null} name */

@@ -1,47 +1,58 @@
 // @ts-check
+import { arrange, merged, roomsOf } from "./arrange.js";
 import { maskOf } from "./atlas.js";
-import { icon, make } from "./dom.js";
+import { icon, make, tell } from "./dom.js";
+import { Gestures } from "./gestures.js";
+import { Lens } from "./lens.js";
 import { fit } from "./painter.js";
+import { Wipe } from "./wipe.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./painter.js").Box} Box */
+/** @typedef {import("./arrange.js").Placed} Placed */
+/** @typedef {import("./lens.js").Point} Point */
 /** @typedef {import("./painter.js").Painter} Painter */
 /** @typedef {import("./painter.js").View} View */
+/** @typedef {import("./types.js").Compare} Compare */
+/** @typedef {{values: number[], signed: boolean}} Reading of every mask 0..255, or how much it has changed */
 
-const GAP = 6; // CSS pixels between two pictures
-
-/**
- * One or two boxes of the video's shape, beside or above each other, whichever makes them larger.
- * @param {Scene} scene @param {number} count 1 or 2 @param {number} width @param {number} height
- * @param {number} [gap] @returns {Box[]}
- */
-export function boxesOf(scene, count, width, height, gap = GAP) {
-  if (count < 2) return [fit(scene, { x: 0, y: 0, width, height })];
-  const half = { width: (width - gap) / 2, height: (height - gap) / 2 };
-  const beside = [0, 1].map((at) => ({ x: at * (half.width + gap), y: 0, width: half.width, height }));
-  const above = [0, 1].map((at) => ({ x: 0, y: at * (half.height + gap), width, height: half.height }));
-  const [one, other] = [beside, above].map((boxes) => boxes.map((box) => fit(scene, box)));
-  return one[0].width >= other[0].width ? one : other;
-}
-
-/** The picture in the middle, and what the masks say under the pointer. */
+/** The picture in the middle, what the masks say under the pointer, and what it is looked at through. */
 export class Stage {
-  /** @type {{x: number, y: number} | null} in CSS pixels of the canvas */
+  /** @type {Point | null} */
   #pointer = null;
-  /** @type {{view: View, box: Box}[]} what is on it now */
-  #shown = [];
+  /** What is on it now. @type {Placed[]} */
+  shown = [];
 
-  /** @param {Painter} painter @param {(values: number[] | null) => void} read told of masks 0..255 */
-  constructor(painter, read) {
+  /**
+   * @param {Painter} painter @param {(reading: Reading | null) => void} read told of the place under the pointer
+   * @param {() => void} changed another part of the picture is to be seen
+   */
+  constructor(painter, read, changed) {
     this.painter = painter;
     this.read = read;
+    this.changed = changed;
+    this.lens = new Lens();
+    this.wipe = new Wipe(changed);
     this.canvas = make("canvas", { role: "img", said: { "aria-label": "stage" } });
     this.words = make("div", { className: "interact-words" });
-    this.element = make("div", { className: "interact-stage" }, this.canvas, this.words);
+    this.whole = make("button", {
+      type: "button",
+      className: "interact-whole",
+      hidden: true,
+      said: { textContent: ["zoomed", { percent: "100" }], title: "wholeHint" },
+      onclick: () => this.reset(),
+    });
+    this.warning = make("div", { className: "interact-warned" });
+    this.element = make(
+      "div",
+      { className: "interact-stage" },
+      this.canvas,
+      this.wipe.element,
+      this.words,
+      this.warning,
+      this.whole,
+    );
+    this.gestures = new Gestures(this);
     this.canvas.addEventListener("pointermove", (event) => {
-      const box = this.canvas.getBoundingClientRect();
-      const scale = this.element.clientWidth / Math.max(1, box.width); // the graph may be zoomed
-      this.#pointer = { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale };
+      this.#pointer = this.pointOf(event);
       this.readPointer();
     });
     this.canvas.addEventListener("pointerleave", () => {
@@ -51,11 +62,48 @@ export class Stage {
   }
 
   get isEmpty() {
-    return !this.#shown.length;
+    return !this.shown.length;
   }
 
-  /** @param {View[]} views one, two or none @param {string} [words] over it @param {string} [hint] */
-  draw(views, words = "", hint = "") {
+  /** Where something happened, in CSS pixels of the stage. @param {MouseEvent} event @returns {Point} */
+  pointOf(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const scale = this.element.clientWidth / Math.max(1, box.width); // the graph may be zoomed
+    return { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale };
+  }
+
+  /** The picture at a point, or the last one; undefined where there is none. @param {Point} [point] */
+  at(point) {
+    const inside = (/** @type {Placed} */ { seen }) => point && isWithin(point, seen);
+    const placed = this.shown.find(inside) ?? this.shown.at(-1);
+    return placed && { ...placed, whole: fit(placed.view.scene, placed.room) };
+  }
+
+  /** @param {number} steps of a key, below 0 to make it smaller */
+  zoomBy(steps) {
+    const placed = this.at();
+    if (placed) this.lens.zoomBy(steps, placed.whole, placed.room);
+    this.changed();
+  }
+
+  /** @param {number} x @param {number} y CSS pixels that the picture is moved by */
+  panBy(x, y) {
+    const placed = this.at();
+    if (placed) this.lens.pan(x, y, placed.whole, placed.room);
+    this.changed();
+  }
+
+  /** Shows all of the picture. */
+  reset() {
+    this.lens.reset();
+    this.changed();
+  }
+
+  /**
+   * @param {View[]} views one, two or none
+   * @param {{words?: string, hint?: string, compare?: Compare}} [more] words in their middle, and how two are compared
+   */
+  draw(views, { words = "", hint = "", compare = "beside" } = {}) {
     const width = this.element.clientWidth;
     const height = this.element.clientHeight;
     const unit = Math.min(2, window.devicePixelRatio || 1);
@@ -65,42 +113,75 @@ export class Stage {
     if (this.canvas.width !== size[0] || this.canvas.height !== size[1])
       [this.canvas.width, this.canvas.height] = size;
     else canvas.clearRect(0, 0, size[0], size[1]);
-    const boxes = views.length ? boxesOf(views[0].scene, views.length, width, height) : [];
-    this.#shown = views.map((view, at) => ({ view, box: boxes[at] }));
-    for (const { view, box } of this.#shown) {
-      const scaled = { x: box.x * unit, y: box.y * unit, width: box.width * unit, height: box.height * unit };
-      this.painter.paint(canvas, scaled, view, unit);
-    }
-    if (this.words.dataset.words !== words + hint) {
-      this.words.dataset.words = words + hint;
-      this.words.replaceChildren(
-        ...(hint ? [emblem()] : []),
-        make("span", { textContent: words }),
-        make("small", { textContent: hint }),
-      );
-      this.words.hidden = !words;
-    }
+    const drawn = merged(views, compare);
+    const rooms = drawn.length ? roomsOf(drawn[0].scene, compare === "wipe" ? 1 : drawn.length, width, height) : [];
+    this.shown = arrange(drawn, rooms, this.wipe.place, this.lens);
+    const scaled = (/** @type {import("./painter.js").Box} */ { x, y, width: across, height: down }) => ({
+      x: x * unit,
+      y: y * unit,
+      width: across * unit,
+      height: down * unit,
+    });
+    for (const { view, box, seen } of this.shown)
+      this.painter.paint(canvas, scaled(box), view, unit, scaled(seen));
+    this.wipe.show(rooms.length < drawn.length ? this.shown : []);
+    this.#say(words, hint);
+    this.#tellZoom();
     this.readPointer();
+  }
+
+  /** @param {string} words @param {string} hint */
+  #say(words, hint) {
+    if (this.words.dataset.words === words + hint) return;
+    this.words.dataset.words = words + hint;
+    this.words.replaceChildren(
+      ...(hint ? [emblem()] : []),
+      make("span", { textContent: words }),
+      make("small", { textContent: hint }),
+    );
+    this.words.hidden = !words;
+  }
+
+  /** How large it is, and whether there are pixels to see in it. */
+  #tellZoom() {
+    const { lens } = this;
+    this.whole.hidden = lens.isWhole || this.isEmpty;
+    this.canvas.classList.toggle("interact-movable", !this.whole.hidden);
+    if (this.whole.hidden) return;
+    const { backdrop } = this.shown[this.shown.length - 1].view;
+    const percent = `${Math.round(100 * lens.scale)}`;
+    const size = backdrop && `${Math.round(backdrop.width)} x ${Math.round(backdrop.height)}`;
+    if (!backdrop || !size) tell(this.whole, { textContent: ["zoomed", { percent }] });
+    else tell(this.whole, { textContent: [backdrop.single ? "zoomedFull" : "zoomedPreview", { percent, size }] });
   }
 
   readPointer() {
     this.read(this.#values());
   }
 
+  /** @returns {Reading | null} */
   #values() {
     const at = this.#pointer;
-    if (!at) return null;
-    for (const { view, box } of this.#shown) {
-      const u = (at.x - box.x) / box.width;
-      const v = (at.y - box.y) / box.height;
-      const { masks, scene, frame } = view;
-      if (!masks || u < 0 || v < 0 || u >= 1 || v >= 1) continue;
+    for (const { view, box, seen } of at ? this.shown : []) {
+      const { masks, before, scene, frame } = view;
+      if (!at || !masks || !isWithin(at, seen)) continue;
       const [, height, width] = scene.grid;
-      const cell = Math.floor(v * height) * width + Math.floor(u * width);
-      return scene.names.map((_, character) => maskOf(masks, scene, character, frame)[cell]);
+      const [u, v] = [(at.x - box.x) / box.width, (at.y - box.y) / box.height];
+      const cell = Math.min(Math.floor(v * height), height - 1) * width + Math.min(Math.floor(u * width), width - 1);
+      const valueOf = (/** @type {Uint8Array} */ of, /** @type {number} */ character) =>
+        maskOf(of, scene, character, frame)[cell];
+      const values = scene.names.map(
+        (_, character) => valueOf(masks, character) - (before ? valueOf(before, character) : 0),
+      );
+      return { values, signed: Boolean(before) };
     }
     return null;
   }
+}
+
+/** @param {Point} point @param {import("./painter.js").Box} box */
+function isWithin({ x, y }, box) {
+  return x >= box.x && y >= box.y && x < box.x + box.width && y < box.y + box.height;
 }
 
 /** Two people in outline, for a viewer that has nothing to show yet. */

@@ -74,6 +74,12 @@ const STYLE = `
   flex: none; padding: 0 8px; border-radius: 9px; line-height: 18px;
   background: color-mix(in srgb, var(--accent) 22%, transparent);
 }
+.interact-viewer .interact-tool {
+  flex: none; display: grid; place-items: center; width: 20px; height: 18px; padding: 0; border-radius: 5px;
+  color: var(--faint);
+}
+.interact-viewer .interact-tool:hover:not(:disabled) { background: var(--soft); color: var(--ink); }
+.interact-tool svg { width: 14px; height: 14px; fill: currentColor; }
 .interact-news { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
 .interact-stage {
@@ -84,7 +90,30 @@ const STYLE = `
   border-radius: 6px;
   background: #141416;
 }
-.interact-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: crosshair; }
+.interact-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: crosshair; touch-action: none; }
+.interact-stage canvas.interact-movable { cursor: grab; }
+.interact-stage canvas.interact-moving { cursor: grabbing; }
+.interact-viewer :is(.interact-alarm, .interact-whole) {
+  position: absolute; top: 6px; max-width: calc(100% - 12px); padding: 0 8px; overflow: hidden; border-radius: 4px;
+  background: rgb(0 0 0 / 0.66); color: #f0f0f0; font-size: 11px; line-height: 19px; white-space: nowrap;
+  text-overflow: ellipsis; font-variant-numeric: tabular-nums;
+}
+.interact-alarm { left: 6px; }
+.interact-alarm::before {
+  content: ""; display: inline-block; margin-right: 6px; border: solid transparent; border-width: 0 4px 7px;
+  border-bottom-color: #e8743b;
+}
+.interact-whole { right: 6px; }
+.interact-wipe { position: absolute; top: 0; left: -11px; width: 22px; cursor: ew-resize; touch-action: none; }
+.interact-wipe::before {
+  content: ""; position: absolute; top: 0; bottom: 0; left: 10px; width: 2px; background: #fff;
+  box-shadow: 0 0 3px #000;
+}
+.interact-wipe::after {
+  content: ""; position: absolute; top: calc(50% - 9px); left: 2px; width: 18px; height: 18px; border-radius: 50%;
+  background: #fff; box-shadow: 0 0 3px #000;
+}
+.interact-wipe:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; border-radius: 6px; }
 .interact-words {
   position: absolute; inset: 0; display: flex; flex-direction: column; gap: 4px; align-items: center;
   justify-content: center; padding: 16px; text-align: center; color: #e6e6e6; pointer-events: none;
@@ -136,6 +165,15 @@ const STYLE = `
 }
 .interact-strip { height: 68px; }
 .interact-waves { height: 48px; }
+.interact-overlaps { height: 18px; }
+.interact-viewer .interact-warning {
+  position: absolute; top: 0; width: 12px; height: 18px; margin-left: -6px; padding: 0; border-radius: 3px;
+}
+.interact-warning::before {
+  content: ""; position: absolute; top: 1px; left: 2px; border: solid transparent; border-width: 0 4px 7px;
+  border-bottom-color: #e8743b;
+}
+.interact-overlaps .interact-cursor { border: solid var(--faint); border-width: 0 1px; }
 .interact-lane canvas { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
 .interact-cursor {
   position: absolute; top: 0; bottom: 0; left: 0; pointer-events: none;
@@ -187,6 +225,7 @@ const STYLE = `
 .interact-viewer .interact-sound { margin-left: -2px; background: none; }
 .interact-viewer .interact-sound[aria-pressed="false"] { color: var(--faint); }
 .interact-modes { display: flex; padding: 2px; border-radius: 7px; background: var(--soft); }
+.interact-viewer:fullscreen { padding: 16px; border: 0; border-radius: 0; }
 .interact-viewer .interact-modes .interact-button {
   height: 22px;
   padding: 0 9px;
@@ -256,12 +295,19 @@ const STYLE = `
 .interact-viewer input[type="range"]::-moz-range-thumb {
   width: 12px; height: 12px; border: 0; border-radius: 50%; background: var(--ink);
 }
+.interact-compares { gap: 0; margin: 2px 6px; }
+.interact-viewer .interact-compares .interact-button { flex: 1; padding: 0 7px; text-align: center; }
 .interact-opacity { flex: 0 1 110px; display: flex; padding: 0 8px; }
 .interact-viewer .interact-sheet .interact-button { padding: 0 6px; text-align: left; }
 
 @container (min-width: 440px) { .interact-wide { display: none !important; } }
-@container (max-width: 439px) { .interact-opacity { display: none; } }
+@container (max-width: 439px) {
+  .interact-opacity { display: none; }
+  .interact-warned:has(.interact-alarm:not([hidden])) + .interact-whole { top: 29px; }
+}
+@container (min-width: 360px) { .interact-narrow { display: none !important; } }
 @container (max-width: 359px) {
+  .interact-modes .interact-heat { display: none; }
   .interact-sound { display: none !important; }
   .interact-controls { gap: 2px; }
   .interact-viewer .interact-controls > .interact-button:not(.interact-play) { padding: 0 7px; }

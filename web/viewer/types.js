@@ -10,6 +10,7 @@
  * @property {number} frames of the video, 4n + 1
  * @property {number} fps
  * @property {number} total_steps that the sampler takes
+ * @property {string | null} [seed] of the noise: as text, as numbers here are exact up to 2^53 only
  * @property {"predicted" | "fixed" | "none" | "affinity"} [mask_source] which masks steer the voices; predicted if it is not said
  *
  * @typedef {object} Step One denoising step.
@@ -53,19 +54,27 @@
  * @property {Sounds | null} [sounds]
  * @property {string | null} [fixed] file name of the picture of the masks that were drawn for the run and steer it
  * @property {string | null} [video] file name of the picture of the decoded frames
+ * @property {string[] | null} [full] file names of the decoded frames in full size, one for each latent frame
  *
  * @typedef {[number, number, number]} Colour red, green and blue, 0..255
  *
- * @typedef {"soft" | "outline" | "winner"} Mode how masks are drawn
- * @typedef {"predicted" | "steering" | "both" | "steps"} Show which masks are drawn
+ * @typedef {"soft" | "outline" | "winner" | "heat"} Mode how masks are drawn
+ * @typedef {"predicted" | "steering" | "both" | "steps" | "runs"} Show which masks are drawn
+ * @typedef {"beside" | "wipe" | "difference"} Compare how two of them are
  *
  * @typedef {object} Preferences What a viewer remembers in its node.
  * @property {Mode} mode
  * @property {Show} show
+ * @property {Compare} compare
  * @property {number} opacity 0..1
  * @property {boolean} backdrop whether there is a picture behind the masks
  * @property {"step" | "finished"} under which one: as it was at the step, or the finished video
  * @property {boolean} names
+ * @property {boolean} contested whether places are marked that several masks claim
+ * @property {boolean} unclaimed and those that none does
+ * @property {boolean} onion whether the outlines of the frames around are seen, too
+ * @property {boolean} overlaps whether the overlap of people has a lane, and is warned of
+ * @property {boolean} stamped whether step, time, seed and names are written on what is saved
  * @property {boolean} sound
  * @property {number} volume 0..1
  * @property {string[]} hidden names of characters that are switched off

@@ -1,42 +1,41 @@
 // @ts-check
 import { videoFramesOf } from "./atlas.js";
 import { Controls } from "./controls.js";
-import { make, tell, tellAgain } from "./dom.js";
+import { make, tellAgain } from "./dom.js";
+import { Head } from "./head.js";
 import { keyAction } from "./keys.js";
 import { Legend } from "./legend.js";
+import { OverlapLane } from "./overlap_lane.js";
 import { Painter } from "./painter.js";
 import { characterColours } from "./palette.js";
-import { panesOf } from "./panes.js";
 import { Playback } from "./playback.js";
+import { DEFAULTS, recalled } from "./preferences.js";
 import { savePicture, saveSheet, saveVideo } from "./save.js";
 import { Stage } from "./stage.js";
 import { Strip } from "./strip.js";
 import { useStyle } from "./style.js";
 import { Views } from "./views.js";
 import { Waves } from "./waves.js";
-import { changedSince, noMasks, onLanguage, say, seconds, status } from "./words.js";
+import { changedSince, onLanguage, say, status } from "./words.js";
 
 /** @typedef {import("./types.js").Colour} Colour */
 /** @typedef {import("./types.js").Preferences} Preferences */
 /** @typedef {import("./run_store.js").RunStore} RunStore */
+/**
+ * @typedef {object} Host What the viewer stands in can do.
+ * @property {(preferences: Preferences) => void} [remember]
+ * @property {(run: RunStore) => Promise<void>} [stop] a run that is sampled now
+ * @property {(run: RunStore) => Promise<boolean>} [next] queues the graph with another seed; false where it finds none
+ */
 
-/** @type {Preferences} */
-const DEFAULTS = {
-  mode: "soft",
-  show: "predicted",
-  opacity: 0.55,
-  backdrop: true,
-  under: "step",
-  names: true,
-  sound: true,
-  volume: 1,
-  hidden: [],
-};
+const SAVES = { picture: savePicture, video: saveVideo, sheet: saveSheet };
 
 /** The masks of a run: a picture to scrub through, the run as a strip, and who speaks when. No ComfyUI in it. */
 export class MaskViewer {
   /** @type {RunStore | undefined} */
   run;
+  /** A run that is shown beside the next ones. @type {RunStore | undefined} */
+  kept;
   /** @type {number | undefined} the denoising step that is shown */
   step;
   /** The latent frame that is shown. */
@@ -60,32 +59,29 @@ export class MaskViewer {
   #request = 0;
   #leave = () => {};
 
-  /** @param {{remember?: (preferences: Preferences) => void}} [host] */
-  constructor({ remember = () => {} } = {}) {
+  /** @param {Host} [host] */
+  constructor(host = {}) {
     useStyle(document);
-    this.remember = remember;
+    this.host = host;
     this.painter = new Painter();
-    this.status = make("span", { className: "interact-status" });
-    this.time = make("span", { className: "interact-time" });
-    this.live = make("button", {
-      type: "button",
-      className: "interact-live",
-      said: { textContent: "live", title: "liveHint" },
-      onclick: () => this.follow(),
-    });
-    this.loop = make("button", {
-      type: "button",
-      className: "interact-loop",
-      hidden: true,
-      said: { textContent: ["loop", { from: "", to: "" }], title: "loopHint" },
-      onclick: () => this.playback.loop(null),
-    });
     this.playback = new Playback(this);
     this.views = new Views(this);
+    this.head = new Head({
+      follow: () => this.follow(),
+      unloop: () => this.playback.loop(null),
+      fill: () => this.fill(),
+      stop: host.stop && (() => void this.stopRun(false)),
+      next: host.stop && host.next && (() => void this.stopRun(true)),
+    });
     this.news = make("div", { className: "interact-news", role: "status" });
     this.legend = new Legend((character, alone) => this.#toggle(character, alone));
-    this.stage = new Stage(this.painter, (values) => this.legend.read(values));
+    this.stage = new Stage(
+      this.painter,
+      (reading) => this.legend.read(reading),
+      () => this.requestDraw(),
+    );
     this.strip = new Strip((step, pinned) => (pinned ? this.pin(step) : this.goTo({ step })));
+    this.overlaps = new OverlapLane((frame) => this.scrub(frame), this.stage.warning);
     this.waves = new Waves({
       go: (frame) => this.scrub(frame),
       hear: (character) => this.playback.hear(character),
@@ -95,15 +91,17 @@ export class MaskViewer {
       play: () => this.play(!this.playing),
       mute: () => this.prefer({ sound: !this.preferences.sound }),
       prefer: (change) => this.prefer(change),
+      keepRun: () => this.keepRun(),
       save: (what) => void this.save(what),
     });
     this.element = make(
       "div",
       { className: "interact-viewer", tabIndex: 0, role: "group", said: { "aria-label": "viewer" } },
-      make("div", { className: "interact-head" }, this.status, this.live, this.loop, this.time),
+      this.head.element,
       this.stage.element,
       this.legend.element,
       this.strip.element,
+      this.overlaps.element,
       this.waves.element,
       this.controls.element,
       this.controls.view.sheet,
@@ -123,6 +121,13 @@ export class MaskViewer {
       const control =
         event.target instanceof Element && event.target.closest("button, input, label, [tabindex]");
       if (!control || control === this.element) this.element.focus({ preventScroll: true });
+      // Else the node around would be dragged.
+      if (this.isFilling || (event.target === this.stage.canvas && this.stage.gestures.takesPointer))
+        event.stopPropagation();
+    });
+    this.element.addEventListener("fullscreenchange", () => {
+      this.head.setFilling(this.isFilling);
+      this.#refresh();
     });
     this.resizing = new ResizeObserver(() => this.#refresh());
     this.resizing.observe(this.element);
@@ -137,8 +142,7 @@ export class MaskViewer {
   }
 
   #refresh() {
-    this.strip.invalidate();
-    this.waves.invalidate();
+    for (const lane of [this.strip, this.overlaps, this.waves]) lane.invalidate();
     this.requestDraw();
   }
 
@@ -156,12 +160,17 @@ export class MaskViewer {
 
   /** Numbers of the characters that are switched on. */
   get visible() {
-    const names = this.run?.scene.names ?? [];
-    return names.flatMap((name, number) => (this.preferences.hidden.includes(name) ? [] : [number]));
+    return this.#visibleOf(this.run);
   }
 
   get colours() {
     return this.#colours;
+  }
+
+  /** @param {RunStore | undefined} run */
+  #visibleOf(run) {
+    const { hidden } = this.preferences;
+    return (run?.scene.names ?? []).flatMap((name, number) => (hidden.includes(name) ? [] : [number]));
   }
 
   /** Shows a run from its newest step on; undefined for none. @param {RunStore | undefined} run */
@@ -238,6 +247,12 @@ export class MaskViewer {
     if (this.pinned === undefined && run?.order.length) this.pinned = run.order[0];
   }
 
+  /** Keeps the run that is shown, to have it beside the next one. */
+  keepRun() {
+    this.kept = this.run;
+    this.prefer({ show: "runs" });
+  }
+
   follow() {
     if (this.run?.latest !== undefined) this.goTo({ step: this.run.latest });
   }
@@ -248,17 +263,14 @@ export class MaskViewer {
     this.playback.prefer();
     if (this.preferences.show === "steps") this.#choosePinned();
     else this.pinned = undefined;
-    this.remember(this.preferences);
+    if (this.preferences.show !== "runs") this.kept = undefined;
+    this.host.remember?.(this.preferences);
     this.requestDraw();
   }
 
   /** Takes over what a saved workflow remembers. @param {any} preferences */
   recall(preferences) {
-    for (const [key, value] of Object.entries(DEFAULTS)) {
-      const saved = preferences?.[key];
-      if (typeof saved === typeof value && Array.isArray(saved) === Array.isArray(value))
-        this.preferences = { ...this.preferences, [key]: saved };
-    }
+    this.preferences = recalled(this.preferences, preferences);
     this.#changed();
     this.requestDraw();
   }
@@ -291,6 +303,35 @@ export class MaskViewer {
     if (this.frame !== before) this.playback.seek(this.frame);
   }
 
+  get isFilling() {
+    return document.fullscreenElement === this.element;
+  }
+
+  /** Fills the screen, or no longer. */
+  fill() {
+    if (this.isFilling) void document.exitFullscreen();
+    else this.element.requestFullscreen?.().catch(() => {}); // the page may not be allowed to
+  }
+
+  /** Whether pictures in full size are worth fetching. */
+  get looksClosely() {
+    return !this.playing && (this.isFilling || !this.stage.lens.isWhole);
+  }
+
+  /** Stops the run that is being sampled. @param {boolean} again and begins one with the next seed */
+  async stopRun(again) {
+    const { run, host } = this;
+    if (!run || !host.stop || (again && !host.next) || !this.head.mayStop(run.run)) return;
+    this.requestDraw();
+    try {
+      await host.stop(run);
+      if (again && !(await host.next?.(run))) this.complain("noSeed");
+    } catch {
+      this.head.stayed();
+      this.complain("notStopped");
+    }
+  }
+
   // --------------------------------------------------------------------------------------------- drawing
 
   requestDraw() {
@@ -301,54 +342,27 @@ export class MaskViewer {
     cancelAnimationFrame(this.#request);
     this.#request = 0;
     if (!this.element.isConnected) return;
-    const { run, step } = this;
+    const { run, step, playback, preferences, visible } = this;
     this.painter.font = getComputedStyle(this.element).fontFamily;
     const { text, tone } = status(run, step, this.following);
     const remark = changedSince(this.#changedNodes) + (this.#complaint ? `${say(this.#complaint)}. ` : "");
     const instead = this.#notice && say(this.#notice);
     this.#setStatus(run ? remark + text : (instead ?? text), remark ? "alert" : tone);
-    this.live.hidden = run?.state !== "sampling" || this.following;
-    this.time.textContent = run ? seconds(videoFramesOf(this.frame)[0], run.scene.fps) : "";
-    this.#tellLoop();
-    this.controls.update(this.preferences, step !== undefined, Boolean(run?.sounds));
-    const { visible } = this;
+    this.head.update(run, videoFramesOf(this.frame)[0], this.following, playback.span);
+    this.controls.update(preferences, step !== undefined, Boolean(run?.sounds));
     this.legend.update(run?.scene.names ?? [], this.#colours, visible);
     this.strip.update(run, step, this.pinned, visible, this.#colours);
-    this.waves.update(run, this.frame, visible, this.#colours, this.playback.solo, this.playback.span);
-    this.#drawStage();
+    this.waves.update(run, this.frame, visible, this.#colours, playback.solo, playback.span);
+    const view = this.views.draw(this.stage, this.#notice);
+    if (view !== null) this.overlaps.update(run, view, preferences.overlaps);
   }
 
-  #tellLoop() {
-    const { span } = this.playback;
-    this.loop.hidden = !span;
-    if (!span) return;
-    const [from, to] = [span.from, span.to].map((at) => at.toFixed(2));
-    tell(this.loop, { textContent: ["loop", { from, to }] });
-  }
-
-  #drawStage() {
-    const { run, step } = this;
-    if (!run || step === undefined) {
-      const words = this.#notice ? say(this.#notice) : status(run, step, this.following).text;
-      return this.stage.draw([], words, run || this.#notice ? "" : say("waitingHint"));
-    }
-    const panes = panesOf(this, run, step);
-    const views = panes.map((pane) => this.views.of(run, pane));
-    const lacking = panes.map(({ source }, at) => source !== undefined && !views[at].masks);
-    const missing = panes.some(({ source }, at) => lacking[at] && run.isMissing(source ?? 0));
-    // Until the masks of a step are here, the step before stays: a flash of nothing would be worse.
-    if (lacking.includes(true) && !missing && !run.trouble)
-      return this.stage.isEmpty ? this.stage.draw([], say("loading")) : undefined;
-    this.views.keep(run, panes);
-    if (!lacking.includes(true)) return this.stage.draw(views, panes.length < 2 ? panes[0].words : "");
-    this.stage.draw([], run.trouble ? say(run.trouble) : noMasks(run, step));
-  }
-
-  /** What all views have in common. */
-  look() {
-    const { mode, opacity, names } = this.preferences;
-    const { scene } = /** @type {RunStore} */ (this.run);
-    return { scene, visible: this.visible, colours: this.#colours, mode, opacity, names };
+  /** What all views of a run have in common. */
+  look(run = /** @type {RunStore} */ (this.run)) {
+    const { mode, opacity, names, contested, unclaimed, onion } = this.preferences;
+    const { scene } = run;
+    const colours = run === this.run ? this.#colours : characterColours(scene.names.length);
+    return { scene, visible: this.#visibleOf(run), colours, mode, opacity, names, contested, unclaimed, onion };
   }
 
   /** Something does not work; null takes it back. @param {import("./words.js").Word | null} what */
@@ -359,8 +373,7 @@ export class MaskViewer {
 
   /** @param {string} text @param {string} tone */
   #setStatus(text, tone) {
-    if (this.status.textContent !== text) this.status.textContent = this.status.title = text;
-    this.status.dataset.tone = tone;
+    this.head.say(text, tone);
     // Said aloud only when the run changes its state, not with every step that one scrubs over.
     const state = `${this.run?.run} ${this.run?.state} ${this.run?.trouble}`;
     if (this.#announced === state) return;
@@ -374,15 +387,14 @@ export class MaskViewer {
   async save(what) {
     const { run, step } = this;
     if (!run || step === undefined) return;
-    const save = { picture: savePicture, video: saveVideo, sheet: saveSheet }[what];
-    this.status.dataset.busy = what === "video" ? say("recording") : "";
+    this.head.setBusy(what === "video");
     try {
-      await save(this, run, step);
+      await SAVES[what](this, run, step);
     } catch (error) {
-      this.news.textContent = this.status.title = String(error instanceof Error ? error.message : error);
-      this.status.textContent = this.news.textContent;
+      this.news.textContent = String(error instanceof Error ? error.message : error);
+      this.head.say(this.news.textContent, "alert");
     } finally {
-      delete this.status.dataset.busy;
+      this.head.setBusy(false);
     }
   }
 }

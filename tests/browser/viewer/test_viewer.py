@@ -41,10 +41,8 @@ def pixel(window: Window, x: float, y: float) -> tuple[int, int, int]:
         window.js(
             """
             viewer.draw();
-            const canvas = viewer.stage.canvas, { boxesOf } = await import("/web/viewer/stage.js");
-            const count = viewer.preferences.show === "both" || viewer.preferences.show === "steps" ? 2 : 1;
-            const [box] = boxesOf(viewer.run.scene, count, canvas.clientWidth, canvas.clientHeight);
-            const unit = canvas.width / canvas.clientWidth;
+            const canvas = viewer.stage.canvas, unit = canvas.width / canvas.clientWidth;
+            const { box } = viewer.stage.shown[0];
             const [x, y] = [box.x + arg[0] * box.width, box.y + arg[1] * box.height];
             const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
             copy.drawImage(canvas, x * unit, y * unit, 1, 1, 0, 0, 1, 1);
@@ -138,9 +136,8 @@ def test_the_probability_under_the_pointer_is_that_of_the_masks(shown: Window) -
     x, y = place_of(0, step=1)
     box = shown.js(
         """
-        const { boxesOf } = await import("/web/viewer/stage.js");
-        const canvas = viewer.stage.canvas.getBoundingClientRect();
-        const [box] = boxesOf(viewer.run.scene, 1, canvas.width, canvas.height);
+        viewer.draw();
+        const canvas = viewer.stage.canvas.getBoundingClientRect(), { box } = viewer.stage.shown[0];
         return {x: canvas.x + box.x, y: canvas.y + box.y, width: box.width, height: box.height};
         """
     )
@@ -179,7 +176,7 @@ def test_fixed_masks_are_shown_and_not_said_to_be_the_predicted_ones(shown: Wind
     shown.js("viewer.goTo({step: 0}); viewer.draw()")
     assert shown.page.get_by_text("No masks steered step 1").count() == 1
     assert (
-        shown.js("return viewer.views.of(viewer.run, { source: undefined, under: 0 }).caption ?? null")
+        shown.js("return viewer.views.of({ run: viewer.run, source: undefined, under: 0 }).caption ?? null")
         is None
     )
     shown.js("viewer.run.scene.mask_source = 'none'; viewer.prefer({show: 'predicted'}); viewer.draw()")
@@ -216,7 +213,7 @@ def test_a_step_lies_over_its_own_picture_unless_the_finished_video_is_wanted(
         with window.page.expect_download() as download:
             window.js(saved)
         picture = Image.open(download.value.path()).convert("RGB")
-        at = int(0.97 * picture.width), int(0.05 * picture.height)
+        at = int(0.97 * picture.width), int(0.05 * picture.width * 24 / 40)
         assert near(picture.getpixel(at), expected, 12), under
     window.js("viewer.run.steps.get(0).frames = null")
     assert window.js(captions) == "no picture of this step"
@@ -253,7 +250,7 @@ def test_the_viewer_speaks_the_language_of_the_graph(shown: Window, root: Path) 
 
 def test_two_steps_side_by_side(shown: Window) -> None:
     shown.page.get_by_role("button", name="View").click()
-    shown.page.get_by_label("Two steps, side by side").check()
+    shown.page.get_by_label("Two steps").check()
     shown.page.keyboard.press("Escape")
     assert shown.js("return [viewer.pinned, viewer.step]") == [0, RUN.steps - 1]
     assert shown.js("viewer.draw(); return viewer.strip.lane.second.hidden") is False
