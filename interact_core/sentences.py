@@ -76,6 +76,21 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
             "one": "{count} person found; this is number {person}, counted from the left.",
             "other": "{count} people found; this is number {person}, counted from the left.",
         },
+        "people_count": {"one": "{count} person found.", "other": "{count} people found."},
+        "people_unknown": "In people {keys} is not known here and was not used.",
+        "people_dropped": {
+            "one": "{count} of them is left out.",
+            "other": "{count} of them are left out.",
+        },
+        "person_speaks": "{number}: {name} speaks, by {voice}.",
+        "person_silent": "{number}: {name} is silent.",
+        "person_merged": "{name} was found as {count} pieces, which were merged.",
+        "person_cut": "{percent} % of {name} lies outside the crop to {video}.",
+        "person_outside": "{name} lies outside the crop to {video}: leave this person out, or give the video the "
+        "picture's shape.",
+        "people_added": "Not named on the node yet, so last: {names}.",
+        "people_other_crop": "InterAct People showed the crop to {shown}, but the video is {video}: connect its width "
+        "and height.",
         "people_twice": "Numbers {first} and {second} are the same person. Masks of one person in several frames go to "
         "layout, without this node.",
         # InterAct Encode Characters

@@ -10,7 +10,7 @@ from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
 from .parts import InterActJoinParts, InterActNextPart
-from .people import InterActPickPerson
+from .people import InterActPeople, InterActPickPerson
 from .sampling import InterActCollectMasks, InterActMaskGuidance, InterActSampler
 from .score import InterActLoadScorer, InterActScore
 from .speech import InterActEncodeSpeech
@@ -45,4 +45,5 @@ class InteractExtension(ComfyExtension):
             InterActScore,
             InterActLoadScorer,
             InterActDialogue,
+            InterActPeople,
         ]

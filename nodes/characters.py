@@ -19,6 +19,7 @@ from ..interact_core.host.encode.cutout import (
     upright_mask,
 )
 from ..interact_core.host.encode.guest_nodes import check_previous_frames
+from ..interact_core.host.encode.people import said_of_crop
 from ..interact_core.host.encode.recording import scene_track
 from ..interact_core.host.node_text import with_text, with_view
 from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue, linked
@@ -240,8 +241,8 @@ class InterActEncodeCharacters(io.ComfyNode):
         characters = io.Autogrow.TemplatePrefix(
             CharacterWire.Input(
                 "character",
-                tooltip="An InterAct Character or InterAct Character In Start Image. A new socket appears "
-                "when you connect the last one.",
+                tooltip="An InterAct Character, an InterAct Character In Start Image, or all people of InterAct "
+                "People. A new socket appears when you connect the last one.",
             ),
             prefix="character_",
             min=0,  # so that any of them can be muted or removed
@@ -378,7 +379,7 @@ class InterActEncodeCharacters(io.ComfyNode):
         blank = negative_references == "blank"
         scene = scene_track(scene_audio, scene_gain, audio_encoder, feed_scene)
         made = encode_cast(cast, vae, width, height, length, fps, positive, negative, blank, scene)
-        said = with_text([*left_out, *made.summary.lines])
+        said = with_text([*left_out, *said_of_crop(made.cast), *made.summary.lines])
         return io.NodeOutput(
             made.positive, made.negative, made.latent, made.cast, made.audio, made.cast.fps, ui=said
         )

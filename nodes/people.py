@@ -1,16 +1,20 @@
-"""People of a picture: which of several is meant."""
+"""People of a picture: which of several is meant, and who is who."""
 
 from typing import Any
 
+import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
-from ..interact_core.errors import InteractError, check_numbers
+from ..interact_core.errors import InteractError, check_connected, check_numbers
+from ..interact_core.guidance.lineup import read_edits
 from ..interact_core.guidance.people import people_in_boxes, people_in_masks, pick_person, same_person
+from ..interact_core.host.encode.cast_encoding import MAX_SIDE
+from ..interact_core.host.encode.people import VOICES, start_people
 from ..interact_core.host.node_text import with_view
 from ..interact_core.preview.people import draw_people
 from ..interact_core.sentences import sentence
-from .wires import CATEGORY, linked
+from .wires import CATEGORY, CharacterWire, linked
 
 MAX_PEOPLE = 64
 
@@ -87,6 +91,133 @@ class InterActPickPerson(io.ComfyNode):
             said.append(sentence("people_twice", first=twice[0], second=twice[1]))
         drawn = draw_people(people, person, image)
         return io.NodeOutput(mask, ui=with_view(said, lambda: ui.PreviewImage(drawn).as_dict()))
+
+
+class InterActPeople(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        voices = io.Autogrow.TemplateNames(
+            io.AudioEncoderOutput.Input(
+                "voice",
+                tooltip="The voice of the person with this number, from InterAct Dialogue or InterAct Encode Speech. A "
+                "new socket appears when you connect the last one.",
+            ),
+            names=list(VOICES),
+            min=0,
+        )
+        return io.Schema(
+            node_id="InterActPeople",
+            display_name="InterAct People",
+            category=CATEGORY,
+            description="All people of a start image at once, numbered from the left. On the picture you name them, "
+            "change their order, merge what belongs together, and leave people out.",
+            search_aliases=[
+                "interacthuman",
+                "i2v",
+                "start image",
+                "people",
+                "faces",
+                "group photo",
+                "two people",
+                "sam3",
+                "bbox",
+                "multitalk",
+            ],
+            inputs=[
+                io.Image.Input(
+                    "image",
+                    tooltip="The start image, the same picture that WanImageToVideo gets.",
+                ),
+                io.Mask.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="One mask for each person, such as SAM3 Detect gives with individual_masks, or one mask in "
+                    "which several people stand apart, such as MASK of Load Image after the mask editor.",
+                ),
+                io.BoundingBox.Input(
+                    "boxes",
+                    optional=True,
+                    force_input=True,
+                    tooltip="In place of masks: boxes of people or faces, from RT-DETR, SAM3 Detect or Detect Face "
+                    "Landmarks. The mask is the whole box; SAM3 Detect makes masks of people out of boxes.",
+                ),
+                io.Autogrow.Input(
+                    "voices",
+                    template=voices,
+                    optional=True,
+                    tooltip="The voices: voice_1 is heard from person 1. Whoever has none is silent.",
+                ),
+                io.Int.Input(
+                    "width",
+                    default=832,
+                    min=16,
+                    max=MAX_SIDE,
+                    step=16,
+                    tooltip="Width of the video in pixels, as on InterAct Encode Characters: the picture on the node "
+                    "shows what is left of the start image then.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=480,
+                    min=16,
+                    max=MAX_SIDE,
+                    step=16,
+                    tooltip="Height of the video in pixels, as on InterAct Encode Characters.",
+                ),
+                io.String.Input(
+                    "people",
+                    default="",
+                    socketless=True,
+                    tooltip="Names, order, merges and who is left out, as JSON. The picture on the node writes it.",
+                ),
+            ],
+            outputs=[
+                CharacterWire.Output(
+                    display_name="characters",
+                    tooltip="All of them in one link, for one socket of InterAct Encode Characters.",
+                ),
+                io.Mask.Output(
+                    display_name="masks",
+                    tooltip="One mask for each of them, in the order of their numbers and of the picture's size.",
+                ),
+                io.Int.Output(
+                    display_name="width",
+                    tooltip="Width of the video, for InterAct Encode Characters and WanImageToVideo.",
+                ),
+                io.Int.Output(
+                    display_name="height",
+                    tooltip="Height of the video, for InterAct Encode Characters and WanImageToVideo.",
+                ),
+            ],
+            is_output_node=True,  # so that it can be run alone, before there is anything to sample
+        )
+
+    @classmethod
+    @linked
+    def execute(
+        cls,
+        image: io.Image.Type,
+        width: int,
+        height: int,
+        masks: io.Mask.Type | None = None,
+        boxes: Any = None,
+        voices: io.Autogrow.Type | None = None,
+        people: str = "",
+    ) -> io.NodeOutput:
+        check_connected(image=image)
+        made = start_people(image, found_people(masks, boxes, image), people, width, height, voices)
+        temp = folder_paths.get_temp_directory()
+        shown = with_view(made.lines, lambda: {"interact_people": [made.view(temp)]})
+        return io.NodeOutput(made.characters, made.masks, made.width, made.height, ui=shown)
+
+    @classmethod
+    def validate_inputs(cls, people: str = "") -> bool | str:
+        """Before anything runs, such as what looks for the people."""
+        try:
+            read_edits(people)
+        except InteractError as error:
+            return str(error)
+        return True
 
 
 def found_people(masks: torch.Tensor | None, boxes: Any, image: torch.Tensor | None) -> torch.Tensor:

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InteractError
+from ..errors import InteractError, one_line
 from ..frames import TEMPORAL_STRIDE, snap_frames
 from ..speech.types import Sound, Speech
 from .layout import TOKEN_PIXELS, layouts_on_grid, outside_error, share_kept
 from .part import Part
 
 MIN_IMAGE_SIDE = 16  # pixels, one token
+LONGEST_NAME = 100  # characters: names stand in sentences, legends and lists
 
 
 @dataclass(frozen=True, eq=False)  # tensors have no truth value: compare by identity
@@ -24,7 +25,7 @@ class Character:
     Somebody with a picture of their own, or, for image-to-video models, a region of the start image. Raises
     InteractError for an empty name, a picture that is missing, smaller than 16 pixels, not [1, H, W, 3] or not
     finite, a mask of another size, a region that is not [1, H, W] or is empty, a picture and a region at once, a
-    layout that is not [F, H, W], or a strength that is not finite.
+    layout that is not [F, H, W], a name of more than 100 characters, or a strength that is not finite.
     """
 
     name: str
@@ -34,10 +35,10 @@ class Character:
     region: Tensor | None = None  # [1, H, W] in 0..1, where the person is in the start image, or None
     strength: float = 1.0  # factor on what the voice adds to this character alone
     mask: Tensor | None = None  # [1, H, W] in 0..1, where the person is in `image`; None if no mask was given
+    seen: tuple[int, int] | None = None  # width and height of the video to which the region was shown cropped
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise InteractError("a character has no name: give each a name of its own.")
+        character_name(self.name)
         if self.region is None:
             _check_image(self.name, self.image)
         else:
@@ -55,6 +56,18 @@ class Character:
                 f"the layout mask of {self.name!r} has shape {list(self.layout.shape)}, "
                 "expected [frames or 1, H, W]."
             )
+
+
+def character_name(name: object) -> str:
+    """A name without surrounding blanks. Raises InteractError for none, and for one that no sentence could hold."""
+    if not isinstance(name, str) or not name.strip():
+        raise InteractError("a character has no name: give each a name of its own.")
+    if len(name.strip()) > LONGEST_NAME:
+        raise InteractError(
+            f"the name {one_line(name, 30)!r} has {len(name.strip())} characters: give that character one of at most "
+            f"{LONGEST_NAME}."
+        )
+    return name.strip()
 
 
 @dataclass(frozen=True, eq=False)

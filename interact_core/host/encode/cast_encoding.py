@@ -59,7 +59,7 @@ def make_character(
 
     mask, cut_out: turned round if it keeps the background, as `upright_mask`; sound: AUDIO, as `voiced`.
     """
-    name = name.strip()
+    name = character_name(name)
     check_numbers(image=image, mask=mask, layout=layout)
     if layout is not None and layout.ndim == 2:
         layout = layout.unsqueeze(0)
@@ -79,7 +79,7 @@ def make_region_character(
     """A Character that is a region of the start image; region: MASK [H, W] or [1, H, W]; sound: as `voiced`; layout:
     MASK [F or 1, H, W] or [H, W], for `mask_source` fixed.
     """
-    name = name.strip()
+    name = character_name(name)
     check_connected(region=region)
     check_numbers(region=region, layout=layout)
     region = region.unsqueeze(0) if region.ndim == 2 else region
@@ -107,18 +107,24 @@ def voiced(name: str, speech: dict[str, Any] | None, sound: dict[str, Any] | Non
         raise InteractError(f"The sound of {name!r}: {error}") from error
 
 
-def connected_characters(sockets: Mapping[str, Character | None]) -> tuple[list[Character], list[Sentence]]:
+def connected_characters(
+    sockets: Mapping[str, Character | Sequence[Character] | None],
+) -> tuple[list[Character], list[Sentence]]:
     """The characters in the order of their sockets, and a sentence for each socket to which nothing came.
 
-    None comes from a switch with nothing on the chosen side, or from null in a graph in API form. Raises InteractError
-    if nothing came to any socket.
+    All people of InterAct People come by one socket. None comes from a switch with nothing on the chosen side, or from
+    null in a graph in API form. Raises InteractError if nothing came to any socket.
     """
     empty = [name for name, character in sockets.items() if character is None]
     if len(empty) == len(sockets):
         what = f" ({', '.join(empty)}: nothing comes from the connected node)" if empty else ""
         raise InteractError(f"There are no characters{what}: connect at least one InterAct Character.")
     said = [sentence("character_left_out", socket=name) for name in empty]
-    return [character for character in sockets.values() if character is not None], said
+    connected: list[Character] = []
+    for brought in sockets.values():
+        if brought is not None:
+            connected += [brought] if isinstance(brought, Character) else brought
+    return connected, said
 
 
 def encode_cast(
