@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import InteractError, check_connected, check_numbers
 from ...guidance import Cast, Character, assemble_cast, snap_frames
+from ...guidance.cast import character_name
 from ...guidance.layout import LATENT_PIXELS, TOKEN_PIXELS
 from ...sentences import Sentence, sentence
 from ...speech.from_core import SILENT_KEY, SPEECH_KEY, from_encoder_output, with_sound
