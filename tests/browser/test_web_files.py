@@ -14,7 +14,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-EXTENSIONS = ("interact.js", "node_text.js", "characters.js", "dialogue.js", "example.js")
+EXTENSIONS = ("interact.js", "node_text.js", "characters.js", "dialogue.js", "example.js", "people.js")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,12 @@ def test_colours_are_those_of_the_pictures(scripts) -> None:
 
 
 def test_the_tiles_lie_as_the_host_lays_them(scripts) -> None:
-    from interacthuman.interact_core.preview import atlas, manifest
+    from interacthuman.interact_core.preview import atlas, manifest, people
 
     assert f"const COLUMNS = {atlas.COLUMNS};" in scripts["viewer/atlas.js"]
     assert f"FORMAT = {manifest.FORMAT};" in scripts["viewer/run_store.js"]
+    assert f"OUTLINE = {people.OUTLINE};" in scripts["people/model.js"]
+    assert f"FORMAT = {people.FORMAT};" in scripts["people/model.js"]
 
 
 def test_comfyui_serves_the_folder(root: Path) -> None:

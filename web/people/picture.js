@@ -1,6 +1,6 @@
 // @ts-check
 /** The crop that the model sees, with the people in it: one clicks on them. The list beside it is for keys and readers. */
-import { OKABE_ITO, css } from "../viewer/palette.js";
+import { characterColours, css } from "../viewer/palette.js";
 import { OUTLINE } from "./model.js";
 import { words } from "./words.js";
 
@@ -18,11 +18,7 @@ function draw(tag, attributes = {}) {
 }
 
 /** The colour of a number, as everywhere else. @param {number} index @param {number} [alpha] */
-export function colourOf(index, alpha = 1) {
-  const darker = 0.7 ** Math.floor(index / OKABE_ITO.length);
-  const [red, green, blue] = OKABE_ITO[index % OKABE_ITO.length];
-  return css([red * darker, green * darker, blue * darker], alpha);
-}
+export const colourOf = (index, alpha = 1) => css(characterColours(index + 1)[index], alpha);
 
 export class Picture {
   /** @param {{click: (found: number) => void, gone: () => void}} actions */
