@@ -26,38 +26,43 @@ VARIANTS = (
 
 
 def run(order: Order) -> None:
-    tally = order.tally
     with serve(order.folder / "server", "--cache-classic") as server:
-        graphs = [people(**settings) for settings in VARIANTS]
-        undisturbed, seconds = [], []
-        for _ in range(2):  # the second time everything is loaded
-            undisturbed, seconds = map(list, zip(*(_timed(server, graph) for graph in graphs), strict=True))
-        before = Held.by(server)
-        for number in order.left():
-            chance, which = order.draw(number), number % len(graphs)
-            reload = chance.random() < RELOADED
-            if reload:
-                server.free()
-            delay = chance.uniform(0.0, BEYOND * (seconds[which] + (reload and 0.5)))
-            how = _cancelled(server, graphs[which], delay)
-            found, took = _timed(server, graphs[which])
-            if not reload and delay < seconds[which] / 2:  # a whole run; a machine is not always as busy
-                seconds[which] = took
-            after = Held.by(server)
-            values = {
-                MEMORY: after.memory / MIB,
-                TEMP: after.temp_files - before.temp_files,
-                HANDLES: after.handles - before.handles,
-            }
-            if found == undisturbed[which] and not how.startswith("error"):
-                tally.count(number, how, **values)
-            else:
-                tally.fault(
-                    number,
-                    f"cancelled after {delay:.2f} s ({how}), then run again",
-                    f"{found}, undisturbed {undisturbed[which]}",
-                    **values,
-                )
+        run_on(server, order)
+
+
+def run_on(server: ComfyServer, order: Order) -> None:
+    """The trials, on a server that is there."""
+    tally = order.tally
+    graphs = [people(**settings) for settings in VARIANTS]
+    undisturbed, seconds = [], []
+    for _ in range(2):  # the second time everything is loaded
+        undisturbed, seconds = map(list, zip(*(_timed(server, graph) for graph in graphs), strict=True))
+    before = Held.by(server)
+    for number in order.left():
+        chance, which = order.draw(number), number % len(graphs)
+        reload = chance.random() < RELOADED
+        if reload:
+            server.free()
+        delay = chance.uniform(0.0, BEYOND * (seconds[which] + (reload and 0.5)))
+        how = _cancelled(server, graphs[which], delay)
+        found, took = _timed(server, graphs[which])
+        if not reload and delay < seconds[which] / 2:  # a whole run; a machine is not always as busy
+            seconds[which] = took
+        after = Held.by(server)
+        values = {
+            MEMORY: after.memory / MIB,
+            TEMP: after.temp_files - before.temp_files,
+            HANDLES: after.handles - before.handles,
+        }
+        if found == undisturbed[which] and not how.startswith("error"):
+            tally.count(number, how, **values)
+        else:
+            tally.fault(
+                number,
+                f"cancelled after {delay:.2f} s ({how}), then run again",
+                f"{found}, undisturbed {undisturbed[which]}",
+                **values,
+            )
 
 
 MEMORY, TEMP, HANDLES = "memory_mib", "temp_files", "open_files"

@@ -145,7 +145,7 @@ def _drawn(key: str, spec: list[Any], chance: random.Random) -> Any:
 def rewire(graph: Graph, schemas: dict[str, Any], chance: random.Random) -> str:
     """A link now comes from another output; three times of four from one of the same type."""
     name, node = _ours(graph, chance)
-    links = [key for key, value in node["inputs"].items() if isinstance(value, list)]
+    links = [key for key, value in node["inputs"].items() if _is_link(graph, value)]
     if not links:
         return "nothing"
     key = chance.choice(links)
@@ -160,6 +160,11 @@ def rewire(graph: Graph, schemas: dict[str, Any], chance: random.Random) -> str:
     ]
     node["inputs"][key] = chance.choice(offers) if offers and chance.random() < 0.9 else [name, 0]
     return f"{node['class_type']}.{key} from {node['inputs'][key]}"
+
+
+def _is_link(graph: Graph, value: object) -> bool:
+    """And not a list that an earlier change has typed there."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and value[0] in graph
 
 
 def leave_out(graph: Graph, _: dict[str, Any], chance: random.Random) -> str:

@@ -41,7 +41,8 @@ GRAPHS = (
     "long_film",
 )
 SMALL = {
-    "InterActEncodeCharacters": {"width": 64, "height": 48, "length": 9},
+    "InterActEncodeCharacters": {"width": 64, "height": 48, "length": 13},
+    "InterActNextPart": {"length": 9, "overlap": 5},
     "InterActSampler": {"steps": 4},
     "KSampler": {"steps": 4},
 }

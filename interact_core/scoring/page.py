@@ -91,7 +91,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _summary(figures: Mapping[str, Mapping[str, float]]) -> str:
+def _summary(figures: Mapping[str, Mapping[str, float | None]]) -> str:
     """Figures as columns: our row with intervals, then the paper's rows that share one of them."""
     names = [name for name in (*FIGURES, "fvd") if name in figures]
     if not names:
@@ -110,9 +110,10 @@ def _summary(figures: Mapping[str, Mapping[str, float]]) -> str:
     return f"<table><tr><th></th>{heads}</tr><tr><td>these films</td>{ours}</tr>{theirs}</table>"
 
 
-def _with_interval(figure: Mapping[str, float]) -> str:
-    films = f"<br><span class=faint>{figure['low']:.3g} to {figure['high']:.3g}, n={figure['films']}</span>"
-    return f"{figure['mean']:.3g}{films if 'low' in figure and figure['low'] is not None else ''}"
+def _with_interval(figure: Mapping[str, float | None]) -> str:
+    """FVD, and any figure of a single film, has no interval."""
+    interval = "" if figure["low"] is None else f"{figure['low']:.3g} to {figure['high']:.3g}, "
+    return f"{figure['mean']:.3g}<br><span class=faint>{interval}n={figure['films']}</span>"
 
 
 def _film(key: str, record: Record, common: Sequence[str]) -> str:

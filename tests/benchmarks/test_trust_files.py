@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 from interacthuman.benchmarks.scenes import result
-from interacthuman.benchmarks.trust import adapters, encoders, inputs
+from interacthuman.benchmarks.trust import adapters, encoders, inputs, training
 from interacthuman.benchmarks.trust.campaign import Order, Tally, exact_interval, faulty_share
 from interacthuman.benchmarks.trust.damage import DAMAGES
 from interacthuman.benchmarks.trust.watch import fault_of_sentence
@@ -53,6 +53,13 @@ def test_unusual_inputs_end_in_a_sentence_or_in_the_right_result(tmp_path: Path)
         folder_paths.set_temp_directory(temp)
     assert lasting_faults(tally) == [] and len(tally.kept) == 8
     assert tally.outcomes[inputs.SENTENCE] > 0 and tally.outcomes[inputs.ENCODED] > 0
+
+
+def test_training_that_is_killed_or_cannot_write_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    kinds = ("killed", "disk full", "rotten cache", "rotten shard")
+    numbers = [next(n for n in range(training.TRIALS) if training.kind_of(n) == kind) for kind in kinds]
+    tally = tallied(training, Order(SEED, numbers, tmp_path))
+    assert lasting_faults(tally) == [] and tally.outcomes == dict.fromkeys(kinds, 1)
 
 
 def test_a_fault_is_seen_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

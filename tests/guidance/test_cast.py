@@ -35,6 +35,7 @@ def test_a_cast_knows_its_sizes() -> None:
     [
         ({"name": ""}, "has no name"),
         ({"name": "  "}, "has no name"),
+        ({"name": "x" * 101}, "has 101 characters"),
         ({"image": None}, "'Ada' has no picture"),
         ({"image": torch.ones(1, 1, 1, 3)}, "picture of 'Ada' is 1x1 pixels"),
         ({"image": torch.ones(1, 15, 64, 3)}, "picture of 'Ada' is 64x15 pixels"),

@@ -133,3 +133,5 @@ def test_the_page_shows_the_worst_first_and_escapes_names(tmp_path: Path) -> Non
     summary["figures"]["sync_d"] = {"mean": 7.5, "low": 7.0, "high": 8.0, "films": 2}
     html = page(found, summary, "Scores")
     assert "InterActHuman (paper)" in html and "6.67" in html and "implementations differ" in html
+    summary["figures"]["fvd"] = {"mean": 12.5, "low": None, "high": None, "films": 419, "bias": None}
+    assert "12.5<br><span class=faint>n=419" in page(found, summary, "Scores"), "FVD has no interval"
