@@ -24,6 +24,8 @@ LOCALES, PAGES = ROOT / "locales", ROOT / "web" / "docs"
 ENGLISH = "en"
 SENTENCES_KEY = "interacthuman"
 VIEWER_KEY = "interacthuman_viewer"
+# Parts of the page with texts of their own: the key that they look up, and the folder in web/ of their english.js.
+SCRIPTS = {VIEWER_KEY: "viewer", "interacthuman_dialogue": "dialogue", "interacthuman_graph": "graph"}
 
 Texts = dict[str, dict[str, Any]]
 
@@ -97,15 +99,18 @@ def english_sentences() -> Texts:
     return {SENTENCES_KEY: sentences}
 
 
-def english_viewer() -> Texts:
-    """The viewer's texts, under the key that web/viewer/words.js looks up: one in each line of its english.js."""
-    script = (ROOT / "web" / "viewer" / "english.js").read_text(encoding="utf-8")
-    return {VIEWER_KEY: dict(re.findall(r'^  (\w+): "(.*)",$', script, re.MULTILINE))}
+def english_script(key: str) -> Texts:
+    """The texts of a part of the page, under the key that it looks up: one in each line of its english.js."""
+    script = (ROOT / "web" / SCRIPTS[key] / "english.js").read_text(encoding="utf-8")
+    return {key: dict(re.findall(r'^  (\w+): "(.*)",$', script, re.MULTILINE))}
 
 
 def english_main() -> Texts:
     """What locales/en/main.json holds."""
-    return {**english_sentences(), **english_viewer()}
+    whole = english_sentences()
+    for key in SCRIPTS:
+        whole |= english_script(key)
+    return whole
 
 
 def as_text(texts: Texts) -> str:

@@ -16,7 +16,7 @@ from interacthuman.interact_core.examples import portrait_file
 from interacthuman.interact_core.preview.lettering import write
 from interacthuman.interact_core.preview.palette import INK, PAPER
 from interacthuman.tools import converted_graphs, public_graphs, public_pages, workflow_pages
-from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS
+from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, ui_file
 from PIL import Image, ImageDraw
 
 PUBLIC = {
@@ -41,7 +41,7 @@ CARDS = {
     "needs_weights_humo_own_picture": ("HuMo", "your own picture"),
     "needs_weights_phantom_own_pictures": ("Phantom", "your own pictures, in turns"),
 }
-CARD = (480, 430)  # pixels, as the pictures of the other templates
+CARD = (480, 480)  # pixels, as the pictures of the other templates
 
 
 def draw_card(name: str) -> bytes:
@@ -70,4 +70,4 @@ def api_text(name: str) -> str:
 if __name__ == "__main__":
     for graph_name in PUBLIC:
         (WORKFLOWS / "api" / f"{graph_name}.json").write_text(api_text(graph_name), encoding="utf-8")
-        (WORKFLOWS / f"{graph_name}.jpg").write_bytes(draw_card(graph_name))
+        ui_file(graph_name).with_suffix(".jpg").write_bytes(draw_card(graph_name))

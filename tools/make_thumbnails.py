@@ -2,8 +2,8 @@
 
     python -m interacthuman.tools.make_thumbnails [--steps N] [NAME ...]
 
-runs every graph on a real server as it is shipped (a minute or more each) and writes workflows/NAME.jpg, the
-only name that the template browser asks a custom node for (frontend 1.47). Run it when weights or settings
+runs every graph on a real server as it is shipped (a minute or more each) and writes the picture beside its UI form,
+under the only name that the template browser asks a custom node for (frontend 1.47). Run it when weights or settings
 have changed. `--steps` is for a quick look only.
 """
 
@@ -28,12 +28,12 @@ from interacthuman.interact_core.preview.manifest import read_history
 from interacthuman.interact_core.preview.masks import enlarge, latent_frame_of
 from interacthuman.interact_core.preview.overlay import label, outline, tint
 from interacthuman.interact_core.preview.palette import INK, PAPER, to_pillow, to_tensor
-from interacthuman.tools.make_workflows import DRAWN_LEFT_TO_RIGHT, GRAPHS, WORKFLOWS, Graph, nodes_of, video
+from interacthuman.tools.make_workflows import DRAWN_LEFT_TO_RIGHT, GRAPHS, Graph, nodes_of, ui_file, video
 from PIL import Image, ImageDraw
 
 logger = logging.getLogger(__name__)
 
-SIZE = (480, 430)  # pixels; the browser shows it about half as large, on a square card
+SIZE = (480, 480)  # pixels; the browser shows it about half as large, on a square card
 SEAM = 6  # pixels between the parts
 STEPS_SHOWN = 3  # under the frame: the masks as they form
 LIMIT = 60_000  # bytes
@@ -179,7 +179,7 @@ def main(names: Sequence[str], steps: int = 0) -> None:
                     node["inputs"]["steps"] = steps
             takes = takes_of(server, graph, server.run(graph, RUN_LIMIT))
             picture = draw_single(takes[0]) if len(takes) == 1 else draw_several(takes)
-            (WORKFLOWS / f"{name}.jpg").write_bytes(as_jpeg(picture))
+            ui_file(name).with_suffix(".jpg").write_bytes(as_jpeg(picture))
             check_drawn(name, takes)
 
 

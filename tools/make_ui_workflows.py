@@ -19,7 +19,7 @@ from typing import Any
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tools.converted_graphs import is_muted
 from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES, WHOLE
-from interacthuman.tools.make_workflows import WORKFLOWS
+from interacthuman.tools.make_workflows import WORKFLOWS, ui_file
 from interacthuman.tools.public_files import models_of
 from interacthuman.tools.workflow_pages import plan, size_of
 
@@ -54,7 +54,7 @@ async ([api, name]) => {
 }
 """
 SETTLE = """
-async ([api, name, nodes, models, muted, boxes, notes]) => {
+async ([api, name, nodes, models, muted, folded, boxes, notes]) => {
   const app = window.app, pause = ms => new Promise(done => setTimeout(done, ms));
   const graph = app.rootGraph;
   for (const [id, [x, y, width, height]] of Object.entries(nodes)) {
@@ -66,6 +66,7 @@ async ([api, name, nodes, models, muted, boxes, notes]) => {
       if (widget.name === "control_after_generate") widget.value = "fixed";
     if (models[id].length) node.properties.models = models[id];
     if (muted.includes(id)) node.mode = window.LiteGraph.NEVER;
+    if (folded.includes(id)) node.flags.collapsed = true;
   }
   for (const [title, text, [x, y, width, height]] of notes) {
     const paper = window.LiteGraph.createNode("MarkdownNote");
@@ -81,6 +82,8 @@ async ([api, name, nodes, models, muted, boxes, notes]) => {
     group.size = [width, height];
     graph.add(group);
   }
+  const {colourCasts} = await import("/extensions/interacthuman/characters/colours.js");
+  colourCasts(graph);
   await pause(500);
   const made = await app.graphToPrompt();
   await app.loadGraphData(JSON.parse(JSON.stringify(made.workflow)), true, true, name);
@@ -124,7 +127,8 @@ def convert(page: Any, name: str) -> dict[str, Any]:
     models = {key: models_of(node) for key, node in whole.items()}
     muted = [key for key, node in whole.items() if is_muted(node)]
     notes = [[note.title, note.text, made.notes[note.title]] for note in ALL_PAGES[name].notes]
-    found = page.evaluate(SETTLE, [whole, name, made.nodes, models, muted, made.boxes, notes])
+    folded = sorted(ALL_PAGES[name].folded)
+    found = page.evaluate(SETTLE, [whole, name, made.nodes, models, muted, folded, made.boxes, notes])
     for form in ("output", "again"):
         if plain(found[form]) != plain(api):
             different = [node for node in api if plain(api)[node] != plain(found[form]).get(node)]
@@ -163,9 +167,9 @@ def main(names: list[str]) -> None:
             page.wait_for_function(f"!!({ready} && window.LiteGraph?.registered_node_types?.InterActSampler)")
             for name in names:
                 text = json.dumps(convert(page, name), indent=2, ensure_ascii=False) + "\n"
-                (WORKFLOWS / f"{name}.json").write_text(text, encoding="utf-8")
+                ui_file(name).write_text(text, encoding="utf-8")
                 page.screenshot(path=str(pictures / f"{name}.png"))
-                logger.info("wrote %s.json", name)
+                logger.info("wrote %s", ui_file(name).name)
             browser.close()
 
 

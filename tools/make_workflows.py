@@ -2,7 +2,8 @@
 
     python -m interacthuman.tools.make_workflows
 
-writes them (with the paths that dev.py sets). make_ui_workflows.py makes the UI forms from them in a browser,
+writes them (with the paths that dev.py sets). make_ui_workflows.py makes the UI forms from them in a browser, under
+the titles that ComfyUI's template browser shows (it has nothing but the file's name to show and to search);
 make_thumbnails.py their pictures; test_workflows.py sees that all of it is up to date.
 """
 
@@ -16,6 +17,22 @@ from typing import Any
 from interacthuman.interact_core.theatre.training.clips import FRAMES
 
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
+# Of the UI forms. The number keeps them in the order in which one meets them: first those that run as they are.
+TITLES = {
+    "one_character": "01 One person talking",
+    "taking_turns": "02 Two people talking, one after the other",
+    "dialogue": "03 Two people talking, a dialogue on a timeline",
+    "three_one_silent": "05 Three people, two talking and one silent",
+    "best_of_four_seeds": "06 Two people talking, the best of four seeds",
+    "long_film": "07 Two people talking, a long film in parts",
+    "fixed_against_predicted": "08 Two people talking, drawn against found masks",
+    "stock_ksampler": "09 Two people talking, with ComfyUI KSampler",
+    "needs_weights_infinitetalk_own_picture": "11 InfiniteTalk, two people of your picture talking (needs weights)",
+    "needs_weights_infinitetalk": "12 InfiniteTalk, two people talking, puppets in place (needs weights)",
+    "needs_weights_humo_own_picture": "13 HuMo, a person of your picture talking (needs weights)",
+    "needs_weights_humo": "14 HuMo, two people talking, puppets in place (needs weights)",
+    "needs_weights_phantom_own_pictures": "15 Phantom, two people of your pictures talking (needs weights)",
+}
 
 # What every graph plays with: the theatre's models are at their best with these.
 WIDTH, HEIGHT, FPS = 192, 128, 25.0
@@ -70,7 +87,7 @@ def stock_models() -> Graph:
     )
     adapter = node(
         "InterActApplyAdapter",
-        "InterAct Apply Adapter",
+        "Apply Adapter",
         model=["1", 0],
         adapter_name="theatre_adapter.safetensors",
         strength=1.0,
@@ -81,7 +98,7 @@ def stock_models() -> Graph:
 def prepared(model: str) -> Graph:
     """Node `model` with the theatre's shift and windows."""
     return {
-        "2": node("ModelSamplingSD3", "Shift of the schedule", model=[model, 0], shift=SHIFT),
+        "2": node("ModelSamplingSD3", "Schedule shift", model=[model, 0], shift=SHIFT),
         "5": node(
             "WanContextWindowsManual",
             f"Windows of {WINDOW} frames",
@@ -102,7 +119,7 @@ def prepared(model: str) -> Graph:
 def helpers() -> Graph:
     return {
         "3": node("VAELoader", "Load VAE", vae_name="theatre_wan_vae.safetensors"),
-        "4": node("InterActLoadWav2Vec2", "InterAct Load Wav2Vec2", audio_encoder_name="theatre_wav2vec2"),
+        "4": node("InterActLoadWav2Vec2", "Load Wav2Vec2", audio_encoder_name="theatre_wav2vec2"),
     }
 
 
@@ -242,7 +259,10 @@ def part(first: int, title: str, **before: Wire) -> Graph:
 
 
 def video(first: str, title: str, images: Wire, prefix: str, audio: Wire | None = None) -> Graph:
-    """A video of these images with the dialogue, saved as MP4 (codec auto is H.264), as two nodes."""
+    """A video of these images with the dialogue, saved as MP4 (codec auto is H.264), as two nodes.
+
+    title: at most 14 letters, as both may be folded.
+    """
     made, sound = str(int(first) + 1), audio or ["30", 4]
     return {
         first: node("CreateVideo", title, images=images, fps=["30", 5], audio=sound, bit_depth=8),
@@ -269,7 +289,7 @@ def finished(prefix: str, sampled: str = "31") -> Graph:
         **decode("32", sampled),
         **video("40", "Video", ["32", 0], prefix),
         **viewer("50", sampled, "32"),
-        **video("51", "Masks over the video", ["50", 0], f"{prefix}_masks"),
+        **video("51", "Masks on video", ["50", 0], f"{prefix}_masks"),
     }
 
 
@@ -311,6 +331,52 @@ def taking_turns() -> Graph:
         **finished("taking_turns"),
     }
     graph["22"]["inputs"] |= {"start_time": ["12", 1], "gap": PAUSE}
+    return graph
+
+
+def turns() -> str:
+    """JSON of InterAct Dialogue: pieces of the two examples' recordings, cut in their pauses, as an exchange."""
+    said = {  # by lane: in and out of the recording, start in the film; seconds
+        "Mira": ((0.0, 0.9, 0.0), (1.35, 2.2, 2.0)),
+        "Tobi": ((0.0, 1.1, 0.96), (1.35, 1.8, 2.72)),
+    }
+    lanes = [
+        {
+            "name": name,
+            "clips": [
+                {"file": f"{name.lower()}.wav [example]", "in": first, "out": last, "start": start}
+                for first, last, start in clips
+            ],
+        }
+        for name, clips in said.items()
+    ]
+    return json.dumps({"lanes": lanes}, separators=(",", ":"))
+
+
+def dialogue() -> Graph:
+    """Two characters who answer each other, by InterAct Dialogue: its lanes go straight to their speech."""
+    graph = {
+        **models(),
+        **speaker("Mira", 10),
+        **speaker("Tobi", 20),
+        "25": node(
+            "InterActDialogue",
+            "Who says what, and when",
+            audio_encoder=["4", 0],
+            fps=FPS,
+            length=LENGTH,
+            dialogue=turns(),
+        ),
+        **encode("13", "23"),
+        **sampler("31"),
+        **finished("dialogue"),
+    }
+    for lane, first in enumerate((10, 20)):
+        del graph[str(first + 2)]
+        graph[str(first + 3)]["inputs"]["speech"] = ["25", 3 + lane]
+    graph["30"]["inputs"] |= {"length": ["25", 1], "fps": ["25", 2]}
+    for sound in ("40", "51"):
+        graph[sound]["inputs"]["audio"] = ["25", 0]
     return graph
 
 
@@ -420,7 +486,7 @@ def best_of_four_seeds() -> Graph:
         "140": node("GetImageSize", "Frames of a film", image=[str(first["a"] + 1), 0]),
         "141": node(
             "ComfyMathExpression",
-            "Where the film with the best margin begins",
+            "Best film: where",
             expression=f"e * ({best}) + 0 * (a + b + c + d)",
             **margins,
             **{"values.e": ["140", 2]},
@@ -429,7 +495,7 @@ def best_of_four_seeds() -> Graph:
         "143": node(
             "ImageFromBatch", "The best film", image=["142", 0], batch_index=["141", 1], length=["140", 2]
         ),
-        **video("40", "Video of the best seed", ["143", 0], "best_of_four_seeds"),
+        **video("40", "Best seed", ["143", 0], "best_of_four_seeds"),
         "150": node("BatchImagesNode", "All plots", **plots),
         "151": node("PreviewImage", "Mouths over voices, seed by seed", images=["150", 0]),
         **viewer("160", str(first["a"]), str(first["a"] + 1), f"Masks of seed {SEED}"),
@@ -457,6 +523,7 @@ GRAPHS = {
         one_character,
         two_speakers,
         taking_turns,
+        dialogue,
         three_one_silent,
         stock_ksampler,
         fixed_against_predicted,
@@ -469,6 +536,11 @@ GRAPHS = {
 def api_text(name: str) -> str:
     """What workflows/api/NAME.json holds."""
     return json.dumps(GRAPHS[name](), indent=2) + "\n"
+
+
+def ui_file(name: str) -> Path:
+    """Where the UI form of a graph lies; its picture has the same name."""
+    return WORKFLOWS / f"{TITLES.get(name, name)}.json"
 
 
 def nodes_of(graph: Graph, *class_types: str) -> Sequence[str]:

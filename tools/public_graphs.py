@@ -44,7 +44,7 @@ def adapter(name: str, node_id: str) -> Graph:
     return {
         node_id: node(
             "InterActApplyAdapter",
-            "InterAct Apply Adapter",
+            "Apply Adapter",
             model=["6", 0],
             adapter_name=name,
             strength=1.0,
@@ -104,7 +104,7 @@ def needs_weights_infinitetalk() -> Graph:
         **base(I2V),
         **adapter(INFINITETALK, "5"),
         "3": node("VAELoader", "Load VAE", vae_name=VAE),
-        "4": node("InterActLoadWav2Vec2", "InterAct Load Wav2Vec2", audio_encoder_name=WAV2VEC2),
+        "4": node("InterActLoadWav2Vec2", "Load Wav2Vec2", audio_encoder_name=WAV2VEC2),
         **text("Two people sit side by side and talk with each other."),
         **in_start_image("Mira", 10, "72"),
         **in_start_image("Tobi", 20, "73"),
@@ -124,7 +124,7 @@ def needs_weights_humo() -> Graph:
     return {
         **base(HUMO),
         **adapter(FROM_BASE, "7"),
-        "5": node("ModelSamplingSD3", "Shift of the schedule", model=["7", 0], shift=SHIFT),
+        "5": node("ModelSamplingSD3", "Schedule shift", model=["7", 0], shift=SHIFT),
         "3": node("VAELoader", "Load VAE", vae_name=VAE),
         "4": node("AudioEncoderLoader", "Load Audio Encoder", audio_encoder_name=WHISPER),
         **text("Two people sit side by side and talk with each other."),

@@ -1,6 +1,7 @@
 """How the shipped graphs look in the browser: which nodes are in which box, and the text of the note.
 
-Columns of boxes from left to right, in each box columns of nodes: places come from what the nodes need.
+Columns of boxes from left to right, in each box columns of nodes: places come from what the nodes need. What an artist
+sets up once, such as the loaders, is folded to its title, so that a page fits a screen (SCREEN) and can be read there.
 """
 
 from __future__ import annotations
@@ -14,29 +15,35 @@ Place = tuple[float, float, float, float]  # x, y, width, height in the graph's 
 
 BAR = 30  # a node's title bar, above its place
 GAP = 75  # between a node and the title bar below it: Nodes 2.0 draws many nodes some 40 higher
-AISLE = 60  # between columns of nodes in a box
+AISLE = 50  # between columns of nodes in a box
 PADDING = 20  # between nodes and the edge of their box
 FOOT = 55  # below the last node of a box, for the same reason
 HEAD = 80  # a box's title and the title bars of the nodes below it
-STREET = 60  # between boxes
+STREET = 20  # between boxes
+FOLD = 20  # between a folded node, which is a title bar only, and what stands below it
+# A window of 1920 x 1080 without ComfyUI's bars, at a zoom of 60 %, at which titles are read: what a page may take.
+SCREEN: Size = (1872 / 0.6, 1000 / 0.6)
 
 # At least so large, in the graph's units; the page makes nodes larger where their widgets need it.
 LEAST: dict[str, Size] = {
-    "InterActPreviewMasks": (520, 820),
-    "InterActExample": (300, 310),
-    "InterActEncodeSpeech": (300, 0),
-    "InterActCharacter": (300, 0),
-    "LoadImage": (340, 420),
-    "LoadAudio": (300, 180),
+    "InterActPreviewMasks": (440, 700),
+    "InterActExample": (270, 310),
+    "InterActEncodeSpeech": (280, 0),
+    "InterActCharacter": (280, 0),
+    "InterActRegion": (280, 0),
+    "InterActDialogue": (720, 620),
+    "LoadImage": (320, 420),
+    "LoadAudio": (280, 180),
     "Painter": (350, 840),
-    "CLIPTextEncode": (400, 200),
+    "CLIPTextEncode": (340, 160),
     "SaveVideo": (400, 420),
-    "SaveImage": (400, 480),
+    "SaveImage": (400, 420),
     "CreateVideo": (400, 0),
+    "PreviewImage": (400, 300),
     "SolidMask": (270, 0),
     "MaskComposite": (270, 0),
 }
-USUAL: Size = (340, 0)
+USUAL: Size = (300, 0)
 TEXT, PICTURE = (
     66,
     230,
@@ -58,10 +65,11 @@ LETTER_OF_NOTE, LINE = 5.8, 15  # of a note's text: width of a letter, height of
 
 @dataclass(frozen=True)
 class Box:
-    """A group of the canvas: its title, and columns of node ids."""
+    """A group of the canvas: its title, and columns of node ids; folded: those of them that are shown by title only."""
 
     title: str
     columns: tuple[tuple[str, ...], ...]
+    folded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Note:
 
     text: str
     title: str = "Read me"
-    width: float = USUAL[0]
+    width: float = 310
 
     @property
     def height(self) -> float:
@@ -100,6 +108,11 @@ class Page:
     def notes(self) -> list[Note]:
         return [one for column in self.columns for one in column if isinstance(one, Note)]
 
+    @property
+    def folded(self) -> frozenset[str]:
+        boxes = (one for column in self.columns for one in column if isinstance(one, Box))
+        return frozenset().union(*(box.folded for box in boxes))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -126,22 +139,26 @@ def plan(page: Page, sizes: dict[str, Size]) -> Plan:
     x = 0.0
     for column in page.columns:
         y, right = 0.0, x
-        for box in column:
+        for number, box in enumerate(column):
+            if number:
+                y += STREET + (BAR if isinstance(box, Note) else HEAD)
             if isinstance(box, Note):
                 notes[box.title] = (x, y, box.width, box.height)
-                right, y = max(right, x + box.width), y + box.height + STREET + BAR
+                right, y = max(right, x + box.width), y + box.height
                 continue
             inside = _fill(box, x, y, sizes)
             nodes |= inside
             edge = max(left + width for left, _, width, _ in inside.values())
-            bottom = max(top + height for _, top, _, height in inside.values())
+            bottom = max(
+                top + (0 if name in box.folded else height) for name, (_, top, _, height) in inside.items()
+            )
             boxes[box.title] = (
                 x - PADDING,
                 y - HEAD,
                 edge - x + 2 * PADDING,
                 bottom - y + HEAD + FOOT,
             )
-            right, y = max(right, edge), bottom + FOOT + STREET + HEAD
+            right, y = max(right, edge), bottom + FOOT
         x = right + 2 * PADDING + STREET
     return Plan(nodes, boxes, notes)
 
@@ -153,37 +170,58 @@ def _fill(box: Box, x: float, y: float, sizes: dict[str, Size]) -> dict[str, Pla
         width, top = max(sizes[name][0] for name in column), y
         for name in column:
             places[name] = (x, top, width, sizes[name][1])
-            top += sizes[name][1] + GAP + BAR
+            top += (FOLD if name in box.folded else sizes[name][1] + GAP) + BAR
         x += width + AISLE
     return places
 
 
 # -------------------------------------------------------------------------------------------------- the pages
 
-MODELS = Box("Models", (("1", "2", "5", "3", "4"),))
+WHO, SAY, RUN, WATCH = "1 Who", "2 What they say", "3 Run", "4 Watch"
 THEATRE = """The models that come with this pack are a small puppet theatre: they can only draw puppets. For people
 you need a Wan model and an adapter that was trained on it."""
 
 
-def person(title: str, first: int) -> Box:
-    """What make_workflows.speaker makes."""
-    return Box(title, ((str(first),), (str(first + 2), str(first + 3))))
+def models(*nodes: str) -> Box:
+    """The loaders, by their titles only: they are set up once."""
+    return Box("Models (folded)", (nodes,), frozenset(nodes))
 
 
-def start(text: str, models: Box = MODELS) -> tuple[Box | Note, ...]:
+MODELS = models("1", "2", "5", "3", "4")
+
+
+def start(text: str, loaders: Box = MODELS) -> tuple[Box | Note, ...]:
     """The first column: what the graph is, and its models."""
-    return Note(text), models
+    return Note(text), loaders
 
 
-FOUND = Box("Who was found where", (("50",),))
-THE_VIDEO = Box("The video", (("40", "41"),))
-THE_MASKS = Box("The masks as a video", (("51", "52"),))
+def cast(*first: int, silent: tuple[str, ...] = ()) -> tuple[tuple[Box], tuple[Box]]:
+    """Two boxes for what make_workflows.speaker makes from these ids on: examples, then speech and character.
+
+    silent: example and character of somebody without speech.
+    """
+    who = (*(str(one) for one in first), *silent[:1])
+    speeches = (*(str(one + 2) for one in first), *silent[1:])
+    return (Box(WHO, (who,)),), (Box(SAY, (speeches, tuple(str(one + 3) for one in first))),)
+
+
+def cast_in_one_column(*first: int) -> tuple[Box, Box]:
+    """The same above each other, a column for each of them, where the rest needs the width."""
+    who = tuple((str(one),) for one in first)
+    say = tuple((str(one + 2), str(one + 3)) for one in first)
+    return Box(WHO, who), Box(SAY, say)
+
+
+def watch(*more: str) -> Box:
+    """Masks and video, below each other; what makes a file of them is folded."""
+    return Box(WATCH, (("50", "40", "41", *more),), frozenset({"40", *more}))
+
 
 PAGES = {
     "one_character": Page(
         (
             start(
-                f"""# One puppet talks
+                f"""# One person talks
 
 Press **Run**. Mira speaks, and while the video forms *InterAct Preview Masks* shows where the model found her.
 
@@ -194,51 +232,72 @@ in place of *Example*.
 
 {THEATRE}""",
             ),
-            (person("Mira", 10),),
-            (Box("Into one video", (("30", "31", "32"),)),),
-            (FOUND,),
-            (THE_VIDEO,),
+            *cast(10),
+            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (watch(),),
         ),
     ),
     "two_speakers": Page(
         (
             start(
-                f"""# Two characters talk
+                f"""# Two people talk at once
 
 Press **Run**. Each puppet has a voice of its own, and each voice moves only its own mouth: the model finds
 both characters while the video forms. *InterAct Preview Masks* shows it, step by step.
 
-**One more?** Copy a group and connect it to *InterAct Encode Characters*. **Your own characters?** Use *Load
-Image* and *Load Audio* in place of *Example*.
+**One more?** Choose *Add character* from the menu of *InterAct Encode Characters*. **Your own characters?** Use
+*Load Image* and *Load Audio* in place of *Example*. **One after the other?** Connect *end_time* of Mira's speech to
+*start_time* of Tobi's.
 
 {THEATRE}""",
             ),
-            (person("Mira", 10), person("Tobi", 20)),
-            (Box("Both in one video", (("30", "31", "32"),)),),
-            (FOUND, Box("Every step on one sheet", (("53",),))),
-            (THE_VIDEO, THE_MASKS),
+            *cast(10, 20),
+            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (watch("51", "52", "53"),),
         ),
     ),
     "taking_turns": Page(
         (
             start(
-                f"""# Two characters take turns
+                f"""# Two people take turns
 
 Press **Run**. Tobi begins when Mira has finished: *end_time* of her speech is connected to *start_time* of his,
 and *gap* is the pause between them. No seconds have to be typed, and the video is as long as both.
 
-**One more?** Copy the group of Tobi and connect *end_time* of his speech to *start_time* of the next one.
-**At the same time?** Disconnect *start_time*. **Interrupting?** Set *gap* below 0.
+**One more?** Choose *Add character* from the menu of *InterAct Encode Characters*, and connect *end_time* of Tobi's
+speech to *start_time* of the new one. **At the same time?** Disconnect *start_time*. **Interrupting?** Set *gap*
+below 0.
 
 While one speaks, the other one listens with a closed mouth. *InterAct Preview Masks* shows who speaks when.
 
 {THEATRE}""",
             ),
-            (person("Mira", 10),),
-            (person("Tobi", 20),),
-            (Box("Both in one video", (("30", "31", "32"),)),),
-            (FOUND,),
-            (THE_VIDEO, THE_MASKS),
+            *cast(10, 20),
+            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (watch("51", "52"),),
+        ),
+    ),
+    "dialogue": Page(
+        (
+            start(
+                f"""# A dialogue on a timeline
+
+Press **Run**. Mira asks, Tobi answers, both have a second turn, and the last words overlap. *InterAct Dialogue* says
+who speaks when: a lane for each, a clip for each turn. The recordings are those of the two examples.
+
+**Your own dialogue?** Drop recordings onto the lanes, or record them there; drag clips, trim their ends, split at
+the playhead with **S**. *Help* on the timeline lists the keys. Delete the clips that are there first.
+
+**One more?** Add a lane, and connect its voice to *speech* of another *InterAct Character*.
+
+{THEATRE}""",
+            ),
+            (
+                Box(WHO, (("10",), ("20",))),
+                Box(SAY, (("25",), ("13", "23"))),
+            ),
+            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (watch("51", "52"),),
         ),
     ),
     "three_one_silent": Page(
@@ -253,14 +312,9 @@ The same works for cats, lamps and teapots: whatever has a picture can be in the
 
 {THEATRE}""",
             ),
-            (
-                person("Mira", 10),
-                person("Tobi", 20),
-                Box("Elsa says nothing", (("60",), ("63",))),
-            ),
-            (Box("All three in one video", (("30", "31", "32"),)),),
-            (FOUND,),
-            (THE_VIDEO, THE_MASKS),
+            *cast(10, 20, silent=("60", "63")),
+            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (watch("51", "52"),),
         ),
     ),
     "stock_ksampler": Page(
@@ -274,13 +328,11 @@ SamplerCustomAdvanced and others work too. LoRA loaders go after *Load Diffusion
 *InterAct Collect Masks* then collects the masks. Every sampler needs a *Mask Guidance* of its own.
 
 {THEATRE}""",
-                Box("Models, from stock loaders", (("1", "6", "2", "5", "3", "4"),)),
+                models("1", "6", "2", "5", "3", "4"),
             ),
-            (person("Mira", 10), person("Tobi", 20)),
-            (Box("Both in one video", (("30", "33"),)),),
-            (Box("Any sampler you like", (("34", "31", "32"),)),),
-            (FOUND,),
-            (THE_VIDEO, THE_MASKS),
+            *cast(10, 20),
+            (Box(RUN, (("30", "33"), ("34", "31", "32")), frozenset({"32"})),),
+            (watch("51", "52"),),
         ),
     ),
     "fixed_against_predicted": Page(
@@ -298,13 +350,15 @@ round, swap the halves. Both viewers show the predicted masks; the difference is
 
 {THEATRE}""",
                 ),
-                Box("Two halves, drawn by hand", (("70", "71"), ("72", "73"))),
+                Box(
+                    "Two drawn halves",
+                    (("70", "71", "72", "73"),),
+                    frozenset({"70", "71", "72", "73"}),
+                ),
             ),
-            (person("Mira", 10), person("Tobi", 20)),
-            (Box("Both in one video", (("30",),)),),
-            (Box("One seed, two ways", (("31", "32"), ("35", "36"))),),
-            (Box("Found by the model", (("50", "40", "41"),)),),
-            (Box("Drawn by hand", (("55", "45", "46"),)),),
+            *cast(10, 20),
+            (Box(RUN, (("30",), ("31", "32", "35", "36")), frozenset({"32", "36"})),),
+            (Box(WATCH, (("50", "40", "41"), ("55", "45", "46")), frozenset({"40", "45"})),),
         ),
     ),
     "long_film": Page(
@@ -316,17 +370,21 @@ A film may be longer than one sampling run. Here it is made in two parts: *Inter
 first part, and the second continues from its last frames. Each character keeps voice and mask across the cut,
 and *InterAct Join Parts* joins the frames, exactly as long as the audio.
 
-**Longer still?** Copy the box of the next part, and connect *film*, *masks* and *latent* of the part before.
+**Longer still?** Copy the nodes of the next part, and connect *film*, *masks* and *latent* of the part before.
 The speech is for the whole film: no recording has to be cut. Use the same *seed* in all samplers, or cuts
 become visible.
 
 {THEATRE}""",
             ),
-            (person("Mira", 10), person("Tobi", 20)),
-            (Box("The whole film", (("30",),)),),
-            (Box("The first part", (("80", "81"), ("82", "83", "84"))),),
-            (Box("The next part", (("90", "91"), ("92", "93", "94"))),),
-            (THE_VIDEO,),
+            cast_in_one_column(10, 20),
+            (
+                Box(
+                    RUN,
+                    (("30", "80"), ("81", "82", "83", "90"), ("91", "92", "93")),
+                    frozenset({"82", "92"}),
+                ),
+            ),
+            (Box(WATCH, (("84", "40", "41"), ("94",)), frozenset({"40"})),),
         ),
     ),
     "best_of_four_seeds": Page(
@@ -345,21 +403,19 @@ to the scores. **One voice?** Connect *lips* in place of *margin*.
 
 {THEATRE}""",
             ),
-            (person("Mira", 10), person("Tobi", 20)),
-            (Box("Both in one video", (("30",),)),),
+            cast_in_one_column(10, 20),
             (
-                Box("First seed", (("100",), ("101", "102"))),
-                Box("Second seed", (("110",), ("111", "112"))),
+                Box(
+                    RUN,
+                    (
+                        ("30", "110", "120", "130"),
+                        ("100", "101", "111", "121", "131", "140", "142"),
+                        ("102", "112", "122", "132", "141", "143"),
+                    ),
+                    frozenset({"110", "120", "130", "101", "111", "121", "131", "140", "142", "141", "143"}),
+                ),
             ),
-            (
-                Box("Third seed", (("120",), ("121", "122"))),
-                Box("Fourth seed", (("130",), ("131", "132"))),
-            ),
-            (
-                Box("Where the best one begins", (("140", "141", "142", "143"),)),
-                Box("All plots", (("150", "151"),)),
-            ),
-            (THE_VIDEO, Box("Who was found where", (("160",),))),
+            (Box(WATCH, (("160", "40", "41"), ("150", "151")), frozenset({"40", "150"})),),
         ),
     ),
 }

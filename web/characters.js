@@ -8,19 +8,20 @@ import { isEncoder } from "./characters/casts.js";
 import { NamesakeBadges } from "./characters/namesake_badges.js";
 import { Numbering } from "./characters/numbering.js";
 import { keepLinks } from "./characters/sockets.js";
+import { words } from "./graph/words.js";
 
 const rootGraph = () => app.rootGraph ?? app.graph;
 const numbering = new Numbering(rootGraph);
 const namesakes = new NamesakeBadges((options) => new /** @type {any} */ (window).LGraphBadge(options));
 
-const tellNamesakes = () =>
-  namesakes.update(rootGraph(), app.extensionManager?.setting?.get("Comfy.Locale") ?? "en");
+const tellNamesakes = () => namesakes.update(rootGraph());
 
 app.registerExtension({
   name: "interacthuman.Characters",
 
   setup() {
     api.addEventListener("graphChanged", tellNamesakes);
+    words.onLanguage(tellNamesakes);
     // On the canvas, which tells it, before it comes to ComfyUI's own listener: that one stores the graph for undo.
     app.canvas.canvas.addEventListener("litegraph:canvas", (/** @type {CustomEvent} */ event) => {
       if (event.detail?.subType === "after-change") numbering.settle();

@@ -11,6 +11,8 @@ import { PastRuns } from "./past_runs.js";
 import { Prompts } from "./prompts.js";
 import { textsOf, translated } from "./sentences.js";
 import { TextPanel } from "./text_panel.js";
+import { TextRoom } from "./text_room.js";
+import { speakEverywhere } from "./texts.js";
 import { speak } from "./viewer/words.js";
 
 /** @typedef {import("./sentences.js").Sentence} Sentence */
@@ -24,8 +26,11 @@ const MOST_KEPT = 2000; // texts of nodes
 const prompts = new Prompts((path) => api.fetchApi(path));
 const past = new PastRuns(prompts, localStorage);
 const notice = new ErrorNotice();
+const room = new TextRoom();
 /** By workflow and node. @type {Map<string, Said>} */
 const texts = new Map();
+/** What is said before a run; stale: it has changed since the node said something of its run. @type {WeakMap<object, {lines: string[], stale: boolean}>} */
+const foretold = new WeakMap();
 /** Their nodes are LiteGraph's to keep or to drop. @type {WeakMap<object, TextPanel>} */
 const panels = new WeakMap();
 /** Everybody's texts in all languages. @type {Record<string, any> | undefined} */
@@ -54,7 +59,18 @@ function take(workflow, source, lines) {
     if (texts.size <= MOST_KEPT) break;
     texts.delete(oldest);
   }
-  refresh((place) => executionId(place) === source);
+  refresh((place) => executionId(place) === source, true);
+}
+
+/**
+ * Says under a node what its next run will be: until it has run, and again where that has changed since.
+ * @param {any} node @param {string[]} lines
+ */
+export function foretell(node, lines) {
+  const before = foretold.get(node);
+  if (before && before.lines.join("\n") === lines.join("\n")) return;
+  foretold.set(node, { lines, stale: before !== undefined });
+  refresh((place) => place.node === node);
 }
 
 /** @param {any} executed ComfyUI's event, also sent for a node that comes from the cache */
@@ -80,13 +96,16 @@ async function takeFailure(failed) {
 }
 
 /** Shows what is known of the nodes of the workflow that is open. */
-function refresh(/** @type {(place: import("./graph_walk.js").Place) => boolean} */ which = () => true) {
+function refresh(/** @type {(place: import("./graph_walk.js").Place) => boolean} */ which = () => true, ran = false) {
   const root = rootGraph();
   for (const place of places(root)) {
     if (!typeOf(place.node)?.startsWith("InterAct") || !which(place)) continue;
     const lines = executionIds(root, place.node).flatMap((id) => texts.get(keyOf(root.id, id))?.lines ?? []);
     const said = lines.map((line) => translated(line, language, textsOf(translations, language)));
-    show(place.node, [...new Set(said)]); // a subgraph that is used twice says most of it twice
+    const before = foretold.get(place.node);
+    if (before && ran) before.stale = false;
+    const next = before && (before.stale || !said.length) ? before.lines : said;
+    show(place.node, [...new Set(next)]); // a subgraph that is used twice says most of it twice
   }
 }
 
@@ -138,6 +157,7 @@ async function chooseLanguage() {
     }
   }
   speak(language, translations);
+  speakEverywhere(language, translations);
   refresh();
 }
 
@@ -178,8 +198,18 @@ app.registerExtension({
     inTurn(chooseLanguage);
   },
 
+  /** @param {any} node */
+  nodeCreated(node) {
+    room.watch(node);
+  },
+
+  async beforeConfigureGraph() {
+    room.loading = true;
+  },
+
   /** A workflow was opened, or its tab came to the front. */
   async afterConfigureGraph() {
+    setTimeout(() => (room.loading = false)); // after what its links have asked for
     refresh();
     inTurn(restore);
   },

@@ -5,6 +5,7 @@ from .families import SpeechAdapter, SpeechSizes, load_any_adapter
 from .file import read_adapter, save_adapter
 from .initialisation import init_adapter
 from .model import Adapter, AudioCrossAttention, AudioProjector, MaskPredictor, sdpa_attention
+from .recommended import Recommended
 from .rope import grid_positions, reference_positions
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AudioCrossAttention",
     "AudioProjector",
     "MaskPredictor",
+    "Recommended",
     "SpeechAdapter",
     "SpeechSizes",
     "grid_positions",

@@ -21,6 +21,7 @@ from ..weights_file import (
 )
 from .config import AdapterConfig
 from .model import Adapter
+from .recommended import Recommended
 
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 SCALES = (".scale_weight", ".weight_scale")
@@ -34,8 +35,11 @@ def save_adapter(
     state_dict: Mapping[str, Tensor],
     config: AdapterConfig,
     dtype: torch.dtype | None = None,
+    recommended: Recommended | None = None,
 ) -> None:
     """Write all weights of an Adapter (cast to `dtype` if given) and its configuration as safetensors.
+
+    recommended: the values that it was made for, for those who use the file.
 
     The file appears whole or not at all, so a training that is stopped leaves its last checkpoint readable.
     Raises InteractError, before writing, where `state_dict` is not that of Adapter(config).
@@ -48,7 +52,8 @@ def save_adapter(
     }
     unfinished = Path(f"{os.fspath(path)}.{os.getpid()}.part")
     try:
-        save_file(tensors, unfinished, metadata=config.to_metadata())
+        advice = recommended.to_metadata() if recommended else {}
+        save_file(tensors, unfinished, metadata=config.to_metadata() | advice)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..adapter import save_adapter
+from ..adapter import Recommended, save_adapter
 from ..errors import InteractError, one_line
 from ..host.forward.differentiable import differentiable_host
 from .config import TrainingConfig
@@ -285,7 +285,13 @@ class Trainer:
         }
         for left in self.folder.glob("adapter.safetensors.*.part"):  # by a run that was killed
             left.unlink()
-        save_adapter(self.folder / "adapter.safetensors", adapter, self.adapter_config, torch.bfloat16)
+        save_adapter(
+            self.folder / "adapter.safetensors",
+            adapter,
+            self.adapter_config,
+            torch.bfloat16,
+            recommended_by(self.config),
+        )
         if self.config.base.train == "lora":
             _write(self.folder / "lora.safetensors", lora_weights(trained, self.config.base))
         elif self.config.base.train == "full":
@@ -322,6 +328,19 @@ def _tensorboard(folder: Path, first: int) -> Any | None:
         log.info("tensorboard is not installed: figures go to training.csv and training.png alone")
         return None
     return SummaryWriter(str(folder), purge_step=first + 1 if first else None)
+
+
+def recommended_by(config: TrainingConfig) -> Recommended:
+    """What the finished adapter is best used with: the size of its clips, and how those of validation are sampled."""
+    shards, run = config.shards, config.run
+    return Recommended(
+        width=shards.width,
+        height=shards.height,
+        fps=shards.fps,
+        steps=run.sampling_steps,
+        cfg=run.sampling_cfg,
+        shift=run.sampling_shift,
+    )
 
 
 def metadata_of(path: Path) -> dict[str, str] | None:

@@ -18,7 +18,7 @@ LANGUAGES = make_locales.languages()
 TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
-TRANSLATED_FROM = {"nodes": "a63d5f0a5e9dadf2", "sentences": "809829108d06d779", "viewer": "d73836a493fa5415"}
+TRANSLATED_FROM = {"nodes": "a63d5f0a5e9dadf2", "sentences": "809829108d06d779", "viewer": "d73836a493fa5415", "dialogue": "acb26f9f6bd9af62", "graph": "58849d4c50e8bba0"}
 """Digests of the English that the translations were made from; see the test that compares them."""
 
 
@@ -120,12 +120,13 @@ def test_sentences_name_the_same_inputs_numbers_and_nodes(language: str) -> None
         assert told != asked and "  " not in told, key
 
 
+@pytest.mark.parametrize("part", make_locales.SCRIPTS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_text_of_the_viewer_is_there_with_its_places(language: str, root: Path) -> None:
+def test_every_text_of_the_page_is_there_with_its_places(language: str, part: str, root: Path) -> None:
     """And the English is said somewhere: a key that nobody says is a text that nobody needs."""
-    (english,) = make_locales.english_viewer().values()
-    own = make_locales.read(language, "main")[make_locales.VIEWER_KEY]
-    assert list(own) == list(english) and len(english) > 80
+    (english,) = make_locales.english_script(part).values()
+    own = make_locales.read(language, "main")[part]
+    assert list(own) == list(english) and len(english) > (8 if part == "interacthuman_graph" else 70)
     kept = {"seconds"}  # its unit is the same everywhere
     for key, text in english.items():
         assert places(own[key]) == places(text), key
@@ -183,7 +184,7 @@ def test_the_english_has_not_moved_on_since_it_was_translated() -> None:
     english = {
         "nodes": ENGLISH,
         "sentences": make_locales.english_sentences(),
-        "viewer": make_locales.english_viewer(),
+        **{folder: make_locales.english_script(key) for key, folder in make_locales.SCRIPTS.items()},
     }
     found = {
         name: hashlib.sha256(make_locales.as_text(texts).encode()).hexdigest()[:16]
@@ -204,8 +205,8 @@ def test_no_text_holds_what_vue_i18n_reads_as_syntax(language: str) -> None:
 
 def test_commands_are_called_in_english_what_the_viewer_calls_them(root: Path) -> None:
     """The frontend asks for a_b, not a.b, and prefers what it finds to the command's own label."""
-    script = (root / "web" / "interact.js").read_text(encoding="utf-8")
-    found = dict(re.findall(r'\bcommand\(\s*"(\w+)",\s*"([^"]+)"', script))
+    scripts = [(root / "web" / name).read_text(encoding="utf-8") for name in ("interact.js", "cast_tools.js")]
+    found = dict(re.findall(r'\bcommand\(\s*"(\w+)",\s*"([^"]+)"', "".join(scripts)))
     labels = {f"InterAct_{name}": {"label": f"InterAct: {label}"} for name, label in found.items()}
     assert labels and make_locales.read("en", "commands") == labels
 
@@ -228,6 +229,6 @@ def test_comfyui_reads_the_folder_as_it_is(
     monkeypatch.setattr(folder_paths, "get_folder_paths", lambda _: [str(tmp_path)])
     served = CustomNodeManager().build_translations()
     assert sorted(served) == sorted(LANGUAGES)
-    parts = {"nodeDefs", "commands", make_locales.SENTENCES_KEY, make_locales.VIEWER_KEY}
+    parts = {"nodeDefs", "commands", make_locales.SENTENCES_KEY, *make_locales.SCRIPTS}
     assert all(set(served[language]) == parts for language in LANGUAGES)
     assert served["en"]["nodeDefs"] == ENGLISH

@@ -15,7 +15,7 @@ from interacthuman.tests.support.sounds import RATE, syllables
 from interacthuman.tools import converted_graphs, public_files, public_graphs
 from interacthuman.tools import make_public_workflows as public
 from interacthuman.tools.make_public_workflows import CARD, PUBLIC
-from interacthuman.tools.make_workflows import FPS, GRAPHS, WORKFLOWS, Graph, nodes_of
+from interacthuman.tools.make_workflows import FPS, GRAPHS, TITLES, WORKFLOWS, Graph, nodes_of, ui_file
 from interacthuman.tools.public_files import PUBLIC_FILES, files_of
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
@@ -135,7 +135,7 @@ def test_it_says_what_it_needs(name: str, root: Path) -> None:
     graph, notes = PUBLIC[name](), {note.title: note.text for note in public.ALL_PAGES[name].notes}
     assert "needs public files that do not come with the pack" in notes["Read me"]
     page = (root / "docs" / "public-weights.md").read_text(encoding="utf-8")
-    assert f"`{name}`" in page
+    assert f"*{TITLES[name]}*" in page and "needs weights" in TITLES[name]
     for file, place in files_of(*graph.values()).items():
         assert f"[{file}]({place.url(file)})" in notes["Model links"] and file in page
         assert f"📂 {place.folder}/" in notes["Model links"] and place.repository in page
@@ -144,7 +144,7 @@ def test_it_says_what_it_needs(name: str, root: Path) -> None:
     assert asked - {public_graphs.FROM_BASE} == set(files_of(*graph.values()))
     uploads = {one["class_type"] for one in graph.values()} & {"LoadImage", "LoadAudio", "LoadVideo"}
     assert uploads == ({"LoadImage", "LoadAudio"} if name in OWN else set())
-    picture = WORKFLOWS / f"{name}.jpg"
+    picture = ui_file(name).with_suffix(".jpg")
     assert picture.stat().st_size < 60_000, "run make_public_workflows.py"
     with Image.open(picture) as opened:
         assert opened.format == "JPEG" and opened.size == CARD

@@ -15,9 +15,9 @@ from interacthuman.tools.converted_graphs import is_muted
 from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES, WHOLE
 from interacthuman.tools.make_thumbnails import SIZE as THUMBNAIL
 from interacthuman.tools.make_ui_workflows import NO_ID
-from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, api_text, nodes_of
+from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, api_text, nodes_of, ui_file
 from interacthuman.tools.public_files import models_of
-from interacthuman.tools.workflow_pages import LINE, ROOM, Note
+from interacthuman.tools.workflow_pages import LINE, ROOM, RUN, SAY, SCREEN, WATCH, WHO, Note
 from PIL import Image, ImageFont
 
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "COMFY_DYNAMICCOMBO_V3"}
@@ -35,7 +35,12 @@ def object_info(server: ComfyServer) -> Callable[[str], dict[str, Any]]:
 
 
 def ui_form(name: str) -> dict[str, Any]:
-    return json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+    """With folded nodes as low as they are shown."""
+    ui = json.loads(ui_file(name).read_text(encoding="utf-8"))
+    for node in ui["nodes"]:
+        if node["flags"].get("collapsed"):
+            node["size"][1] = 0
+    return ui
 
 
 def api_form(ui: dict[str, Any], object_info: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
@@ -123,11 +128,31 @@ def test_no_title_is_cut(object_info, name: str) -> None:
 def test_a_run_has_room_for_what_it_shows(object_info, name: str) -> None:
     """Below their sockets and widgets nodes have room for text and pictures, so that a run moves nothing."""
     for node in ui_form(name)["nodes"]:
-        if node["type"] in ROOM:
+        if node["type"] in ROOM and not node["flags"].get("collapsed"):
             info = object_info(node["type"])
             sockets = max(len(node.get("inputs", [])), len(node["outputs"]))
             rows = sockets + sum(key is not None for key in widget_names(info))
             assert node["size"][1] >= ROOM[node["type"]] + 20 * min(rows, sockets + 1), node["type"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_it_fits_one_screen_on_which_titles_are_read(name: str) -> None:
+    """At 60 % of its size, in numbered boxes; what loads models is folded."""
+    ui = ui_form(name)
+    boxes = [group["bounding"] for group in ui["groups"]]
+    boxes += [[*node["pos"], *node["size"]] for node in ui["nodes"]]
+    for axis in (0, 1):
+        first, last = min(box[axis] for box in boxes), max(box[axis] + box[axis + 2] for box in boxes)
+        assert last - first <= SCREEN[axis]
+    titles = [group["title"] for group in ui["groups"]]
+    assert [title for title in titles if title[0].isdigit()] == sorted({WHO, SAY, RUN, WATCH} & set(titles))
+    assert {WHO, RUN, WATCH} <= set(titles)
+    for node in ui["nodes"]:
+        # Of a folded node's title ComfyUI draws 20 letters.
+        assert not node["flags"].get("collapsed") or len(node.get("title", "")) <= 20, node["title"]
+        assert ("Loader" in node["type"] or "InterActLoad" in node["type"]) <= node["flags"].get(
+            "collapsed", False
+        )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -156,7 +181,7 @@ def test_loaders_tell_comfyui_where_their_files_are(name: str) -> None:
 def test_a_note_is_as_high_as_its_text() -> None:
     """More text, or a narrower paper, is never lower; the address behind a link takes no room."""
     short, long = Note("# Title\n\none line"), Note("# Title\n\none line" + " and more" * 40)
-    assert long.height - short.height == 6 * LINE  # 368 letters, 53 in a line
+    assert long.height - short.height == 7 * LINE  # 368 letters, 48 in a line
     assert Note(long.text, width=2 * long.width).height < long.height
     assert (
         Note("- [a.safetensors](https://example.org/" + "x" * 300 + ")").height
@@ -176,14 +201,14 @@ def test_seeds_stay_as_they_are(object_info, name: str) -> None:
 
 
 def test_every_workflow_is_one_of_ours_and_has_a_picture() -> None:
-    for folder in (WORKFLOWS, WORKFLOWS / "api"):
-        assert {path.stem for path in folder.glob("*.json")} == set(ALL)
+    assert {path.stem for path in (WORKFLOWS / "api").glob("*.json")} == set(ALL)
+    assert {*WORKFLOWS.glob("*.json")} == {ui_file(name) for name in ALL}
     assert set(ALL_PAGES) == set(ALL)
     for name in GRAPHS:
-        picture = WORKFLOWS / f"{name}.jpg"  # the name that the template browser asks for
+        picture = ui_file(name).with_suffix(".jpg")  # the name that the template browser asks for
         assert picture.is_file() and picture.stat().st_size < 60_000, "run make_thumbnails.py"
         with Image.open(picture) as opened:
-            assert opened.format == "JPEG" and opened.width == THUMBNAIL[0]
+            assert opened.format == "JPEG" and opened.size == THUMBNAIL
 
 
 @pytest.mark.parametrize("name", GRAPHS)

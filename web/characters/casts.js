@@ -16,7 +16,8 @@ const ENCODER = "InterActEncodeCharacters";
 /** Names of the sockets that characters are connected to. */
 export const SOCKET = /^characters\.character_\d+$/;
 const HANDED_ON = new Set(["INTERACT_CHARACTER", "*"]);
-const TEXTS = new Set(["PrimitiveNode", "PrimitiveString", "PrimitiveStringMultiline"]);
+/** Nodes whose only widget is what they hand on. */
+const PRIMITIVES = new Set(["PrimitiveNode", "PrimitiveString", "PrimitiveStringMultiline", "PrimitiveInt", "PrimitiveFloat"]);
 
 /** @param {GraphNode} node */
 export const isCharacter = (node) => CHARACTERS.has(typeOf(node));
@@ -65,17 +66,18 @@ export const nameWidget = (node) => node.widgets?.find((/** @type {any} */ widge
  */
 export const nameOf = (place) => asName(valueOf(place, "name"));
 
-/** Whether something else than the node's own widget says its name. @param {GraphNode} node */
-export const isDriven = (node) => linkInto(node, inputNamed(node, "name")) !== undefined;
+/** Whether something else than the node's own widget says a value. @param {GraphNode} node @param {string} [name] */
+export const isDriven = (node, name = "name") => linkInto(node, inputNamed(node, name)) !== undefined;
 
 /** The server takes blanks away, too. @param {unknown} value */
 const asName = (value) => (typeof value === "string" ? value.trim() : undefined);
 
 /**
- * What a widget's value will be: its own, or that of the primitive or of the subgraph's widget that drives it.
+ * What a widget's value will be: its own, or that of the primitive or of the subgraph's widget that drives it; undefined
+ * where only a run can tell.
  * @param {Place} place @param {string} name @returns {unknown}
  */
-function valueOf({ node, path }, name) {
+export function valueOf({ node, path }, name) {
   const slot = inputNamed(node, name);
   if (linkInto(node, slot)) return drivenBy(node, slot, path);
   return node.widgets?.find((/** @type {any} */ widget) => widget.name === name)?.value;
@@ -93,7 +95,7 @@ function drivenBy(node, slot, path) {
   const [origin] = origins(node, slot, path);
   if (!origin) return undefined;
   if (typeOf(origin.node) === "Reroute") return drivenBy(origin.node, 0, origin.path);
-  return TEXTS.has(typeOf(origin.node)) ? origin.node.widgets?.[0]?.value : undefined;
+  return PRIMITIVES.has(typeOf(origin.node)) ? origin.node.widgets?.[0]?.value : undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /** Two characters of one name in one cast are told on both of them while one edits, as the server would refuse them. */
 import { isCharacter, nameWidget, namesakes } from "./casts.js";
-import { wordsOf } from "./words.js";
+import { words } from "../graph/words.js";
 
 /** @typedef {import("../graph_walk.js").Graph} Graph */
 /** @typedef {import("../graph_walk.js").GraphNode} GraphNode */
@@ -34,11 +34,10 @@ export class NamesakeBadges {
     });
   }
 
-  /** Brings what is told up to date. @param {Graph} root @param {string} locale */
-  update(root, locale) {
-    const words = wordsOf(locale);
+  /** Brings what is told up to date. @param {Graph} root */
+  update(root) {
     const found = namesakes(root);
-    this.#text = words.taken;
+    this.#text = words.say("nameTaken");
     for (const [node, label] of this.#told) {
       if (found.has(node)) continue;
       this.#told.delete(node);
@@ -46,7 +45,7 @@ export class NamesakeBadges {
     }
     for (const node of found) {
       if (!this.#told.has(node)) this.#told.set(node, nameWidget(node)?.label);
-      relabel(node, words.label);
+      relabel(node, words.say("nameTakenLabel"));
     }
   }
 }

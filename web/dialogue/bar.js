@@ -3,6 +3,7 @@
 import { PAUSE, PLAY, Sheet, icon, make } from "../viewer/dom.js";
 import { decibels } from "./painter.js";
 import { secondsOf } from "./model.js";
+import { keyHelp } from "./words.js";
 
 /** @typedef {import("./words.js").Words} Words */
 /** @typedef {import("./model.js").Clip} Clip */
@@ -99,7 +100,7 @@ export class Bar {
       button(words.say("addLane"), closing(actions.addLane)),
       button(words.say("addFiles"), closing(() => chooser.click())),
     );
-    const keys = words.keys.flatMap(([key, text]) => [make("dt", { textContent: key }), make("dd", { textContent: text })]);
+    const keys = keyHelp().flatMap(([key, text]) => [make("dt", { textContent: key }), make("dd", { textContent: text })]);
     this.help = sheet(words.say("help"), make("dl", { className: "interact-keys" }, ...keys));
     this.sheets = [this.arrange, this.add, this.help];
     this.element = make(

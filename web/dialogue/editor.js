@@ -9,14 +9,14 @@ import { takeFiles } from "./imports.js";
 import { keyAction } from "./keys.js";
 import * as model from "./model.js";
 import { Player } from "./player.js";
-import { chosen, listen } from "./pointer.js";
+import { chosen, listen, listenToDrops } from "./pointer.js";
 import { Recorder } from "./recorder.js";
 import { Screen, drawEditor, listClips } from "./screen.js";
 import { Sounds } from "./sounds.js";
 import { useDialogueStyle } from "./style.js";
 import { toggleTake } from "./takes.js";
 import { View } from "./view.js";
-import { Words } from "./words.js";
+import { words } from "./words.js";
 
 /** @typedef {import("./model.js").Dialogue} Dialogue */
 /** @typedef {import("./model.js").Clip} Clip */
@@ -25,10 +25,11 @@ import { Words } from "./words.js";
  * @property {(file: string) => Promise<ArrayBuffer>} fetchFile
  * @property {(file: File) => Promise<string>} upload gives the name that it got
  * @property {(text: string, dialogue: Dialogue) => void} changed the JSON, after each edit
- * @property {() => {fps: number, length: number}} film length: frames, 0 for as long as the dialogue
+ * @property {() => {fps: number, length: number, guessed?: boolean}} film length: frames, 0 for as long as the dialogue;
+ *   guessed: only a run tells one of them
+ * @property {(count: number) => import("../viewer/types.js").Colour[]} [colours] of the lanes
  * @property {() => unknown} [links] what hangs on the lanes, kept for undo
  * @property {(links: any) => void} [relink]
- * @property {string} [locale]
  */
 /** @typedef {{dialogue: Dialogue, links: unknown}} State */
 
@@ -45,7 +46,6 @@ export class DialogueEditor {
   /** @type {{lane: number, time: number} | undefined} */
   target;
   view = new View();
-  screen = new Screen();
   /** @type {number | undefined} index of the lane that is recorded */
   recordingLane;
   /** What was said last, until the next edit. */
@@ -60,7 +60,7 @@ export class DialogueEditor {
   constructor(host) {
     useDialogueStyle(document);
     this.host = host;
-    this.words = new Words(host.locale ?? "en");
+    this.words = words;
     this.sounds = new Sounds(host.fetchFile, () => this.#soundArrived());
     this.recorder = new Recorder();
     this.player = new Player(
@@ -71,24 +71,26 @@ export class DialogueEditor {
     /** @type {History<State>} */
     this.history = new History({ dialogue: model.emptyDialogue((number) => this.words.say("character", { number })), links: null });
     this.#told = this.dialogue;
+    this.element = make("div", { className: "interact-viewer interact-dialogue", role: "group" });
+    Object.assign(this.element.dataset, { captureWheel: "true", testid: "interact-dialogue" }); // else ComfyUI zooms in here
     this.#build();
-    listen(this);
+    this.unlisten = words.onLanguage(() => this.#build());
+    listenToDrops(this);
     this.element.addEventListener("keydown", (event) => keyAction(this, event));
     this.element.addEventListener("pointerdown", (event) => this.bar.leave(event.target));
     this.element.addEventListener("pointerenter", () => this.requestDraw()); // the theme may have changed
     this.resizing = new ResizeObserver(() => this.requestDraw());
     this.resizing.observe(this.element);
-    this.requestDraw();
   }
 
   #build() {
-    const { words } = this;
     this.status = make("span", { className: "interact-status" });
     this.time = make("span", { className: "interact-time" });
     this.news = make("div", { className: "interact-news", role: "status" });
     this.gutter = new Gutter(words, {
       change: (index, fields, kind) => this.edit(model.changeLane(this.dialogue, index, fields), kind),
       remove: (index) => this.edit(model.removeLane(this.dialogue, index)),
+      move: (from, to) => this.edit(model.moveLane(this.dialogue, from, to)),
       solo: (index) => this.toggleSolo(index),
       record: (index) => void toggleTake(this, index),
       add: () => this.addLane(),
@@ -124,9 +126,9 @@ export class DialogueEditor {
     this.scroller = make("div", { className: "interact-scroll", tabIndex: -1, "aria-hidden": "true" }, this.wide);
     this.scroller.addEventListener("scroll", () => this.#scrolled());
     this.tracks.addEventListener("scroll", () => this.requestDraw());
-    this.element = make(
-      "div",
-      { className: "interact-viewer interact-dialogue", role: "group", "aria-label": words.say("title") },
+    this.screen = new Screen();
+    this.element.setAttribute("aria-label", words.say("title"));
+    this.element.replaceChildren(
       make("div", { className: "interact-head" }, this.status, this.time),
       this.timeline,
       this.scroller,
@@ -135,10 +137,13 @@ export class DialogueEditor {
       ...this.bar.sheets.map(({ sheet }) => sheet),
       this.news,
     );
-    Object.assign(this.element.dataset, { captureWheel: "true", testid: "interact-dialogue" }); // else ComfyUI zooms in here
+    listen(this);
+    this.#listed = undefined;
+    this.requestDraw();
   }
 
   destroy() {
+    this.unlisten();
     this.player.destroy();
     this.recorder.cancel();
     this.resizing?.disconnect();
@@ -172,14 +177,6 @@ export class DialogueEditor {
   /** How far a clip can be trimmed. @param {Clip} clip */
   limits(clip) {
     return { least: 1 / this.fps, longest: this.sounds.seconds(clip.file) ?? clip.in + model.secondsOf(clip) };
-  }
-
-  /** The recording that cues without one belong to: of the clip that is selected, else the only one there is. */
-  recordingOfCues() {
-    const clips = chosen(this) ? [/** @type {any} */ (chosen(this)).clip] : this.dialogue.lanes.flatMap((lane) => lane.clips);
-    if (new Set(clips.map(({ file }) => file)).size !== 1) return undefined;
-    const [{ file, start, in: first }] = clips;
-    return { file, start: Math.max(0, start - first), seconds: this.sounds.seconds(file) ?? Infinity };
   }
 
   // ---------------------------------------------------------------------------------------- what is done
@@ -334,7 +331,7 @@ export class DialogueEditor {
 
   // ---------------------------------------------------------------------------------------- what is said
 
-  /** @param {Exclude<import("./words.js").Word, "keys">} word @param {Record<string, string | number>} [values] */
+  /** @param {import("./words.js").Word} word @param {Record<string, string | number>} [values] */
   say(word, values) {
     this.tell(this.words.say(word, values), true);
   }

@@ -9,6 +9,7 @@ import { decibels } from "./painter.js";
  * @typedef {object} LaneActions
  * @property {(index: number, fields: Partial<Lane>, kind?: string) => void} change
  * @property {(index: number) => void} remove
+ * @property {(from: number, to: number) => void} move
  * @property {(index: number) => void} solo
  * @property {(index: number) => void} record
  * @property {() => void} add
@@ -43,7 +44,23 @@ export class Gutter {
   #track({ id }) {
     const { words, actions } = this;
     let index = 0;
-    const swatch = make("span", { className: "interact-swatch" });
+    const swatch = make("button", { type: "button", className: "interact-swatch" });
+    swatch.addEventListener("keydown", (event) => {
+      const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      event.stopPropagation();
+      actions.move(index, index + by);
+      swatch.focus(); // it was taken out of the page and put back
+    });
+    swatch.addEventListener("pointerdown", (event) => {
+      swatch.setPointerCapture(event.pointerId);
+      event.stopPropagation(); // else ComfyUI drags the node
+    });
+    swatch.addEventListener("pointerup", ({ clientY }) => {
+      const to = this.#tracks.findIndex((track) => clientY < track.element.getBoundingClientRect().bottom);
+      actions.move(index, to < 0 ? this.#tracks.length - 1 : to);
+    });
     const name = make("input", { className: "interact-track-name", type: "text", spellcheck: false, maxLength: 80 });
     name.addEventListener("change", () => actions.change(index, { name: name.value.trim() || words.say("character", { number: index + 1 }) }));
     const tool = (/** @type {string} */ kind, /** @type {string} */ letter, /** @type {() => void} */ onclick) =>
@@ -75,6 +92,7 @@ export class Gutter {
         gain.value = `${lane.gain}`;
         gain.setAttribute("aria-valuetext", decibels(lane.gain));
         tell(name, words.say("laneName", called));
+        tell(swatch, words.say("laneMove", called));
         tell(gain, `${words.say("laneGain", called)}: ${decibels(lane.gain)}`);
         tell(mute, words.say("muteLane", called), lane.mute);
         tell(solo, words.say("soloLane", called), scene.solo.has(id));

@@ -2,6 +2,7 @@
 /** Files that come in: sounds become clips, cues say which part of a sound is whose. */
 import { bySpeaker, readCues } from "./cues.js";
 import { addClips, addLane, changeLane, makeClip, MOST_LANES } from "./model.js";
+import { chosen } from "./pointer.js";
 import { decoded } from "./sounds.js";
 
 /** @typedef {import("./model.js").Dialogue} Dialogue */
@@ -22,7 +23,7 @@ export async function takeFiles(editor, files, lane, time) {
   const text = await cues[0].text();
   const [sound] = sounds;
   if (sound) return placeCues(editor, sound, text, cues[0].name, time);
-  const known = editor.recordingOfCues();
+  const known = recordingOfCues(editor);
   if (!known) return editor.say("cuesAlone");
   return placeCues(editor, { ...known, name: known.file }, text, cues[0].name, known.start);
 }
@@ -114,4 +115,13 @@ export function cuesToLanes(dialogue, { file, seconds }, cues, start, nameOf) {
     lanes += 1;
   }
   return { dialogue: made, clips, lanes, left };
+}
+
+/** The recording that cues without one belong to: of the clip that is selected, else the only one there is. @param {DialogueEditor} editor */
+function recordingOfCues(editor) {
+  const found = chosen(editor);
+  const clips = found ? [found.clip] : editor.dialogue.lanes.flatMap((lane) => lane.clips);
+  if (new Set(clips.map(({ file }) => file)).size !== 1) return undefined;
+  const [{ file, start, in: first }] = clips;
+  return { file, start: Math.max(0, start - first), seconds: editor.sounds.seconds(file) ?? Infinity };
 }

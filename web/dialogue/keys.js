@@ -1,6 +1,6 @@
 // @ts-check
 import { factor } from "./bar.js";
-import { MOST_GAIN, changeClip, changeLane, endOf, inOrder, moveClip, removeClip, splitClip, trimClip } from "./model.js";
+import { MOST_GAIN, changeClip, changeLane, endOf, inOrder, moveClip, moveLane, removeClip, splitClip, trimClip } from "./model.js";
 import { chosen } from "./pointer.js";
 
 /** @typedef {import("./editor.js").DialogueEditor} DialogueEditor */
@@ -51,6 +51,7 @@ function clipKeys(editor, event) {
     editor.edit(trimClip(dialogue, clip.id, edge, playhead, editor.limits(clip)));
   if (event.altKey) {
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (by && event.shiftKey) return () => editor.edit(moveLane(dialogue, index, index + by));
     return by && (() => editor.edit(moveClip(dialogue, clip.id, clip.start, index + by)));
   }
   switch (event.key) {

@@ -90,6 +90,14 @@ export const addLane = (dialogue, name) => ({ lanes: [...dialogue.lanes, makeLan
 /** @param {Dialogue} dialogue @param {number} index @returns {Dialogue} */
 export const removeLane = (dialogue, index) => ({ lanes: dialogue.lanes.filter((_, at) => at !== index) });
 
+/** @param {Dialogue} dialogue @param {number} from @param {number} to @returns {Dialogue} the same where it stays */
+export function moveLane(dialogue, from, to) {
+  const place = Math.min(Math.max(to, 0), dialogue.lanes.length - 1);
+  if (place === from) return dialogue;
+  const lanes = dialogue.lanes.toSpliced(from, 1);
+  return { lanes: lanes.toSpliced(place, 0, dialogue.lanes[from]) };
+}
+
 /** @param {Dialogue} dialogue @param {number} index @param {...Clip} clips @returns {Dialogue} */
 export const addClips = (dialogue, index, ...clips) =>
   changeLane(dialogue, index, { clips: [...dialogue.lanes[index].clips, ...clips] });

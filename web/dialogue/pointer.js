@@ -12,7 +12,7 @@ const EDGE = 7; // CSS pixels at an end of a clip by which it is trimmed
 const STICK = 8; // CSS pixels within which a drag snaps
 const STILL = 3; // CSS pixels that a click may move
 
-/** @param {DialogueEditor} editor */
+/** On what is made anew with another language. @param {DialogueEditor} editor */
 export function listen(editor) {
   dragging(editor, editor.surface, (place, event) => grab(editor, place, event));
   dragging(editor, editor.ruler, (place, event) => (event.shiftKey ? chooseLoop(editor, place) : scrub(editor, place)));
@@ -22,7 +22,6 @@ export function listen(editor) {
     editor.surface.style.cursor = hit ? (hit.edge ? "ew-resize" : "grab") : "default";
   });
   editor.timeline.addEventListener("wheel", (event) => roll(editor, event), { passive: false });
-  listenToDrops(editor);
 }
 
 /**
@@ -139,7 +138,7 @@ function roll(editor, event) {
 }
 
 /** @param {DialogueEditor} editor */
-function listenToDrops(editor) {
+export function listenToDrops(editor) {
   const { element } = editor;
   element.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;

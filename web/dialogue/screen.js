@@ -36,12 +36,12 @@ export function drawEditor(editor) {
     editor.surface.style.height = `${height}px`;
   }
   view.resize(Math.max(end, lastEnd(dialogue) || EMPTY), editor.ruler.clientWidth);
-  const colours = characterColours(dialogue.lanes.length);
+  const colours = editor.host.colours?.(dialogue.lanes.length) ?? characterColours(dialogue.lanes.length);
   const { solo, selected, looping: loop, snap, target, sounds } = editor;
   const { color, backgroundColor, fontFamily } = getComputedStyle(editor.element);
   const theme = { ink: color, paper: backgroundColor, font: fontFamily };
   const seen = { top: tracks.scrollTop, bottom: tracks.scrollTop + tracks.clientHeight };
-  const shown = JSON.stringify([screen.version, [...solo], view.left, view.scale, view.width, selected, loop, snap, target, sounds.version, theme, seen, fps, devicePixelRatio]);
+  const shown = JSON.stringify([screen.version, [...solo], view.left, view.scale, view.width, selected, loop, snap, target, sounds.version, theme, seen, fps, colours, devicePixelRatio]);
   if (shown !== screen.drawn) {
     screen.drawn = shown;
     const known = { outline: sounds.outline.bind(sounds), failure: sounds.failure.bind(sounds) };
@@ -51,7 +51,7 @@ export function drawEditor(editor) {
     const lanes = begun(editor.canvas, view.width, height);
     if (lanes) drawLanes(lanes, view, scene, theme, screen.sheet, seen);
   }
-  const laid = JSON.stringify([dialogue.lanes.map(({ id, name, gain, mute }) => [id, name, gain, mute]), [...solo], editor.recordingLane]);
+  const laid = JSON.stringify([dialogue.lanes.map(({ id, name, gain, mute }) => [id, name, gain, mute]), [...solo], editor.recordingLane, colours]);
   if (laid !== screen.laid) editor.gutter.update(dialogue.lanes, { solo, recording: editor.recordingLane, colours });
   screen.laid = laid;
   place(editor);
@@ -82,7 +82,7 @@ function tell(editor, atOnce) {
 }
 
 /** @param {DialogueEditor} editor @param {import("./arrange.js").Span[]} atOnce @returns {[string, boolean]} */
-function statusOf({ words, recorder, remark, broken, sounds, dialogue, end, frames }, atOnce) {
+function statusOf({ words, host, recorder, remark, broken, sounds, dialogue, end, frames }, atOnce) {
   if (recorder.recording) return [words.say("recording", { seconds: recorder.seconds.toFixed(1) }), false];
   if (broken) return [words.say("broken"), true];
   if (remark.text) return [remark.text, remark.alert];
@@ -92,7 +92,11 @@ function statusOf({ words, recorder, remark, broken, sounds, dialogue, end, fram
   if (!used.size) return [words.say("title"), false];
   const values = { lanes: dialogue.lanes.length, seconds: end.toFixed(2), frames };
   const seconds = atOnce.reduce((sum, [from, to]) => sum + to - from, 0);
-  return [words.say("status", values) + (seconds > 0.005 ? words.say("atOnce", { seconds: seconds.toFixed(2) }) : ""), false];
+  const more = [
+    seconds > 0.005 ? words.say("atOnce", { seconds: seconds.toFixed(2) }) : "",
+    host.film().guessed ? words.say("wired") : "",
+  ];
+  return [words.say("status", values) + more.join(""), false];
 }
 
 /** The clips for those who do not see the canvas. @param {DialogueEditor} editor @param {boolean} anew whether they have changed */

@@ -43,7 +43,7 @@ const STYLE = `
 }
 .interact-dialogue .interact-track-name:hover { background: var(--soft); }
 .interact-dialogue .interact-track-name:focus { border-color: var(--line); background: var(--soft); outline: none; }
-.interact-dialogue .interact-track > .interact-swatch { position: absolute; top: 12px; left: 6px; width: 10px; height: 10px; border-radius: 50%; }
+.interact-dialogue .interact-track > .interact-swatch { position: absolute; top: 12px; left: 6px; width: 10px; height: 10px; padding: 0; border: 0; border-radius: 50%; cursor: grab; touch-action: none; }
 .interact-dialogue .interact-track > .interact-track-remove {
   position: absolute; top: 7px; right: 9px; width: 18px; height: 20px; padding: 0; color: var(--faint); opacity: 0;
 }

@@ -1,168 +1,34 @@
 // @ts-check
-/** The texts of the timeline, by language; {places} are filled in by `say`. */
+/** What the timeline says, in the language of the graph. */
+import { Texts } from "../texts.js";
+import { ENGLISH } from "./english.js";
 
 /** @typedef {keyof typeof ENGLISH} Word */
+/** @typedef {Texts<Word>} Words */
 
-const ENGLISH = {
-  title: "Dialogue",
-  character: "Character {number}",
-  empty: "Drop recordings onto a lane, or record one",
-  status: "{lanes} lanes  ·  {seconds} s  ·  {frames} frames",
-  atOnce: "  ·  {seconds} s at once",
-  broken: "The dialogue is no timeline that can be shown here: it is left as it is until you edit",
-  missing: "{file} cannot be loaded: {reason}",
-  play: "Play (space)",
-  pause: "Pause (space)",
-  loop: "Loop",
-  loopHint: "Play round and round (L); Shift and drag on the ruler chooses what",
-  fit: "Fit",
-  fitHint: "Show the whole dialogue (0)",
-  closer: "Zoom in (+)",
-  wider: "Zoom out (−)",
-  arrange: "Arrange",
-  inTurn: "One after another",
-  spread: "Spread evenly",
-  pauseBetween: "Pause, s",
-  add: "Add",
-  addLane: "Lane",
-  addFiles: "Recordings or cues…",
-  help: "Help",
-  undo: "Undo (Ctrl+Z)",
-  redo: "Redo (Ctrl+Shift+Z)",
-  mute: "Mute",
-  muteLane: "Mute {name}: silent in the video",
-  soloLane: "Solo {name}: only for listening",
-  recordLane: "Record onto {name} at the playhead",
-  stopRecording: "Stop recording",
-  removeLane: "Remove the lane of {name}",
-  laneName: "Name of lane {number}",
-  laneGain: "Volume of {name}",
-  split: "Split",
-  remove: "Delete",
-  gain: "Gain",
-  label: "What is said",
-  clips: "Clips of the dialogue",
-  clip: "{lane}: {name}, from {start} to {end} s",
-  muted: ", muted",
-  moved: "{name}: {start} s, frame {frame}, {lane}",
-  trimmed: "{name}: {seconds} s",
-  recording: "Recording  ·  {seconds} s",
-  noMicrophone: "The microphone cannot be used: {reason}",
-  unreadable: "{file} is no sound that this browser can play: export it as WAV",
-  uploadFailed: "{file} was not uploaded: {reason}",
-  cuesRead: "{clips} clips on {lanes} lanes",
-  cuesSkipped: "; not understood, or behind the end of the recording: {count}",
-  cuesNone: "{file} holds no cues: SRT, WebVTT, Audacity labels and RTTM are understood",
-  cuesAlone: "Drop the recording together with its cues, or select one of its clips first",
-  tooManyLanes: "A dialogue has 16 lanes at most",
-  keys: [
-    ["Space", "play, pause"],
-    ["← →", "move the clip by a frame, with Shift by ten; without a clip the playhead"],
-    ["↑ ↓", "choose the clip before, after"],
-    ["Alt ↑ ↓", "move the clip to another lane"],
-    ["Alt ← →", "move the playhead by a frame"],
-    ["[ ]", "trim to the playhead"],
-    ["S", "split at the playhead"],
-    ["M", "mute the clip, with Shift its lane"],
-    ["O", "solo its lane"],
-    ["Page ↑ ↓", "1 dB louder, quieter"],
-    ["Delete", "delete the clip"],
-    ["L", "loop"],
-    ["+ − 0", "zoom in, out, fit"],
-    ["Home End", "playhead to the start, the end"],
-    ["Ctrl+Z", "undo, with Shift redo"],
-    ["Alt drag", "without snapping"],
-  ],
-};
+export const words = new Texts("interacthuman_dialogue", ENGLISH);
 
-/** @type {Partial<typeof ENGLISH>} */
-const CHINESE = {
-  title: "对白",
-  character: "角色 {number}",
-  empty: "把录音拖到轨道上，或者录一段",
-  status: "{lanes} 条轨道  ·  {seconds} 秒  ·  {frames} 帧",
-  atOnce: "  ·  {seconds} 秒同时说话",
-  broken: "这段对白无法显示为时间线：编辑之前保持原样",
-  missing: "无法加载 {file}：{reason}",
-  play: "播放（空格）",
-  pause: "暂停（空格）",
-  loop: "循环",
-  loopHint: "循环播放（L）；按住 Shift 在标尺上拖动可选择范围",
-  fit: "全部",
-  fitHint: "显示整段对白（0）",
-  closer: "放大（+）",
-  wider: "缩小（−）",
-  arrange: "排列",
-  inTurn: "依次排列",
-  spread: "均匀分布",
-  pauseBetween: "停顿（秒）",
-  add: "添加",
-  addLane: "轨道",
-  addFiles: "录音或字幕…",
-  help: "帮助",
-  undo: "撤销（Ctrl+Z）",
-  redo: "重做（Ctrl+Shift+Z）",
-  mute: "静音",
-  muteLane: "静音 {name}：在视频里不出声",
-  soloLane: "独奏 {name}：只影响试听",
-  recordLane: "从播放头开始给 {name} 录音",
-  stopRecording: "停止录音",
-  removeLane: "删除 {name} 的轨道",
-  laneName: "第 {number} 条轨道的名字",
-  laneGain: "{name} 的音量",
-  split: "拆分",
-  remove: "删除",
-  gain: "增益",
-  label: "说的话",
-  clips: "对白的片段",
-  clip: "{lane}：{name}，{start} 到 {end} 秒",
-  muted: "，已静音",
-  moved: "{name}：{start} 秒，第 {frame} 帧，{lane}",
-  trimmed: "{name}：{seconds} 秒",
-  recording: "正在录音  ·  {seconds} 秒",
-  noMicrophone: "无法使用麦克风：{reason}",
-  unreadable: "浏览器无法播放 {file}：请导出为 WAV",
-  uploadFailed: "{file} 没有上传成功：{reason}",
-  cuesRead: "{lanes} 条轨道上有 {clips} 个片段",
-  cuesSkipped: "；{count} 条无法识别，或在录音结束之后",
-  cuesNone: "{file} 里没有标注：支持 SRT、WebVTT、Audacity 标签和 RTTM",
-  cuesAlone: "请把录音和它的标注一起拖进来，或先选中它的一个片段",
-  tooManyLanes: "一段对白最多 16 条轨道",
-  keys: [
-    ["空格", "播放、暂停"],
-    ["← →", "片段移动一帧，加 Shift 十帧；没有选中片段时移动播放头"],
-    ["↑ ↓", "选择上一个、下一个片段"],
-    ["Alt ↑ ↓", "把片段移到另一条轨道"],
-    ["Alt ← →", "播放头移动一帧"],
-    ["[ ]", "裁剪到播放头"],
-    ["S", "在播放头处拆分"],
-    ["M", "静音片段，加 Shift 静音轨道"],
-    ["O", "独奏所在轨道"],
-    ["Page ↑ ↓", "增大、减小 1 dB"],
-    ["Delete", "删除片段"],
-    ["L", "循环"],
-    ["+ − 0", "放大、缩小、全部"],
-    ["Home End", "播放头到开头、结尾"],
-    ["Ctrl+Z", "撤销，加 Shift 重做"],
-    ["Alt 拖动", "不对齐"],
-  ],
-};
+/** The keys and what they do, by their words or as they are. @type {[string, Word][]} */
+const KEYS = [
+  ["keySpace", "doPlay"],
+  ["← →", "doMove"],
+  ["↑ ↓", "doChoose"],
+  ["Alt ↑ ↓", "doLane"],
+  ["Alt Shift ↑ ↓", "doOrder"],
+  ["Alt ← →", "doStep"],
+  ["[ ]", "doTrim"],
+  ["S", "doSplit"],
+  ["M", "doMute"],
+  ["O", "doSolo"],
+  ["Page ↑ ↓", "doGain"],
+  ["Delete", "doDelete"],
+  ["L", "doLoop"],
+  ["+ − 0", "doZoom"],
+  ["Home End", "doEnds"],
+  ["Ctrl+Z", "doUndo"],
+  ["keyDrag", "doFreely"],
+];
 
-/** @type {Record<string, Partial<typeof ENGLISH>>} */
-const LANGUAGES = { en: ENGLISH, zh: CHINESE };
-
-export class Words {
-  /** @param {string} locale such as "zh" or "zh-TW" */
-  constructor(locale) {
-    this.own = LANGUAGES[locale] ?? LANGUAGES[locale.split("-")[0]] ?? ENGLISH;
-  }
-
-  /** @param {Exclude<Word, "keys">} word @param {Record<string, string | number>} [values] @returns {string} */
-  say(word, values = {}) {
-    return (this.own[word] ?? ENGLISH[word]).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
-  }
-
-  get keys() {
-    return this.own.keys ?? ENGLISH.keys;
-  }
-}
+/** Keys and what they do, for people. */
+export const keyHelp = () =>
+  KEYS.map(([key, text]) => [key in ENGLISH ? words.say(/** @type {Word} */ (key)) : key, words.say(text)]);

@@ -12,6 +12,7 @@ import folder_paths
 import torch
 
 from ...errors import InteractError, one_line
+from ...examples import NAMES, recording_file
 from ...frames import snap_frames
 from ...media import read_channels
 from ...sentences import Sentence, sentence
@@ -35,6 +36,7 @@ from .recording import encode_recording
 
 logger = logging.getLogger(__name__)
 
+EXAMPLE = " [example]"  # behind the name of a recording of this pack's
 SHORTEST_PAUSE = 0.5  # seconds: what is shorter is how people speak
 MOST_SPANS = 5  # said of one thing
 ODD_SOUND = frozenset(
@@ -150,8 +152,11 @@ def recording_paths(dialogue: Dialogue) -> dict[str, Path]:
 def recording_path(file: str) -> Path:
     """The path of a file of ComfyUI's input folder, named as ComfyUI does ("mira.wav", "takes/mira.wav [input]").
 
-    Raises InteractError for a name that leads elsewhere.
+    "mira.wav [example]" is a recording that comes with this pack. Raises InteractError for a name that leads elsewhere.
     """
+    for example in map(recording_file, NAMES):
+        if file == f"{example.name}{EXAMPLE}":
+            return example
     inputs = folder_paths.get_input_directory()
     try:
         _, folder = folder_paths.annotated_filepath(file)

@@ -13,7 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...adapter import Adapter, AdapterConfig, init_adapter, save_adapter
+from ...adapter import Adapter, AdapterConfig, Recommended, init_adapter, save_adapter
+from ..graphs import inputs_of, shipped_graph
 from .growth import vae_width
 from .wan_vae import build_wan_vae, channels_last
 
@@ -100,7 +101,18 @@ def export_dit(model: nn.Module, path: Path) -> None:
 def export_adapter(adapter: Adapter, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = _bfloat16(adapter)
-    save_adapter(path, weights, adapter.config)
+    save_adapter(path, weights, adapter.config, recommended=theatre_values())
+
+
+def theatre_values() -> Recommended:
+    """What the theatre's models are at their best with: as in the shipped graph."""
+    graph = shipped_graph()
+    size, sampled = inputs_of(graph, "InterActEncodeCharacters"), inputs_of(graph, "InterActSampler")
+    return Recommended(
+        **{name: size[name] for name in ("width", "height", "fps", "negative_references")},
+        **{name: sampled[name] for name in ("steps", "cfg", "audio_cfg", "stage_boundary", "mask_gain")},
+        shift=inputs_of(graph, "ModelSamplingSD3")["shift"],
+    )
 
 
 def export_vae(vae: nn.Module, path: Path) -> None:

@@ -18,7 +18,7 @@ from interacthuman.tests.browser.comfy_page import (
 )
 from interacthuman.tests.browser.window import Window
 from interacthuman.tools.make_public_workflows import PUBLIC
-from interacthuman.tools.make_workflows import GRAPHS
+from interacthuman.tools.make_workflows import GRAPHS, ui_file
 
 STEPS = 2
 CARDS, PAGES = "[data-testid^=template-workflow-]", 20
@@ -102,7 +102,7 @@ def open_template(window: Window, name: str) -> None:
     page = window.page
     window.js("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_role("button", name="interacthuman", exact=True).click()
-    card, cards = page.get_by_test_id(f"template-workflow-{name}"), page.locator(CARDS)
+    card, cards = page.get_by_test_id(f"template-workflow-{ui_file(name).stem}"), page.locator(CARDS)
     cards.first.wait_for()
     for _ in range(
         PAGES

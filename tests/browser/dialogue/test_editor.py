@@ -22,7 +22,6 @@ Object.assign(node.style, { width: "760px", height: "400px" });
 document.body.prepend(node);
 window.saved = [];
 window.editor = new DialogueEditor({
-  locale: arg ?? "en",
   fetchFile: async (file) => {
     const answer = await fetch(`/pictures/${file}`);
     if (!answer.ok) throw new Error(`${answer.status}`);
@@ -153,12 +152,16 @@ def test_what_cannot_be_shown_is_said_and_left_alone(page: Window) -> None:
     assert shown(page).startswith("The dialogue is no timeline") and page.js("return saved.length;") == 0
 
 
-def test_it_speaks_the_language_of_the_page(page: Window) -> None:
-    page.js("editor.destroy(); editor.element.remove();" + MAKE, "zh-TW")
-    assert shown(page) == "对白"
+def test_it_speaks_the_language_of_the_page(page: Window, root: Path) -> None:
+    """Also one that is chosen while it is open: what is edited stays, keys and mouse still work."""
+    load(page, ("Mira", [{"file": "mira.wav", "start": 0.2}]))
+    texts = {"zh": json.loads((root / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))}
+    speak = "(await import('/web/texts.js')).speakEverywhere(arg[0], arg[1]);"
+    page.js(speak, ["zh-TW", texts])
+    assert shown(page).startswith("1 条轨道")
     assert page.page.get_by_role("button", name="排列").count() == 1
-    told = page.js(
-        "const { Words } = await import('/web/dialogue/words.js'); const all = (words) => Object.keys(words.own);"
-        "return [all(new Words('en')), all(new Words('zh')), all(new Words('xx'))];"
-    )
-    assert told[0] == told[1] == told[2]
+    page.page.locator(".interact-surface").press("ArrowDown")
+    page.page.locator(".interact-surface").press("ArrowRight")
+    assert page.js("return editor.dialogue.lanes[0].clips[0].start;") == pytest.approx(0.24)
+    page.js(speak, ["en", texts])
+    assert page.page.get_by_role("button", name="Arrange").count() == 1

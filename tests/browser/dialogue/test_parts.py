@@ -268,3 +268,39 @@ def test_a_take_is_a_wav_that_is_read_again(page: Window) -> None:
     """
     seconds, away = part(page, "wav", body)
     assert seconds == 1 and away < 1 / 16384
+
+
+def test_lanes_change_places_and_their_links_go_with_them(page: Window) -> None:
+    """On a node of plain objects, as LiteGraph has it; of a graph in API form links come before values."""
+    found = page.js(
+        """
+        const { moveLane, makeLane } = await import("/web/dialogue/model.js");
+        const { growForLinks, keepLanes, linksOf } = await import("/web/dialogue/sockets.js");
+        const links = new Map(), others = [1, 2, 3].map((id) => ({ id }));
+        const graph = { links, getNodeById: (id) => others.find((one) => one.id === id) };
+        class Output { constructor(from) { Object.assign(this, from); } }
+        const node = {
+          graph, outputs: ["audio", "length", "fps"].map((name) => new Output({ name, links: [] })),
+          addOutput(name, type) { this.outputs.push(new Output({ name, type, links: [] })); },
+          removeOutput(slot) { this.outputs.splice(slot, 1); },
+          connect(slot, other, at) {
+            const id = links.size + 1;
+            links.set(id, { target_id: other.id, target_slot: at });
+            this.outputs[slot].links.push(id);
+          },
+          disconnectOutput(slot) { this.outputs[slot].links = []; },
+        };
+        const ends = () => linksOf(node).map((lane) => lane.map(({ target }) => target).join());
+        keepLanes(node, [makeLane({ name: "1" }), makeLane({ name: "2" })]);
+        growForLinks(node);
+        others.forEach((other, at) => node.connect(3 + at, other, 0));
+        const early = ends();
+        const lanes = ["A", "B", "C"].map((name) => makeLane({ name }));
+        keepLanes(node, lanes);
+        const moved = moveLane({ lanes }, 0, 2);
+        keepLanes(node, moved.lanes);
+        return [early, ends(), node.outputs.slice(3).map(({ label }) => label),
+          moveLane({ lanes }, 1, 9).lanes.map(({ name }) => name), moveLane(moved, 0, -4) === moved];
+        """
+    )
+    assert found == [["1", "2", "3"], ["2", "3", "1"], ["B", "C", "A"], ["A", "C", "B"], True]
