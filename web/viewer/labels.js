@@ -58,7 +58,7 @@ export function paintCaption(canvas, seen, words, unit, font) {
  * @param {CanvasRenderingContext2D} canvas @param {Box} seen @param {number} unit @param {string} font
  */
 export function paintHeatScale(canvas, seen, unit, font) {
-  const [width, height] = [Math.min(96 * unit, seen.width / 2), 17 * unit];
+  const [width, height] = [Math.min(104 * unit, seen.width / 2), 17 * unit];
   const x = seen.x + seen.width - 6 * unit - width;
   const y = seen.y + seen.height - 6 * unit - height;
   canvas.font = `500 ${9.5 * unit}px ${font}`;
@@ -73,7 +73,7 @@ export function paintHeatScale(canvas, seen, unit, font) {
   canvas.textAlign = "right";
   canvas.fillText("100 %", x + width - 5 * unit, y + height / 2);
   const from = x + 14 * unit;
-  const room = width - 50 * unit;
+  const room = width - 54 * unit;
   if (room <= 0) return;
   const scale = canvas.createLinearGradient(from, 0, from + room, 0);
   for (let stop = 0; stop <= 8; stop++) scale.addColorStop(stop / 8, css(heatOf(stop / 8)));

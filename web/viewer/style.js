@@ -296,9 +296,10 @@ const STYLE = `
   width: 12px; height: 12px; border: 0; border-radius: 50%; background: var(--ink);
 }
 .interact-compares { gap: 0; margin: 2px 6px; }
-.interact-viewer .interact-compares .interact-button { flex: 1; padding: 0 7px; text-align: center; }
 .interact-opacity { flex: 0 1 110px; display: flex; padding: 0 8px; }
 .interact-viewer .interact-sheet .interact-button { padding: 0 6px; text-align: left; }
+.interact-viewer .interact-sheet .interact-compares .interact-button { flex: 1; text-align: center; }
+.interact-sheet label > span { white-space: nowrap; }
 
 @container (min-width: 440px) { .interact-wide { display: none !important; } }
 @container (max-width: 439px) {
