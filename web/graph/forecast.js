@@ -14,8 +14,9 @@ import { inputNamed, originOf, upstream } from "./upstream.js";
 /** @typedef {[number, number]} Span seconds of the video */
 /** @typedef {(source: {kind: "example" | "input", file: string}) => number | undefined} Lengths seconds of a recording, where known */
 /**
- * A character of the cast; spans: undefined where only a run tells, none for one who is silent.
- * @typedef {{name: string | undefined, spans: Span[] | undefined}} Voice
+ * A character of the cast, or the title of the node that gives one or several; spans: undefined where only a run tells,
+ * none for one who is silent.
+ * @typedef {{name: string | undefined, spans: Span[] | undefined, title?: string}} Voice
  */
 /**
  * @typedef {object} Forecast
@@ -36,10 +37,12 @@ const SAMPLED = new Set(["InterActSampler", "InterActMaskGuidance", "KSampler", 
  * @returns {Forecast}
  */
 export function forecast(root, { encoder, sockets }, lengthOf) {
-  const there = sockets.filter((characters) => characters.length);
-  const voices = there.map((characters) =>
-    characters.length > 1 ? { name: undefined, spans: undefined } : voiceOf(characters[0], lengthOf),
-  );
+  const voices = sockets.flatMap((characters, at) => {
+    if (characters.length === 1) return [voiceOf(characters[0], lengthOf)];
+    const origin = originOf(encoder, `characters.character_${at}`);
+    if (!origin) return [];
+    return [{ name: undefined, title: String(origin.node.title ?? typeOf(origin.node)), spans: undefined }]; // a switch, or many at once
+  });
   const fps = number(encoder, "fps", lengthOf);
   const length = number(encoder, "length", lengthOf);
   const ends = voices.flatMap(({ spans }) => spans?.map(([, end]) => end) ?? []);

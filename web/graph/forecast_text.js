@@ -9,23 +9,28 @@ export function sentencesOf({ frames, fps, windows, voices, twice }) {
   if (!voices.length) return [words.say("nobody")];
   const lines = [filmOf(frames, fps, windows, voices), ...twice.map((name) => words.say("sameName", { name }))];
   const end = frames && fps ? frames / fps : Infinity;
-  for (const { name = "?", spans } of voices) {
+  for (const voice of voices) {
+    const { spans } = voice;
     if (!spans?.length) continue;
+    const name = called(voice);
     lines.push(words.say("speaks", { name, spans: shown(spans) }));
     const last = /** @type {[number, number]} */ (spans.at(-1))[1];
     if (last > end + 0.02) lines.push(words.say("cutOff", { name, end: last.toFixed(2), seconds: end.toFixed(2) }));
   }
-  const silent = voices.flatMap(({ name = "?", spans }) => (spans?.length === 0 ? name : []));
+  const silent = voices.flatMap((voice) => (voice.spans?.length === 0 ? called(voice) : []));
   if (silent.length) lines.push(words.say("silent", { names: listed(silent) }));
-  const untold = voices.flatMap(({ name = "?", spans }) => (spans ? [] : name));
+  const untold = voices.flatMap((voice) => (voice.spans ? [] : called(voice)));
   if (untold.length && frames) lines.push(words.say("untold", { names: listed(untold) }));
   return lines;
 }
 
+/** @param {import("./forecast.js").Voice} voice */
+const called = ({ name, title }) => name ?? title ?? "?";
+
 /** @param {number | undefined} frames @param {number | undefined} fps @param {number | undefined} windows @param {import("./forecast.js").Voice[]} voices */
 function filmOf(frames, fps, windows, voices) {
   if (!frames || !fps) {
-    const unknown = voices.flatMap(({ name = "?", spans }) => (spans ? [] : name));
+    const unknown = voices.flatMap((voice) => (voice.spans ? [] : called(voice)));
     return words.say("filmUnknown", { names: listed(unknown.length ? unknown : ["length", "fps"]) });
   }
   const values = { frames, seconds: (frames / fps).toFixed(2), fps: Number(fps.toFixed(3)), windows: windows ?? 1 };

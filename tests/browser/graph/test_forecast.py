@@ -102,6 +102,10 @@ CASES = {
         [TIMELINE, person("5", "Mira", "7", 3), person("6", "Anna", "7", 4), encoder("5", "6", more=FROM_TIMELINE)],
         181, None, ["at 30 fps", "Mira: 0.00-1.00, 4.00-6.00 s.", "Silent: Anna."],
     ),
+    "everybody of a picture": (
+        [["5", "InterActPeople", [], {"title": "Who is there"}], encoder("5", length=9)],
+        9, None, ["When they speak, only a run tells: Who is there."],
+    ),
     "nobody": ([encoder()], 1, None, ["No character is connected."]),
 }  # fmt: skip
 
