@@ -211,8 +211,8 @@ class InterActPeople(io.ComfyNode):
         return io.NodeOutput(made.characters, made.masks, made.width, made.height, ui=shown)
 
     @classmethod
-    def validate_inputs(cls, people: str = "") -> bool | str:
-        """Before anything runs, such as what looks for the people."""
+    def validate_inputs(cls, people: str = "", voices: Any = None) -> bool | str:
+        """Before anything runs, such as what looks for the people. ComfyUI passes growing inputs to every validation."""
         try:
             read_edits(people)
         except InteractError as error:

@@ -45,7 +45,7 @@ const STYLE = `
 .interact-viewer .interact-people-row .interact-button { flex: none; height: 24px; padding: 0 7px; }
 .interact-viewer .interact-people-row .interact-arrow { width: 22px; padding: 0; }
 .interact-viewer .interact-find { background: var(--accent); color: #10202a; font-weight: 600; }
-.interact-viewer .interact-find:hover { background: color-mix(in srgb, var(--accent) 85%, white); }
+.interact-viewer .interact-find:hover:not(:disabled) { background: color-mix(in srgb, var(--accent) 85%, white); }
 .interact-people .interact-controls .interact-arrow { width: 26px; padding: 0; }
 .interact-people .interact-keys { display: grid; grid-template-columns: auto 1fr; gap: 3px 14px; margin: 0; padding: 2px 6px; font-size: 11px; }
 .interact-people .interact-keys dt { color: var(--ink); white-space: nowrap; }

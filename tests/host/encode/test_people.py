@@ -186,5 +186,5 @@ def test_the_node_takes_a_batch_a_painting_or_boxes(tmp_path: Path, monkeypatch:
         assert torch.equal(masks, expected) and (width, height) == (96, 64)
         assert [character.name for character in characters] == ["Character 1", "Character 2", "Character 3"]
         assert len(output.ui["interact_people"][0]["found"]) == 3 and output.ui["interact_text"]
-    assert InterActPeople.validate_inputs(people=NAMED) is True
+    assert InterActPeople.validate_inputs(people=NAMED, voices={}) is True  # as ComfyUI calls it
     assert str(InterActPeople.validate_inputs(people="{")).startswith("people is not JSON")
