@@ -212,7 +212,7 @@ class InterActPeople(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, people: str = "", voices: Any = None) -> bool | str:
-        """Before anything runs, such as what looks for the people. ComfyUI passes growing inputs to every validation."""
+        """Before anything runs, such as what looks for the people. ComfyUI hands it growing inputs, too."""
         try:
             read_edits(people)
         except InteractError as error:
