@@ -25,7 +25,12 @@ ENGLISH = "en"
 SENTENCES_KEY = "interacthuman"
 VIEWER_KEY = "interacthuman_viewer"
 # Parts of the page with texts of their own: the key that they look up, and the folder in web/ of their english.js.
-SCRIPTS = {VIEWER_KEY: "viewer", "interacthuman_dialogue": "dialogue", "interacthuman_graph": "graph"}
+SCRIPTS = {
+    VIEWER_KEY: "viewer",
+    "interacthuman_dialogue": "dialogue",
+    "interacthuman_people": "people",
+    "interacthuman_graph": "graph",
+}
 
 Texts = dict[str, dict[str, Any]]
 
@@ -72,8 +77,9 @@ def sockets(name: str, options: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if template is None:
         return
     (entry,) = [*template["input"]["required"].values(), *template["input"].get("optional", {}).values()]
-    for number in range(template["max"]):
-        yield f"{name}_{template['prefix']}{number}", entry[1]["tooltip"]
+    names = template.get("names") or [f"{template['prefix']}{number}" for number in range(template["max"])]
+    for socket in names:
+        yield f"{name}_{socket}", entry[1]["tooltip"]
 
 
 def with_sockets(translated: Texts, english: Texts) -> Texts:
@@ -81,9 +87,9 @@ def with_sockets(translated: Texts, english: Texts) -> Texts:
     whole = {}
     for node, texts in english.items():
         own = translated.get(node, {"inputs": {}})
-        inputs = {}
+        inputs, first = {}, {}  # first: of the sockets that differ by their number only
         for key, entry in texts["inputs"].items():
-            source = key if "name" in entry else key.rstrip("0123456789") + "0"
+            source = key if "name" in entry else first.setdefault(key.rstrip("0123456789"), key)
             if source in own["inputs"]:  # what is missing is for the test to name
                 inputs[key] = own["inputs"][source]
         whole[node] = {**own, "inputs": inputs}
