@@ -156,7 +156,7 @@ const sheet = (label, ...content) => new Sheet({ textContent: label }, { "aria-l
 
 /** @param {string} sign @param {string} label @param {() => void} onclick */
 function narrow(sign, label, onclick) {
-  const made = button(sign, onclick, "interact-narrow");
+  const made = button(sign, onclick, "interact-sign");
   made.title = label;
   made.setAttribute("aria-label", label);
   return made;

@@ -80,7 +80,7 @@ const STYLE = `
 .interact-dialogue .interact-clip label { flex: 0 1 150px; display: flex; align-items: center; gap: 8px; min-width: 90px; }
 .interact-dialogue .interact-clip output { flex: none; width: 52px; color: var(--faint); font-variant-numeric: tabular-nums; text-align: right; }
 .interact-dialogue .interact-button[aria-pressed="true"] { background: var(--line); }
-.interact-dialogue .interact-narrow { width: 26px; padding: 0; }
+.interact-dialogue .interact-sign { width: 26px; padding: 0; }
 .interact-dialogue .interact-sheet input[type="number"] {
   width: 56px; height: 22px; margin-left: auto; padding: 0 6px; border: 1px solid var(--line); border-radius: 4px; background: none; color: inherit; font: inherit;
 }
