@@ -2,21 +2,28 @@
 (torch.distributed.checkpoint).
 
 A checkpoint is a folder, renamed to its final name when it is complete. It holds the trained weights, the
-optimisers and the EMA. There is no random state: every random draw follows from the step (data/samples.py).
+optimisers and the EMA, and in run.json a checksum of each file, as torch keeps none. There is no random state: every
+random draw follows from the step (data/samples.py).
+
+torch writes part of it as pickles. They are read by names that are listed here and by torch's weights_only, so that a
+folder of somebody else's runs no code.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import pickle
 import shutil
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
+import torch
 import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
@@ -42,9 +49,74 @@ UNREADABLE = (
     TypeError,
     AttributeError,
     EOFError,
-    UnpicklingError,
+    pickle.UnpicklingError,
 )  # by damaged files
 PARTIAL = ".partial"
+INFO = "run.json"
+WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch's own switch: its planner asks for any pickle
+META = "torch.distributed.checkpoint.metadata"
+NAMES = {
+    *(
+        (META, name)
+        for name in ("Metadata", "TensorStorageMetadata", "TensorProperties", "ChunkStorageMetadata")
+    ),
+    *(
+        (META, name)
+        for name in ("BytesStorageMetadata", "MetadataIndex", "StorageMeta", "_MEM_FORMAT_ENCODING")
+    ),
+    ("torch.distributed.checkpoint.filesystem", "_StorageInfo"),
+    ("torch.serialization", "_get_layout"),
+    ("torch", "Size"),
+    ("collections", "OrderedDict"),
+    ("pathlib", "PosixPath"),
+    ("pathlib", "WindowsPath"),
+    ("pathlib._local", "PosixPath"),
+    ("pathlib._local", "WindowsPath"),
+}
+"""All that torch's list of a checkpoint (.metadata) is made of, beside types of numbers."""
+
+
+class ListedNames(pickle.Unpickler):
+    """Raises UnpicklingError for every name that is not of NAMES, before it is looked up."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        number = module == "torch" and isinstance(vars(torch).get(name), torch.dtype)
+        if number or (module, name) in NAMES:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} does not belong into a checkpoint")
+
+
+def _check_list(path: Path) -> None:
+    """Raise UnpicklingError where torch's list of a checkpoint would run code. torch reads it after that: it passes
+    over what goes wrong there, and says something else."""
+    with (path / ".metadata").open("rb") as file:
+        ListedNames(file).load()
+
+
+def checksums(folder: Path) -> dict[str, int]:
+    """crc32 of every file of a checkpoint but run.json, by name."""
+    sums = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and path.name != INFO):
+        value = 0
+        with path.open("rb") as file:
+            while chunk := file.read(2**22):
+                value = zlib.crc32(chunk, value)
+        sums[path.name] = value
+    return sums
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """What torch.load reads meanwhile holds tensors and plain values."""
+    earlier = os.environ.get(WEIGHTS_ONLY)
+    os.environ[WEIGHTS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        if earlier is None:
+            del os.environ[WEIGHTS_ONLY]
+        else:
+            os.environ[WEIGHTS_ONLY] = earlier
 
 
 @contextmanager
@@ -64,9 +136,7 @@ def _state(model: nn.Module, optimisers: Mapping[str, Any], ema: EMA) -> dict[st
 
 def checkpoint_steps(folder: Path) -> dict[int, Path]:
     """Complete checkpoints of a run, by step, oldest first."""
-    found = (
-        path for path in folder.glob("step_*") if path.suffix != PARTIAL and (path / "run.json").exists()
-    )
+    found = (path for path in folder.glob("step_*") if path.suffix != PARTIAL and (path / INFO).exists())
     return dict(sorted((int(path.name.removeprefix("step_")), path) for path in found))
 
 
@@ -96,8 +166,8 @@ def save_run(
         with _no_single_process_warning():
             dcp.save(_state(model, optimisers, ema), checkpoint_id=partial)
         if main:
-            info = {"step": step, "config": config.entries()}
-            (partial / "run.json").write_text(json.dumps(info), encoding="utf-8")
+            info = {"step": step, "config": config.entries(), "checksums": checksums(partial)}
+            (partial / INFO).write_text(json.dumps(info), encoding="utf-8")
             shutil.rmtree(final, ignore_errors=True)
             partial.replace(final)
     except FAILURES as error:
@@ -128,6 +198,16 @@ def _reason(failure: BaseException) -> str:
     return one_line(words[-1] if words else type(failure).__name__)
 
 
+def _check_sums(path: Path, info: dict[str, Any]) -> None:
+    """Raise ValueError for a file that is not as it was written. Earlier checkpoints have no checksums."""
+    if "checksums" not in info:
+        return
+    found = checksums(path)
+    for name, value in info["checksums"].items():
+        if found.get(name) != value:
+            raise ValueError(f"{name} is {'missing' if name not in found else 'not what was written'}")
+
+
 def resume_run(
     folder: Path, config: TrainingConfig, model: nn.Module, optimisers: Mapping[str, Any], ema: EMA
 ) -> int:
@@ -141,9 +221,11 @@ def resume_run(
     step, path = list(kept.items())[-1]
     state = _state(model, optimisers, ema)
     try:
-        begun_with = json.loads((path / "run.json").read_text(encoding="utf-8"))["config"]
-        check_same_run(begun_with, config, folder)
-        with _no_single_process_warning():
+        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+        check_same_run(info["config"], config, folder)
+        _check_sums(path, info)
+        _check_list(path)
+        with _no_single_process_warning(), _weights_only():
             dcp.load(state, checkpoint_id=path)
     except (*FAILURES, *UNREADABLE) as error:
         if isinstance(error, InteractError) or is_out_of_memory(error):
