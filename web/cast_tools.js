@@ -114,6 +114,8 @@ async function useValues() {
   return toast("info", set.length ? words.say("valuesSet", { file, count: set.length }) : words.say("valuesAlready", { file }));
 }
 
+const paint = () => colourWires(app.canvas, document.documentElement);
+
 /** @param {string} id @param {string} label @param {string} image @param {() => void} act */
 const command = (id, label, image, act) => ({
   id: `InterAct.${id}`,
@@ -131,8 +133,6 @@ app.registerExtension({
   ],
 
   setup() {
-    const paint = () => colourWires(app.canvas, document.documentElement);
-    paint();
     app.ui?.settings?.addEventListener?.("Comfy.ColorPalette.change", () => setTimeout(paint));
     api.addEventListener("graphChanged", lookSoon);
     words.onLanguage(lookSoon);
@@ -146,6 +146,7 @@ app.registerExtension({
   },
 
   async afterConfigureGraph() {
+    paint(); // by now ComfyUI has taken away the colours of all types that its palette does not know
     lookSoon();
   },
 

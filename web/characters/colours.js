@@ -5,7 +5,7 @@
  */
 import { characterColours } from "../viewer/palette.js";
 import { inputsFor, origins } from "../graph_walk.js";
-import { castsOf, isCharacter } from "./casts.js";
+import { castsOf, isCharacter, nameWidget } from "./casts.js";
 
 /** @typedef {import("../graph_walk.js").Graph} Graph */
 /** @typedef {import("../graph_walk.js").GraphNode} GraphNode */
@@ -36,15 +36,15 @@ export function placesInCasts(root) {
   return found;
 }
 
-/** Colours every character of a cast, what feeds it alone, and the group that is about it. @param {Graph} root */
+/** Colours every character of a cast, what feeds it alone, and the group that has its name. @param {Graph} root */
 export function colourCasts(root) {
   const cast = placesInCasts(root);
   const owners = ownersOf(cast);
   for (const [node, place] of owners) if (place !== undefined) Object.assign(node, pick(shades(place)));
   for (const graph of new Set([...cast.keys()].map((node) => node.graph)))
     for (const group of graph._groups ?? graph.groups ?? []) {
-      const inside = [...cast].filter(([node]) => node.graph === graph && lies(node, group));
-      if (inside.length === 1) group.color = shades(inside[0][1]).group;
+      const named = [...cast].filter(([node]) => node.graph === graph && nameWidget(node)?.value === group.title);
+      if (named.length === 1) group.color = shades(named[0][1]).group;
     }
   root.setDirtyCanvas?.(true, true);
 }
@@ -93,11 +93,4 @@ function above(character) {
           left.push(origin);
         }
   return seen;
-}
-
-/** @param {GraphNode} node @param {any} group */
-function lies(node, group) {
-  const [x, y, width, height] = group._bounding ?? [...group.pos, ...group.size];
-  const [left, top] = node.pos;
-  return left >= x && top >= y && left < x + width && top < y + height;
 }
