@@ -55,8 +55,9 @@ def test_unusual_inputs_end_in_a_sentence_or_in_the_right_result(tmp_path: Path)
     assert tally.outcomes[inputs.SENTENCE] > 0 and tally.outcomes[inputs.ENCODED] > 0
 
 
-def test_training_that_is_killed_or_cannot_write_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    kinds = ("killed", "disk full", "rotten cache", "rotten shard")
+def test_training_that_is_killed_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    """And a shard that rots is told; full disks and rotten caches are left to the campaign, for their time."""
+    kinds = ("killed", "rotten shard")
     numbers = [next(n for n in range(training.TRIALS) if training.kind_of(n) == kind) for kind in kinds]
     tally = tallied(training, Order(SEED, numbers, tmp_path))
     assert lasting_faults(tally) == [] and tally.outcomes == dict.fromkeys(kinds, 1)
