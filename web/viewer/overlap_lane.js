@@ -81,7 +81,8 @@ export class OverlapLane {
   update(run, view, wanted) {
     const there = Boolean(wanted && run && run.scene.names.length > 1);
     this.element.hidden = !there;
-    if (!there || !run) return this.#forget();
+    if (!there || !run || run !== this.#run) this.#forget();
+    if (!there || !run) return;
     this.#run = run;
     this.#frame = view?.frame ?? this.#frame;
     if (view?.masks) this.#measure(view, view.masks);
@@ -107,8 +108,9 @@ export class OverlapLane {
 
   #forget() {
     this.chip.hidden = true;
+    this.#shared = [];
     this.#warnings = [];
-    this.#drawn = "";
+    this.#known = this.#drawn = "";
   }
 
   /** @param {View} view @param {Uint8Array} masks */
@@ -125,7 +127,7 @@ export class OverlapLane {
 
   /** The warning that is said: of the frame that is shown, else the worst. */
   get #said() {
-    const here = ({ from, to }) => this.#frame >= from && this.#frame <= to;
+    const here = (/** @type {Warning} */ { from, to }) => this.#frame >= from && this.#frame <= to;
     return this.#warnings.find(here) ?? this.#warnings[0];
   }
 

@@ -159,7 +159,7 @@ def test_the_frames_around_are_drawn_on_request(shown: Window) -> None:
     assert any(colour[2] > 90 for colour in pixels(shown, far))
 
 
-def test_overlap_is_told_and_its_warnings_are_gone_to(shown: Window) -> None:
+def test_overlap_is_told_and_its_warnings_are_gone_to(shown: Window, manifest: dict[str, Any]) -> None:
     shares = shown.js(
         "const { sharedPlaces } = await import('/web/viewer/overlaps.js');"
         "const pairs = sharedPlaces(await viewer.run.masks(2), viewer.run.scene);"
@@ -182,6 +182,13 @@ def test_overlap_is_told_and_its_warnings_are_gone_to(shown: Window) -> None:
     assert shown.page.locator(".interact-alarm").is_hidden()
     shown.js("viewer.prefer({ hidden: [], overlaps: false }); viewer.draw()")
     assert lane.is_hidden() and shown.page.locator(".interact-alarm").is_hidden()
+    shown.js("viewer.prefer({ overlaps: true }); viewer.draw()")
+    assert shown.page.locator(".interact-alarm").is_visible()
+    nothing = {**copy_of(manifest), "run": "nothing kept"}
+    for step in nothing["steps"]:
+        step["masks"] = None
+    shown.js("viewer.show(runs.takeManifest(arg)); viewer.draw()", nothing)
+    assert shown.page.locator(".interact-alarm").is_hidden()  # what the run before shared is forgotten
     spans = shown.js(
         """
         const { warningsOf } = await import("/web/viewer/overlaps.js");
