@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.examples import load_example, recording_file
 from interacthuman.interact_core.guidance import Character
 from interacthuman.interact_core.host.encode.cast_encoding import make_region_character, speech_of
 from interacthuman.interact_core.host.encode.dialogue import (
@@ -192,7 +193,18 @@ def test_a_mix_that_is_too_loud_is_turned_down_and_said(inputs: Path) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    ["../secret.wav", "/etc/passwd", "a/../../secret.wav", "x [output]", "x [temp]", "\0", "../input2/x"],
+    [
+        *(
+            "../secret.wav",
+            "/etc/passwd",
+            "a/../../secret.wav",
+            "x [output]",
+            "x [temp]",
+            "\0",
+            "../input2/x",
+        ),
+        *("../viewer/viewer.js [example]", "Mira.wav [example]/../../secret.wav", "/mira.wav [example]"),
+    ],
 )
 def test_nothing_outside_of_the_input_folder_is_opened(inputs: Path, file: str) -> None:
     for name in ("secret.wav", "input2/x"):
@@ -219,6 +231,15 @@ def test_what_is_missing_or_no_recording_is_named(inputs: Path, mira: Tensor) ->
         encode_dialogue(script(("Mira", [{"file": "mira.wav", "start": -5.0}])))
     assert InterActDialogue.validate_inputs(script(MIRA)) is True
     assert "lost.wav" in str(InterActDialogue.validate_inputs(script(("Tobi", two))))
+
+
+def test_recordings_of_this_pack_are_there_for_templates(inputs: Path) -> None:
+    """By their names alone, sample for sample; a file of that name among one's own is another one."""
+    write(inputs / "mira.wav", syllables(1.0, RATE, 3))
+    made = encode_dialogue(script(("Mira", [{"file": "mira.wav [example]"}])))
+    expected = load_example("Mira")[1]["waveform"][0]
+    assert torch.equal(made.audio["waveform"][0, :, : expected.shape[-1]], expected)
+    assert recording_path("mira.wav [example]") == recording_file("Mira") != recording_path("mira.wav")
 
 
 def test_a_silent_film_has_the_length_that_was_asked_for() -> None:
