@@ -207,7 +207,8 @@ class InterActPeople(io.ComfyNode):
         check_connected(image=image)
         made = start_people(image, found_people(masks, boxes, image), people, width, height, voices)
         temp = folder_paths.get_temp_directory()
-        shown = with_view(made.lines, lambda: {"interact_people": [made.view(temp)]})
+        # A list deeper than ComfyUI asks for: it takes objects for files that a run has made.
+        shown = with_view(made.lines, lambda: {"interact_people": [[made.view(temp)]]})
         return io.NodeOutput(made.characters, made.masks, made.width, made.height, ui=shown)
 
     @classmethod

@@ -29,6 +29,9 @@ const rootGraph = () => app.rootGraph ?? app.graph;
 /** @param {any} node @param {string} name */
 const widgetOf = (node, name) => node.widgets?.find((/** @type {any} */ widget) => widget.name === name);
 
+/** @param {any} output of a node, as ComfyUI hands it on @returns {View | undefined} */
+const viewOf = (output) => output?.[OUTPUT]?.flat()[0];
+
 /** @param {View["picture"]} picture */
 const addressOf = (picture) => api.apiURL(`/view?${new URLSearchParams({ ...picture })}`);
 
@@ -87,7 +90,7 @@ const fits = (node, view) =>
  * @param {any} executed ComfyUI's event, also sent for a node that comes from the cache
  */
 async function take(executed) {
-  const view = executed?.output?.[OUTPUT]?.[0];
+  const view = viewOf(executed?.output);
   if (!view) return;
   const root = rootGraph();
   const workflow = (await prompts.workflowOf(executed.prompt_id)) ?? root.id;
@@ -103,7 +106,7 @@ async function restore() {
     const editor = editors.get(node);
     if (!editor || editor.view) continue;
     const found = await past.find(root.serialize(), executionIds(root, node), OUTPUT);
-    const view = /** @type {any} */ (found?.manifest);
+    const view = viewOf({ [OUTPUT]: [found?.manifest] });
     if (rootGraph() !== root || editor.view || !view) continue;
     // Names and numbers are the node's own to change; the people are found by what comes to it.
     const others = (found?.changed ?? []).filter((id) => !executionIds(root, node).includes(id));
@@ -131,7 +134,7 @@ app.registerExtension({
   /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */
   onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     for (const place of places(rootGraph())) {
-      const view = (outputs?.[locator(place)] ?? outputs?.[executionId(place)])?.[OUTPUT]?.[0];
+      const view = viewOf(outputs?.[locator(place)] ?? outputs?.[executionId(place)]);
       if (view) editors.get(place.node)?.show(view, !fits(place.node, view));
     }
   },

@@ -32,6 +32,8 @@ export class PeopleEditor {
   broken = false;
   /** Whether the picture could not be loaded. */
   gone = false;
+  /** What was said last, until the next edit. */
+  remark = "";
   /** @type {History<Edits>} */
   history = new History(model.NOBODY);
 
@@ -102,13 +104,14 @@ export class PeopleEditor {
     this.broken = edits === undefined;
     this.history = new History(edits ?? model.NOBODY);
     this.selected = this.merging = null;
+    this.remark = "";
     this.draw();
   }
 
   /** @param {View} view what a run has found @param {boolean} [stale] */
   show(view, stale = false) {
     if (view?.format !== model.FORMAT) return;
-    [this.view, this.stale, this.gone] = [view, stale, false];
+    [this.view, this.stale, this.gone, this.remark] = [view, stale, false, ""];
     this.selected = this.merging = null;
     this.draw();
   }
@@ -116,7 +119,7 @@ export class PeopleEditor {
   /** What was found is of other inputs than those that there are now. */
   outdate() {
     if (this.stale || !this.view) return;
-    this.stale = true;
+    [this.stale, this.remark] = [true, ""];
     this.draw();
   }
 
@@ -137,12 +140,13 @@ export class PeopleEditor {
   redo = () => this.history.redo() && this.#changed();
 
   /** @param {string} [said] */
-  #changed(said) {
+  #changed(said = "") {
     this.broken = false;
+    this.remark = said;
     this.merging = null;
     if (this.selected !== null && this.selected >= this.lineup.people.length) this.selected = null;
     this.host.changed(model.write(this.history.now));
-    this.draw(said);
+    this.draw();
   }
 
   /** @param {number} index @param {string} name */
@@ -180,6 +184,7 @@ export class PeopleEditor {
     if (this.lineup.people.length < 2) return;
     this.merging = this.merging === index ? null : index;
     this.selected = index;
+    this.remark = "";
     this.draw();
     this.rows.focus(index, "button");
   }
@@ -221,8 +226,7 @@ export class PeopleEditor {
 
   // ----------------------------------------------------------------------------------------- drawing
 
-  /** @param {string} [said] in place of what is said of the state */
-  draw(said) {
+  draw() {
     const { lineup, view } = this;
     const focused = this.rows.focused;
     this.picture.element.style.display = view && !this.gone ? "" : "none";
@@ -230,7 +234,7 @@ export class PeopleEditor {
     if (view) this.picture.show(view, this.host.addressOf(view.picture), lineup, { selected: this.selected, merging: this.merging !== null });
     this.rows.show(lineup, view, this.selected);
     if (focused) this.#refocus(focused);
-    const { text, alert } = said ? { text: said, alert: false } : this.#state(lineup);
+    const { text, alert } = this.remark ? { text: this.remark, alert: false } : this.#state(lineup);
     if (this.status.textContent !== text) this.status.textContent = text;
     this.status.dataset.tone = alert ? "alert" : "quiet";
     this.undoButton.disabled = !this.history.canUndo;

@@ -8,7 +8,7 @@ import { words } from "./words.js";
 /** @typedef {import("./model.js").Lineup} Lineup */
 
 const SPACE = "http://www.w3.org/2000/svg";
-const TEXT = 0.05; // of the crop's shorter side
+const TEXT = 0.07; // of the crop's shorter side
 
 /** @param {string} tag @param {Record<string, string | number>} [attributes] */
 function draw(tag, attributes = {}) {

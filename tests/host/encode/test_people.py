@@ -18,6 +18,7 @@ from torch import Tensor
 
 import comfy.utils  # isort: skip
 import folder_paths  # isort: skip
+from comfy_execution.jobs import get_outputs_summary  # isort: skip
 from interacthuman.interact_core.guidance import assemble_cast  # isort: skip
 from interacthuman.interact_core.guidance.people import people_in_boxes, people_in_masks  # isort: skip
 from interacthuman.interact_core.host.encode.cast_encoding import connected_characters  # isort: skip
@@ -185,6 +186,10 @@ def test_the_node_takes_a_batch_a_painting_or_boxes(tmp_path: Path, monkeypatch:
         characters, masks, width, height = output.result
         assert torch.equal(masks, expected) and (width, height) == (96, 64)
         assert [character.name for character in characters] == ["Character 1", "Character 2", "Character 3"]
-        assert len(output.ui["interact_people"][0]["found"]) == 3 and output.ui["interact_text"]
+        assert len(output.ui["interact_people"][0][0]["found"]) == 3 and output.ui["interact_text"]
+        assert get_outputs_summary({"7": output.ui}) == (
+            0,
+            None,
+        )  # what ComfyUI's list of jobs takes for files
     assert InterActPeople.validate_inputs(people=NAMED, voices={}) is True  # as ComfyUI calls it
     assert str(InterActPeople.validate_inputs(people="{")).startswith("people is not JSON")
