@@ -56,19 +56,26 @@ function lookSoon() {
 /** Says on each Encode Characters and loader what is to be said before a run. */
 function look() {
   const root = rootGraph();
-  /** @type {Map<any, string[]>} */
+  /** @type {Map<any, {said: string[], meant: unknown[]}>} */
   const lines = new Map();
-  for (const { node } of places(root)) if (isEncoder(node) || takesAdapter(node)) lines.set(node, []);
-  for (const cast of castsOf(root))
-    lines.get(cast.encoder.node)?.push(...sentencesOf(forecast(root, cast, (source) => lengths.get(source))));
+  for (const { node } of places(root)) if (isEncoder(node) || takesAdapter(node)) lines.set(node, { said: [], meant: [] });
+  const tell = (/** @type {any} */ node, /** @type {unknown} */ meaning, /** @type {string[]} */ said) => {
+    lines.get(node)?.said.push(...said);
+    lines.get(node)?.meant.push(meaning);
+  };
+  for (const cast of castsOf(root)) {
+    const told = forecast(root, cast, (source) => lengths.get(source));
+    tell(cast.encoder.node, told, sentencesOf(told));
+  }
   for (const model of modelsOf(root)) {
     void askValues(model.file);
     const values = valuesOf.get(model.file);
     const found = values ? differences(model, values) : [];
-    if (found.length) lines.get(model.loader.node)?.push(hintOf(model.file, found));
+    const meaning = found.map(({ name, wanted, found: is }) => [name, wanted, is ?? null]);
+    if (found.length) tell(model.loader.node, meaning, [hintOf(model.file, found)]);
   }
   if (lengths.pending) return; // what was not known is no change of the graph
-  for (const [node, said] of lines) foretell(node, said);
+  for (const [node, { said, meant }] of lines) foretell(node, said, JSON.stringify(meant));
 }
 
 /** @param {string} file @param {import("./graph/model_values.js").Difference[]} found */

@@ -29,7 +29,7 @@ const notice = new ErrorNotice();
 const room = new TextRoom();
 /** By workflow and node. @type {Map<string, Said>} */
 const texts = new Map();
-/** What is said before a run; stale: it has changed since the node said something of its run. @type {WeakMap<object, {lines: string[], stale: boolean}>} */
+/** What is said before a run; stale: it has changed since the node said something of its run. @type {WeakMap<object, {lines: string[], meaning: string, stale: boolean}>} */
 const foretold = new WeakMap();
 /** Their nodes are LiteGraph's to keep or to drop. @type {WeakMap<object, TextPanel>} */
 const panels = new WeakMap();
@@ -64,12 +64,12 @@ function take(workflow, source, lines) {
 
 /**
  * Says under a node what its next run will be: until it has run, and again where that has changed since.
- * @param {any} node @param {string[]} lines
+ * @param {any} node @param {string[]} lines @param {string} meaning of the lines, whatever the language
  */
-export function foretell(node, lines) {
+export function foretell(node, lines, meaning) {
   const before = foretold.get(node);
-  if (before && before.lines.join("\n") === lines.join("\n")) return;
-  foretold.set(node, { lines, stale: before !== undefined });
+  if (before?.meaning === meaning && before.lines.join("\n") === lines.join("\n")) return;
+  foretold.set(node, { lines, meaning, stale: before !== undefined && (before.stale || before.meaning !== meaning) });
   refresh((place) => place.node === node);
 }
 
