@@ -209,3 +209,25 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{twice!r} stands there twice")
     return fields
+
+
+def save_weights(
+    path: str | os.PathLike[str], weights: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file of which equal weights and metadata make equal bytes.
+
+    safetensors writes the metadata's entries in another order each time, so they are sorted afterwards: as many bytes.
+    """
+    from safetensors.torch import save_file
+
+    save_file(dict(weights), path, dict(metadata) if metadata else None)
+    if not metadata:
+        return
+    with Path(path).open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        ordered = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(length)
+        assert len(ordered) == length, "safetensors writes its header otherwise"
+        file.seek(8)
+        file.write(ordered)

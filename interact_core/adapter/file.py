@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import InteractError, one_line
@@ -17,6 +16,7 @@ from ..weights_file import (
     check_shapes,
     no_pause,
     open_weights,
+    save_weights,
     shapes_by_block,
 )
 from .config import AdapterConfig
@@ -53,7 +53,7 @@ def save_adapter(
     unfinished = Path(f"{os.fspath(path)}.{os.getpid()}.part")
     try:
         advice = recommended.to_metadata() if recommended else {}
-        save_file(tensors, unfinished, metadata=config.to_metadata() | advice)
+        save_weights(unfinished, tensors, config.to_metadata() | advice)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

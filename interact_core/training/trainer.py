@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..adapter import Recommended, save_adapter
 from ..errors import InteractError, one_line
 from ..host.forward.differentiable import differentiable_host
+from ..weights_file import save_weights
 from .config import TrainingConfig
 from .curves import Curves
 from .data.cache import encode_shards, find_shards, read_cache
@@ -352,10 +353,8 @@ def metadata_of(path: Path) -> dict[str, str] | None:
 
 
 def _write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    from safetensors.torch import save_file
-
     partial = path.with_suffix(".partial")
-    save_file({n: v.to(torch.bfloat16).contiguous() for n, v in weights.items()}, partial, metadata)
+    save_weights(partial, {n: v.to(torch.bfloat16).contiguous() for n, v in weights.items()}, metadata)
     partial.replace(path)
 
 

@@ -9,6 +9,7 @@ import torch
 from interacthuman.interact_core.adapter import (
     Adapter,
     AdapterConfig,
+    Recommended,
     init_adapter,
     load_any_adapter,
     read_adapter,
@@ -57,6 +58,16 @@ def test_what_is_saved_comes_back(tmp_path: Path, dtype: torch.dtype | None) -> 
     assert all(torch.equal(read[key], value.to(dtype or value.dtype)) for key, value in weights.items())
     Adapter(config, dtype=dtype).load_state_dict(read)
     assert [entry.name for entry in tmp_path.iterdir()] == ["adapter.safetensors"]
+
+
+def test_equal_weights_make_equal_files(tmp_path: Path) -> None:
+    """safetensors alone orders the metadata by chance: a training that was resumed then makes another file."""
+    path, advice = tmp_path / "adapter.safetensors", Recommended(steps=20)
+    made = set()
+    for _ in range(8):
+        save_adapter(path, ADAPTER.state_dict(), CONFIG, recommended=advice)
+        made.add(path.read_bytes())
+    assert len(made) == 1 and read_adapter(path)[0] == CONFIG
 
 
 def test_saving_refuses_weights_of_another_adapter_and_keeps_the_old_file(path: Path) -> None:
