@@ -88,7 +88,8 @@ class ListedNames(pickle.Unpickler):
 
 def _check_list(path: Path) -> None:
     """Raise UnpicklingError where torch's list of a checkpoint would run code. torch reads it after that: it passes
-    over what goes wrong there, and says something else."""
+    over what goes wrong there, and says something else.
+    """
     with (path / ".metadata").open("rb") as file:
         ListedNames(file).load()
 
