@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "host/tokens": PLAIN | SMALL,
     "host/forward": PLAIN | SMALL | {"host/tokens"},
     "host/run": PLAIN | SMALL | {"preview", "host/tokens", "host/forward"},
-    "host/encode": PLAIN | SMALL | {"preview", "media", "host/tokens", "host/forward"},
+    "host/encode": PLAIN | SMALL | {"preview", "media", "examples", "host/tokens", "host/forward"},
     "host/install": PLAIN | SMALL | HOST,
     "host/apply": PLAIN | SMALL | HOST | {"preview", "host/install", "host/loading"},
     "host/loading": PLAIN | SMALL | HOST | {"preview", "host/install"},
