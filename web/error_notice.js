@@ -5,7 +5,7 @@
  */
 
 const NOTICE = '[data-testid="error-overlay-messages"] p';
-const PATIENCE = 3000; // milliseconds until the notice is there
+const PATIENCE = 3000; // milliseconds until the notice is there, and says the last that it has to say
 
 export class ErrorNotice {
   /** What ComfyUI has said itself, where it was replaced. @type {{place: Element, own: string} | undefined} */
@@ -18,15 +18,14 @@ export class ErrorNotice {
     this.restore();
     const put = () => {
       const place = page.querySelector(NOTICE);
-      if (!place) return;
-      this.#waiting?.disconnect();
+      if (!place || place.textContent === sentence) return; // one that stood there for another error is written again
       this.#replaced = { place, own: place.textContent ?? "" };
       place.textContent = sentence;
       place.setAttribute("title", sentence); // it is cut after some lines
     };
     const waiting = new MutationObserver(put);
     this.#waiting = waiting;
-    waiting.observe(page.body, { childList: true, subtree: true });
+    waiting.observe(page.body, { childList: true, characterData: true, subtree: true });
     setTimeout(() => waiting.disconnect(), PATIENCE);
     put();
   }
