@@ -129,7 +129,7 @@ def subgraph() -> dict[str, Any]:
 def blueprint() -> dict[str, Any]:
     """A workflow of the one node, as ComfyUI keeps its own blueprints."""
     node = {
-        "id": 1,
+        "id": 5,  # none of those within: ComfyUI would number them anew
         "type": ID,
         "pos": [0, 0],
         "size": [320, 420],
@@ -144,7 +144,7 @@ def blueprint() -> dict[str, Any]:
     }
     return {
         "revision": 0,
-        "last_node_id": 1,
+        "last_node_id": 5,
         "last_link_id": 0,
         "nodes": [node],
         "links": [],

@@ -42,6 +42,9 @@ into(core, 0, cat, "speech");
 into(picture, 1, pick, "masks");
 into(pick, 0, cat, "layout");
 into(cat, 0, encode, "characters.character_2");
+const [loader] = of("InterActLoadDiT"); // which is folded to its title
+loader.collapse();
+loader.pos = [-900, 1400];
 """
 SEEN = """
 const found = {};
