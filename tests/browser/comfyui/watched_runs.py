@@ -67,9 +67,22 @@ def stop_and_keep_the_masks(comfy: Window, graph: dict[str, Any]) -> None:
     in_page(comfy, "window.running = run();")
     comfy.page.wait_for_function("window.steps.length > 2", timeout=PATIENCE)
     wait_for_status(comfy, "sampling")
-    in_page(comfy, "await api.interrupt();")
+    viewer(comfy).get_by_role("button", name="Stop, and run with the next seed").click()
     assert comfy.js("return await window.running") == "execution_interrupted"
+    comfy.page.wait_for_function("window.steps.at(-1).scene.seed === '32'", timeout=PATIENCE)
+    assert comfy.js("return ends.map((end) => end.how)") == ["stopped"]
+    assert (
+        in_page(comfy, "return of('InterActSampler')[0].widgets.find(({ name }) => name === 'seed').value")
+        == 32
+    )
+    wait_for_status(comfy, "sampling")
+    viewer(comfy).press("x")
     wait_for_status(comfy, "these are the masks so far")
-    assert comfy.js("return ends.at(-1).how") == "stopped"
+    assert comfy.js("return ends.map((end) => end.how)") == ["stopped", "stopped"]
     viewer(comfy).locator(".interact-words").wait_for(state="hidden")
+    viewer(comfy).press("f")
+    comfy.page.wait_for_function("document.fullscreenElement?.matches('.interact-viewer')")
+    assert viewer(comfy).bounding_box()["width"] == comfy.page.evaluate("innerWidth")
+    viewer(comfy).press("f")
+    comfy.page.wait_for_function("!document.fullscreenElement")
     assert complaints(comfy) == []
