@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,14 +102,14 @@ def score_image(
 
 
 def film_of(image: Tensor, fps: float, name: str = "The film") -> Film:
-    """An IMAGE [F, H, W, 3] in 0..1 as a Film; frames become bytes only as they are read."""
-
-    def source() -> Iterator[np.ndarray]:
-        for begin in range(0, image.shape[0], CHUNK):
-            part = image[begin : begin + CHUNK, ..., :3].detach().float().cpu()
-            yield (part.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-
-    return Film(name, source, image.shape[0], image.shape[2], image.shape[1], float(fps))
+    """An IMAGE [F, H, W, 3] in 0..1 as a Film. Its bytes, a quarter of what the IMAGE takes, are made once, as the
+    film is read several times.
+    """
+    frames = np.empty((*image.shape[:3], 3), np.uint8)
+    for begin in range(0, len(frames), CHUNK):
+        part = image[begin : begin + CHUNK, ..., :3].detach().float().cpu()
+        frames[begin : begin + CHUNK] = part.clamp(0, 1).mul_(255).round_().to(torch.uint8).numpy()
+    return Film.of_frames(frames, float(fps), name)
 
 
 def voice_of(character: Character, start: int, fps: float) -> tuple[np.ndarray | None, int]:
