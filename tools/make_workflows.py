@@ -22,6 +22,7 @@ TITLES = {
     "one_character": "01 One person talking",
     "taking_turns": "02 Two people talking, one after the other",
     "dialogue": "03 Two people talking, a dialogue on a timeline",
+    "two_speakers": "04 Two people talking at once",
     "three_one_silent": "05 Three people, two talking and one silent",
     "best_of_four_seeds": "06 Two people talking, the best of four seeds",
     "long_film": "07 Two people talking, a long film in parts",

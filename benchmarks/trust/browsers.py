@@ -23,9 +23,10 @@ from typing import Any
 from ...interact_core.comfy_server import ComfyServer
 from ...tests.browser import comfy_page
 from ...tests.browser.window import Window, open_window
+from ...tools.make_workflows import ui_file
 from ..scenes.result import Figure
 from .campaign import Order, Tally
-from .served import ROOT, digest, people, serve
+from .served import digest, people, serve
 
 TRIALS = 60
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -58,7 +59,7 @@ class Stage:
             if options.get("clock"):
                 window.page.clock.install()
             comfy_page.load(window)
-            graph = json.loads((ROOT / "workflows" / "two_speakers.json").read_text(encoding="utf-8"))
+            graph = json.loads(ui_file("two_speakers").read_text(encoding="utf-8"))
             comfy_page.open_graph(
                 window, graph, f"of {cast[0]}", steps=options.get("steps", 4), seed=self.fresh()
             )

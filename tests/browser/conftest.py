@@ -16,6 +16,7 @@ import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser import comfy_page
 from interacthuman.tests.browser.window import Window, open_window
+from interacthuman.tools.make_workflows import ui_file
 
 pytest.register_assert_rewrite("interacthuman.tests.browser.comfyui.watched_runs")
 
@@ -135,6 +136,6 @@ def comfy(
 
 
 @pytest.fixture
-def graph(root: Path) -> dict[str, Any]:
+def graph() -> dict[str, Any]:
     """The shipped workflow of two speakers, in UI form."""
-    return json.loads((root / "workflows" / "two_speakers.json").read_text(encoding="utf-8"))
+    return json.loads(ui_file("two_speakers").read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ from interacthuman.tests.browser.comfy_page import (
     wait_for_status,
 )
 from interacthuman.tests.browser.window import PATIENCE, Window
+from interacthuman.tools.make_workflows import ui_file
 
 DONE = "Step 2 of 2"
 CHANGED = """
@@ -49,10 +50,10 @@ return speaking.map((node) => [
 
 
 @pytest.fixture(scope="module")
-def watched(comfy: Window, server: ComfyServer, root: Path) -> Window:
+def watched(comfy: Window, server: ComfyServer) -> Window:
     """A graph whose viewer was removed before anybody looked."""
     server.free()  # of nodes behind a node that is cached ComfyUI sends nothing to another page
-    graph = json.loads((root / "workflows" / "two_speakers.json").read_text(encoding="utf-8"))
+    graph = json.loads(ui_file("two_speakers").read_text(encoding="utf-8"))
     open_graph(comfy, graph, "found", steps=2, seed=301 if comfy.renderer == "canvas" else 302)
     in_page(comfy, "of('InterActPreviewMasks').forEach((node) => node.graph.remove(node));" + CHANGED)
     in_page(comfy, BY_HAND, SPEAKING)
