@@ -173,3 +173,23 @@ def complaints(window: Window) -> list[str]:
     ours = ("interact", "exception", "internal server error", "jobs api")
     lines = [line for line in window.complaints() if "[ExecutableNodeDTO" not in line]
     return [line for line in lines if any(word in line.lower() for word in ours)]
+
+
+def overlapping(window: Window, among: str = "all") -> list[list[Any]]:
+    """Pairs of nodes, by their types, that share a place, and how high that is; of a folded node that is its title's.
+
+    among: JavaScript for the nodes that are looked at.
+    """
+    return in_page(
+        window,
+        f"""
+        const bar = LiteGraph.NODE_TITLE_HEIGHT;
+        const size = (node) => (node.flags.collapsed ? [node._collapsed_width || node.size[0], 0] : node.size);
+        const places = {among}.map((node) =>
+          [node.type, node.pos[0], node.pos[1] - bar, size(node)[0], size(node)[1] + bar]);
+        const apart = (one, length, other, wide) => one + length <= other + 1 || other + wide <= one + 1;
+        return places.flatMap(([type, x, y, width, height], number) => places.slice(0, number)
+          .filter(([, left, top, wide, high]) => !apart(x, width, left, wide) && !apart(y, height, top, high))
+          .map(([other, , top, , high]) => [type, other, Math.min(y + height, top + high) - Math.max(y, top)]));
+        """,
+    )

@@ -14,7 +14,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-EXTENSIONS = ("interact.js", "node_text.js", "characters.js", "dialogue.js", "example.js", "people.js")
+EXTENSIONS = (
+    "interact.js",
+    "node_text.js",
+    "cast_tools.js",
+    "characters.js",
+    "dialogue.js",
+    "example.js",
+    "people.js",
+)
 
 
 @pytest.fixture(scope="module")

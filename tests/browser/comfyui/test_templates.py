@@ -12,6 +12,7 @@ from interacthuman.tests.browser.comfy_page import (
     complaints,
     in_page,
     look_at_viewer,
+    overlapping,
     run,
     viewer,
     wait_for_status,
@@ -57,7 +58,7 @@ def test_every_viewer_of_a_template_shows_its_own_run(comfy: Window, name: str) 
     if name == "long_film":
         in_page(comfy, "for (const [type, values] of Object.entries(arg)) set(type, values)", TINY_PARTS)
     comfy.js("steps.length = ends.length = 0")
-    look_at_viewer(comfy)
+    look_at_viewer(comfy, width=440)  # as it is shipped: two stand side by side
     assert run(comfy) == "execution_success"
     viewers = in_page(comfy, "return of('InterActPreviewMasks').length")
     assert comfy.js("return steps.length") == STEPS * viewers
@@ -67,21 +68,6 @@ def test_every_viewer_of_a_template_shows_its_own_run(comfy: Window, name: str) 
         viewer(comfy).get_by_role("button", name=character, exact=True).wait_for()
     assert overlapping(comfy) == []
     assert complaints(comfy) == []
-
-
-def overlapping(window: Window) -> list[list[str]]:
-    """Nodes, by their types, that share a place once a run has shown its texts and pictures in them."""
-    return in_page(
-        window,
-        """
-        const bar = LiteGraph.NODE_TITLE_HEIGHT;
-        const places = all.map((node) => [node.type, node.pos[0], node.pos[1] - bar, node.size[0], node.size[1] + bar]);
-        const apart = (one, length, other, wide) => one + length <= other + 1 || other + wide <= one + 1;
-        return places.flatMap(([type, x, y, width, height], number) => places.slice(0, number)
-          .filter(([, left, top, wide, high]) => !apart(x, width, left, wide) && !apart(y, height, top, high))
-          .map(([other]) => [type, other]));
-        """,
-    )
 
 
 @in_one_or_both(PUBLIC)
