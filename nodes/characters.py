@@ -4,7 +4,6 @@ from comfy_api.latest import io, ui
 
 from ..interact_core.host.encode.cast_encoding import (
     MAX_FRAMES,
-    MAX_SIDE,
     connected_characters,
     encode_cast,
     make_character,
@@ -22,7 +21,7 @@ from ..interact_core.host.encode.guest_nodes import check_previous_frames
 from ..interact_core.host.encode.people import said_of_crop
 from ..interact_core.host.encode.recording import scene_track
 from ..interact_core.host.node_text import with_text, with_view
-from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue, linked
+from .wires import CATEGORY, AudioValue, CastWire, CharacterWire, ConditioningValue, linked, side_input
 
 MAX_CHARACTERS = 32
 
@@ -271,22 +270,16 @@ class InterActEncodeCharacters(io.ComfyNode):
                 io.Vae.Input(
                     "vae", tooltip="The Wan VAE that belongs to the model; it encodes the reference pictures."
                 ),
-                io.Int.Input(
+                side_input(
                     "width",
-                    default=832,
-                    min=16,
-                    max=MAX_SIDE,
-                    step=16,
-                    tooltip="Width of the video in pixels, a multiple of 16; other values are rounded to "
+                    832,
+                    "Width of the video in pixels, a multiple of 16; other values are rounded to "
                     "the nearest one.",
                 ),
-                io.Int.Input(
+                side_input(
                     "height",
-                    default=480,
-                    min=16,
-                    max=MAX_SIDE,
-                    step=16,
-                    tooltip="Height of the video in pixels, a multiple of 16; other values are rounded to "
+                    480,
+                    "Height of the video in pixels, a multiple of 16; other values are rounded to "
                     "the nearest one.",
                 ),
                 io.Int.Input(

@@ -7,16 +7,13 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..interact_core.errors import InteractError, check_connected, check_numbers
-from ..interact_core.guidance.lineup import read_edits
+from ..interact_core.guidance.lineup import MAX_PEOPLE, read_edits
 from ..interact_core.guidance.people import people_in_boxes, people_in_masks, pick_person, same_person
-from ..interact_core.host.encode.cast_encoding import MAX_SIDE
 from ..interact_core.host.encode.people import VOICES, start_people
 from ..interact_core.host.node_text import with_view
 from ..interact_core.preview.people import draw_people
 from ..interact_core.sentences import sentence
-from .wires import CATEGORY, CharacterWire, linked
-
-MAX_PEOPLE = 64
+from .wires import CATEGORY, CharacterWire, linked, side_input
 
 
 class InterActPickPerson(io.ComfyNode):
@@ -147,22 +144,16 @@ class InterActPeople(io.ComfyNode):
                     optional=True,
                     tooltip="The voices: voice_1 is heard from person 1. Whoever has none is silent.",
                 ),
-                io.Int.Input(
+                side_input(
                     "width",
-                    default=832,
-                    min=16,
-                    max=MAX_SIDE,
-                    step=16,
-                    tooltip="Width of the video in pixels, as on InterAct Encode Characters: the picture on the node "
+                    832,
+                    "Width of the video in pixels, as on InterAct Encode Characters: the picture on the node "
                     "shows what is left of the start image then.",
                 ),
-                io.Int.Input(
+                side_input(
                     "height",
-                    default=480,
-                    min=16,
-                    max=MAX_SIDE,
-                    step=16,
-                    tooltip="Height of the video in pixels, as on InterAct Encode Characters.",
+                    480,
+                    "Height of the video in pixels, as on InterAct Encode Characters.",
                 ),
                 io.String.Input(
                     "people",

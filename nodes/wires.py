@@ -1,4 +1,6 @@
-"""The pack's own socket types, what core's carry, what none carries, and the pack's category in the menu."""
+"""The pack's own socket types, what core's carry, what none carries, inputs that several nodes have, and the pack's
+category in the menu.
+"""
 
 import functools
 import inspect
@@ -8,6 +10,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..interact_core.errors import InteractError, one_line
+from ..interact_core.host.encode.cast_encoding import MAX_SIDE
 
 CATEGORY = "InterActHuman"
 
@@ -24,6 +27,11 @@ MaskHandleWire = io.Custom("INTERACT_MASK_HANDLE")  # host.run.wrappers.MaskHand
 # What core's Audio and AudioEncoderOutput sockets take, both: host.encode.dialogue.Voice.
 VoiceWire = io.Custom("AUDIO,AUDIO_ENCODER_OUTPUT")
 ScorerWire = io.Custom("INTERACT_SCORER")  # metrics.score.Scorer
+
+
+def side_input(name: str, default: int, tooltip: str) -> io.Int.Input:
+    """A side of the video in pixels."""
+    return io.Int.Input(name, default=default, min=16, max=MAX_SIDE, step=16, tooltip=tooltip)
 
 
 def linked(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]:

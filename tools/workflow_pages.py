@@ -17,7 +17,7 @@ BAR = 30  # a node's title bar, above its place
 GAP = 75  # between a node and the title bar below it: Nodes 2.0 draws many nodes some 40 higher
 AISLE = 50  # between columns of nodes in a box
 PADDING = 20  # between nodes and the edge of their box
-FOOT = 52  # below the last node of a box, for the same reason
+FOOT = 48  # below the last node of a box, for the same reason
 HEAD = 80  # a box's title and the title bars of the nodes below it
 STREET = 20  # between boxes
 FOLD = 20  # between a folded node, which is a title bar only, and what stands below it
@@ -27,7 +27,7 @@ SCREEN: Size = (1872 / 0.6, 1000 / 0.6)
 # At least so large, in the graph's units; the page makes nodes larger where their widgets need it.
 LEAST: dict[str, Size] = {
     "InterActPreviewMasks": (440, 700),
-    "InterActExample": (270, 370),  # its portrait and sound before a run, and ComfyUI's preview after it
+    "InterActExample": (270, 369),  # its portrait and sound before a run, and ComfyUI's preview after it
     "InterActEncodeSpeech": (280, 0),
     "InterActCharacter": (280, 0),
     "InterActRegion": (280, 0),

@@ -13,7 +13,6 @@ import { textsOf, translated } from "./sentences.js";
 import { TextPanel } from "./text_panel.js";
 import { TextRoom } from "./text_room.js";
 import { speakEverywhere } from "./texts.js";
-import { speak } from "./viewer/words.js";
 
 /** @typedef {import("./sentences.js").Sentence} Sentence */
 /** @typedef {{lines: Sentence[], away: boolean}} Said away: while another workflow was open */
@@ -156,7 +155,6 @@ async function chooseLanguage() {
       // English until the next time
     }
   }
-  speak(language, translations);
   speakEverywhere(language, translations);
   refresh();
 }

@@ -1,9 +1,11 @@
 // @ts-check
 /** The lines of text under a node: an element that is as high as they are, up to a few lines, and then scrolls. */
 import { make } from "./viewer/dom.js";
+import { addStyle } from "./viewer/style.js";
 
 const MARK = "interact-text-style";
-const MOST_HEIGHT = 160; // pixels: ten lines
+// Pixels, eight lines: with them a node of a shipped graph reaches no neighbour (tools/workflow_pages.py: TEXT, GAP).
+const MOST_HEIGHT = 132;
 const EDGE = 4; // pixels around the text, of the element and below it
 
 const STYLE = `
@@ -42,7 +44,7 @@ export class TextPanel {
       resized();
     });
     this.observer.observe(this.lines);
-    useStyle(document);
+    addStyle(document, MARK, STYLE);
   }
 
   /** @param {string[]} lines none hide it */
@@ -59,10 +61,4 @@ export class TextPanel {
   destroy() {
     this.observer.disconnect();
   }
-}
-
-/** @param {Document} page */
-function useStyle(page) {
-  if (page.getElementById(MARK)) return;
-  page.head.append(make("style", { id: MARK, textContent: STYLE }));
 }

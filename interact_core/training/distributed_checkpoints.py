@@ -56,14 +56,14 @@ INFO = "run.json"
 WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch's own switch: its planner asks for any pickle
 META = "torch.distributed.checkpoint.metadata"
 NAMES = {
-    *(
-        (META, name)
-        for name in ("Metadata", "TensorStorageMetadata", "TensorProperties", "ChunkStorageMetadata")
-    ),
-    *(
-        (META, name)
-        for name in ("BytesStorageMetadata", "MetadataIndex", "StorageMeta", "_MEM_FORMAT_ENCODING")
-    ),
+    (META, "BytesStorageMetadata"),
+    (META, "ChunkStorageMetadata"),
+    (META, "Metadata"),
+    (META, "MetadataIndex"),
+    (META, "StorageMeta"),
+    (META, "TensorProperties"),
+    (META, "TensorStorageMetadata"),
+    (META, "_MEM_FORMAT_ENCODING"),
     ("torch.distributed.checkpoint.filesystem", "_StorageInfo"),
     ("torch.serialization", "_get_layout"),
     ("torch", "Size"),

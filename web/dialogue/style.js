@@ -1,5 +1,5 @@
 // @ts-check
-import { useStyle } from "../viewer/style.js";
+import { addStyle, useStyle } from "../viewer/style.js";
 
 const MARK = "interact-dialogue-style";
 export const GUTTER = 148; // CSS pixels
@@ -7,11 +7,7 @@ export const GUTTER = 148; // CSS pixels
 /** Puts the timeline's style into a page, once; its looks are those of the mask viewer. @param {Document} page */
 export function useDialogueStyle(page) {
   useStyle(page);
-  if (page.getElementById(MARK)) return;
-  const style = page.createElement("style");
-  style.id = MARK;
-  style.textContent = STYLE;
-  page.head.append(style);
+  addStyle(page, MARK, STYLE);
 }
 
 const STYLE = `

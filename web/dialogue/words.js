@@ -30,5 +30,4 @@ const KEYS = [
 ];
 
 /** Keys and what they do, for people. */
-export const keyHelp = () =>
-  KEYS.map(([key, text]) => [key in ENGLISH ? words.say(/** @type {Word} */ (key)) : key, words.say(text)]);
+export const keyHelp = () => words.keyHelp(KEYS);

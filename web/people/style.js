@@ -1,16 +1,12 @@
 // @ts-check
-import { useStyle } from "../viewer/style.js";
+import { addStyle, useStyle } from "../viewer/style.js";
 
 const MARK = "interact-people-style";
 
 /** Puts the style of the people's picture into a page, once; its looks are those of the mask viewer. @param {Document} page */
 export function usePeopleStyle(page) {
   useStyle(page);
-  if (page.getElementById(MARK)) return;
-  const style = page.createElement("style");
-  style.id = MARK;
-  style.textContent = STYLE;
-  page.head.append(style);
+  addStyle(page, MARK, STYLE);
 }
 
 const STYLE = `

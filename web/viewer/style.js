@@ -1,14 +1,17 @@
 // @ts-check
 const MARK = "interact-viewer-style";
 
-/** Puts the viewer's style into a page, once. @param {Document} page */
-export function useStyle(page) {
-  if (page.getElementById(MARK)) return;
+/** Puts a style into a page, once. @param {Document} page @param {string} mark its id @param {string} text */
+export function addStyle(page, mark, text) {
+  if (page.getElementById(mark)) return;
   const style = page.createElement("style");
-  style.id = MARK;
-  style.textContent = STYLE;
+  style.id = mark;
+  style.textContent = text;
   page.head.append(style);
 }
+
+/** The viewer's style. @param {Document} page */
+export const useStyle = (page) => addStyle(page, MARK, STYLE);
 
 // Colours are those of ComfyUI's theme, with dark ones where there is no ComfyUI. Heights are fixed but for the
 // picture's, so that nothing moves while a run goes on.

@@ -1,40 +1,18 @@
 // @ts-check
 /** What the viewer says, in the language of the graph. */
-import { textsOf, translated } from "../sentences.js";
+import { Texts } from "../texts.js";
 import { ENGLISH } from "./english.js";
 
 /** @typedef {import("./run_store.js").RunStore} RunStore */
 /** @typedef {keyof typeof ENGLISH} Word */
 
-const KEY = "interacthuman_viewer"; // in every language's main.json
-
-let language = "en";
-/** @type {import("../sentences.js").Texts | undefined} */
-let texts;
-/** @type {Set<() => void>} */
-const listeners = new Set();
-
-/**
- * From now on everything is said in a language, as far as there are texts.
- * @param {string} chosen as "zh" or "zh-TW" @param {Record<string, any> | undefined} all texts as ComfyUI serves them
- */
-export function speak(chosen, all) {
-  language = chosen;
-  texts = textsOf(all, chosen, KEY);
-  for (const listener of listeners) listener();
-}
+const words = new Texts("interacthuman_viewer", ENGLISH);
 
 /** Calls back when another language is spoken, until the returned function is called. @param {() => void} listener */
-export function onLanguage(listener) {
-  listeners.add(listener);
-  return () => void listeners.delete(listener);
-}
+export const onLanguage = (listener) => words.onLanguage(listener);
 
 /** @param {Word} key @param {Record<string, string | number>} [values] */
-export function say(key, values = {}) {
-  const text = ENGLISH[key].replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
-  return translated({ key, values, text }, language, texts);
-}
+export const say = (key, values) => words.say(key, values);
 
 /** Which nodes are no longer as they were in the run that is shown. @param {string[]} titles */
 export function changedSince(titles) {

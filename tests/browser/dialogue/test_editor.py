@@ -163,5 +163,10 @@ def test_it_speaks_the_language_of_the_page(page: Window, root: Path) -> None:
     page.page.locator(".interact-surface").press("ArrowDown")
     page.page.locator(".interact-surface").press("ArrowRight")
     assert page.js("return editor.dialogue.lanes[0].clips[0].start;") == pytest.approx(0.24)
+    late = (
+        "const { Texts } = await import('/web/texts.js');"
+        "return new Texts('interacthuman_dialogue', { arrange: 'Arrange' }).say('arrange');"
+    )
+    assert page.js(late) == "排列", "a script that the page loads late speaks it, too"
     page.js(speak, ["en", texts])
     assert page.page.get_by_role("button", name="Arrange").count() == 1

@@ -235,7 +235,7 @@ def test_escape_closes_the_menu_from_a_radio_and_another_theme_is_drawn_at_once(
 
 def test_the_viewer_speaks_the_language_of_the_graph(shown: Window, root: Path) -> None:
     texts = {"zh": json.loads((root / "locales" / "zh" / "main.json").read_text(encoding="utf-8"))}
-    shown.js("(await import('/web/viewer/words.js')).speak('zh-TW', arg); viewer.draw()", texts)
+    shown.js("(await import('/web/texts.js')).speakEverywhere('zh-TW', arg); viewer.draw()", texts)
     for role, name in (
         ("button", "播放"),
         ("slider", "降噪步"),
@@ -244,7 +244,7 @@ def test_the_viewer_speaks_the_language_of_the_graph(shown: Window, root: Path) 
     ):
         assert shown.page.get_by_role(role, name=name).first.is_visible(), name
     assert shown.page.locator(".interact-status").text_content().startswith("第 6 步")
-    shown.js("(await import('/web/viewer/words.js')).speak('en', arg); viewer.draw()", texts)
+    shown.js("(await import('/web/texts.js')).speakEverywhere('en', arg); viewer.draw()", texts)
     assert shown.page.get_by_role("button", name="Play").is_visible()
 
 
