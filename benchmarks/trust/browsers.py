@@ -55,6 +55,7 @@ class Stage:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(comfy_page.SETTINGS), encoding="utf-8")
         window = open_window(self.browser, self.server.address, viewport={"width": 1500, "height": 1000})
+        window.page.context.set_default_timeout(1000 * PATIENCE)
         try:
             if options.get("clock"):
                 window.page.clock.install()
@@ -149,6 +150,7 @@ def two_browsers(stage: Stage, chance: random.Random) -> str | None:
 
 
 def _own_alone(stage: Stage, window: Window, queued: int, cast: Any, other: Any) -> str | None:
+    window.page.wait_for_function("many => window.ends.length >= many", arg=queued)
     comfy_page.wait_for_status(window, "Step 4 of 4")
     client = window.js("return window.comfyAPI.api.api.clientId")
     history = stage.server.get("/history")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ...interact_core.comfy_server import ComfyServer, ServerDied
+from ...interact_core.comfy_server import ComfyServer, PromptFailed, ServerDied
 from ..scenes.result import Figure, at_most
 from .campaign import Order, Tally
 from .served import SAVED, people, serve
@@ -20,40 +20,49 @@ same). HALF: weights or activations of 8 bits of mantissa through every block an
 which damp nothing.
 """
 
-# Each trial is a server of its own. Options that ought not to change a bit share one.
+SAME_BITS = (
+    *("--disable-smart-memory", "--disable-dynamic-vram", "--deterministic", "--fp32-unet", "--force-fp32"),
+    *("--dont-upcast-attention", "--force-channels-last", "--disable-metadata"),
+)
+"""Options of memory and precision that together must not change a bit where there is no GPU."""
+
+# Each trial is a server of its own, so options that ought not to change a bit share one.
 OPTIONS: tuple[tuple[tuple[str, ...], float], ...] = (
     ((), EXACT),  # the default once more, in a process of its own
+    (SAME_BITS, EXACT),
+    (("--cache-none", "--fast"), EXACT),
+    (("--use-split-cross-attention", "--cache-lru", "3"), ROUNDING),
+    (("--bf16-unet",), HALF),
+    (("--use-pytorch-cross-attention", "--cache-classic"), ROUNDING),
+    (("--fp16-unet",), HALF),
+    (("--use-quad-cross-attention",), ROUNDING),
+    (("--fp8_e4m3fn-unet",), 2 * HALF),
+    (
+        (
+            *("--async-offload", "--disable-pinned-memory", "--disable-mmap", "--high-ram"),
+            *("--reserve-vram", "1"),
+        ),
+        EXACT,
+    ),
+    (("--force-fp16",), HALF),
+    (("--force-upcast-attention",), ROUNDING),
+    (("--fp16-intermediates",), HALF),
+    (("--bf16-vae",), HALF),
+    (("--fp8_e5m2-unet",), 4 * HALF),
+    (
+        (
+            *("--disable-async-offload", "--mmap-torch-files", "--force-non-blocking", "--fast-disk"),
+            *("--cache-ram", "1"),
+        ),
+        EXACT,
+    ),
+    (("--fp64-unet",), ROUNDING),
+    (("--fp16-vae",), HALF),
     (("--lowvram",), EXACT),
     (("--novram",), EXACT),
-    (("--disable-smart-memory",), EXACT),
-    (("--disable-dynamic-vram",), EXACT),
-    (("--cache-none",), EXACT),
-    (("--cache-lru", "3"), EXACT),
-    (("--cache-classic",), EXACT),
-    (("--fast",), EXACT),
-    (("--deterministic",), EXACT),
-    (("--use-split-cross-attention",), ROUNDING),
-    (("--use-pytorch-cross-attention",), ROUNDING),
-    (("--use-quad-cross-attention",), ROUNDING),
-    (("--force-upcast-attention",), ROUNDING),
-    (("--fp32-unet",), EXACT),
-    (("--bf16-unet",), HALF),
-    (("--fp16-unet",), HALF),
-    (("--fp8_e4m3fn-unet",), 2 * HALF),
-    (("--force-fp32",), EXACT),
     (("--highvram",), EXACT),
     (("--gpu-only",), EXACT),
     (("--enable-dynamic-vram",), EXACT),
-    (("--fp8_e5m2-unet",), 4 * HALF),
-    (("--force-fp16",), HALF),
-    (("--fp16-intermediates",), HALF),
-    (("--bf16-vae",), HALF),
-    (("--cache-ram", "1"), EXACT),
-    (
-        ("--async-offload", "--disable-pinned-memory", "--disable-mmap", "--reserve-vram", "1", "--high-ram"),
-        EXACT,
-    ),
-    (("--disable-async-offload", "--mmap-torch-files", "--force-non-blocking", "--fast-disk"), EXACT),
 )
 ON_A_GPU = {"--lowvram", "--novram", "--highvram", "--gpu-only", "--enable-dynamic-vram"}
 """ComfyUI takes the first four not beside --cpu, and the last does nothing there: without a GPU they are not tried."""
@@ -71,8 +80,8 @@ def run(order: Order) -> None:
         name = " ".join(options) or "the default again"
         try:
             found = _latent(order.folder / str(number), options)
-        except ServerDied as death:
-            tally.fault(number, name, str(death)[-500:])
+        except (ServerDied, PromptFailed, TimeoutError) as failure:
+            tally.fault(number, name, str(failure)[-500:])
             continue
         difference = float((found - expected).abs().max() / expected.std())
         if difference <= tolerance:
