@@ -159,6 +159,8 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         },
         "view_missing": "There is no preview, because ComfyUI's temp folder cannot be written ({reason}): free some "
         "space on its disk, or start ComfyUI with --temp-directory and another folder.",
+        "preview_full": "The film is long: of its {total} pictures (one in four frames) {kept} can be looked at in full "
+        "size, one in {every}; the others are enlarged from a small preview.",
         # InterAct Score
         "score_lips": "{name}: the mouth follows its own voice by {lips} and the others by {crosstalk} (margin "
         "{margin}).",

@@ -7,7 +7,7 @@ from ..interact_core.errors import check_connected
 from ..interact_core.guidance import MaskHistory
 from ..interact_core.host.node_text import with_view
 from ..interact_core.preview.contact_sheet import draw_contact_sheet
-from ..interact_core.preview.manifest import build_manifest
+from ..interact_core.preview.manifest import build_manifest, said_of_full
 from ..interact_core.preview.masks import masks_as_video
 from ..interact_core.preview.overlay import draw_overlay
 from ..interact_core.preview.record import RunRecord
@@ -79,7 +79,8 @@ class InterActPreviewMasks(io.ComfyNode):
         sheet = draw_contact_sheet(masks, image)
         # No "images" in the ui output: ComfyUI's own preview would take space from the viewer.
         temp = folder_paths.get_temp_directory()
-        shown = with_view([], lambda: {"interact_masks": [build_manifest(masks, image, temp)]})
+        said = said_of_full(masks, image)
+        shown = with_view(said, lambda: {"interact_masks": [build_manifest(masks, image, temp)]})
         return io.NodeOutput(overlay, sheet, ui=shown)
 
 

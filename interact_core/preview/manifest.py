@@ -13,7 +13,16 @@ from torch import Tensor
 
 from ..errors import InteractError
 from ..guidance import Cast, MaskHistory
-from .atlas import decode_masks, encode_frames, encode_masks, encode_video, write_frames, write_picture
+from ..sentences import Sentence, sentence
+from .atlas import (
+    decode_masks,
+    encode_frames,
+    encode_masks,
+    encode_video,
+    full_every,
+    write_frames,
+    write_picture,
+)
 from .masks import frame_pictures
 from .record import RunRecord
 from .sounds import FilmSounds, write_sounds
@@ -56,8 +65,27 @@ def build_manifest(
             folder, history.loudness or (None,) * len(history.names), history.sounds, history.fixed
         ),
         "video": None if video is None else write_picture(encode_video(video), folder, ".jpg"),
-        "full": None if video is None else write_frames(video, folder),
+        "full": _full_names(image, video, frames, folder),
     }
+
+
+def said_of_full(history: RunRecord, image: Tensor | None) -> list[Sentence]:
+    """What is to be said of a video [frames, H, W, 3] of which not every picture is kept in full size."""
+    if image is None or len(image) == 1:
+        return []
+    every = full_every(history.frames, *image.shape[1:3])
+    total = history.masks.shape[2]
+    if every == 1:
+        return []
+    return [sentence("preview_full", kept=-(-total // every), total=total, every=every)]
+
+
+def _full_names(
+    image: Tensor | None, video: Tensor | None, frames: int, folder: str | os.PathLike[str]
+) -> list[str | None] | None:
+    if image is None or video is None:
+        return None
+    return write_frames(image, folder) * frames if len(image) == 1 else write_frames(video, folder)
 
 
 def scene_record(

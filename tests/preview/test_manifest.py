@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from interacthuman.interact_core.errors import InteractError
-from interacthuman.interact_core.preview import manifest
+from interacthuman.interact_core.preview import atlas, manifest
 from interacthuman.tests.support.run_records import COLUMNS, FRAMES, ROWS, drawn_record
 from PIL import Image
 
@@ -86,3 +86,25 @@ def test_masks_survive_their_manifest(tmp_path: Path) -> None:
     for broken in (made, {}, {"scene": None, "steps": []}):
         with pytest.raises(InteractError, match="cannot be read"):
             manifest.read_history(broken, tmp_path)
+
+
+def test_a_long_film_keeps_only_some_pictures_in_full_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes would be 3,750 files of a run."""
+    assert atlas.full_every(997, 480, 832) == 1 and atlas.full_every(15001, 480, 832) == 16
+    assert atlas.full_every(5, 20000, 20000) == 2  # one picture is larger than the limit
+    monkeypatch.setattr(atlas, "FULL_PIXELS", 4 * 48 * 64 + 1)
+    video = torch.linspace(0, 1, 37).view(37, 1, 1, 1).expand(-1, 48, 64, 3)
+    record = drawn_record()
+    assert [(said.key, said.values) for said in manifest.said_of_full(record, video)] == [
+        ("preview_full", {"kept": 4, "total": FRAMES, "every": 3})
+    ]
+    full = manifest.build_manifest(record, video, tmp_path)["full"]
+    assert [place for place, name in enumerate(full) if name] == [0, 3, 6, 9] and len(full) == FRAMES
+    for place in (0, 3, 6, 9):
+        with Image.open(tmp_path / full[place]) as picture:
+            assert abs(np.array(picture).mean() / 255 - 4 * place / 36) < 0.01
+    still = torch.rand(1, 48, 64, 3)
+    assert manifest.said_of_full(record, still) == manifest.said_of_full(record, None) == []
+    assert all(manifest.build_manifest(record, still, tmp_path)["full"])

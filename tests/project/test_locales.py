@@ -20,7 +20,7 @@ TRANSLATIONS = LANGUAGES[1:]
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
 TRANSLATED_FROM = {
     "nodes": "d60d94d864c2ccfc",
-    "sentences": "dea7400016c957b6",
+    "sentences": "eb0d6dc4211fb2c7",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",
     "people": "7ab838c9e63c8260",

@@ -33,7 +33,7 @@ export function isReadable(message) {
     areAll(message.voices, (one) => areAll(one, Number.isFinite)) &&
     Array.isArray((message.sounds ?? { voices: [] }).voices) &&
     areAll(message.sounds?.voices, isText) &&
-    areAll(message.full, (one) => typeof one === "string") &&
+    areAll(message.full, isText) &&
     [message.sounds?.scene, message.fixed, message.video].every(isText)
   );
 }
@@ -72,7 +72,7 @@ export class RunStore {
   fixed = null;
   /** @type {string | null} */
   video = null;
-  /** File names of the decoded frames in full size, by latent frame. @type {string[]} */
+  /** File names of the decoded frames in full size, by latent frame; of a long film some only. @type {(string | null)[]} */
   full = [];
   /** Id of the prompt that it was seen live in, "" for none. */
   prompt = "";

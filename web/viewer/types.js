@@ -54,7 +54,7 @@
  * @property {Sounds | null} [sounds]
  * @property {string | null} [fixed] file name of the picture of the masks that were drawn for the run and steer it
  * @property {string | null} [video] file name of the picture of the decoded frames
- * @property {string[] | null} [full] file names of the decoded frames in full size, one for each latent frame
+ * @property {(string | null)[] | null} [full] file names of the decoded frames in full size, by latent frame; null where a long film has none
  *
  * @typedef {[number, number, number]} Colour red, green and blue, 0..255
  *
