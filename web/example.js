@@ -4,7 +4,7 @@
 import { app } from "../../scripts/app.js";
 import { chain } from "./chain.js";
 import { isDriven, nameWidget } from "./characters/casts.js";
-import { typeOf } from "./graph_walk.js";
+import { outputOf, places, typeOf } from "./graph_walk.js";
 import { make } from "./viewer/dom.js";
 
 const TYPE = "InterActExample";
@@ -14,6 +14,16 @@ const PICTURE_HEIGHT = 120;
 
 /** @param {string} name @param {string} kind */
 const fileOf = (name, kind) => new URL(`./examples/${name.toLowerCase()}.${kind}`, import.meta.url).href;
+
+/** Node -> switches its portrait. @type {WeakMap<any, (on: boolean) => void>} */
+const portraits = new WeakMap();
+
+/** ComfyUI shows a run's picture: one of them is enough. @param {Record<string, any> | undefined} outputs */
+function giveWay(outputs) {
+  for (const place of places(app.rootGraph)) {
+    if (outputOf(outputs, place)?.images?.length) portraits.get(place.node)?.(false);
+  }
+}
 
 /** @param {any} node */
 function mount(node) {
@@ -53,6 +63,7 @@ function mount(node) {
   chain(node, "onConnectionsChange", () => setTimeout(show));
   chain(node, "onExecuted", () => setPicture(false)); // ComfyUI shows it from now on
   chain(node, "onRemoved", () => sound.pause());
+  portraits.set(node, setPicture);
   show();
 }
 
@@ -63,4 +74,12 @@ app.registerExtension({
   nodeCreated(node) {
     if (typeOf(node) === TYPE) mount(node);
   },
+
+  /** A workflow was opened, or made anew in another language: what ran before is still shown. */
+  async afterConfigureGraph() {
+    giveWay(app.nodeOutputs);
+  },
+
+  /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */
+  onNodeOutputsUpdated: giveWay,
 });

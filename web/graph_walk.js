@@ -40,6 +40,11 @@ export function locator({ node, path }) {
   return path.length ? `${path.at(-1)?.subgraph.id}:${node.id}` : `${node.id}`;
 }
 
+/** What ComfyUI keeps of a node's last run. @param {Record<string, any> | undefined} outputs by locator @param {Place} place */
+export function outputOf(outputs, place) {
+  return outputs?.[locator(place)] ?? outputs?.[executionId(place)];
+}
+
 /**
  * Execution ids of a node: several where its subgraph is used more than once.
  * @param {Graph} root @param {GraphNode} node

@@ -11,7 +11,7 @@ import {
   alsoMoved,
   executionId,
   executionIds,
-  locator,
+  outputOf,
   places,
   samplersOf,
   typeOf,
@@ -305,7 +305,7 @@ app.registerExtension({
   /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */
   onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     for (const place of openViewers()) {
-      const output = outputs?.[locator(place)] ?? outputs?.[executionId(place)];
+      const output = outputOf(outputs, place);
       showManifest(place.node, output?.[OUTPUT]?.[0], { again: true });
     }
   },
