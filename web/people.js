@@ -134,7 +134,7 @@ app.registerExtension({
   /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */
   onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     for (const place of places(rootGraph())) {
-      const view = viewOfoutputOf(outputs, place);
+      const view = viewOf(outputOf(outputs, place));
       if (view) editors.get(place.node)?.show(view, !fits(place.node, view));
     }
   },
