@@ -4,7 +4,7 @@
 import { app } from "../../scripts/app.js";
 import { chain } from "./chain.js";
 import { isDriven, nameWidget } from "./characters/casts.js";
-import { outputOf, places, typeOf } from "./graph_walk.js";
+import { places, storedOutput, typeOf } from "./graph_walk.js";
 import { make } from "./viewer/dom.js";
 
 const TYPE = "InterActExample";
@@ -21,7 +21,7 @@ const portraits = new WeakMap();
 /** ComfyUI shows a run's picture: one of them is enough. @param {Record<string, any> | undefined} outputs */
 function giveWay(outputs) {
   for (const place of places(app.rootGraph)) {
-    if (outputOf(outputs, place)?.images?.length) portraits.get(place.node)?.(false);
+    if (storedOutput(outputs, place)?.images?.length) portraits.get(place.node)?.(false);
   }
 }
 

@@ -41,7 +41,7 @@ export function locator({ node, path }) {
 }
 
 /** What ComfyUI keeps of a node's last run. @param {Record<string, any> | undefined} outputs by locator @param {Place} place */
-export function outputOf(outputs, place) {
+export function storedOutput(outputs, place) {
   return outputs?.[locator(place)] ?? outputs?.[executionId(place)];
 }
 

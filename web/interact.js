@@ -11,9 +11,9 @@ import {
   alsoMoved,
   executionId,
   executionIds,
-  outputOf,
   places,
   samplersOf,
+  storedOutput,
   typeOf,
 } from "./graph_walk.js";
 import { putNextSeed, seedWidget } from "./next_seed.js";
@@ -305,7 +305,7 @@ app.registerExtension({
   /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */
   onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     for (const place of openViewers()) {
-      const output = outputOf(outputs, place);
+      const output = storedOutput(outputs, place);
       showManifest(place.node, output?.[OUTPUT]?.[0], { again: true });
     }
   },

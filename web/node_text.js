@@ -6,7 +6,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { ErrorNotice } from "./error_notice.js";
 import { changedAbove } from "./graph_changes.js";
-import { executionId, executionIds, outputOf, places, typeOf } from "./graph_walk.js";
+import { executionId, executionIds, places, storedOutput, typeOf } from "./graph_walk.js";
 import { PastRuns } from "./past_runs.js";
 import { Prompts } from "./prompts.js";
 import { textsOf, translated } from "./sentences.js";
@@ -216,7 +216,7 @@ app.registerExtension({
   onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     const root = rootGraph();
     for (const place of places(root)) {
-      const lines = outputOf(outputs, place)?.[OUTPUT]?.flat();
+      const lines = storedOutput(outputs, place)?.[OUTPUT]?.flat();
       const known = texts.get(keyOf(root.id, executionId(place)));
       if (known?.away) known.away = false; // newer than what ComfyUI kept for this tab
       else if (lines) take(root.id, executionId(place), lines);

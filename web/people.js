@@ -5,7 +5,7 @@ import { app } from "../../scripts/app.js";
 // @ts-ignore served by ComfyUI
 import { api } from "../../scripts/api.js";
 import { chain } from "./chain.js";
-import { executionId, executionIds, outputOf, places, typeOf } from "./graph_walk.js";
+import { executionId, executionIds, places, storedOutput, typeOf } from "./graph_walk.js";
 import { PastRuns } from "./past_runs.js";
 import { PeopleEditor } from "./people/editor.js";
 import { Prompts } from "./prompts.js";
@@ -134,7 +134,7 @@ app.registerExtension({
   /** ComfyUI hands out stored outputs: a tab came to the front, or a run was loaded from the history. */
   onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     for (const place of places(rootGraph())) {
-      const view = viewOf(outputOf(outputs, place));
+      const view = viewOf(storedOutput(outputs, place));
       if (view) editors.get(place.node)?.show(view, !fits(place.node, view));
     }
   },
