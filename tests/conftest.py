@@ -88,7 +88,13 @@ def comfy_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, comfy_folder: Path) -> Iterator[ComfyServer]:
+def session_server(tmp_path_factory: pytest.TempPathFactory, comfy_folder: Path) -> Iterator[ComfyServer]:
     """One for all tests of a session, ended with it whatever happens."""
     with tiny_server(tmp_path_factory.mktemp("comfy_server"), comfy_folder) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def server(session_server: ComfyServer) -> ComfyServer:
+    """The session's, where a module has none of its own by this name."""
+    return session_server

@@ -19,14 +19,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ...dev import RUN_MODULE
-from ...interact_core.comfy_server import comfy_folder
+from ...interact_core.comfy_server import ComfyServer, comfy_folder
 from ..scenes.result import Figure
 from .campaign import Order, Tally
 from .served import ROOT, Graph, serve
@@ -100,7 +99,7 @@ def _unpack(old: Path) -> None:
 def _differs(name: str, old: Path, folder: Path) -> str | None:
     """What the two versions make different of a graph; None if nothing."""
     pack = old / "custom_nodes" / "interacthuman"
-    graph = _small(json.loads((pack / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8")))
+    graph = small(json.loads((pack / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8")))
     then, now = _latents(graph, old, folder / "then"), _latents(graph, comfy_folder(), folder / "now")
     if not then or then.keys() != now.keys():
         return f"latents of {sorted(then)}, now of {sorted(now)}"
@@ -112,7 +111,7 @@ def _differs(name: str, old: Path, folder: Path) -> str | None:
     return None
 
 
-def _small(graph: Graph) -> Graph:
+def small(graph: Graph) -> Graph:
     """At a size that takes seconds, without its videos, and with every sampler's latent saved."""
     graph = {name: node for name, node in graph.items() if node["class_type"] not in FILMS}
     for name, node in list(graph.items()):
@@ -123,12 +122,15 @@ def _small(graph: Graph) -> Graph:
     return graph
 
 
-def _latents(graph: Graph, comfy: Path, folder: Path) -> Mapping[str, Any]:
-    """The latent of each sampler, by its node."""
+def _latents(graph: Graph, comfy: Path, folder: Path) -> dict[str, Tensor]:
     with serve(folder, comfy=comfy) as server:
-        outputs = server.run(graph)
-        saved = {node: shown["latents"][0] for node, shown in outputs.items() if "latents" in shown}
-        return {node: load_file(server.path_of(file))["latent_tensor"] for node, file in saved.items()}
+        return latents_of(server, graph)
+
+
+def latents_of(server: ComfyServer, graph: Graph) -> dict[str, Tensor]:
+    """The latent of each sampler of a `small` graph, by the node that saves it."""
+    saved = {node: shown["latents"][0] for node, shown in server.run(graph).items() if "latents" in shown}
+    return {node: load_file(server.path_of(file))["latent_tensor"] for node, file in saved.items()}
 
 
 # -------------------------------------------------------------------------------------------------- lower bounds

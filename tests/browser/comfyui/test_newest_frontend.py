@@ -1,4 +1,7 @@
-"""The newest frontend that PyPI has, for users who update it apart from ComfyUI; and a server that is restarted."""
+"""The newest frontend that PyPI has, for users who update it apart from ComfyUI; and a server that is restarted.
+
+Its server has other launch options, too: a small part of the campaign of those.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interacthuman.benchmarks.trust import flags, served
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser.comfy_page import (
     complaints,
     load,
     look_at_viewer,
     open_graph,
-    open_pages,
     run,
     viewer,
     wait_for_status,
@@ -36,17 +39,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, comfy_folder: Path) -> Iter
     if not folder:
         pytest.skip("No newest frontend: run by `python dev.py test`, which fetches it.")
     place = Path(folder) / "comfyui_frontend_package" / "static"
-    with tiny_server(
-        tmp_path_factory.mktemp("newest"), comfy_folder, "--front-end-root", str(place)
-    ) as running:
+    options = ("--front-end-root", str(place), *flags.SAME_BITS)
+    with tiny_server(tmp_path_factory.mktemp("newest"), comfy_folder, *options) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def pages(browser: Any) -> Iterator[dict[str, Window]]:
-    """In place of the session's own, which stay on the other server."""
-    with open_pages() as opened:
-        yield opened
 
 
 def test_it_is_the_newest_frontend(comfy: Window) -> None:
@@ -54,6 +49,13 @@ def test_it_is_the_newest_frontend(comfy: Window) -> None:
         name="comfyui-frontend-package", path=[os.environ["INTERACT_NEWEST_FRONTEND"]]
     )
     assert comfy.js("return window.__COMFYUI_FRONTEND_VERSION__") == newest.version
+
+
+def test_launch_options_of_memory_and_precision_change_no_bit(
+    server: ComfyServer, session_server: ComfyServer
+) -> None:
+    made = [served.digest(one, one.run(served.people())) for one in (session_server, server)]
+    assert made[0] == made[1]
 
 
 def test_a_run_is_watched_scrubbed_and_found_again(comfy: Window, graph: dict[str, Any], shots: Path) -> None:
