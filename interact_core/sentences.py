@@ -131,8 +131,26 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
             "other": "{count} frames remain after this part.",
         },
         "part_last": "This is the last part.",
+        # InterAct Dub Video
+        "dub_made": "{pixels} % of the picture is dubbed. In the latent, whose cells hold 8x8 pixels of up to four "
+        "frames, {cells} % is made anew; the rest is kept.",
+        "dub_one_mask": "There is one mask for all frames: it does not follow a person who moves.",
+        "dub_absent": {
+            "one": "The mask is empty in {count} frame of {frames}, which stays as it is.",
+            "other": "The mask is empty in {count} frames of {frames}, which stay as they are.",
+        },
+        "dub_scaled": "The video was scaled from {found} to {size}.",
+        "dub_cropped": "The video was scaled from {found} to {size}, and {percent} % of its picture was cut off at the "
+        "edges.",
+        "dub_cut": "The video has {found} frames, of which {first} to {last} are used.",
+        "dub_repeated": {
+            "one": "The video has {found} frames, which is not 4n+1: its last frame is repeated once.",
+            "other": "The video has {found} frames, which is not 4n+1: its last frame is repeated {count} times.",
+        },
         # a sampling run
         "run_fps": "The adapter was trained at {adapter} frames per second, but the video has {video}: mouths may lag.",
+        "run_keeps_noise": "This sampler goes on with the steps of another one, and noise is left in what the noise "
+        "mask keeps: connect masks of that sampler, so that it is known what to keep.",
         "run_strength": "The strength of the adapter is 0, so no voice moves a mouth: raise it on InterAct Apply "
         "Adapter.",
         "run_layout_unused": "The layout of {names} is not used, because mask_source is '{source}': set it to 'fixed' "
@@ -159,8 +177,8 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         },
         "view_missing": "There is no preview, because ComfyUI's temp folder cannot be written ({reason}): free some "
         "space on its disk, or start ComfyUI with --temp-directory and another folder.",
-        "preview_full": "The film is long: of its {total} pictures (one in four frames) {kept} can be looked at in full "
-        "size, one in {every}; the others are enlarged from a small preview.",
+        "preview_full": "The film is long: of its {total} pictures (one in four frames) {kept} can be looked at in "
+        "full size, one in {every}; the others are enlarged from a small preview.",
         # InterAct Score
         "score_lips": "{name}: the mouth follows its own voice by {lips} and the others by {crosstalk} (margin "
         "{margin}).",

@@ -6,6 +6,7 @@ from typing_extensions import override
 from ..interact_core.host.folders import register_folders
 from .characters import InterActCharacter, InterActEncodeCharacters, InterActRegion
 from .dialogue import InterActDialogue
+from .dubbing import InterActDub
 from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
@@ -46,4 +47,5 @@ class InteractExtension(ComfyExtension):
             InterActLoadScorer,
             InterActDialogue,
             InterActPeople,
+            InterActDub,
         ]

@@ -22,10 +22,12 @@ class EarlierMasks:
     masks: [B, N, T, h, w] float32 in 0..1, in cast order and on the cast's token grid, smoothed as that run had them.
     stage_two: whether that run had reached the stage boundary. This one then goes on in stage two whatever its own
         schedule says, as the model of a second sampler may have another.
+    kept: [B, C, T, H / 8, W / 8], the latent of which that run's noise mask kept a part; None without one.
     """
 
     masks: Tensor
     stage_two: bool
+    kept: Tensor | None = None
 
 
 def earlier_masks(history: MaskHistory, cast: Cast) -> EarlierMasks:
@@ -58,4 +60,4 @@ def earlier_masks(history: MaskHistory, cast: Cast) -> EarlierMasks:
     if last.shape[-2:] != cast.grid[1:]:
         flat = F.interpolate(last.flatten(0, 1), size=cast.grid[1:], mode="bilinear", align_corners=False)
         last = flat.unflatten(0, last.shape[:2]).clamp(0.0, 1.0)
-    return EarlierMasks(last, history.boundary_step >= 0)
+    return EarlierMasks(last, history.boundary_step >= 0, history.kept)

@@ -36,6 +36,8 @@ class MaskHistory:
     batch: int = 1  # latents that were sampled at once
     # [B, N, T, h, w] float32 CPU: the masks after the last step, smoothed, for a run that goes on from here
     latest: Tensor | None = None
+    # [B, C, T, H / 8, W / 8] float32 CPU: the latent that was sampled, if a noise mask kept a part of it
+    kept: Tensor | None = None
 
     def __post_init__(self) -> None:
         recorded, characters = self.masks.shape[:2]

@@ -124,17 +124,22 @@ def _nearest_piece(drawn: Tensor) -> Tensor:
     return torch.from_numpy(labels).long()
 
 
-def opencv() -> Any:
-    """Whichever build of OpenCV is installed. Imported here, so that ComfyUI starts without it."""
+def opencv(
+    use: str = "Several people in one mask are told apart by OpenCV",
+    instead: str = ", or give each person a mask",
+) -> Any:
+    """Whichever build of OpenCV is installed. Imported here, so that ComfyUI starts without it.
+
+    use, instead: what needs it, and what one could do without, for the InteractError where it cannot be imported.
+    """
     try:
         import cv2
     except (
         ImportError
     ) as error:  # also where its libraries are missing, or numpy is another than it was built for
         raise InteractError(
-            f"Several people in one mask are told apart by OpenCV, which cannot be imported ({error}): install "
-            "opencv-python (on a server without a screen opencv-python-headless) for ComfyUI's Python, or give each "
-            "person a mask."
+            f"{use}, which cannot be imported ({error}): install "
+            f"opencv-python (on a server without a screen opencv-python-headless) for ComfyUI's Python{instead}."
         ) from error
     return cv2
 

@@ -6,7 +6,7 @@ host.standalone.prepare_comfy() first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from comfy.model_patcher import ModelPatcher
 from ..guidance import GuidanceSettings, MaskHistory, layouts_on_grid
 from ..host.encode.audio_encoder import InterActAudioEncoder, load_audio_encoder
 from ..host.encode.cast_encoding import EncodedCast, encode_cast, make_character
+from ..host.encode.dubbing import EncodedDub, encode_dub
 from ..host.encode.parts import EncodedPart, encode_part, join_parts
 from ..host.encode.recording import encode_recording
 from ..host.loading import apply_adapter, load_adapter, load_dit
@@ -104,6 +105,18 @@ class Film:
 
     frames: np.ndarray
     seams: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Dub:
+    """A dubbed film: as it is shown, as it was decoded, and what was given to the sampler.
+
+    frames, decoded: uint8 RGB [F, H, W, 3], with and without the source's pixels outside of the mask.
+    """
+
+    frames: np.ndarray
+    decoded: np.ndarray
+    encoded: EncodedDub
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +229,40 @@ def run_scene_in_parts(
     return Film(_to_uint8(film), tuple(seams))
 
 
+@torch.no_grad()
+def dub_scene(
+    models: TheatreModels,
+    settings: RunSettings,
+    looks: Sequence[Look],
+    excerpts: Sequence[AudioExcerpt | None],
+    seed: int,
+    film: np.ndarray,
+    mask: np.ndarray | None = None,
+    look_first: tuple[int, float] | None = None,
+    encode: Callable[..., EncodedDub] = encode_dub,
+) -> Dub:
+    """Dub a film, uint8 RGB [F, H, W, 3]: puppets with an excerpt speak anew, all else stays.
+
+    mask: [F or 1, H, W] in 0..1, who is dubbed; look_first: steps and denoise of a run over the film whose predicted
+    masks say so, and steer the dub from its first step on; encode: what InterAct Dub Video does, or something else.
+    """
+    encoded = _encode_cast(models, settings, looks, excerpts, None)
+    source = torch.from_numpy(film) / 255.0
+    masks = None
+    if look_first is not None:
+        steps, denoise = look_first
+        begun = replace(encoded, latent={"samples": models.vae.encode(source)})
+        _, masks = _sample(models, replace(settings, steps=steps), begun, seed, denoise)
+    given = None if mask is None else torch.from_numpy(np.asarray(mask, np.float32))
+    dub = encode(models.vae, source, encoded.cast, given, masks)
+    latent, _ = _sample(models, settings, replace(encoded, latent=dub.latent), seed, masks=masks)
+    decoded = _decode_frames(models, settings, latent)
+    shown = torch.lerp(
+        dub.video, decoded.to(dub.video), dub.mask.unsqueeze(-1)
+    )  # as core's ImageCompositeMasked
+    return Dub(_to_uint8(shown), _to_uint8(decoded), dub)
+
+
 def _encode_cast(
     models: TheatreModels,
     settings: RunSettings,
@@ -248,7 +295,12 @@ def _with_start_image(models: TheatreModels, encoded: EncodedCast, start: StartI
 
 
 def _sample(
-    models: TheatreModels, settings: RunSettings, encoded: EncodedCast | EncodedPart, seed: int
+    models: TheatreModels,
+    settings: RunSettings,
+    encoded: EncodedCast | EncodedPart,
+    seed: int,
+    denoise: float = 1.0,
+    masks: MaskHistory | None = None,
 ) -> tuple[dict[str, Any], MaskHistory]:
     from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
     from comfy_extras.nodes_model_advanced import ModelSamplingSD3
@@ -268,6 +320,8 @@ def _sample(
         audio_cfg=settings.audio_cfg,
         sampler=settings.sampler,
         scheduler=settings.scheduler,
+        denoise=denoise,
+        masks=masks,
     )
 
 

@@ -19,8 +19,8 @@ TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
 TRANSLATED_FROM = {
-    "nodes": "d60d94d864c2ccfc",
-    "sentences": "eb0d6dc4211fb2c7",
+    "nodes": "5e3b547f6820f258",
+    "sentences": "6a6b24dbebc234a8",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",
     "people": "7ab838c9e63c8260",

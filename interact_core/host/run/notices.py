@@ -14,10 +14,14 @@ OWNED = 0.5  # share of a token from which it is somebody's
 
 
 def before_run(
-    binding: Binding, cast: Cast, settings: GuidanceSettings, options: dict[str, Any]
+    binding: Binding,
+    cast: Cast,
+    settings: GuidanceSettings,
+    options: dict[str, Any],
+    keeps_noise: bool = False,
 ) -> list[Sentence]:
-    """What is known before the first step. options: the MODEL's transformer_options."""
-    said = []
+    """What is known before the first step. options: the MODEL's transformer_options; keeps_noise: see SamplingRun."""
+    said = [sentence("run_keeps_noise")] if keeps_noise else []
     if abs(binding.config.fps - cast.fps) > FPS_TOLERANCE:
         said.append(sentence("run_fps", adapter=f"{binding.config.fps:g}", video=f"{cast.fps:g}"))
     if binding.strength == 0 and any(cast.speaking):

@@ -60,10 +60,12 @@ class SamplingRun:
         references: Tensor | None,
         stream: MaskStream,
         earlier: EarlierMasks | None = None,
+        keeps_noise: bool = False,
     ) -> None:
         """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] in the model's scale.
 
-        stream: gets every step; the caller ends it. earlier: masks of the run that this one continues.
+        stream: gets every step; the caller ends it. earlier: masks of the run that this one continues. keeps_noise:
+        whether it continues one of which it does not know what the noise mask kept.
         """
         self._binding = binding
         self._cast = cast
@@ -90,7 +92,7 @@ class SamplingRun:
         self._adapter: SpeechAdapter | None = None  # of the latest call
         self._unasked = False  # a call wanted masks, and no block came by its mask heads
         options = model_patcher.model_options.get("transformer_options", {})
-        self._tell(before_run(binding, cast, settings, options))
+        self._tell(before_run(binding, cast, settings, options, keeps_noise))
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
         """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: set the shares that guide it."""
@@ -149,8 +151,8 @@ class SamplingRun:
             self._tell([missing])
         self._step += 1
 
-    def finish(self) -> RunRecord:
-        """The record of a finished run."""
+    def finish(self, kept: Tensor | None = None) -> RunRecord:
+        """The record of a finished run; kept: the latent of which a noise mask kept a part, if there is one."""
         if self._step == 0:  # a sampler without callbacks: record its last masks
             self._recorder.record(0, self._sigma, self._memory.prediction)
         record = self._recorder.finish(
@@ -177,6 +179,7 @@ class SamplingRun:
             first_steered=self._first_steered,
             batch=self._batch,
             latest=latest,
+            kept=None if kept is None else kept.float().cpu(),
             said=tuple(self._told),
             sounds=sounds_of(self._cast),
             fixed=fixed_masks(self._cast, self._settings.mask_source),

@@ -14,6 +14,7 @@ from ...preview.record import RunRecord
 from ..forward.humo import is_humo
 from ..keys import ADAPTER_KEY, GUIDANCE_KEY, ROLE_COND, RUN_KEY
 from .guests import check_conditioning, check_one_voice_path
+from .kept_latent import OnwardSampler, goes_on
 from .live import DONE, STOPPED, MaskStream, OpenStream
 from .memory_estimate import check_memory, shape_to_estimate, shape_with_reference_cache
 from .motion_frames import noise_of_film, with_trace
@@ -55,7 +56,7 @@ def outer_sample_wrapper(
     **kwargs: Any,
 ) -> Tensor:
     """OUTER_SAMPLE: make the run's state, and remove it whatever happens (interrupts included)."""
-    rest = latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed
+    rest = [latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed]
     guider: Any = executor.class_obj
     conds = [cond for part in guider.conds.values() for cond in part]
     options = guider.model_options["transformer_options"]
@@ -70,6 +71,8 @@ def outer_sample_wrapper(
     references = next((cond["time_dim_concat"] for cond in with_cast if "time_dim_concat" in cond), None)
     if references is not None:
         references = guider.model_patcher.model.process_latent_in(references)
+    onward = goes_on(noise, denoise_mask)
+    kept = _kept(latent_image, guidance.earlier) if onward else latent_image
     stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source, seed)
     run = SamplingRun(
         options[ADAPTER_KEY],
@@ -80,7 +83,10 @@ def outer_sample_wrapper(
         references,
         stream,
         guidance.earlier,
+        keeps_noise=kept is None,
     )
+    if onward and kept is not None:
+        rest[1] = OnwardSampler(sampler, kept)
     guidance.handle.history = None
     options[RUN_KEY] = run
     part = guidance.cast.part
@@ -91,7 +97,7 @@ def outer_sample_wrapper(
     how = STOPPED
     try:
         output = executor(noise, *rest, **kwargs)
-        guidance.handle.history = run.finish()
+        guidance.handle.history = run.finish(None if denoise_mask is None else kept)
         how = DONE
         return output
     finally:
@@ -155,6 +161,12 @@ def predict_noise_wrapper(
     output = executor(x, timestep, model_options, seed)
     run.end_evaluation(output)
     return output
+
+
+def _kept(latent: Tensor, earlier: EarlierMasks | None) -> Tensor | None:
+    """What the run that this one continues kept by its noise mask; None where that is not known or of another size."""
+    kept = None if earlier is None else earlier.kept
+    return kept if kept is not None and kept.shape == latent.shape else None
 
 
 def _checked_guidance(
