@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
 from ...errors import InteractError, one_line
-from ...weights_file import check_finite, check_shapes
+from ...weights_file import check_finite, check_shapes, is_out_of_memory
 from .syncnet import WINDOW, SyncNet
 
 # Numbers of the layers in the original's nn.Sequentials; the norm of each has the next number.
@@ -63,6 +63,8 @@ def _read(name: str) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # of a torchscript, which is refused below
             state = torch.load(name, map_location="cpu", weights_only=True)
     except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         if "TorchScript" in str(error):
             raise InteractError(f"{name} is a torchscript of some model; {wanted}.") from error
         raise InteractError(f"{name} cannot be read as weights ({one_line(error)}); {wanted}.") from error
