@@ -45,6 +45,11 @@ TRAIN_TOOLS = ("accelerate>=1.10", "peft>=0.17", "tensorboard>=2.14", "matplotli
 # The extra `score`: what `dev.py score` writes its tables with.
 SCORE_TOOLS = ("pyarrow>=15",)
 
+# The extra `scale`: what `dev.py render` runs its servers on, on one machine or on a cluster.
+SCALE_TOOLS = ("ray>=2.40",)
+
+TOOLS = (*TEST_TOOLS, *TRAIN_TOOLS, *SCORE_TOOLS, *SCALE_TOOLS)
+
 # The lower bound of requirements.txt, with the oldest companions that this transformers admits: what
 # tests/speech/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.
 OLDEST_TRANSFORMERS = ("transformers==4.50.3", "tokenizers==0.21.0", "huggingface_hub==0.26.0")
@@ -81,6 +86,7 @@ COMMANDS = {
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
     "convert": (f"{PACK}.interact_core.metrics.sync.convert", "syncnet FILE OUT: as safetensors"),
     "score": (f"{PACK}.interact_core.scoring", "figures of a folder of films: docs/metrics.md"),
+    "render": (f"{PACK}.interact_core.rendering", "a film for each row of a table: docs/scale.md"),
     "check": ("tools/lint/check.py", "ruff, pyright and eslint; CI runs it before the tests"),
     "setup": ("", "only set up, run nothing"),
 }
@@ -295,12 +301,12 @@ def link_pack(paths: Paths) -> None:
 
 def install_packages(paths: Paths) -> None:
     """torch, ComfyUI's requirements, ours and the test tools, resolved together so that the pins hold."""
-    mark = fingerprint(*TORCH, *TEST_TOOLS, *TRAIN_TOOLS, *SCORE_TOOLS, *paths.requirement_files)
+    mark = fingerprint(*TORCH, *TOOLS, *paths.requirement_files)
     if is_stamped(paths.venv, mark):
         return
     with stage("packages: torch, ComfyUI's and ours (several GB the first time)"):
         requirements = [word for file in paths.requirement_files for word in ("--requirement", file)]
-        uv_pip_install(paths, *TORCH, *requirements, *TEST_TOOLS, *TRAIN_TOOLS, *SCORE_TOOLS)
+        uv_pip_install(paths, *TORCH, *requirements, *TOOLS)
         write_stamp(paths.venv, mark)
 
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from .comfy_client import ComfyClient, ServerDied
+from .comfy_client import PromptFailed as PromptFailed
+from .comfy_client import PromptRejected as PromptRejected
 
 # Runs main.py as `python main.py` does, and ends when the pipe from the parent closes: so no server outlives
 # a parent that was killed without a chance to clean up, on any operating system.
@@ -39,32 +39,6 @@ runpy.run_path(main, run_name="__main__")
 # ComfyUI gets the environment of a user's own start: the first two are what dev.py's children import through
 # (the pack could be imported twice, under two names), the third would hide main.py's own folder from it.
 _NOT_FOR_COMFY = ("PYTHONPATH", "INTERACT_COMFYUI", "PYTHONSAFEPATH")
-
-
-class ServerDied(RuntimeError):
-    """The server ended, or did not answer in time; the message carries the end of its log."""
-
-
-class PromptRejected(RuntimeError):
-    """/prompt refused the graph. `error` is ComfyUI's error, `node_errors` maps node ids to theirs."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        self.error: dict[str, Any] = answer.get("error") or {}
-        self.node_errors: dict[str, Any] = answer.get("node_errors") or {}
-        super().__init__(json.dumps(answer))
-
-
-class PromptFailed(RuntimeError):
-    """A run ended by an error or by an interrupt.
-
-    `event` is "execution_error" or "execution_interrupted", `details` what ComfyUI tells with it (node_id,
-    node_type, and for errors exception_type, exception_message, traceback), `entry` the whole history entry.
-    """
-
-    def __init__(self, event: str, details: dict[str, Any], entry: dict[str, Any]) -> None:
-        self.event, self.details, self.entry = event, details, entry
-        what = details.get("exception_message", "interrupted").strip()
-        super().__init__(f"node {details.get('node_id')} ({details.get('node_type')}): {what}")
 
 
 def comfy_folder() -> Path:
@@ -89,7 +63,7 @@ def is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-class ComfyServer:
+class ComfyServer(ComfyClient):
     """ComfyUI with this pack, its user, temp, output and input folders apart from any other's.
 
         with ComfyServer(folder=Path("output/demo/server")) as server:
@@ -115,6 +89,7 @@ class ComfyServer:
         self.comfy = comfy or comfy_folder()
         self.folder = Path(folder).absolute()
         self.port = port or free_port()
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self.cpu = cpu
         self.only_pack = only_pack
         self.extra = tuple(extra)
@@ -124,10 +99,6 @@ class ComfyServer:
         self._child: subprocess.Popen[bytes] | None = None
 
     # --------------------------------------------------------------------------------------- where things lie
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def user(self) -> Path:
@@ -207,7 +178,7 @@ class ComfyServer:
 
     def _await_answer(self, latest: float) -> None:
         while not self._answers():
-            self._check_alive()
+            self.check_alive()
             if time.perf_counter() > latest:
                 raise ServerDied(f"No answer in {self.start_timeout:.0f} s.\n{self._log_end()}")
             time.sleep(0.2)
@@ -227,7 +198,7 @@ class ComfyServer:
 
     def join(self) -> int:
         """Waits until the server ends by itself; its exit code."""
-        self._check_alive()
+        self.check_alive()
         return self._child.wait()
 
     @staticmethod
@@ -247,7 +218,7 @@ class ComfyServer:
             return False
         return self._child is not None and self._child.poll() is None  # else somebody else's server answered
 
-    def _check_alive(self) -> None:
+    def check_alive(self) -> None:
         if self._child is None:
             raise ServerDied("The server is not running: call start() first.")
         if self._child.poll() is not None:
@@ -259,7 +230,7 @@ class ComfyServer:
     @property
     def pid(self) -> int:
         """Of the running server process."""
-        self._check_alive()
+        self.check_alive()
         return self._child.pid
 
     def rss(self) -> int:
@@ -267,68 +238,6 @@ class ComfyServer:
         import psutil
 
         return psutil.Process(self.pid).memory_info().rss
-
-    # ----------------------------------------------------------------------------------------- speaking to it
-
-    def get(self, path: str, timeout: float = 30.0) -> Any:
-        """The JSON that GET `path` answers."""
-        with urllib.request.urlopen(self.address + path, timeout=timeout) as answer:
-            return json.loads(answer.read())
-
-    def post(self, path: str, body: dict[str, Any] | None = None, timeout: float = 60.0) -> Any:
-        """Posts JSON to `path`; its JSON answer, or None for an empty one."""
-        request = urllib.request.Request(
-            self.address + path, json.dumps(body or {}).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return json.loads(answer.read() or b"null")
-
-    def object_info(self, node: str) -> dict[str, Any]:
-        """What /object_info says of one node class; empty where the server does not know it."""
-        return self.get(f"/object_info/{node}").get(node, {})
-
-    def post_prompt(self, graph: dict[str, Any]) -> str:
-        """Queues a graph in API form; its prompt id. Raises PromptRejected where ComfyUI refuses it."""
-        try:
-            return self.post("/prompt", {"prompt": graph})["prompt_id"]
-        except urllib.error.HTTPError as refusal:
-            if refusal.code != 400:
-                raise
-            raise PromptRejected(json.loads(refusal.read())) from None
-
-    def wait(self, prompt_id: str, timeout: float = 600.0) -> dict[str, Any]:
-        """The history entry of a prompt once it has ended, well or not. Raises ServerDied or TimeoutError."""
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            self._check_alive()
-            try:
-                entry = self.get(f"/history/{prompt_id}").get(prompt_id)
-            except OSError:  # it just died, which the next round tells, or it is too busy to answer now
-                entry = None
-            if entry is not None:
-                return entry
-            time.sleep(0.1)
-        raise TimeoutError(f"Prompt {prompt_id} did not end in {timeout:.0f} s.\n{self._log_end()}")
-
-    def run(self, graph: dict[str, Any], timeout: float = 600.0) -> dict[str, Any]:
-        """Runs a graph to its end; its outputs by node id. Raises PromptRejected, PromptFailed."""
-        entry = self.wait(self.post_prompt(graph), timeout)
-        for event, details in entry["status"]["messages"]:
-            if event in ("execution_error", "execution_interrupted"):
-                raise PromptFailed(event, details, entry)
-        return entry["outputs"]
-
-    def interrupt(self) -> None:
-        """Interrupts whatever runs now."""
-        self.post("/interrupt")
-
-    def is_running(self, prompt_id: str) -> bool:
-        """Whether this prompt is the one being executed."""
-        return any(item[1] == prompt_id for item in self.get("/queue")["queue_running"])
-
-    def free(self) -> None:
-        """Asks the server to unload its models and to drop its cache before the next run."""
-        self.post("/free", {"unload_models": True, "free_memory": True})
 
 
 def _has_accelerator() -> bool:

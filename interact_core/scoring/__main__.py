@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -23,10 +22,9 @@ from .i3d import load_i3d  # noqa: E402
 from .jobs import Job, read_jobs  # noqa: E402
 from .page import page  # noqa: E402
 from .records import check_output, failure, rows_of, summary_of, write_json, write_tables  # noqa: E402
-from .work import Outcome, run_jobs  # noqa: E402
+from .work import Outcome, run_jobs, settings  # noqa: E402
 
 DEFAULT = TrackRules()
-VERSION = 2  # of what records hold and how it is measured: a higher one scores finished films again
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -112,11 +110,6 @@ def files_of(options: argparse.Namespace) -> ScorerFiles:
         pose=options.pose,
         rules=rules,
     )
-
-
-def settings(files: ScorerFiles) -> str:
-    """What changes figures, as text."""
-    return json.dumps({"version": VERSION, **files.identity()}, sort_keys=True)
 
 
 def collect(jobs: Sequence[Job], out: Path, files: ScorerFiles, workers: int) -> list[Outcome]:

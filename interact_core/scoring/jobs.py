@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InteractError
+from ..tables import TABLES, read_rows
 
 FILMS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-MANIFESTS = (".csv", ".json", ".parquet")
 COLUMNS = ("film", "person", "voice", "reference", "mask", "spans", "start", "predicted")
 ONLY = "speaker"  # what the one person of a film is called that nobody named
 
@@ -79,9 +77,9 @@ def read_jobs(
     if films.is_dir():
         folders = {"voice": voices, "reference": references, "mask": masks, "predicted": predicted}
         return _from_folders(films, folders)
-    if films.suffix.lower() in MANIFESTS and films.is_file():
+    if films.suffix.lower() in TABLES and films.is_file():
         return _from_manifest(films)
-    raise InteractError(f"{films} is neither a folder of films nor a manifest ({', '.join(MANIFESTS)}).")
+    raise InteractError(f"{films} is neither a folder of films nor a manifest ({', '.join(TABLES)}).")
 
 
 def _from_folders(films: Path, folders: Mapping[str, Path | None]) -> list[Job]:
@@ -111,7 +109,7 @@ def _job_of(film: Path, folders: Mapping[str, Path | None]) -> Job:
         )
         for name in names or [ONLY]
     ]
-    return Job(film, tuple(_with_own_sound(film, people)))
+    return Job(film, tuple(with_own_sound(film, people)))
 
 
 def _by_person(folder: Path | None, film: str, endings: Sequence[str]) -> dict[str, Path]:
@@ -134,7 +132,7 @@ def _literal(name: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
-def _with_own_sound(film: Path, people: Sequence[PersonFiles]) -> list[PersonFiles]:
+def with_own_sound(film: Path, people: Sequence[PersonFiles]) -> list[PersonFiles]:
     """The film's own sound is the voice of its one person, if no other was given."""
     if len(people) == 1 and people[0].voice is None:
         return [replace(people[0], voice=film)]
@@ -142,7 +140,7 @@ def _with_own_sound(film: Path, people: Sequence[PersonFiles]) -> list[PersonFil
 
 
 def _from_manifest(path: Path) -> list[Job]:
-    rows = _rows(path)
+    rows = read_rows(path)
     by_film: dict[Path, list[PersonFiles]] = {}
     for number, row in enumerate(rows, start=1):
         unknown = set(row) - set(COLUMNS)
@@ -153,7 +151,7 @@ def _from_manifest(path: Path) -> list[Job]:
             person = PersonFiles(
                 str(row.get("person") or ONLY),
                 *(_place(path, row.get(what)) for what in ("voice", "reference", "mask")),
-                spans=_spans(row.get("spans")),
+                spans=read_spans(row.get("spans")),
                 start=float(row.get("start") or 0.0),
                 predicted=_place(path, row.get("predicted")),
             )
@@ -162,35 +160,14 @@ def _from_manifest(path: Path) -> list[Job]:
         by_film.setdefault(path.parent / str(row["film"]), []).append(person)
     if not by_film:
         raise InteractError(f"{path} names no films.")
-    return [Job(film, tuple(_with_own_sound(film, people))) for film, people in by_film.items()]
-
-
-def _rows(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        if path.suffix.lower() == ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                return list(csv.DictReader(file))
-        if path.suffix.lower() == ".json":
-            rows = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                raise InteractError(f"{path} is no list of objects: give one for each film and person.")
-            return rows
-        from pyarrow import parquet
-
-        return parquet.read_table(path).to_pylist()
-    except ImportError as error:
-        raise InteractError(
-            f"{path} needs pyarrow (the extra `score`): give CSV or JSON, or install it."
-        ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
-        raise InteractError(f"{path} cannot be read: {error}.") from error
+    return [Job(film, tuple(with_own_sound(film, people))) for film, people in by_film.items()]
 
 
 def _place(manifest: Path, value: Any) -> Path | None:
     return manifest.parent / str(value) if value else None
 
 
-def _spans(value: Any) -> tuple[tuple[float, float], ...] | None:
+def read_spans(value: Any) -> tuple[tuple[float, float], ...] | None:
     """Seconds, as text (0-1.5 2-3) or as pairs."""
     if not value:
         return None

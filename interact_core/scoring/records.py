@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import numpy as np
 from ..errors import InteractError
 from ..metrics.intervals import bootstrap_interval
 from ..metrics.types import FilmFigures, PersonFigures
+from ..tables import write_table
 
 Record = dict[str, Any]
 
@@ -114,36 +114,17 @@ def failure(film: str, why: str) -> str:
     return why if why.startswith(film) else f"{film}: {why}"
 
 
+TEXTS = ("film", "person", "spans", "wrong", "notes")
+WHOLE_NUMBERS = ("frames", "lag", "offset", "windows")
+
+
 def write_tables(rows: Sequence[Record], folder: Path) -> str | None:
-    """scores.csv and scores.parquet, each appearing whole; a sentence where pyarrow is missing for the latter."""
+    """scores.csv and scores.parquet; a sentence where pyarrow is missing for the latter."""
     columns = list(rows[0]) if rows else ["film", "person"]
-    partial = folder / "scores.csv.partial"
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(folder / "scores.csv")
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        return (
-            "scores.parquet was not written: it needs pyarrow (the extra `score`). scores.csv holds the same."
-        )
-    partial = folder / "scores.parquet.partial"
-    table = pyarrow.table({name: _column(pyarrow, name, [row[name] for row in rows]) for name in columns})
-    parquet.write_table(table, partial)
-    partial.replace(folder / "scores.parquet")
-    return None
-
-
-def _column(pyarrow: Any, name: str, values: list[Any]) -> Any:
-    """Of one type whatever is missing, so that tables of several runs fit together."""
-    if name in ("frames", "lag", "offset", "windows"):
-        return pyarrow.array(values, pyarrow.int64())
-    if name in FIGURES or name in ("fps", "seconds"):
-        return pyarrow.array(values, pyarrow.float64())
-    return pyarrow.array(values, pyarrow.string())
+    kinds = {
+        name: "text" if name in TEXTS else "int" if name in WHOLE_NUMBERS else "float" for name in columns
+    }
+    return write_table(rows, folder / "scores", kinds)
 
 
 def summary_of(records: Sequence[Record], failed: Mapping[str, str]) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import threading
 import time
@@ -11,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InteractError, one_line
 from ..metrics.score import Scorer, score_film
@@ -19,8 +20,19 @@ from .films import open_film, read_person
 from .jobs import Job
 from .records import Record, read_record, record_of, write_json
 
+if TYPE_CHECKING:
+    from ..host.scorer import ScorerFiles
+
 LoadScorer = Callable[[Any], Scorer]
 """A function of a module, so that worker processes find it by name; its argument compares by value."""
+
+
+VERSION = 2  # of what records hold and how it is measured: a higher one scores finished films again
+
+
+def settings(files: ScorerFiles) -> str:
+    """What changes figures, as text."""
+    return json.dumps({"version": VERSION, **files.identity()}, sort_keys=True)
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,7 @@ def finish_all_stages(dev: ModuleType, paths) -> None:
     paths.python.touch()
     dev.unpack_comfy(archive_of_comfy(paths.cache / "comfyui", "torch"), paths)
     dev.link_pack(paths)
-    tools = (*dev.TORCH, *dev.TEST_TOOLS, *dev.TRAIN_TOOLS, *dev.SCORE_TOOLS)
-    dev.write_stamp(paths.venv, dev.fingerprint(*tools, *paths.requirement_files))
+    dev.write_stamp(paths.venv, dev.fingerprint(*dev.TORCH, *dev.TOOLS, *paths.requirement_files))
     for folder, _, packages in dev.APART:
         (paths.cache / folder).mkdir(parents=True)
         dev.write_stamp(paths.cache / folder, dev.fingerprint(*packages))

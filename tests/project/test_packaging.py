@@ -35,7 +35,10 @@ SMALL = {  # of host, without anything of host behind them
     "host/node_text",
 }
 HOST = {"host/tokens", "host/forward", "host/run", "host/encode"}
-NO_NODE_NEEDS = {"comfy_server", "media", "scoring", "theatre", "theatre/training", "training"}
+NO_NODE_NEEDS = {
+    *("comfy_client", "comfy_server", "media", "rendering", "scoring", "tables"),
+    *("theatre", "theatre/training", "training"),
+}
 MAY_IMPORT = {
     "errors": set(),
     "frames": set(),
@@ -61,7 +64,8 @@ MAY_IMPORT = {
     "host/score": PLAIN | SMALL | {"metrics", "preview", "host/scorer"},
     "media": set(),
     "metrics": set(),
-    "comfy_server": set(),
+    "comfy_client": set(),
+    "comfy_server": {"comfy_client"},
 }
 MOST_FILES = 13  # Python files in a folder, without __init__.py and __main__.py
 
@@ -118,7 +122,7 @@ def test_dependencies_are_the_requirements(project, requirements) -> None:
     assert project["project"]["dependencies"] == requirements
 
 
-@pytest.mark.parametrize("extra, listed", [("train", "TRAIN_TOOLS"), ("score", "SCORE_TOOLS")])
+@pytest.mark.parametrize("extra, listed", [("train", "TRAIN_TOOLS"), ("score", "SCORE_TOOLS"), ("scale", "SCALE_TOOLS")])
 def test_what_a_command_needs_is_an_extra_that_dev_py_installs(
     project, requirements, root: Path, extra: str, listed: str
 ) -> None:
