@@ -152,7 +152,7 @@ def test_a_warm_start_deepens_and_a_killed_run_goes_on(tmp_path: Path) -> None:
     models = small_models(tmp_path / "models")
     before = shutil.copytree(models, tmp_path / "before")
     recipe = DiTRecipe(steps=1, batch=1, short=1.0, warmup=1, cooldown=1, fused=False, blocks=5)
-    clips, bank = {1: clip_group(1)}, speech_bank(np.random.default_rng(4))
+    clips, bank = {1: clip_group(1).beginning(3)}, speech_bank(np.random.default_rng(4))
     first = train_dit.train_dit(recipe, tmp_path / "run", clips, bank, models, warm=True).state_dict()
     assert sizes_in(before)[0]["num_layers"] == 3 and sizes_in(models)[0]["num_layers"] == 5
     again = train_dit.train_dit(recipe, tmp_path / "run", clips, bank, models, warm=True).state_dict()

@@ -96,7 +96,7 @@ def shipped(folder: Path) -> Path:
 def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = IdentityRecipe(steps=3, batch=1, short=1.0, warmup=1, cooldown=2, save_every=2, fused=False)
     clips, bank, models = (
-        {2: clip_group(2)},
+        {2: clip_group(2).beginning(3)},
         speech_bank(np.random.default_rng(3)),
         shipped(tmp_path / "shipped"),
     )
@@ -130,7 +130,7 @@ def test_it_trains_and_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.
 def test_the_control_has_no_embedding(tmp_path: Path) -> None:
     recipe = IdentityRecipe(steps=1, batch=1, short=1.0, warmup=1, cooldown=1, fused=False)
     clips, bank, models = (
-        {1: clip_group(1)},
+        {1: clip_group(1).beginning(3)},
         speech_bank(np.random.default_rng(4)),
         shipped(tmp_path / "shipped"),
     )

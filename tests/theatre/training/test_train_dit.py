@@ -48,7 +48,7 @@ def test_motion_prompts_are_learned() -> None:
 
 def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> None:
     recipe = DiTRecipe(steps=4, batch=1, warmup=1, cooldown=2, save_every=2, fused=False)
-    clips, bank = {2: clip_group(2)}, speech_bank(np.random.default_rng(3))
+    clips, bank = {2: clip_group(2).beginning(3)}, speech_bank(np.random.default_rng(3))
     whole = train_dit.train_dit(recipe, tmp_path / "whole", clips, bank, tmp_path / "models").state_dict()
 
     calls, draw = [], train_dit.make_batch
@@ -70,7 +70,7 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, monkeypatch) -> 
 
 
 def test_a_warm_start_begins_where_the_shipped_weights_are(tmp_path: Path, monkeypatch) -> None:
-    clips, bank = {1: clip_group(1)}, speech_bank(np.random.default_rng(4))
+    clips, bank = {1: clip_group(1).beginning(3)}, speech_bank(np.random.default_rng(4))
     recipe = DiTRecipe(steps=1, batch=1, warmup=1, seed=1, fused=False)
     train_dit.train_dit(recipe, tmp_path / "first", clips, bank, tmp_path / "models")
     built = []
