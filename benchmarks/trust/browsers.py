@@ -22,7 +22,7 @@ from typing import Any
 
 from ...interact_core.comfy_server import ComfyServer
 from ...tests.browser import comfy_page
-from ...tests.browser.window import Window, open_window
+from ...tests.browser.window import FLAGS, Window, open_window
 from ...tools.make_workflows import ui_file
 from ..scenes.result import Figure
 from .campaign import Order, Tally
@@ -30,7 +30,6 @@ from .served import digest, people, serve
 
 TRIALS = 60
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 CASTS = (("Mira", "Tobi"), ("Anna", "Bela"), ("\u5c0f\u660e", "O\u2019Hara"), ("<b>Eve</b>", "\u202eAda"))
 PROMPTS = 5
 HOUR = 3600_000  # milliseconds
@@ -120,7 +119,7 @@ def _chromium() -> Iterator[Any]:
 
     path = next(filter(None, map(shutil.which, CHROMIUM)))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from interacthuman.interact_core.comfy_server import ComfyServer
-from interacthuman.tests.browser.window import PATIENCE, Window, open_window
+from interacthuman.tests.browser.window import PATIENCE, Window, window_in
 from interacthuman.tests.support.models.model_files import ADAPTER, SPEECH, VAE, WAN
 
 SETTINGS = {
@@ -53,47 +51,23 @@ const run = () => new Promise((done) => {
 """
 
 
-@contextmanager
-def open_pages() -> Iterator[dict[str, Window]]:
-    """Pages by renderer, for show_page to fill; closed at the end."""
-    pages: dict[str, Window] = {}
-    try:
-        yield pages
-    finally:
-        for window in pages.values():
-            window.page.context.close()
-
-
-def show_page(pages: dict[str, Window], browser: Any, server: ComfyServer, renderer: str) -> Window:
+def open_page(context: Any, server: ComfyServer, renderer: str) -> Window:
     """ComfyUI's page with a renderer, "canvas" or "nodes2", as if nothing had been done in it yet.
 
-    One that is open already is emptied: loading it again takes longer than most tests.
+    context: the browser's, so that the page finds ComfyUI's scripts as an earlier page of it has loaded them.
     """
     place = server.user / "default" / "comfy.settings.json"  # which a page reads whenever it loads
     place.parent.mkdir(parents=True, exist_ok=True)
     settings = {**SETTINGS, "Comfy.VueNodes.Enabled": renderer == "nodes2"}
     place.write_text(json.dumps(settings), encoding="utf-8")
-    if renderer in pages:
-        empty(pages[renderer])
-    else:
-        window = open_window(browser, server.address, viewport={"width": 1500, "height": 1000})
-        load(window)
-        window.renderer = renderer
-        pages[renderer] = window
-    return pages[renderer]
-
-
-def empty(window: Window) -> None:
-    """Closes all workflows but a new empty one, and forgets what the page said and was told."""
-    window.js(
-        """
-        const { command, workflow: store } = app.extensionManager, before = [...store.openWorkflows];
-        await command.execute("Comfy.NewBlankWorkflow");
-        for (const one of before) if (one.path !== store.activeWorkflow.path) await store.closeWorkflow(one);
-        steps.length = ends.length = 0;
-        """
-    )
-    window.said.clear()
+    window = window_in(context, server.address)
+    window.renderer = renderer
+    window.page.goto(
+        f"{server.address}/extensions/interacthuman/version.js"
+    )  # a small file of the same origin
+    window.js("localStorage.clear()")  # the tabs that a page before left open
+    load(window)
+    return window
 
 
 def load(window: Window) -> None:

@@ -15,21 +15,12 @@ from typing import Any, ClassVar
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser import comfy_page
-from interacthuman.tests.browser.window import Window, open_window
+from interacthuman.tests.browser.window import FLAGS, Window, new_context, open_window
 from interacthuman.tools.make_workflows import ui_file
 
 pytest.register_assert_rewrite("interacthuman.tests.browser.comfyui.watched_runs")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -118,21 +109,21 @@ def static_page(browser: Any, static: str) -> Iterator[Window]:
 
 
 @pytest.fixture(scope="session")
-def pages(browser: Any) -> Iterator[dict[str, Window]]:
-    """ComfyUI's pages that are open, by renderer."""
-    with comfy_page.open_pages() as opened:
-        yield opened
+def comfy_context(browser: Any) -> Iterator[Any]:
+    """The browser's context of all of ComfyUI's pages: one that is opened later finds its scripts in the cache."""
+    context = new_context(browser, viewport={"width": 1500, "height": 1000})
+    yield context
+    context.close()
 
 
 @pytest.fixture(scope="module", params=["canvas", "nodes2"])
-def comfy(
-    request: pytest.FixtureRequest, browser: Any, server: ComfyServer, pages: dict[str, Window]
-) -> Iterator[Window]:
+def comfy(request: pytest.FixtureRequest, comfy_context: Any, server: ComfyServer) -> Iterator[Window]:
     """ComfyUI's page with one of its two renderers, a new one for each module: what one leaves behind (tabs, what can
     be undone, late events) reaches no other.
     """
-    yield comfy_page.show_page(pages, browser, server, request.param)
-    pages.pop(request.param).page.context.close()
+    window = comfy_page.open_page(comfy_context, server, request.param)
+    yield window
+    window.page.close()
 
 
 @pytest.fixture

@@ -5,6 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # The browser reaches this machine only. (Not by playwright's `route`, which puts the browser's cache out of use, so
+    # that each page loads and compiles ComfyUI's scripts anew.)
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
 PATIENCE = 60_000  # milliseconds; two slow cores may share this with other work
 
 
@@ -27,11 +39,18 @@ class Window:
 
 
 def open_window(browser: Any, address: str, **options: Any) -> Window:
-    """A fresh page, which reaches this machine only."""
+    """A fresh page that keeps nothing of others."""
+    return window_in(new_context(browser, **options), address)
+
+
+def new_context(browser: Any, **options: Any) -> Any:
     context = browser.new_context(**{"viewport": {"width": 1000, "height": 760}, **options})
     context.set_default_timeout(PATIENCE)
-    inside = (address, "data:", "blob:")
-    context.route(lambda url: not url.startswith(inside), lambda route: route.abort("blockedbyclient"))
+    return context
+
+
+def window_in(context: Any, address: str) -> Window:
+    """A new page of a context, whose cached files it shares."""
     window = Window(context.new_page(), address)
     window.page.on("console", lambda message: window.said.append(f"{message.type}: {message.text}"))
     window.page.on("pageerror", lambda error: window.said.append(f"exception: {error}"))

@@ -28,12 +28,20 @@ def page(comfy: Window) -> Window:
     return comfy
 
 
-@pytest.mark.parametrize(
-    "comfy, name",
-    [*(("canvas", name) for name in EDITS), *(("nodes2", name) for name in DRAWN)],
-    indirect=["comfy"],
-)
+# Not one list of pairs: a page for each pair would be opened, as pytest gives such a list the scope of a function.
+@pytest.mark.parametrize("comfy", ["canvas"], indirect=True)
+@pytest.mark.parametrize("name", EDITS)
 def test_the_server_gets_the_cast(page: Window, server: ComfyServer, name: str) -> None:
+    the_cast_is_right(page, server, name)
+
+
+@pytest.mark.parametrize("comfy", ["nodes2"], indirect=True)
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_server_gets_the_cast_of_the_other_renderer(page: Window, server: ComfyServer, name: str) -> None:
+    the_cast_is_right(page, server, name)
+
+
+def the_cast_is_right(page: Window, server: ComfyServer, name: str) -> None:
     """By names and by the colours of their pictures."""
     assert edited_cast(page, server, name) == [(who, REDS[who]) for who in EDITS[name][1].split()]
 
