@@ -5,6 +5,7 @@ the same weights and curves as a run that nothing happened to, and what cannot b
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -25,6 +26,7 @@ from ...interact_core.errors import InteractError  # noqa: E402
 from ...interact_core.training import launch  # noqa: E402
 from ...interact_core.training.config import TrainingConfig  # noqa: E402
 from ...interact_core.training.data.shards import check_shards  # noqa: E402
+from ...interact_core.training.distributed_checkpoints import checkpoint_steps  # noqa: E402
 from ...interact_core.training.trainer import train  # noqa: E402
 from ...tests.support.models import tiny_wan  # noqa: E402
 from ...tests.support.training import lines_of, run_in, write_drawn  # noqa: E402
@@ -217,13 +219,18 @@ def one_of_two_dies(world: World, chance: random.Random, name: str) -> str | Non
     if not (world.folder / "pair" / RESULTS[0]).exists():
         code, said, world.pair_seconds = two_processes(world, "pair", ())
         assert code == 0, said
-    two_processes(world, name, (chance.randrange(2), chance.random() * world.pair_seconds))
+    rank, seconds = chance.randrange(2), chance.random() * world.pair_seconds
+    two_processes(world, name, (rank, seconds if chance.random() < 0.5 else math.inf))
     code, said, _ = two_processes(world, name, ())
     return world.differs(name, "pair") if code == 0 else f"does not go on: {said[-300:]}"
 
 
 def two_processes(world: World, name: str, kill: Sequence[float]) -> tuple[int, str, float]:
-    """Exit code, what it said, and seconds. kill: rank of the process to kill, and after how many seconds."""
+    """Exit code, what it said, and seconds.
+
+    kill: rank of the process to kill, and after how many seconds; infinity: once there is a checkpoint, for which
+    most of the time of so short a run is too early.
+    """
     path = world.folder / f"{name}.toml"
     entries = world.config(name).entries()
     path.write_text(
@@ -239,14 +246,14 @@ def two_processes(world: World, name: str, kill: Sequence[float]) -> tuple[int, 
         child = subprocess.Popen(command, env=environment, cwd=world.folder, stdout=said, stderr=said)
         if kill:
             rank, seconds = kill
-            try:
-                child.wait(seconds)
-            except subprocess.TimeoutExpired:
-                inside = (
-                    Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text(encoding="ascii").split()
-                )
-                if len(inside) > rank:
-                    os.kill(int(inside[int(rank)]), signal.SIGKILL)
+            while child.poll() is None and time.monotonic() < began + seconds:
+                if math.isinf(seconds) and checkpoint_steps(world.folder / name):
+                    break
+                time.sleep(0.02)
+            children = Path(f"/proc/{child.pid}/task/{child.pid}/children")
+            inside = children.read_text(encoding="ascii").split() if child.poll() is None else []
+            if len(inside) > rank:
+                os.kill(int(inside[int(rank)]), signal.SIGKILL)
         code = child.wait(PATIENCE)
         said.seek(0)
         return code, said.read(), time.monotonic() - began
