@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from ..interact_core.examples import NAMES, load_example
+from ..interact_core.examples import GROUP, NAMES, load_example, load_mask
 from ..interact_core.host.node_text import with_view
 from .wires import CATEGORY
 
@@ -28,10 +28,11 @@ class InterActExample(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "name",
-                    options=list(NAMES),
+                    options=[*NAMES, GROUP],
                     default=NAMES[0],
                     tooltip="Which of the four puppets. Give its InterAct Character the same name, so that "
-                    "you recognise it in the previews.",
+                    "you recognise it in the previews. 'Group' is one picture of Mira and Tobi, as a start image for "
+                    "InterAct People.",
                 ),
             ],
             outputs=[
@@ -42,7 +43,12 @@ class InterActExample(io.ComfyNode):
                 io.Audio.Output(
                     display_name="audio",
                     tooltip="About three seconds of speech, for InterAct Encode Speech. If not connected: "
-                    "the puppet is silent.",
+                    "the puppet is silent. Of 'Group' both recordings, one after the other.",
+                ),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="Where the puppet is in the picture. Of 'Group' both, who stand apart in it: for masks of "
+                    "InterAct People.",
                 ),
             ],
         )
@@ -51,5 +57,8 @@ class InterActExample(io.ComfyNode):
     def execute(cls, name: str) -> io.NodeOutput:
         image, audio = load_example(name)
         return io.NodeOutput(
-            image, audio, ui=with_view([], lambda: ui.PreviewImage(image, cls=cls).as_dict())
+            image,
+            audio,
+            load_mask(name),
+            ui=with_view([], lambda: ui.PreviewImage(image, cls=cls).as_dict()),
         )

@@ -9,6 +9,7 @@ import { make } from "./viewer/dom.js";
 
 const TYPE = "InterActExample";
 const NAME = /^[A-Z][a-z]+$/; // of a file, whatever a workflow says
+const SILENT = "Group"; // of which there is a picture only
 const SOUND_HEIGHT = 34; // CSS pixels
 const PICTURE_HEIGHT = 120;
 
@@ -40,7 +41,10 @@ function mount(node) {
     element.style.display = known ? "flex" : "none";
     element.hidden = !known;
     if (known && picture.alt !== name) {
-      [picture.alt, picture.src, sound.src] = [name, fileOf(name, "png"), fileOf(name, "wav")];
+      [picture.alt, picture.src] = [name, fileOf(name, "png")];
+      sound.hidden = name === SILENT;
+      if (sound.hidden) sound.removeAttribute("src");
+      else sound.src = fileOf(name, "wav");
       if (picture.hidden) setPicture(true); // ComfyUI's own is of another one
     }
   };

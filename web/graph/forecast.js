@@ -7,6 +7,7 @@ import { nameOf, valueOf } from "../characters/casts.js";
 import { framesFor, snapFrames } from "../dialogue/arrange.js";
 import { endOf, heardOf, lastEnd, read } from "../dialogue/model.js";
 import { linkInto, places, typeOf } from "../graph_walk.js";
+import { read as readPeople } from "../people/model.js";
 import { inputNamed, originOf, upstream } from "./upstream.js";
 
 /** @typedef {import("../graph_walk.js").Graph} Graph */
@@ -28,6 +29,7 @@ import { inputNamed, originOf, upstream } from "./upstream.js";
  */
 
 const VOICES = 3; // outputs of InterAct Dialogue before the voices
+const VOICE = /^voices\.voice_(\d+)$/; // of InterAct People
 const DEEPEST = 64; // speeches that begin behind each other
 const WINDOWS = new Set(["WanContextWindowsManual"]);
 const SAMPLED = new Set(["InterActSampler", "InterActMaskGuidance", "KSampler", "KSamplerAdvanced"]);
@@ -41,6 +43,8 @@ export function forecast(root, { encoder, sockets }, lengthOf) {
     if (characters.length === 1) return [voiceOf(characters[0], lengthOf)];
     const origin = originOf(encoder, `characters.character_${at}`);
     if (!origin) return [];
+    const people = typeOf(origin.node) === "InterActPeople" ? peopleOf(origin, lengthOf) : [];
+    if (people.length) return people;
     return [{ name: undefined, title: String(origin.node.title ?? typeOf(origin.node)), spans: undefined }]; // a switch, or many at once
   });
   const fps = number(encoder, "fps", lengthOf);
@@ -54,12 +58,23 @@ export function forecast(root, { encoder, sockets }, lengthOf) {
   return { frames, fps, windows: frames && windowsOf(root, encoder, frames), voices, twice };
 }
 
-/** @param {Place} character @param {Lengths} lengthOf @returns {Voice} */
-function voiceOf(character, lengthOf) {
-  const name = nameOf(character);
-  const speech = originOf(character, "speech");
-  if (!speech) return { name, spans: linkInto(character.node, inputNamed(character.node, "speech")) ? undefined : [] };
-  if (typeOf(speech.node) === "InterActDialogue") return { name, spans: laneOf(character, "speech", speech, lengthOf) };
+/**
+ * Those of an InterAct People whose names the workflow has, or who have a voice: that somebody else is on the picture,
+ * only a run tells.
+ * @param {Place} place @param {Lengths} lengthOf @returns {Voice[]}
+ */
+function peopleOf(place, lengthOf) {
+  const names = readPeople(String(valueOf(place, "people") ?? ""))?.people.map(({ name }) => name) ?? [];
+  const voices = (place.node.inputs ?? []).filter((/** @type {any} */ { name }, /** @type {number} */ slot) => VOICE.test(name) && linkInto(place.node, slot));
+  const count = Math.max(names.length, ...voices.map((/** @type {any} */ { name }) => Number(VOICE.exec(name)?.[1])));
+  return Array.from({ length: count }, (_, at) => voiceOf(place, lengthOf, names[at] || `Character ${at + 1}`, `voices.voice_${at + 1}`));
+}
+
+/** @param {Place} character @param {Lengths} lengthOf @param {string} [name] @param {string} [input] @returns {Voice} */
+function voiceOf(character, lengthOf, name = nameOf(character), input = "speech") {
+  const speech = originOf(character, input);
+  if (!speech) return { name, spans: linkInto(character.node, inputNamed(character.node, input)) ? undefined : [] };
+  if (typeOf(speech.node) === "InterActDialogue") return { name, spans: laneOf(character, input, speech, lengthOf) };
   const span = typeOf(speech.node) === "InterActEncodeSpeech" ? spanOf(speech, lengthOf) : undefined;
   return { name, spans: span && [span] };
 }

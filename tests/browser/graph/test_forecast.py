@@ -106,6 +106,15 @@ CASES = {
         [["5", "InterActPeople", [], {"title": "Who is there"}], encoder("5", length=9)],
         9, None, ["When they speak, only a run tells: Who is there."],
     ),
+    # Of the timeline's lanes, by its names and by how many voices there are; the third has neither name nor voice.
+    "a timeline for everybody of a picture": (
+        [TIMELINE, ["5", "InterActPeople",
+                    [["AUDIO_ENCODER_OUTPUT:voices.voice_1", "7", 4], ["AUDIO_ENCODER_OUTPUT:voices.voice_2", "7", 3],
+                     ["AUDIO_ENCODER_OUTPUT:voices.voice_3"]],
+                    {**widgets(people='{"people": [{"name": "Mira", "at": [[0.2, 0.5]]}]}'), "title": "Who"}],
+         encoder("5", more=FROM_TIMELINE)],
+        181, None, ["Character 2: 0.00-1.00, 4.00-6.00 s.", "Silent: Mira."],
+    ),
     "nobody": ([encoder()], 1, None, ["No character is connected."]),
 }  # fmt: skip
 
