@@ -64,8 +64,21 @@ def watch_scrub_and_find_again(comfy: Window, graph: dict[str, Any], shots: Path
 
 def stop_and_keep_the_masks(comfy: Window, graph: dict[str, Any]) -> None:
     open_graph(comfy, graph, "stop", steps=3000, seed=31)
+    comfy.js(
+        """
+        window.drawn = [];
+        const strip = document.querySelector(".interact-strip");
+        const shown = () => Number(strip.ariaValueNow);
+        new MutationObserver(() => drawn.at(-1)?.[0] !== shown() && drawn.push([shown(), ends.length, steps.length]))
+          .observe(strip, { attributes: true, attributeFilter: ["aria-valuenow"] });
+        """
+    )
     in_page(comfy, "window.running = run();")
-    comfy.page.wait_for_function("window.steps.length > 2", timeout=PATIENCE)
+    # While the run goes on, each picture is of a later step than the last, and of one whose event was here.
+    comfy.page.wait_for_function("window.drawn.length > 4", timeout=PATIENCE)
+    shown, ended, arrived = zip(*comfy.js("return drawn"), strict=True)
+    assert list(shown) == sorted(set(shown)) and set(ended) == {0}
+    assert all(step <= count for step, count in zip(shown, arrived, strict=True))
     wait_for_status(comfy, "sampling")
     viewer(comfy).get_by_role("button", name="Stop, and run with the next seed").click()
     assert comfy.js("return await window.running") == "execution_interrupted"
