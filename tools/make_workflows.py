@@ -354,20 +354,27 @@ def turns() -> str:
     return json.dumps({"lanes": lanes}, separators=(",", ":"))
 
 
-def dialogue() -> Graph:
-    """Two characters who answer each other, by InterAct Dialogue: its lanes go straight to their speech."""
-    graph = {
-        **models(),
-        **speaker("Mira", 10),
-        **speaker("Tobi", 20),
-        "25": node(
+def timeline(name: str) -> Graph:
+    """InterAct Dialogue with the turns of the two: output 0 is the sound, 1 the length, 2 fps, 3 and 4 the voices."""
+    return {
+        name: node(
             "InterActDialogue",
             "Who says what, and when",
             audio_encoder=["4", 0],
             fps=FPS,
             length=LENGTH,
             dialogue=turns(),
-        ),
+        )
+    }
+
+
+def dialogue() -> Graph:
+    """Two characters who answer each other, by InterAct Dialogue: its lanes go straight to their speech."""
+    graph = {
+        **models(),
+        **speaker("Mira", 10),
+        **speaker("Tobi", 20),
+        **timeline("25"),
         **encode("13", "23"),
         **sampler("31"),
         **finished("dialogue"),
@@ -460,7 +467,8 @@ def best_of_four_seeds() -> Graph:
     """Four short runs of one scene, each from another seed, are scored; the film with the best margin is saved.
 
     All by ComfyUI's own nodes behind the scores: one batch of all frames, and an expression that says where in it the
-    best film begins. It ends in an error, and not in a film, where a score is no number.
+    best film begins. A film without a margin (no mouth of its people was seen) is never the best; where none has one,
+    it is the first.
     """
     seeds = {letter: SEED + number for number, letter in enumerate("abcd")}
     first = {letter: 100 + 10 * number for number, letter in enumerate(seeds)}
@@ -481,14 +489,16 @@ def best_of_four_seeds() -> Graph:
     films = {f"images.image{n}": [str(place + 1), 0] for n, place in enumerate(first.values())}
     plots = {f"images.image{n}": [str(place + 2), 0] for n, place in enumerate(first.values())}
     margins = {f"values.{letter}": [str(place + 2), 2] for letter, place in first.items()}
-    best = "0 if a == max(a, b, c, d) else 1 if b == max(a, b, c, d) else 2 if c == max(a, b, c, d) else 3"
+    known = {letter: f"({letter} if {letter} == {letter} else -9)" for letter in first}  # no margin is nan
+    most = f"max({', '.join(known.values())})"
+    best = f"0 if {known['a']} == {most} else 1 if {known['b']} == {most} else 2 if {known['c']} == {most} else 3"
     return {
         **graph,
         "140": node("GetImageSize", "Frames of a film", image=[str(first["a"] + 1), 0]),
         "141": node(
             "ComfyMathExpression",
             "Best film: where",
-            expression=f"e * ({best}) + 0 * (a + b + c + d)",
+            expression=f"e * ({best})",
             **margins,
             **{"values.e": ["140", 2]},
         ),

@@ -396,7 +396,8 @@ Press **Run**. The same scene is made four times, from four seeds, in few steps.
 each mouth follows its own voice, and the film with the best *margin* is saved.
 
 Under each score stand its figures, and where a voice went to the wrong mouth. The plots show every mouth over its
-voice: green below where they fit, orange where the mouth follows somebody else.
+voice: green below where they fit, orange where the mouth follows somebody else. If no mouth is seen in any of the
+films, the first one is saved.
 
 **Then** set its *seed* in another graph and use more steps. **Real people?** Connect *InterAct Load Scorer* and *masks*
 to the scores. **One voice?** Connect *lips* in place of *margin*.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,28 @@ def test_speakers_take_turns_without_typed_seconds() -> None:
     assert first["start_time"] == 0.0 and second["start_time"] == ["12", 1] and second["gap"] > 0
     (encoded,) = nodes_of(graph, "InterActEncodeCharacters")
     assert graph[encoded]["inputs"]["length"] == 0
+
+
+@pytest.mark.parametrize(
+    "margins, best",
+    [
+        ((0.1, 0.2, 0.3, 0.1), 2),
+        ((0.5, 0.2, 0.3, 0.5), 0),
+        ((math.nan, -0.2, math.nan, -0.1), 3),
+        ((-0.9, math.nan, -0.2, math.nan), 2),
+        ((math.nan, math.nan, math.nan, math.nan), 0),
+    ],
+)
+def test_the_film_with_the_best_margin_is_taken(margins: tuple[float, ...], best: int) -> None:
+    """By core's own node. A film in which no mouth was seen has no margin (nan): it is not the best, and no error."""
+    from comfy_extras.nodes_math import MathExpressionNode
+
+    graph = GRAPHS["best_of_four_seeds"]()
+    (place,) = nodes_of(graph, "ComfyMathExpression")
+    values = dict(zip("abcde", (*margins, 49)))
+    assert (
+        MathExpressionNode.execute(graph[place]["inputs"]["expression"], values).args[1] == best * values["e"]
+    )
 
 
 @pytest.mark.slow
