@@ -139,6 +139,12 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
             "one": "The mask is empty in {count} frame of {frames}, which stays as it is.",
             "other": "The mask is empty in {count} frames of {frames}, which stay as they are.",
         },
+        "dub_others": {
+            "one": "{names} is silent and in the cast: the model may draw that character a second time. Leave out "
+            "whoever is not dubbed.",
+            "other": "{names} are silent and in the cast: the model may draw them a second time. Leave out whoever is "
+            "not dubbed.",
+        },
         "dub_scaled": "The video was scaled from {found} to {size}.",
         "dub_cropped": "The video was scaled from {found} to {size}, and {percent} % of its picture was cut off at the "
         "edges.",

@@ -38,7 +38,7 @@ class InterActDub(io.ComfyNode):
                 CastWire.Input(
                     "cast",
                     tooltip="From InterAct Encode Characters (or InterAct Next Part), with the new speech of whoever "
-                    "is dubbed. The others need not be in it.",
+                    "is dubbed. Leave the others out, or the model may draw them a second time.",
                 ),
                 io.Int.Input(
                     "grow",
@@ -76,7 +76,8 @@ class InterActDub(io.ComfyNode):
             outputs=[
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="For the sampler, at denoise 1: the video, and a noise mask that keeps all but the people.",
+                    tooltip="For the sampler: the video, and a noise mask that keeps all but the people. Lower denoise "
+                    "(0.85) keeps more of their posture.",
                 ),
                 io.Image.Output(
                     display_name="video",

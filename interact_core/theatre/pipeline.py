@@ -239,23 +239,25 @@ def dub_scene(
     film: np.ndarray,
     mask: np.ndarray | None = None,
     look_first: tuple[int, float] | None = None,
+    denoise: float = 1.0,
     encode: Callable[..., EncodedDub] = encode_dub,
 ) -> Dub:
     """Dub a film, uint8 RGB [F, H, W, 3]: puppets with an excerpt speak anew, all else stays.
 
-    mask: [F or 1, H, W] in 0..1, who is dubbed; look_first: steps and denoise of a run over the film whose predicted
-    masks say so, and steer the dub from its first step on; encode: what InterAct Dub Video does, or something else.
+    looks, excerpts: of those who are dubbed, as others would be drawn a second time; mask: [F or 1, H, W] in 0..1, who
+    that is; look_first: steps and denoise of a run over the film whose predicted masks say so, and steer the dub from
+    its first step on; encode: what InterAct Dub Video does, or something else.
     """
     encoded = _encode_cast(models, settings, looks, excerpts, None)
     source = torch.from_numpy(film) / 255.0
     masks = None
     if look_first is not None:
-        steps, denoise = look_first
+        steps, share = look_first
         begun = replace(encoded, latent={"samples": models.vae.encode(source)})
-        _, masks = _sample(models, replace(settings, steps=steps), begun, seed, denoise)
+        _, masks = _sample(models, replace(settings, steps=steps), begun, seed, share)
     given = None if mask is None else torch.from_numpy(np.asarray(mask, np.float32))
     dub = encode(models.vae, source, encoded.cast, given, masks)
-    latent, _ = _sample(models, settings, replace(encoded, latent=dub.latent), seed, masks=masks)
+    latent, _ = _sample(models, settings, replace(encoded, latent=dub.latent), seed, denoise, masks)
     decoded = _decode_frames(models, settings, latent)
     shown = torch.lerp(
         dub.video, decoded.to(dub.video), dub.mask.unsqueeze(-1)

@@ -19,8 +19,8 @@ TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
 TRANSLATED_FROM = {
-    "nodes": "66ef90b1ade5a004",
-    "sentences": "6a6b24dbebc234a8",
+    "nodes": "912bd63f025cd521",
+    "sentences": "b74cd68b428f5d6e",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",
     "people": "7ab838c9e63c8260",

@@ -92,6 +92,7 @@ def encode_dub(
     lines = (
         sentence("dub_made", pixels=_percent(pixels > 0.0), cells=_percent(noise_mask)),
         *said,
+        *_others(cast),
         *([sentence("dub_absent", count=absent, frames=cast.frames)] if absent else []),
         *cut,
         *scaled,
@@ -166,6 +167,18 @@ def _people(
     drawn = [_fitted(layout, cast, cast.frames, own, "layout") for layout in layouts]
     said = [line for _, lines in drawn for line in lines][:1]
     return torch.stack([people for people, _ in drawn]).amax(0), said
+
+
+def _others(cast: Cast) -> list[Sentence]:
+    """Silent characters beside others who speak. They need no picture, and one has them drawn where others are dubbed.
+
+    In the theatre, at denoise 1, a listener who stood untouched beside the speaker was drawn again in the speaker's
+    place.
+    """
+    names = [character.name for character in cast.characters if character.speech is None]
+    if not cast.references or not names or len(names) == len(cast.characters):
+        return []
+    return [sentence("dub_others", count=len(names), names=names)]
 
 
 def _fitted(

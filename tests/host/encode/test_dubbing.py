@@ -23,6 +23,7 @@ from interacthuman.interact_core.host.encode.dubbing import EncodedDub, encode_d
 from interacthuman.interact_core.host.encode.parts import encode_part
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
+from interacthuman.nodes.dubbing import InterActDub
 
 FRAMES = 13
 LEFT = torch.zeros(FRAMES, HEIGHT, WIDTH)
@@ -67,6 +68,9 @@ def test_all_but_the_people_is_the_encoded_source(
     dub = encode_dub(vae, video, made.cast, LEFT, **SMALL)
     source = vae.encode(video)
     assert torch.equal(dub.latent["samples"], source) and torch.equal(dub.video, video)
+    latent, shown, pixels = InterActDub.execute(vae, video, made.cast, *SMALL.values(), mask=LEFT).args
+    assert torch.equal(latent["samples"], source) and torch.equal(shown, video)
+    assert torch.equal(pixels, dub.mask)
     mask = dub.latent["noise_mask"]
     assert mask.shape == (1, 1, *source.shape[2:]) and mask.unique().tolist() == [0.0, 1.0]
     assert mask[0, 0, :, :, :3].all() and not mask[0, 0, :, :, 3:].any()  # 16 + 4 + 3 pixels, in cells of 8
@@ -88,12 +92,14 @@ def test_who_is_dubbed_by_masks_of_a_run_and_by_layouts(vae: comfy.sd.VAE, made:
     right = torch.zeros(FRAMES, HEIGHT, WIDTH)
     right[:, :, 49:] = 1.0  # of masks that end at 48, on a grid of 16, drawn bilinearly
     dub = encode_dub(vae, video, only_bob, masks=record, grow=0, feather=0)
+    (others,) = [line for line in dub.lines if line.key == "dub_others"]
+    assert others.values["names"] == ["Ann"]
     assert torch.equal(dub.mask[:, :, 49:], right[:, :, 49:]) and not dub.mask[:, :, :46].any()
     drawn = replace(made.cast, characters=(replace(ann, layout=LEFT[:1]), bob))
     by_layout = encode_dub(vae, video, drawn, **SMALL)
     by_mask = encode_dub(vae, video, made.cast, LEFT, **SMALL)
     assert torch.equal(by_layout.mask, by_mask.mask)
-    assert "dub_one_mask" in keys(by_layout) and "dub_one_mask" not in keys(by_mask)
+    assert "dub_one_mask" in keys(by_layout) and not {"dub_one_mask", "dub_others"} & set(keys(by_mask))
 
 
 def test_what_is_cut_repeated_and_scaled_is_said(vae: comfy.sd.VAE, made: EncodedCast) -> None:
