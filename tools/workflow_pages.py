@@ -56,6 +56,7 @@ ROOM: dict[str, float] = {
     "InterActRegion": TEXT + PICTURE,
     "InterActEncodeCharacters": 2 * TEXT,  # who speaks when: a line for each character
     "InterActNextPart": TEXT,
+    "InterActDub": TEXT,
     "InterActSampler": TEXT,
     "InterActMaskGuidance": TEXT,
 }

@@ -14,6 +14,7 @@ const ROOM = {
   InterActEncodeSpeech: TEXT,
   InterActEncodeCharacters: 2 * TEXT, // who speaks when: a line for each character
   InterActNextPart: TEXT,
+  InterActDub: TEXT,
   InterActSampler: TEXT,
   InterActMaskGuidance: TEXT,
 };
