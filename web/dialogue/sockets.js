@@ -5,7 +5,7 @@
 /** @typedef {import("../graph_walk.js").GraphNode} GraphNode */
 /** @typedef {{target: any, slot: number}} End of a link */
 
-const FIRST = 3; // audio, length and fps stand before the voices
+export const FIRST = 3; // audio, length and fps stand before the voices
 const OUTPUT = 2; // LiteGraph's NodeSlotType
 const TYPE = "AUDIO,AUDIO_ENCODER_OUTPUT";
 const MOST = FIRST + 16;

@@ -1,8 +1,10 @@
 // @ts-check
-/** A character for an Encode Characters: its nodes with picture and voice, wired, named, coloured, in a group. */
+/** A character for an Encode Characters: its nodes with picture and voice, wired, named, coloured, in a group; where the
+ * others speak by an InterAct Dialogue, its voice is a lane of that. */
 import { colourCasts, placesInCasts, shades } from "../characters/colours.js";
 import { SOCKET, nameWidget } from "../characters/casts.js";
 import { linkInto, typeOf } from "../graph_walk.js";
+import { dialogueOf, freeLane } from "./lane_for.js";
 import { inputNamed, widgetNamed } from "./upstream.js";
 import { words } from "./words.js";
 
@@ -19,6 +21,7 @@ const PARTS = [
   ["InterActEncodeSpeech", 1, undefined],
   ["InterActCharacter", 2, undefined],
 ];
+const SILENT = PARTS.filter(([type]) => type === "LoadImage" || type === "InterActCharacter");
 const WIDTHS = [320, 300, 300];
 
 /** The first socket for a character that nothing is connected to, -1 for none. @param {GraphNode} encoder */
@@ -33,29 +36,17 @@ export function addCharacter(LiteGraph, encoder) {
   const { graph } = encoder;
   graph.beforeChange?.();
   const [x, y] = placeFor(graph, encoder);
-  const nodes = Object.fromEntries(PARTS.map(([type]) => [type, LiteGraph.createNode(type)]));
-  for (const [type, column, above] of PARTS) {
-    const node = nodes[type];
-    graph.add(node); // it takes a free name here
-    const left = WIDTHS.slice(0, column).reduce((sum, width) => sum + width + GAP, 0);
-    node.pos = [x + left, above ? nodes[above].pos[1] + nodes[above].size[1] + GAP + BAR : y];
-    node.setSize([WIDTHS[column], Math.max(node.size[1], type === "LoadImage" ? 340 : type === "InterActCharacter" ? ROOM + 160 : 0)]);
-  }
-  const { LoadImage, LoadAudio, InterActEncodeSpeech: speech, InterActCharacter: character } = nodes;
+  const dialogue = dialogueOf(encoder);
+  const nodes = placed(LiteGraph, graph, dialogue ? SILENT : PARTS, x, y);
+  const { LoadImage, InterActCharacter: character } = nodes;
   wire(LoadImage, character, "image");
-  wire(LoadAudio, speech, "audio");
-  wire(speech, character, "speech");
-  const [from, slot] = audioEncoderOf(graph) ?? [];
-  if (from) from.connect(slot, speech, inputNamed(speech, "audio_encoder"));
   character.connect(0, encoder, freeSocket(encoder));
   const name = String(nameWidget(character)?.value ?? "");
-  [character.title, LoadImage.title, LoadAudio.title, speech.title] = [
-    name,
-    words.say("pictureOf", { name }),
-    words.say("voiceOf", { name }),
-    words.say("speechOf", { name }),
-  ];
-  const made = [LoadImage, LoadAudio, speech, character];
+  [character.title, LoadImage.title] = [name, words.say("pictureOf", { name })];
+  const lane = dialogue && freeLane(dialogue, name);
+  if (dialogue && lane !== undefined) dialogue.connect(lane, character, inputNamed(character, "speech"));
+  if (!dialogue) withVoice(graph, nodes, name);
+  const made = Object.values(nodes);
   graph.add(groupAround(LiteGraph, name, made));
   const place = placesInCasts(graph.rootGraph ?? graph).get(character) ?? 0;
   const { color, bgcolor } = shades(place);
@@ -63,6 +54,34 @@ export function addCharacter(LiteGraph, encoder) {
   colourCasts(graph.rootGraph ?? graph);
   graph.afterChange?.();
   return made;
+}
+
+/**
+ * New nodes by type, each at its place.
+ * @param {any} LiteGraph @param {any} graph @param {typeof PARTS} parts @param {number} x @param {number} y
+ * @returns {Record<string, GraphNode>}
+ */
+function placed(LiteGraph, graph, parts, x, y) {
+  /** @type {Record<string, any>} */
+  const nodes = Object.fromEntries(parts.map(([type]) => [type, LiteGraph.createNode(type)]));
+  for (const [type, column, above] of parts) {
+    const node = nodes[type];
+    graph.add(node); // it takes a free name here
+    const left = WIDTHS.slice(0, column).reduce((sum, width) => sum + width + GAP, 0);
+    node.pos = [x + left, above ? nodes[above].pos[1] + nodes[above].size[1] + GAP + BAR : y];
+    node.setSize([WIDTHS[column], Math.max(node.size[1], type === "LoadImage" ? 340 : type === "InterActCharacter" ? ROOM + 160 : 0)]);
+  }
+  return nodes;
+}
+
+/** A recording of its own, encoded as the others are. @param {any} graph @param {Record<string, GraphNode>} nodes @param {string} name */
+function withVoice(graph, nodes, name) {
+  const { LoadAudio, InterActEncodeSpeech: speech } = nodes;
+  wire(LoadAudio, speech, "audio");
+  wire(speech, nodes.InterActCharacter, "speech");
+  const [from, slot] = audioEncoderOf(graph) ?? [];
+  if (from) from.connect(slot, speech, inputNamed(speech, "audio_encoder"));
+  [LoadAudio.title, speech.title] = [words.say("voiceOf", { name }), words.say("speechOf", { name })];
 }
 
 /** @param {GraphNode} from @param {GraphNode} to @param {string} input */

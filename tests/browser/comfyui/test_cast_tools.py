@@ -41,6 +41,7 @@ def test_a_cast_is_edited(comfy: Window, shots: Path) -> None:
     wires_have_their_colours(comfy)
     the_blueprint_is_a_character(comfy)
     every_lane_keeps_its_links(comfy)
+    a_lane_is_added_with_a_character(comfy)
     assert complaints(comfy) == []
 
 
@@ -161,6 +162,36 @@ def the_blueprint_is_a_character(window: Window) -> None:
         and by_type["InterActEncodeSpeech"]["gain"] == 1.0
     )
     assert shown[:3] == ["name", "image", "audio"]
+
+
+def a_lane_is_added_with_a_character(window: Window) -> None:
+    """Where the others speak by a dialogue; and a lane that nobody speaks is taken first."""
+    graph = json.loads(ui_file("dialogue").read_text(encoding="utf-8"))
+    made = act(
+        window,
+        """
+        await open(arg, "lanes of a cast");
+        const [dialogue] = all("InterActDialogue"), before = graph().nodes.length;
+        const person = () => characters().at(-1);
+        const seen = async () => {
+          await settled();
+          const sent = await prompt(), lanes = JSON.parse(widget(dialogue, "dialogue").value).lanes;
+          const at = characters().map(({ id }) => sent[id].inputs.speech.join());
+          return [graph().nodes.length - before, lanes.map(({ name, clips }) => `${name} ${clips.length}`), at];
+        };
+        await command("AddCharacter");
+        const first = await seen();
+        graph().remove(characters()[1]); await settled();
+        await command("AddCharacter");
+        return [first, await seen(), document.querySelectorAll(".interact-dialogue .interact-track-name").length];
+        """,
+        graph,
+    )
+    assert made == [
+        [2, ["Mira 2", "Tobi 2", "Character 1 0"], ["25,3", "25,4", "25,5"]],
+        [3, ["Mira 2", "Tobi 2", "Character 1 0"], ["25,3", "25,5", "25,4"]],
+        3,
+    ]
 
 
 def every_lane_keeps_its_links(window: Window) -> None:
