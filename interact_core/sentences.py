@@ -131,6 +131,11 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
             "other": "{count} frames remain after this part.",
         },
         "part_last": "This is the last part.",
+        # InterAct Place Characters
+        "place_made": "From left to right: {names}. Set the denoise of the sampler to 0.65; at 1 it begins as noise.",
+        "place_layout": "{names}: placed where the layout is.",
+        "place_first": "Of the {count} pictures of the background the first is used.",
+        "place_cropped": "The background was {found} and is cropped in the middle to the shape of {size}.",
         # InterAct Dub Video
         "dub_made": "{pixels} % of the picture is dubbed. In the latent, whose cells hold 8x8 pixels of up to four "
         "frames, {cells} % is made anew; the rest is kept.",
@@ -155,6 +160,8 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         },
         # a sampling run
         "run_fps": "The adapter was trained at {adapter} frames per second, but the video has {video}: mouths may lag.",
+        "run_latent_unused": "The latent that is connected is not used: at denoise 1 the video begins as noise. Lower "
+        "denoise (0.65) to begin from it, or connect the empty latent.",
         "run_keeps_noise": "This sampler goes on with the steps of another one, and noise is left in what the noise "
         "mask keeps: connect masks of that sampler, so that it is known what to keep.",
         "run_strength": "The strength of the adapter is 0, so no voice moves a mouth: raise it on InterAct Apply "

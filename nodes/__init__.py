@@ -12,6 +12,7 @@ from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
 from .masks import InterActMasksToMask, InterActPreviewMasks
 from .parts import InterActJoinParts, InterActNextPart
 from .people import InterActPeople, InterActPickPerson
+from .placing import InterActPlace
 from .sampling import InterActCollectMasks, InterActMaskGuidance, InterActSampler
 from .score import InterActLoadScorer, InterActScore
 from .speech import InterActEncodeSpeech
@@ -48,4 +49,5 @@ class InteractExtension(ComfyExtension):
             InterActDialogue,
             InterActPeople,
             InterActDub,
+            InterActPlace,
         ]

@@ -57,6 +57,7 @@ ROOM: dict[str, float] = {
     "InterActEncodeCharacters": 2 * TEXT,  # who speaks when: a line for each character
     "InterActNextPart": TEXT,
     "InterActDub": TEXT,
+    "InterActPlace": TEXT,
     "InterActSampler": TEXT,
     "InterActMaskGuidance": TEXT,
 }

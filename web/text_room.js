@@ -15,6 +15,7 @@ const ROOM = {
   InterActEncodeCharacters: 2 * TEXT, // who speaks when: a line for each character
   InterActNextPart: TEXT,
   InterActDub: TEXT,
+  InterActPlace: TEXT,
   InterActSampler: TEXT,
   InterActMaskGuidance: TEXT,
 };

@@ -18,7 +18,7 @@ from interacthuman.tests.browser import comfy_page
 from interacthuman.tests.browser.window import FLAGS, Window, new_context, open_window
 from interacthuman.tools.make_workflows import ui_file
 
-pytest.register_assert_rewrite("interacthuman.tests.browser.comfyui.watched_runs")
+pytest.register_assert_rewrite("interacthuman.tests.browser.watched_runs")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

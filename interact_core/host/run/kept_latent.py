@@ -9,12 +9,24 @@ from typing import Any
 
 import comfy.samplers
 import torch
+from comfy.model_patcher import ModelPatcher
 from torch import Tensor
+
+NOTHING = 1e-3  # share of a latent that nobody would see
 
 
 def goes_on(noise: Tensor, denoise_mask: Tensor | None) -> bool:
     """Whether a run keeps a part of its latent and adds no noise: it takes over another one's steps."""
     return denoise_mask is not None and bool((denoise_mask < 1.0).any()) and not bool(noise.any())
+
+
+def is_covered(latent: Tensor, noise: Tensor, sigmas: Tensor, model: ModelPatcher) -> bool:
+    """Whether a latent was given of which the first step's noise leaves nothing, as at denoise 1 of a flow model."""
+    if len(sigmas) < 2 or not bool(latent.any()) or not bool(noise.any()):
+        return False
+    one = torch.ones(1)
+    left = model.get_model_object("model_sampling").noise_scaling(sigmas[:1].cpu(), 0.0 * one, one)
+    return float(left) < NOTHING
 
 
 class OnwardSampler(comfy.samplers.Sampler):

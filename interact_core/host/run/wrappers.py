@@ -14,7 +14,7 @@ from ...preview.record import RunRecord
 from ..forward.humo import is_humo
 from ..keys import ADAPTER_KEY, GUIDANCE_KEY, ROLE_COND, RUN_KEY
 from .guests import check_conditioning, check_one_voice_path
-from .kept_latent import OnwardSampler, goes_on
+from .kept_latent import OnwardSampler, goes_on, is_covered
 from .live import DONE, STOPPED, MaskStream, OpenStream
 from .memory_estimate import check_memory, shape_to_estimate, shape_with_reference_cache
 from .motion_frames import noise_of_film, with_trace
@@ -84,6 +84,7 @@ def outer_sample_wrapper(
         stream,
         guidance.earlier,
         keeps_noise=kept is None,
+        unused_latent=denoise_mask is None and is_covered(latent_image, noise, sigmas, guider.model_patcher),
     )
     if onward and kept is not None:
         rest[1] = OnwardSampler(sampler, kept)

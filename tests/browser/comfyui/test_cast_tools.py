@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from interacthuman.tests.browser.comfy_page import complaints
-from interacthuman.tests.browser.comfyui.small_cast import edit
+from interacthuman.tests.browser.small_cast import edit
 from interacthuman.tests.browser.window import Window
 from interacthuman.tools.make_blueprint import FILE
 from interacthuman.tools.make_workflows import ui_file

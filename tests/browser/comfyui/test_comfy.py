@@ -17,7 +17,7 @@ from interacthuman.tests.browser.comfy_page import (
     viewer,
     wait_for_status,
 )
-from interacthuman.tests.browser.comfyui.watched_runs import (
+from interacthuman.tests.browser.watched_runs import (
     stop_and_keep_the_masks,
     watch_scrub_and_find_again,
 )

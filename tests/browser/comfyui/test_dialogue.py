@@ -10,7 +10,7 @@ import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.speech.dialogue import read_dialogue
 from interacthuman.tests.browser.comfy_page import complaints, in_page
-from interacthuman.tests.browser.comfyui.small_cast import edit
+from interacthuman.tests.browser.small_cast import edit
 from interacthuman.tests.browser.window import Window
 
 TOOLS = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer, PromptRejected
 from interacthuman.tests.browser.comfy_page import complaints
-from interacthuman.tests.browser.comfyui.small_cast import (
+from interacthuman.tests.browser.small_cast import (
     DRAWN,
     EDITS,
     MUTED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from interacthuman.tests.browser.comfy_page import complaints
-from interacthuman.tests.browser.comfyui.small_cast import edit, open_cast, prepare
+from interacthuman.tests.browser.small_cast import edit, open_cast, prepare
 from interacthuman.tests.browser.window import Window
 
 TAKEN = {"en": "Name taken: rename one", "zh": "名称重复，请改一个"}  # noqa: RUF001 (Chinese comma)

@@ -23,8 +23,8 @@ from interacthuman.tests.browser.comfy_page import (
     viewer,
     wait_for_status,
 )
-from interacthuman.tests.browser.comfyui.small_cast import EDITS, edited_cast, prepare
-from interacthuman.tests.browser.comfyui.watched_runs import (
+from interacthuman.tests.browser.small_cast import EDITS, edited_cast, prepare
+from interacthuman.tests.browser.watched_runs import (
     stop_and_keep_the_masks,
     watch_scrub_and_find_again,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from interacthuman.interact_core.guidance.lineup import read_edits
 from interacthuman.tests.browser.comfy_page import complaints, in_page
-from interacthuman.tests.browser.comfyui.small_cast import edit
+from interacthuman.tests.browser.small_cast import edit
 from interacthuman.tests.browser.window import Window
 
 TOOLS = """

@@ -1,0 +1,154 @@
+"""The characters' pictures side by side: a rough first picture of the video, which the sampler starts from.
+
+Wan decides in its first steps, above noise 0.9, who stands where; a small or little trained model then draws somebody
+twice, or with an eye too many. A sampler that starts below that noise, from people who are whole and in their places,
+leaves those steps out. Not in InterActHuman, which starts from noise.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.utils
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...errors import InteractError, check_connected, check_numbers
+from ...guidance import Cast, Character
+from ...guidance.layout import fitted_to_video
+from ...guidance.people import opencv
+from ...sentences import Sentence, sentence
+from ..tokens.reference_images import LIKELY, person_score
+from .cast_encoding import check_vae
+
+logger = logging.getLogger(__name__)
+
+GROUND = (
+    0.86  # of the picture without a background: a light grey, in which neither light nor dark people get lost
+)
+MARGIN = 0.05  # of a person's share of the width, left free on both sides
+STILL = 81  # frames that are encoded at most; a longer video goes on with the last of their latent frames
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The outputs of InterAct Place Characters.
+
+    latent: a LATENT dict [1, 16, T, height / 8, width / 8] of the picture, held still; picture: IMAGE [1, H, W, 3].
+    """
+
+    latent: dict[str, Tensor]
+    picture: Tensor
+    lines: tuple[Sentence, ...]
+
+
+@torch.no_grad()
+def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor | None = None) -> Placed:
+    """Put the characters' pictures side by side, in the order of the cast from left to right.
+
+    A character with a layout goes into the box around it instead (of its first frame). size: of the tallest person, as
+    a share of the height; background: IMAGE, of which the first picture is scaled and cropped in the middle, None for
+    grey. Raises InteractError for people of a start image, who have their places, and for input that is no picture.
+    """
+    check_connected(vae=vae, cast=cast)
+    check_vae(vae)
+    check_numbers(background=background)
+    if cast.regions is not None:
+        raise InteractError(
+            "These characters are people of a start image, who have their places there: connect a cast of characters "
+            "with pictures, or leave this node out."
+        )
+    picture, said = _ground(cast, background)
+    share, drawn = cast.width / len(cast.characters), []
+    for number, character in enumerate(cast.characters):
+        box = _layout_box(character, cast)
+        if box is None:
+            free = MARGIN * share
+            box = (number * share + free, (1 - size) * cast.height, (number + 1) * share - free, cast.height)
+        else:
+            drawn.append(character.name)
+        _put(picture, *_cut_out(character), box)
+    still = vae.encode(picture.expand(min(STILL, cast.frames), -1, -1, -1))
+    more = cast.latent_frames - still.shape[2]
+    samples = torch.cat((still, still[:, :, -1:].expand(-1, -1, more, -1, -1)), 2)
+    lines = (
+        sentence("place_made", names=list(cast.names)),
+        *([sentence("place_layout", names=drawn)] if drawn else []),
+        *said,
+    )
+    logger.info("InterAct Place Characters: %s", " ".join(map(str, lines)))
+    return Placed({"samples": samples}, picture, lines)
+
+
+def _ground(cast: Cast, background: Tensor | None) -> tuple[Tensor, list[Sentence]]:
+    """What is behind the people, [1, height, width, 3] on the CPU, and what is to be said of it."""
+    if background is None:
+        return torch.full((1, cast.height, cast.width, 3), GROUND), []
+    if background.ndim != 4 or background.shape[-1] < 3 or not background.numel():
+        raise InteractError(
+            f"The background has shape {list(background.shape)}, expected a picture [1, H, W, 3]: connect an IMAGE."
+        )
+    if not bool(background.isfinite().all()):
+        raise InteractError("The background contains NaN or infinity: connect another picture.")
+    given = background[:1, ..., :3].detach().to(device="cpu", dtype=torch.float32).clamp(0.0, 1.0)
+    fitted = comfy.utils.common_upscale(given.movedim(-1, 1), cast.width, cast.height, "bilinear", "center")
+    height, width = given.shape[1:3]
+    said = []
+    if len(background) > 1:
+        said.append(sentence("place_first", count=len(background)))
+    if width * cast.height != height * cast.width:
+        sizes = {"found": f"{width}x{height}", "size": f"{cast.width}x{cast.height}"}
+        said.append(sentence("place_cropped", **sizes))
+    return fitted.movedim(1, -1).clone(), said
+
+
+def _layout_box(character: Character, cast: Cast) -> tuple[float, float, float, float] | None:
+    """Left, top, right and bottom in pixels of a character's layout in the first frame; None where it has none."""
+    if character.layout is None:
+        return None
+    mask = fitted_to_video(character.layout[:1].detach().float().cpu(), cast.width, cast.height)[0] > 0.5
+    if not bool(mask.any()):
+        return None
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def _cut_out(character: Character) -> tuple[Tensor, Tensor]:
+    """The person alone: picture [1, 3, h, w] and opacity [1, 1, h, w]; by the character's mask, or by a guess."""
+    assert character.image is not None  # a cast without regions has pictures
+    image = character.image.detach().to(device="cpu", dtype=torch.float32)
+    mask = None if character.mask is None else character.mask.detach().to(device="cpu", dtype=torch.float32)
+    score = person_score(image, mask)[0]
+    opacity = score if mask is not None else _filled((score > LIKELY * score.amax()).float())
+    person = opacity > 0.5
+    if not bool(person.any()):
+        person = torch.ones_like(person)
+    rows, columns = person.any(1).nonzero(), person.any(0).nonzero()
+    inside = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return image[0][inside].movedim(-1, 0)[None], opacity[inside][None, None]
+
+
+def _filled(person: Tensor) -> Tensor:
+    """A guessed person [h, w] without holes: white eyes and teeth are not the white around them."""
+    cv2 = opencv("People are cut out by OpenCV", "")
+    outlines, _ = cv2.findContours(person.to(torch.uint8).numpy(), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(torch.zeros_like(person).numpy(), outlines, -1, 1.0, cv2.FILLED)
+    return torch.from_numpy(filled)
+
+
+def _put(picture: Tensor, person: Tensor, opacity: Tensor, box: tuple[float, float, float, float]) -> None:
+    """Draw a person into a box of the picture, as large as it fits, standing on the box's lower edge in its middle."""
+    left, top, right, bottom = box
+    scale = min((right - left) / person.shape[3], (bottom - top) / person.shape[2])
+    size = [max(1, round(side * scale)) for side in person.shape[2:]]
+    shown, kept = (
+        F.interpolate(one, size=size, mode="bilinear", antialias=True) for one in (person, opacity)
+    )
+    x, y = round((left + right - size[1]) / 2), round(bottom) - size[0]
+    x, y = max(0, min(x, picture.shape[2] - size[1])), max(0, y)
+    place = picture[0, y : y + size[0], x : x + size[1]]
+    share = kept[0, 0, :, :, None].clamp(0.0, 1.0)
+    place.copy_(torch.lerp(place, shown[0].movedim(0, -1).clamp(0.0, 1.0), share))

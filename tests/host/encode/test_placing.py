@@ -1,0 +1,139 @@
+"""InterAct Place Characters: who stands where, the latent that a sampler starts from, and when it says it does not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
+from interacthuman.tests.support.models.model_files import tiny_vae
+from torch import Tensor
+
+import comfy.sd  # isort: skip
+from comfy.model_patcher import ModelPatcher  # isort: skip
+
+from interacthuman.interact_core.errors import InteractError
+from interacthuman.interact_core.guidance import Cast, GuidanceSettings
+from interacthuman.interact_core.host.encode.cast_encoding import (
+    EncodedCast,
+    encode_cast,
+    make_character,
+    make_region_character,
+)
+from interacthuman.interact_core.host.encode.placing import GROUND, place_characters
+from interacthuman.interact_core.host.loading import apply_adapter
+from interacthuman.interact_core.host.sampling import sample
+from interacthuman.nodes.placing import InterActPlace
+
+WIDTH, HEIGHT, FRAMES = 96, 64, 17
+RED, BLUE = (0.9, 0.1, 0.1), (0.1, 0.1, 0.9)
+
+
+def person(colour: tuple[float, float, float], tall: bool = True) -> Tensor:
+    """On white, with white eyes: [1, 60, 40, 3]."""
+    image = torch.ones(1, 60, 40, 3)
+    image[:, 10 if tall else 40 :, 10:30] = torch.tensor(colour)
+    image[:, 45:48, 14:18] = image[:, 45:48, 22:26] = 1.0
+    return image
+
+
+def is_colour(picture: Tensor, colour: tuple[float, float, float]) -> Tensor:
+    return (picture[0] - torch.tensor(colour)).abs().amax(-1) < 0.1
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory: pytest.TempPathFactory) -> comfy.sd.VAE:
+    return tiny_vae(tmp_path_factory.mktemp("vae"))
+
+
+def cast_of(vae: comfy.sd.VAE, layout: Tensor | None = None) -> EncodedCast:
+    people = [make_character("Anna", person(RED)), make_character("Ben", person(BLUE), layout=layout)]
+    return encode_cast(people, vae, WIDTH, HEIGHT, FRAMES, 25.0)
+
+
+def test_people_stand_side_by_side_whole_and_on_the_lower_edge(vae: comfy.sd.VAE) -> None:
+    placed = place_characters(vae, cast_of(vae).cast, size=0.5)
+    red, blue = is_colour(placed.picture, RED), is_colour(placed.picture, BLUE)
+    assert placed.picture.shape == (1, HEIGHT, WIDTH, 3)
+    for found, middle in ((red, 24), (blue, 72)):
+        rows, columns = found.any(1).nonzero(), found.any(0).nonzero()
+        assert (
+            rows.max() == HEIGHT - 1 and abs(int(rows.min()) - HEIGHT // 2) <= 1
+        )  # half as high as the picture
+        assert abs((int(columns.min()) + int(columns.max()) + 1) / 2 - middle) <= 1
+    white = (placed.picture[0] > 0.97).all(-1)
+    assert white.any() and not (white & ~_around(red | blue)).any(), (
+        "eyes are theirs, the white around them is not"
+    )
+    free = placed.picture[0, : HEIGHT // 2 - 2]
+    assert torch.equal(free, torch.full_like(free, GROUND))
+    assert [line.key for line in placed.lines] == ["place_made"]
+
+
+def _around(found: Tensor) -> Tensor:
+    return torch.nn.functional.max_pool2d(found.float()[None], 9, 1, 4)[0] > 0
+
+
+def test_a_layout_says_where_and_a_background_what_is_behind(vae: comfy.sd.VAE) -> None:
+    layout = torch.zeros(1, HEIGHT, WIDTH)
+    layout[:, 8:24, 4:20] = 1.0
+    green = torch.zeros(2, 128, 96, 3)
+    green[..., 1] = 0.5
+    placed = place_characters(vae, cast_of(vae, layout).cast, background=green)
+    blue = is_colour(placed.picture, BLUE)
+    rows, columns = blue.any(1).nonzero(), blue.any(0).nonzero()
+    assert (int(rows.min()), int(rows.max())) == (8, 23) and columns.min() >= 4 and columns.max() < 20
+    assert torch.equal(placed.picture[0, 0, -1], torch.tensor([0.0, 0.5, 0.0]))
+    assert [line.key for line in placed.lines] == [
+        "place_made",
+        "place_layout",
+        "place_first",
+        "place_cropped",
+    ]
+
+
+def test_the_latent_is_that_of_a_still_of_full_length(vae: comfy.sd.VAE) -> None:
+    cast = cast_of(vae).cast
+    latent, picture = InterActPlace.execute(vae, cast).args
+    whole = vae.encode(picture.expand(FRAMES, -1, -1, -1))
+    assert latent["samples"].shape == whole.shape == (1, 16, 5, HEIGHT // 8, WIDTH // 8)
+    torch.testing.assert_close(latent["samples"], whole, atol=1e-4, rtol=1e-4)
+
+
+def test_a_sampler_begins_from_it_below_denoise_1_and_says_where_it_does_not(
+    vae: comfy.sd.VAE, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("models")
+    model = apply_adapter(tiny_wan.load_tiny(folder), tiny_wan.load_tiny_adapter(folder))
+    made = cast_of(vae)
+    placed = place_characters(vae, made.cast).latent
+
+    def run(model: ModelPatcher, latent: dict[str, Tensor], denoise: float) -> tuple[Tensor, list[str]]:
+        options = {"sampler": "euler", "scheduler": "simple", "seed": 5, "steps": 2, "cfg": 1.0}
+        conds = made.positive, made.negative
+        result, history = sample(
+            model, *conds, latent, made.cast, GuidanceSettings(), audio_cfg=None, denoise=denoise, **options
+        )
+        return result["samples"], [line.key for line in history.said]
+
+    whole, said = run(model, placed, 1.0)
+    empty, silent = run(model, made.latent, 1.0)
+    assert torch.equal(whole, empty) and "run_latent_unused" in said and "run_latent_unused" not in silent
+    begun, silent = run(model, placed, 0.65)
+    other, _ = run(model, made.latent, 0.65)
+    assert not torch.equal(begun, other) and "run_latent_unused" not in silent
+
+
+def test_what_has_no_place_is_told(vae: comfy.sd.VAE) -> None:
+    cast = cast_of(vae).cast
+    for background, told in (
+        (torch.zeros(HEIGHT, WIDTH, 3), "expected a picture"),
+        (torch.full((1, HEIGHT, WIDTH, 3), float("nan")), "NaN or infinity"),
+    ):
+        with pytest.raises(InteractError, match=told):
+            place_characters(vae, cast, background=background)
+    region = torch.zeros(1, HEIGHT, WIDTH)
+    region[:, :, :40] = 1.0
+    characters = (make_region_character("Anna", region),)
+    regions = Cast(characters, WIDTH, HEIGHT, FRAMES, 25.0, None, regions=torch.zeros(1, 4, 6))
+    with pytest.raises(InteractError, match="people of a start image"):
+        place_characters(vae, regions)
