@@ -122,7 +122,9 @@ def test_dependencies_are_the_requirements(project, requirements) -> None:
     assert project["project"]["dependencies"] == requirements
 
 
-@pytest.mark.parametrize("extra, listed", [("train", "TRAIN_TOOLS"), ("score", "SCORE_TOOLS"), ("scale", "SCALE_TOOLS")])
+@pytest.mark.parametrize(
+    "extra, listed", [("train", "TRAIN_TOOLS"), ("score", "SCORE_TOOLS"), ("scale", "SCALE_TOOLS")]
+)
 def test_what_a_command_needs_is_an_extra_that_dev_py_installs(
     project, requirements, root: Path, extra: str, listed: str
 ) -> None:

@@ -25,7 +25,8 @@ def is_covered(latent: Tensor, noise: Tensor, sigmas: Tensor, model: ModelPatche
     if len(sigmas) < 2 or not bool(latent.any()) or not bool(noise.any()):
         return False
     one = torch.ones(1)
-    left = model.get_model_object("model_sampling").noise_scaling(sigmas[:1].cpu(), 0.0 * one, one)
+    sampling: Any = model.get_model_object("model_sampling")
+    left = sampling.noise_scaling(sigmas[:1].cpu(), 0.0 * one, one)
     return float(left) < NOTHING
 
 
