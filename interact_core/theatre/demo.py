@@ -32,7 +32,7 @@ from .measuring.measure import read_clip
 from .sample_speech import SEED, sample_files
 
 SECONDS = 1.96  # of video: 49 frames; the models learned 73 at once, which output half as long again
-DENOISE, STEPS, SIZE = 0.65, 13, 0.72  # InterAct Place Characters; as many steps as 0.65 of the shipped 20
+DENOISE, STEPS, SIZE = 0.65, 13, 0.9  # InterAct Place Characters; as many steps as 0.65 of the shipped 20
 PLACED, CAST_OUTPUT = "placed", 3  # id of that node, and the output of Encode Characters
 LIMIT = 3600.0  # seconds that a graph may output
 
