@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .comfy_client import ComfyClient, ServerDied
-from .comfy_client import PromptFailed as PromptFailed
-from .comfy_client import PromptRejected as PromptRejected
 
 # Runs main.py as `python main.py` does, and ends when the pipe from the parent closes: so no server outlives
 # a parent that was killed without a chance to clean up, on any operating system.

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ...interact_core.comfy_server import ComfyServer, PromptFailed, ServerDied
+from ...interact_core.comfy_client import PromptFailed, ServerDied
+from ...interact_core.comfy_server import ComfyServer
 from ..scenes.result import Figure, at_most
 from .campaign import Order, Tally
 from .served import SAVED, people, serve

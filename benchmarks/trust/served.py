@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from ...interact_core.comfy_server import ComfyServer, PromptFailed, comfy_folder
+from ...interact_core.comfy_client import PromptFailed
+from ...interact_core.comfy_server import ComfyServer, comfy_folder
 from ...tests.support.server import tiny_server
 from ...tests.support.tiny_graphs import from_files, id_of, only, tiny_graph
 

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ..comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
+from ..comfy_client import PromptFailed, PromptRejected, ServerDied
+from ..comfy_server import ComfyServer
 from ..guidance import MaskHistory, snap_frames
 from ..media import read_frames, read_sound
 from . import voices

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed, PromptRejected
+from interacthuman.interact_core.comfy_client import PromptFailed, PromptRejected
+from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.support.models.model_files import VAE
 from interacthuman.tests.support.tiny_graphs import from_files, id_of, only, tiny_graph
 

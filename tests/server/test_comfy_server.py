@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core import comfy_server
-from interacthuman.interact_core.comfy_server import ComfyServer, PromptFailed, PromptRejected, ServerDied
+from interacthuman.interact_core.comfy_client import PromptFailed, PromptRejected, ServerDied
+from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.support.aside import run_aside
 from interacthuman.tests.support.server import told_of_a_run
 from interacthuman.tests.support.tiny_graphs import id_of, on_stock_sampler, only, tiny_graph

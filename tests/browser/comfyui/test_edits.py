@@ -6,7 +6,8 @@ Edits are made to the graph, which both renderers share: one of them sees all, t
 from __future__ import annotations
 
 import pytest
-from interacthuman.interact_core.comfy_server import ComfyServer, PromptRejected
+from interacthuman.interact_core.comfy_client import PromptRejected
+from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser.comfy_page import complaints
 from interacthuman.tests.browser.small_cast import (
     DRAWN,
