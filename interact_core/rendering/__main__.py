@@ -123,7 +123,7 @@ def make(films: Sequence[Film], graph: Graph, options: argparse.Namespace) -> li
             what = f"failed: {error}" if error else f"{seconds:.1f} s"
             say(f"[{len(outcomes)}/{len(films)}] {outcome.film.name}: {what} ({rest:.0f} min left)")
     except KeyboardInterrupt:
-        raise InteractError("interrupted. Run the same command again; what is made is kept") from None
+        raise InteractError("interrupted. Run the same command again; what is made is kept.") from None
     finally:
         pool.close()
     return outcomes
