@@ -51,7 +51,8 @@ def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor
 
     A character with a layout goes into the box around it instead (of its first frame). size: of the tallest person, as
     a share of the height; background: IMAGE, of which the first picture is scaled and cropped in the middle, None for
-    grey. Raises InteractError for people of a start image, who have their places, and for input that is no picture.
+    grey. Raises InteractError for people of a start image, who have their places, for a later part of a film, and for
+    input that is no picture.
     """
     check_connected(vae=vae, cast=cast)
     check_vae(vae)
@@ -60,6 +61,11 @@ def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor
         raise InteractError(
             "These characters are people of a start image, who have their places there: connect a cast of characters "
             "with pictures, or leave this node out."
+        )
+    if cast.part is not None and cast.part.known > 0:
+        raise InteractError(
+            f"The cast is of a part of a film that begins with {cast.part.known} finished frames, in which everybody "
+            "has a place: connect the latent of InterAct Next Part to the sampler, and this node to the first part alone."
         )
     picture, said = _ground(cast, background)
     share, drawn = cast.width / len(cast.characters), []

@@ -19,6 +19,7 @@ from interacthuman.interact_core.host.encode.cast_encoding import (
     make_character,
     make_region_character,
 )
+from interacthuman.interact_core.host.encode.parts import encode_part
 from interacthuman.interact_core.host.encode.placing import GROUND, place_characters
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
@@ -124,13 +125,18 @@ def test_a_sampler_begins_from_it_below_denoise_1_and_says_where_it_does_not(
 
 
 def test_what_has_no_place_is_told(vae: comfy.sd.VAE) -> None:
-    cast = cast_of(vae).cast
+    made = cast_of(vae)
     for background, told in (
         (torch.zeros(HEIGHT, WIDTH, 3), "expected a picture"),
         (torch.full((1, HEIGHT, WIDTH, 3), float("nan")), "NaN or infinity"),
     ):
         with pytest.raises(InteractError, match=told):
-            place_characters(vae, cast, background=background)
+            place_characters(vae, made.cast, background=background)
+    later = encode_part(
+        *(made.positive, made.negative, made.cast, vae), 9, 5, torch.zeros(13, HEIGHT, WIDTH, 3)
+    )
+    with pytest.raises(InteractError, match="begins with 5 finished frames"):
+        place_characters(vae, later.cast)
     region = torch.zeros(1, HEIGHT, WIDTH)
     region[:, :, :40] = 1.0
     characters = (make_region_character("Anna", region),)
