@@ -6,6 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 import json
+import math
 import time
 import urllib.error
 import urllib.parse
@@ -42,6 +43,8 @@ class PromptFailed(RuntimeError):
 
 class ComfyClient:
     """A ComfyUI by its address, such as http://127.0.0.1:8188."""
+
+    may_forget = True  # somebody else may start it anew
 
     def __init__(self, address: str) -> None:
         """Raises ValueError for an address that is not HTTP."""
@@ -82,19 +85,41 @@ class ComfyClient:
                 raise
             raise PromptRejected(json.loads(refusal.read())) from None
 
-    def wait(self, prompt_id: str, timeout: float = 600.0) -> dict[str, Any]:
-        """The history entry of a prompt once it has ended, well or not. Raises ServerDied or TimeoutError."""
-        deadline = time.monotonic() + timeout
+    def wait(self, prompt_id: str, timeout: float = 600.0, silence: float = math.inf) -> dict[str, Any]:
+        """The history entry of a prompt once it has ended, well or not.
+
+        Raises TimeoutError after `timeout` seconds; ServerDied where the server has ended, no longer knows the prompt,
+        or has not answered for `silence` seconds.
+        """
+        deadline, heard = time.monotonic() + timeout, time.monotonic()
         while time.monotonic() < deadline:
             self.check_alive()
             try:
-                entry = self.get(f"/history/{prompt_id}").get(prompt_id)
-            except OSError:  # it just died, which the next round tells, or it is too busy to answer now
+                entry = self._entry(prompt_id)
+                heard = time.monotonic()
+            except (
+                OSError
+            ) as error:  # it just died, which the next round tells, or it is too busy to answer now
                 entry = None
+                if time.monotonic() - heard > silence:
+                    raise ServerDied(
+                        f"{self.address} did not answer for {silence:.0f} s: {error}."
+                    ) from error
             if entry is not None:
                 return entry
             time.sleep(0.1)
         raise TimeoutError(f"Prompt {prompt_id} did not end in {timeout:.0f} s.\n{self._log_end()}")
+
+    def _entry(self, prompt_id: str) -> dict[str, Any] | None:
+        """A prompt's history entry, None while it is waited for. Raises ServerDied where the server forgot it."""
+        path = f"/history/{prompt_id}"
+        entry = self.get(path).get(prompt_id)
+        if entry is not None or not self.may_forget or self.is_queued(prompt_id):
+            return entry
+        entry = self.get(path).get(prompt_id)  # it may have ended between the two
+        if entry is None:
+            raise ServerDied(f"{self.address} no longer knows the prompt: it was started anew.")
+        return entry
 
     def run(self, graph: dict[str, Any], timeout: float = 600.0) -> dict[str, Any]:
         """Runs a graph to its end; its outputs by node id. Raises PromptRejected, PromptFailed."""

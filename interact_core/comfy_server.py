@@ -72,6 +72,8 @@ class ComfyServer(ComfyClient):
     server write to this terminal instead of to the log. Nothing is started before `start()` or `with`.
     """
 
+    may_forget = False  # when it ends, check_alive tells
+
     def __init__(
         self,
         folder: Path,

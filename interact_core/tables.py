@@ -25,7 +25,12 @@ def read_rows(path: Path) -> list[Row]:
     try:
         if path.suffix.lower() == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
-                return list(csv.DictReader(file))
+                rows = list(csv.DictReader(file))
+            if any(None in row for row in rows):  # where DictReader puts what has no column
+                raise InteractError(
+                    f"{path} has a row with more values than columns: quote values that hold commas."
+                )
+            return rows
         if path.suffix.lower() == ".json":
             rows = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -22,14 +22,13 @@ from typing import Any
 
 from ...interact_core.comfy_server import ComfyServer
 from ...tests.browser import comfy_page
-from ...tests.browser.window import FLAGS, Window, open_window
+from ...tests.browser.window import BROWSERS, FLAGS, Window, open_window
 from ...tools.make_workflows import ui_file
 from ..scenes.result import Figure
 from .campaign import Order, Tally
 from .served import digest, people, serve
 
 TRIALS = 60
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CASTS = (("Mira", "Tobi"), ("Anna", "Bela"), ("\u5c0f\u660e", "O\u2019Hara"), ("<b>Eve</b>", "\u202eAda"))
 PROMPTS = 5
 HOUR = 3600_000  # milliseconds
@@ -117,7 +116,7 @@ def figures(tally: Tally) -> list[Figure]:
 def _chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, CHROMIUM)))
+    path = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

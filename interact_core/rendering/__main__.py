@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InteractError
-from ..scoring.records import FIGURES, film_mean
+from ..scoring.records import FIGURES, check_output, film_mean
 from ..tables import write_table
 from .films import NAME, Film, read_films
 from .graph import Graph, read_graph
 from .pools import Pool, RayPool, ThreadPool
-from .run import Outcome, Run, check_output, kept_outcomes
+from .run import Outcome, Run, kept_outcomes
 from .server import ServerPlan
 
 TABLE = "rendered"
@@ -38,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         graph = read_graph(options.graph)
         films = read_films(options.table, graph, options.graph.parent)
-        check_output(options.out)
+        check_output(options.out, ("films", "records"))
         outcomes = make(films, graph, options)
         figures = score(outcomes, options) if options.score is not None else {}
         failed = write(outcomes, figures, films, options.out)

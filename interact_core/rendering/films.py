@@ -64,10 +64,6 @@ def read_films(table: Path, graph: Graph, graph_folder: Path) -> list[Film]:
     if not rows:
         raise InteractError(f"{table} has no rows: give one for each film.")
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    if None in columns:
-        raise InteractError(
-            f"{table} has a row with more values than columns: quote values that hold commas."
-        )
     targets = {name: target_of(graph, name) for name in columns if not _is_ours(name)}
     shared = _files_of_graph(graph, graph_folder)
     films = [_film(number, row, table, graph, targets, shared) for number, row in enumerate(rows, start=1)]

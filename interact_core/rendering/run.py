@@ -30,15 +30,6 @@ class Outcome:
     kept: bool = False
 
 
-def check_output(folder: Path) -> None:
-    """Make the output's folders. Raises InteractError where that cannot be."""
-    try:
-        for part in ("films", "records"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InteractError(f"{folder} cannot be written to: {error}.") from error
-
-
 def kept_outcomes(films: Sequence[Film], folder: Path) -> list[Outcome]:
     """Of those films that an earlier run has made and whose files are all there."""
     found = []

@@ -17,7 +17,6 @@ from .graph import Graph, Target, title_of, with_values
 
 INPUTS = "interact_render"  # the folder below the server's input that files are put into
 SILENCE = 60.0  # seconds without an answer after which a server at an address counts as dead
-POLL = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -123,31 +122,14 @@ class FilmServer:
 
     def _run(self, client: ComfyClient, graph: Graph) -> dict[str, Any]:
         prompt = client.post_prompt(graph)
-        ends, heard = time.monotonic() + self.plan.limit, time.monotonic()
-        while True:
-            client.check_alive()
-            try:
-                entry = client.get(f"/history/{prompt}").get(prompt)
-                if entry is None and not client.is_queued(prompt):
-                    entry = client.get(f"/history/{prompt}").get(prompt)  # it may have ended between the two
-                    if entry is None:
-                        raise ServerDied(f"{client.address} no longer knows the film: it was started anew.")
-                heard = time.monotonic()
-            except OSError as error:
-                entry = None
-                if time.monotonic() - heard > SILENCE:
-                    raise ServerDied(
-                        f"{client.address} did not answer for {SILENCE:.0f} s: {error}."
-                    ) from error
-            if entry is not None:
-                return client.outputs_of(entry)
-            if time.monotonic() > ends:
-                client.cancel(prompt)
-                details = {
-                    "exception_message": f"it took longer than --limit {self.plan.limit:.0f} s and was ended."
-                }
-                raise PromptFailed("execution_interrupted", details, {})
-            time.sleep(POLL)
+        try:
+            return client.outputs_of(client.wait(prompt, self.plan.limit, SILENCE))
+        except TimeoutError:
+            client.cancel(prompt)
+            details = {
+                "exception_message": f"it took longer than --limit {self.plan.limit:.0f} s and was ended."
+            }
+            raise PromptFailed("execution_interrupted", details, {}) from None
 
 
 def named_files(

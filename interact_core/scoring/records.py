@@ -176,10 +176,10 @@ def write_json(path: Path, value: Any) -> None:
     partial.replace(path)
 
 
-def check_output(folder: Path) -> None:
+def check_output(folder: Path, parts: Sequence[str] = ("records", "plots")) -> None:
     """Make the output's folders. Raises InteractError where that cannot be."""
     try:
-        for part in ("records", "plots"):
+        for part in parts:
             (folder / part).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InteractError(f"{folder} cannot be written to: {error}.") from error

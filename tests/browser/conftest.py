@@ -15,12 +15,10 @@ from typing import Any, ClassVar
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser import comfy_page
-from interacthuman.tests.browser.window import FLAGS, Window, new_context, open_window
+from interacthuman.tests.browser.window import BROWSERS, FLAGS, Window, new_context, open_window
 from interacthuman.tools.make_workflows import ui_file
 
 pytest.register_assert_rewrite("interacthuman.tests.browser.watched_runs")
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")

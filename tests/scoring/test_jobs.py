@@ -71,6 +71,7 @@ def test_manifests_of_all_kinds_say_the_same(tmp_path: Path, ending: str) -> Non
         ("film,spans\na.mp4,3-1", "row 1"),
         ("film,start\na.mp4,soon", "row 1"),
         ("film", "names no films"),
+        ("film,person\na.mp4,Anna,Ben", "more values than columns"),
     ],
 )
 def test_a_manifest_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, told: str) -> None:

@@ -6,6 +6,7 @@
 import { nameOf, valueOf } from "../characters/casts.js";
 import { framesFor, snapFrames } from "../dialogue/arrange.js";
 import { endOf, heardOf, lastEnd, read } from "../dialogue/model.js";
+import { FIRST } from "../dialogue/sockets.js";
 import { linkInto, places, typeOf } from "../graph_walk.js";
 import { read as readPeople } from "../people/model.js";
 import { inputNamed, originOf, upstream } from "./upstream.js";
@@ -28,7 +29,6 @@ import { inputNamed, originOf, upstream } from "./upstream.js";
  * @property {string[]} twice names that more than one character has
  */
 
-const VOICES = 3; // outputs of InterAct Dialogue before the voices
 const VOICE = /^voices\.voice_(\d+)$/; // of InterAct People
 const DEEPEST = 64; // speeches that begin behind each other
 const WINDOWS = new Set(["WanContextWindowsManual"]);
@@ -105,7 +105,7 @@ function laneOf({ node }, input, dialogue, lengthOf) {
   const link = linkInto(node, inputNamed(node, input));
   const lanes = dialogueOf(dialogue, lengthOf)?.lanes;
   // Only where the link comes from the dialogue itself is its number a lane's.
-  const lane = link && String(link.origin_id) === String(dialogue.node.id) ? lanes?.[link.origin_slot - VOICES] : undefined;
+  const lane = link && String(link.origin_id) === String(dialogue.node.id) ? lanes?.[link.origin_slot - FIRST] : undefined;
   if (!lane) return undefined;
   const spans = lane.clips.map((clip) => /** @type {Span} */ ([Math.max(0, clip.start), endOf(clip)]));
   return joined(spans.filter(([start, end]) => end > start));

@@ -64,8 +64,8 @@ def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor
         )
     if cast.part is not None and cast.part.known > 0:
         raise InteractError(
-            f"The cast is of a part of a film that begins with {cast.part.known} finished frames, in which everybody "
-            "has a place: connect the latent of InterAct Next Part to the sampler, and this node to the first part alone."
+            f"The cast is of a part of a film that begins with {cast.part.known} finished frames, where everybody "
+            "has a place: connect the latent of InterAct Next Part to the sampler, and this node only for the first part."
         )
     picture, said = _ground(cast, background)
     share, drawn = cast.width / len(cast.characters), []

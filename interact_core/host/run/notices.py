@@ -18,16 +18,9 @@ def before_run(
     cast: Cast,
     settings: GuidanceSettings,
     options: dict[str, Any],
-    keeps_noise: bool = False,
-    unused_latent: bool = False,
 ) -> list[Sentence]:
-    """What is known before the first step.
-
-    options: the MODEL's transformer_options; keeps_noise, unused_latent: see SamplingRun.
-    """
-    said = [sentence("run_keeps_noise")] if keeps_noise else []
-    if unused_latent:
-        said.append(sentence("run_latent_unused"))
+    """What is known before the first step. options: the MODEL's transformer_options."""
+    said = []
     if abs(binding.config.fps - cast.fps) > FPS_TOLERANCE:
         said.append(sentence("run_fps", adapter=f"{binding.config.fps:g}", video=f"{cast.fps:g}"))
     if binding.strength == 0 and any(cast.speaking):

@@ -1,6 +1,7 @@
 """The state of one sampling run, from its start to its end, however it ends."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,14 +61,12 @@ class SamplingRun:
         references: Tensor | None,
         stream: MaskStream,
         earlier: EarlierMasks | None = None,
-        keeps_noise: bool = False,
-        unused_latent: bool = False,
+        said: Sequence[Sentence] = (),
     ) -> None:
         """sigmas: [steps + 1], the sampler's schedule. references: [1, C, N, H, W] in the model's scale.
 
-        stream: gets every step; the caller ends it. earlier: masks of the run that this one continues. keeps_noise:
-        whether it continues one of which it does not know what the noise mask kept. unused_latent: whether noise leaves
-        nothing of the latent that was given.
+        stream: gets every step; the caller ends it. earlier: masks of the run that this one continues. said: what is
+        to be said of the latent and its noise mask.
         """
         self._binding = binding
         self._cast = cast
@@ -94,7 +93,7 @@ class SamplingRun:
         self._adapter: SpeechAdapter | None = None  # of the latest call
         self._unasked = False  # a call wanted masks, and no block came by its mask heads
         options = model_patcher.model_options.get("transformer_options", {})
-        self._tell(before_run(binding, cast, settings, options, keeps_noise, unused_latent))
+        self._tell([*said, *before_run(binding, cast, settings, options)])
 
     def begin_evaluation(self, sigma: float, latent: Tensor) -> None:
         """A model evaluation starts at `sigma` from `latent` [B, C, T, H, W]: set the shares that guide it."""

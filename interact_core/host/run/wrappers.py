@@ -11,6 +11,7 @@ from torch import Tensor
 from ...errors import InteractError
 from ...guidance import Cast, EarlierMasks, GuidanceSettings
 from ...preview.record import RunRecord
+from ...sentences import sentence
 from ..forward.humo import is_humo
 from ..keys import ADAPTER_KEY, GUIDANCE_KEY, ROLE_COND, RUN_KEY
 from .guests import check_conditioning, check_one_voice_path
@@ -73,6 +74,9 @@ def outer_sample_wrapper(
         references = guider.model_patcher.model.process_latent_in(references)
     onward = goes_on(noise, denoise_mask)
     kept = _kept(latent_image, guidance.earlier) if onward else latent_image
+    said = [sentence("run_keeps_noise")] if kept is None else []
+    if denoise_mask is None and is_covered(latent_image, noise, sigmas, guider.model_patcher):
+        said.append(sentence("run_latent_unused"))
     stream = guidance.open_stream(guidance.cast, len(sigmas) - 1, guidance.settings.mask_source, seed)
     run = SamplingRun(
         options[ADAPTER_KEY],
@@ -83,8 +87,7 @@ def outer_sample_wrapper(
         references,
         stream,
         guidance.earlier,
-        keeps_noise=kept is None,
-        unused_latent=denoise_mask is None and is_covered(latent_image, noise, sigmas, guider.model_patcher),
+        said,
     )
     if onward and kept is not None:
         rest[1] = OnwardSampler(sampler, kept)
