@@ -65,7 +65,8 @@ def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor
     if cast.part is not None and cast.part.known > 0:
         raise InteractError(
             f"The cast is of a part of a film that begins with {cast.part.known} finished frames, where everybody "
-            "has a place: connect the latent of InterAct Next Part to the sampler, and this node only for the first part."
+            "has a place: connect the latent of InterAct Next Part to the sampler, and use this node in the first "
+            "part alone."
         )
     picture, said = _ground(cast, background)
     share, drawn = cast.width / len(cast.characters), []
