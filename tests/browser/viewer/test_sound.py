@@ -139,14 +139,14 @@ def test_a_saved_video_sounds_as_it_was_heard(shown: Window, tmp_path: Path) -> 
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
     with av.open(io.BytesIO(path.read_bytes())) as film:
-        print(path.suffix, [stream.codec_context.name for stream in film.streams])
         rate = film.streams.audio[0].rate
-        sound = np.concatenate([frame.to_ndarray().reshape(-1) for frame in film.decode(audio=0)])
-    assert 0.9 < len(sound) / rate / (2 if len(sound) > 2.5 * rate else 1) < 2.2
-    middle = sound[len(sound) // 3 : 2 * len(sound) // 3].astype(np.float64)
+        resampler = av.AudioResampler("fltp", "mono", rate)
+        parts = [part for frame in film.decode(audio=0) for part in resampler.resample(frame)]
+    sound = np.concatenate([part.to_ndarray()[0] for part in parts]).astype(np.float64)
+    # A busy browser begins late: silence and the first picture lie before what was asked for.
+    heard = np.flatnonzero(np.abs(sound) > 0.1 * np.abs(sound).max())
+    assert 0.9 < (heard[-1] - heard[0]) / rate < 1.5  # of 1.2 seconds
+    middle = sound[heard[0] : heard[-1]]
     spectrum = np.abs(np.fft.rfft(middle))
-    loudest = np.argmax(spectrum) / len(middle) * rate
-    assert (
-        min(abs(loudest - TOBI), abs(loudest - TOBI / 2)) < 12
-    )  # half of it where both channels lie in one row
+    assert abs(np.argmax(spectrum) / len(middle) * rate - TOBI) < 12
     assert shown.complaints() == []
