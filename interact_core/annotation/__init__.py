@@ -1,0 +1,1 @@
+"""`python dev.py annotate`: from raw films to training shards. Not shipped."""
