@@ -45,8 +45,8 @@ TRAIN_TOOLS = ("accelerate>=1.10", "peft>=0.17", "tensorboard>=2.14", "matplotli
 # The extra `score`: what `dev.py score` writes its tables with.
 SCORE_TOOLS = ("pyarrow>=15",)
 
-# The extra `scale`: what `dev.py render` runs its servers on, on one machine or on a cluster.
-SCALE_TOOLS = ("ray>=2.40",)
+# The extra `scale`: what `dev.py annotate` works with, and what it and `dev.py render` run on, here or on a cluster.
+SCALE_TOOLS = ("ray[data]>=2.40", "pyarrow>=15", "scenedetect>=0.7")
 
 TOOLS = (*TEST_TOOLS, *TRAIN_TOOLS, *SCORE_TOOLS, *SCALE_TOOLS)
 
@@ -86,6 +86,7 @@ COMMANDS = {
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
     "convert": (f"{PACK}.interact_core.metrics.sync.convert", "syncnet FILE OUT: as safetensors"),
     "score": (f"{PACK}.interact_core.scoring", "figures of a folder of films: docs/metrics.md"),
+    "annotate": (f"{PACK}.interact_core.annotation", "training shards of raw films: docs/scale.md"),
     "render": (f"{PACK}.interact_core.rendering", "a film for each row of a table: docs/scale.md"),
     "check": ("tools/lint/check.py", "ruff, pyright and eslint; CI runs it before the tests"),
     "setup": ("", "only set up, run nothing"),
@@ -389,7 +390,7 @@ def run_child(command: list[str], environment: dict[str, str]) -> int:
 
 def usage() -> str:
     """The commands, a line each."""
-    rows = "\n".join(f"  python dev.py {name:<7} {what}" for name, (_, what) in COMMANDS.items())
+    rows = "\n".join(f"  python dev.py {name:<8} {what}" for name, (_, what) in COMMANDS.items())
     return f"{rows}\n\nThe first run sets up; COMFYUI_PATH names a ComfyUI of your own to use instead."
 
 

@@ -5,28 +5,13 @@
 
 from __future__ import annotations
 
-import math
-import sys
-import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import InteractError, one_line
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # a requirement of the extra `train` there
-    import tomli as tomllib
-
-
-def key(default: Any, explanation: str, choices: tuple[str, ...] = (), may_change: bool = False) -> Any:
-    """One key of the file. choices: the only values it takes; may_change: a resumed run may have another
-    value, because the trained weights do not depend on it.
-    """
-    metadata = {"explanation": explanation, "choices": choices, "may_change": may_change}
-    return field(default=default, metadata=metadata)
+from ..config_tables import describe_tables, key, read_entries, tables_of, wrong_choices
+from ..errors import InteractError
 
 
 @dataclass(frozen=True)
@@ -222,15 +207,16 @@ class TrainingConfig:
         }
 
 
+def _tables(config: TrainingConfig) -> dict[str, Any]:
+    return {table.name: getattr(config, table.name) for table in fields(config)}
+
+
 def _check_choices(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
-    for table in fields(config):
-        for entry in fields(getattr(config, table.name)):
-            value, choices = getattr(getattr(config, table.name), entry.name), entry.metadata["choices"]
-            name = f"{table.name}.{entry.name}"
-            if choices and value not in choices:
-                yield name, value, f"choose one of {', '.join(choices)}"
-            if table.name == "mix" and not choices and not 0 <= value <= 1:
-                yield name, value, "give a share within 0..1"
+    yield from wrong_choices(_tables(config))
+    for entry in fields(config.mix):
+        value = getattr(config.mix, entry.name)
+        if not entry.metadata["choices"] and not 0 <= value <= 1:
+            yield f"mix.{entry.name}", value, "give a share within 0..1"
 
 
 def _check_shards(shards: ShardKeys) -> Iterator[tuple[str, Any, str]]:
@@ -286,71 +272,16 @@ def read_config(path: Path, settings: Sequence[str] = ()) -> TrainingConfig:
     Raises InteractError, one sentence, for a file that is missing or not TOML, an unknown key, and a value of
     the wrong type or range.
     """
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InteractError(
-            f"{path} cannot be read ({error.strerror}): name a training configuration."
-        ) from error
-    except (ValueError, RecursionError) as error:  # of tomllib, or no UTF-8, or nested too deep
-        raise InteractError(f"{path} is not TOML: {one_line(error)}.") from error
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        table, dot, entry = name.partition(".")
-        if not equals or not dot:
-            raise InteractError(f"The setting {setting!r} is not of the form table.key=value.")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except (ValueError, RecursionError):
-            value = text
-        inside = entries.setdefault(table, {})
-        if isinstance(inside, dict):  # `config_of` says what is wrong with anything else
-            inside[entry] = value
-    return config_of(entries, str(path))
+    return config_of(read_entries(path, settings, "training configuration"), str(path))
 
 
 def config_of(entries: Mapping[str, Any], name: str) -> TrainingConfig:
     """From nested tables; name: of the file, for error messages."""
-    tables = {table.name: getattr(TrainingConfig(), table.name) for table in fields(TrainingConfig)}
-    for table, given in entries.items():
-        if not isinstance(given, Mapping):
-            raise InteractError(f"{name}: {table} stands outside of any table; write it below its [table].")
-        if table not in tables:
-            raise InteractError(
-                f"{name}: there is no table [{table}]; the tables are {', '.join(f'[{t}]' for t in tables)}."
-            )
-        tables[table] = replace(tables[table], **_typed(tables[table], table, given, name))
+    tables = tables_of(entries, _tables(TrainingConfig()), name)
     try:
         return TrainingConfig(**tables)
     except InteractError as error:
         raise InteractError(f"{name}: {error}") from error
-
-
-def _typed(table: Any, title: str, given: Mapping[str, Any], name: str) -> dict[str, Any]:
-    kinds = typing.get_type_hints(type(table))
-    typed = {}
-    for entry, value in given.items():
-        if entry not in kinds:
-            raise InteractError(
-                f"{name}: [{title}] has no key {entry!r}; its keys are {', '.join(sorted(kinds))}."
-            )
-        typed[entry] = _as(kinds[entry], value, f"{name}: {title}.{entry}")
-    return typed
-
-
-def _as(kind: Any, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if typing.get_origin(kind) is tuple:
-        inner = typing.get_args(kind)[0]
-        value = value if isinstance(value, (list, tuple)) else [value]
-        return tuple(_as(inner, item, where) for item in value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        wanted = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise InteractError(f"{where} is {one_line(repr(value))}; give {wanted}.")
-    if kind is float and not math.isfinite(value):
-        raise InteractError(f"{where} is {value}; give a finite number.")
-    return value
 
 
 def check_same_run(before: Mapping[str, Any], now: TrainingConfig, folder: Path) -> None:
@@ -374,23 +305,4 @@ def check_same_run(before: Mapping[str, Any], now: TrainingConfig, folder: Path)
 
 def describe() -> str:
     """A whole file as text: every key with its default and its explanation."""
-    lines = []
-    for table in fields(TrainingConfig):
-        keys = getattr(TrainingConfig(), table.name)
-        assert is_dataclass(keys)
-        summary = (type(keys).__doc__ or "").splitlines()[0]
-        lines += [f"# {summary}", f"[{table.name}]"]
-        for entry in fields(keys):
-            choices = entry.metadata["choices"]
-            comment = entry.metadata["explanation"] + (f" ({' | '.join(choices)})" if choices else "")
-            lines.append(f"{entry.name} = {_toml(getattr(keys, entry.name))}  # {comment}")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return describe_tables(_tables(TrainingConfig()))

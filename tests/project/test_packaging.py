@@ -36,8 +36,8 @@ SMALL = {  # of host, without anything of host behind them
 }
 HOST = {"host/tokens", "host/forward", "host/run", "host/encode"}
 NO_NODE_NEEDS = {
-    *("comfy_client", "comfy_server", "media", "rendering", "scoring", "tables"),
-    *("theatre", "theatre/training", "training"),
+    *("annotation", "comfy_client", "comfy_server", "config_tables", "media"),
+    *("rendering", "scoring", "tables", "theatre", "theatre/training", "training"),
 }
 MAY_IMPORT = {
     "errors": set(),

@@ -29,10 +29,10 @@ class Rejected(Exception):
 class Record:
     """One film or clip.
 
-    id: a name of letters, digits, - and _, the same in every run; source: the film's file below the folder of raw films;
-    start, end: seconds of that film; folder: of its side files, below the output; figures, texts: columns that the stages
-    add; rejected: why it goes no further ("" while it does), by which stage, and the figure that decided (NaN for none).
-    key: a digest of all that it was made from (pipeline/manifest.py).
+    id: a name of letters, digits, - and _, the same in every run; source: the film's file below the folder of
+    raw films; start, end: seconds of that film; folder: of its side files, below the output; figures, texts:
+    columns that the stages add; rejected: why it goes no further ("" while it does), by which stage, and the
+    figure that decided (NaN for none); key: a digest of all that it was made from (pipeline/manifest.py).
     """
 
     id: str
@@ -81,21 +81,23 @@ class Places:
 
 
 Run = Callable[[Record, Places], Record | Sequence[Record]]
-"""One row to one or more: figures and texts added, side files written. Raises Rejected; any other error than a full disk
-or a lack of memory is the row's rejection, too. It must give the same for the same row, and it may be called again for a
-row whose worker died: side files are written over."""
+"""One row to one or more: figures and texts added, side files written.
+
+Raises Rejected; any other error than a full disk or a lack of memory is the row's rejection, too. It gives the same for
+the same row, and is called again for a row whose worker died: side files are written over.
+"""
 
 
 @dataclass(frozen=True)
 class Stage:
     """One step of the pipeline.
 
-    name: also of its table in the configuration; version: raised when the same row and keys give something else, so that
-    its rows are made anew; keys: the dataclass of that table (`config_tables.key`); make: gives the function of a row, once
-    in each worker, and loads models there. It raises InteractError for a file that is missing, which stops the run.
-    check: the same test of files without loading them, before the first film; isolated: a row runs in a process of its
-    own with a time limit (`pipeline/isolate.py`), since files of strangers are decoded there; gpu: it uses one where
-    there is one (the share is `[run] gpu_share`).
+    name: also of its table in the configuration; version: raised when the same row and keys give something
+    else, so that its rows are made anew; keys: the dataclass of that table (`config_tables.py: key`); make: gives
+    the function of a row, once in each worker, and loads models there. It raises InteractError for a file that
+    is missing, which stops the run. check: the same test of files without loading them, before the first film.
+    isolated: a row runs in a process of its own with a time limit (pipeline/isolate.py), because files of
+    strangers are decoded there. gpu: it uses one where there is one.
     """
 
     name: str
