@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,13 @@ class Record:
         values = {name: float(value) for name, value in figures.items()}
         return replace(self, figures={**self.figures, **values}, texts={**self.texts, **(texts or {})})
 
-    def reject(self, stage: str, reason: str, figure: float | None = None) -> Record:
-        return replace(
-            self, stage=stage, rejected=reason, figure=float("nan") if figure is None else float(figure)
-        )
+    def reject(self, reason: str, figure: float | None = None) -> Record:
+        """The same as a row that goes no further; the pipeline writes the stage in."""
+        return replace(self, rejected=reason, figure=float("nan") if figure is None else float(figure))
+
+    def to_row(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,15 @@ class Stage:
     the function of a row, once in each worker, and loads models there. It raises InteractError for a file that
     is missing, which stops the run. check: the same test of files without loading them, before the first film.
     isolated: a row runs in a process of its own with a time limit (pipeline/isolate.py), because files of
-    strangers are decoded there. gpu: it uses one where there is one.
+    strangers are decoded there. gpu: it uses one where there is one. whole: instead of make; all rows that are
+    left to all rows that go on or are rejected, at once and in every run, such as a search for duplicates.
     """
 
     name: str
     version: int
     keys: type
-    make: Callable[[Any], Run]
+    make: Callable[[Any], Run] | None = None
     check: Callable[[Any], None] = lambda keys: None
     isolated: bool = False
     gpu: bool = False
+    whole: Callable[[list[Record], Any, Places], list[Record]] | None = None
