@@ -79,7 +79,7 @@ def lips_matrix(openings: np.ndarray, voices: np.ndarray) -> np.ndarray:
 
 def fitting_spans(opening: np.ndarray, own: np.ndarray, fps: float) -> tuple[Span, ...]:
     """Spans of frames in which a mouth follows its own voice: all windows that fit by FIT or more, put together."""
-    windows = _windows(len(opening), fps)
+    windows = windows_of(len(opening), fps)
     return _spans(windows, _fits(windows, opening, own) >= FIT)
 
 
@@ -97,7 +97,7 @@ def wrong_voices(
 def _wrong_voices(
     mouth: int, names: Sequence[str], opening: np.ndarray, voices: np.ndarray, fps: float
 ) -> tuple[WrongVoice, ...]:
-    windows = _windows(len(opening), fps)
+    windows = windows_of(len(opening), fps)
     fits = np.stack([_fits(windows, opening, voice) for voice in voices])  # [voices, windows]
     wrong = []
     for voice, name in enumerate(names):
@@ -110,7 +110,7 @@ def _wrong_voices(
     return _best_of_overlapping(wrong)
 
 
-def _windows(frames: int, fps: float) -> list[Span]:
+def windows_of(frames: int, fps: float) -> list[Span]:
     """Windows of WINDOW seconds, STEP apart; the whole of a shorter film."""
     long, step = round(WINDOW * fps), max(1, round(STEP * fps))
     if frames <= long:

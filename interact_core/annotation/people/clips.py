@@ -1,0 +1,73 @@
+"""A clip's side files, as the stages that look at people read and write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ...media import read_sound
+from ...metrics.loudness import mouth_opening
+from ...metrics.types import Film
+from ...scoring.films import open_film
+from ..pipeline.record import RATE, SOUND, VIDEO, Places, Record
+
+KINDS = ("public", "theatre")
+KIND = "who looks at the clips: public models from local folders, or the theatre's, which know puppets by their colours"
+LOOKS = "the theatre's looks by film (a JSON file), for kind = 'theatre'"
+DEVICE = "where the model runs, by torch's name; empty: on the GPU where there is one"
+
+
+def open_clip(record: Record, places: Places) -> Film:
+    """The clip's frames as a stream, called by the name of the raw film."""
+    return replace(open_film(places.folder(record) / VIDEO).film, name=record.source)
+
+
+def clip_sound(record: Record, places: Places) -> np.ndarray:
+    """The clip's sound, float32 [samples] at RATE."""
+    return read_sound(places.folder(record) / SOUND, RATE)[0]
+
+
+def loudness_of(sound: np.ndarray, film: Film) -> np.ndarray:
+    """How far a mouth that spoke all of a clip's sound would be open, float32 [F] in 0..1."""
+    return mouth_opening(sound, RATE, film.fps, film.frames)
+
+
+def device_of(name: str) -> str:
+    """The device of a key: the name, or what there is."""
+    import torch
+
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a side file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        write(file)
+    partial.replace(path)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a side file as JSON, whole or not at all."""
+    text = json.dumps(value, indent=1).encode()
+    write_whole(path, lambda file: file.write(text))
+
+
+def spans_of(shown: np.ndarray, fps: float) -> list[tuple[float, float]]:
+    """Spans of seconds in which a row of bool [F] is true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], shown, [False]]).astype(int)))
+    return [(first / fps, last / fps) for first, last in edges.reshape(-1, 2).tolist()]
+
+
+def frames_in(spans: Sequence[tuple[float, float]], frames: int, fps: float) -> np.ndarray:
+    """Bool [F]: what `spans_of` came from."""
+    shown = np.zeros(frames, bool)
+    for first, last in spans:
+        shown[round(first * fps) : round(last * fps)] = True
+    return shown
