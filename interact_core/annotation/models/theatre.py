@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,8 @@ class TheatreCast:
         return [by_phrase[phrase] for phrase in phrases]
 
 
-def write_cast(path: Path, cast: TheatreCast) -> None:
-    """As JSON: by film a list of looks."""
-    films = {film: [asdict(look) for look in looks] for film, looks in cast.films.items()}
-    path.write_text(json.dumps(films, indent=1), encoding="utf-8")
-
-
 def read_cast(path: Path) -> TheatreCast:
-    """What `write_cast` wrote. Raises InteractError for a file that is missing or something else."""
+    """The theatre's looks.json: by film a list of looks. Raises InteractError for anything else."""
     try:
         films = json.loads(path.read_text(encoding="utf-8"))
         return TheatreCast({film: tuple(_look(one) for one in looks) for film, looks in films.items()})
