@@ -36,7 +36,7 @@ def digest(*parts: Any) -> str:
 
 def stage_digest(stage: Stage, keys: Any) -> str:
     """What a stage makes of the same row changes with this."""
-    return digest(stage.name, stage.version, asdict(keys))
+    return digest(stage.name, stage.version, asdict(keys), stage.identity(keys))
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ class Stage:
     isolated: a row runs in a process of its own with a time limit (pipeline/isolate.py), because files of
     strangers are decoded there. gpu: it uses one where there is one. whole: instead of make; all rows that are
     left to all rows that go on or are rejected, at once and in every run, such as a search for duplicates.
+    identity: of files that the keys name, so that other weights of the same name are other weights.
     """
 
     name: str
@@ -112,3 +113,4 @@ class Stage:
     isolated: bool = False
     gpu: bool = False
     whole: Callable[[list[Record], Any, Places], list[Record]] | None = None
+    identity: Callable[[Any], str] = lambda keys: ""

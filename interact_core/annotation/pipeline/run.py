@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import InteractError
 from .config import Config
 from .engine import Engine
-from .manifest import ERROR, Done, Manifest, digest, stage_digest, write_parquet
+from .manifest import ERROR, Done, Manifest, digest, write_parquet
 from .record import Places, Record, Stage
 from .work import Task
 
@@ -72,7 +72,7 @@ def annotate(
     passed = []
     try:
         for stage in stages:
-            task = Task(stage, config.tables[stage.name], places, config.run)
+            task = Task.of(stage, config.tables[stage.name], places, config.run)
             if stage.whole is not None:
                 passed.append(_at_once(task, rows, manifest))
             else:
@@ -146,7 +146,7 @@ def _at_once(task: Task, rows: Sequence[Record], manifest: Manifest) -> Passed:
     out = tuple(
         replace(
             row,
-            key=digest(stage_digest(stage, task.keys), row.key, row.rejected),
+            key=digest(task.digest, row.key, row.rejected),
             stage=stage.name if row.rejected else "",
         )
         for row in stage.whole(list(rows), task.keys, task.places)

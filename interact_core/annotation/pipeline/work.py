@@ -25,10 +25,15 @@ class Task:
     keys: Any
     places: Places
     run: RunKeys
+    digest: str
+
+    @classmethod
+    def of(cls, stage: Stage, keys: Any, places: Places, run: RunKeys) -> Task:
+        return cls(stage, keys, places, run, stage_digest(stage, keys))
 
     def input_key(self, record: Record) -> str:
         """What the stage's result for this row is kept under."""
-        return digest(stage_digest(self.stage, self.keys), record.key)
+        return digest(self.digest, record.key)
 
 
 class Worker:

@@ -204,9 +204,15 @@ def find_shards(patterns: Sequence[str], name: str) -> list[Path]:
     return found
 
 
-def encode_shards(keys: ShardKeys, sources: Sequence[Path], part: int = 0, parts: int = 1) -> Path:
+def encode_shards(
+    keys: ShardKeys,
+    sources: Sequence[Path],
+    part: int = 0,
+    parts: int = 1,
+    encoders: Encoders | None = None,
+) -> Path:
     """Encode the shards that are not in the cache yet; this process takes shards part, part + parts, ... of
-    them.
+    them. encoders: of these keys, from whoever encodes shard after shard; loaded here where there are none.
 
     Broken samples are reported, counted and left out; a truncated shard is reported and left out whole.
     Returns the cache folder, for `read_cache`. Raises InteractError as Encoders does.
@@ -216,10 +222,11 @@ def encode_shards(keys: ShardKeys, sources: Sequence[Path], part: int = 0, parts
     missing = [source for source in sources[part::parts] if not _is_encoded(folder, source)]
     constants = folder / "constants.safetensors"
     without = part == 0 and _constants(folder) is None
-    encoders = Encoders(keys) if missing or without else None
+    if encoders is None and (missing or without):
+        encoders = Encoders(keys)
     try:
         if without:
-            partial = constants.with_suffix(".partial")
+            partial = constants.with_suffix(f".of{os.getpid()}.partial")
             save_file({"mute": encoders.mute, "null_text": encoders.text("")}, partial)
             partial.replace(constants)
         for number, source in enumerate(missing, 1):
