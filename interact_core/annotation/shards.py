@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,13 @@ import numpy as np
 
 from ..config_tables import key
 from ..errors import InteractError, one_line
-from .film.decoding import ClipWriter, frames_on_clock, read_wav
+from .film.decoding import ClipWriter, frames_on_clock, read_wav, wav_bytes
 from .people.captions import read_caption
 from .people.masks import read_masks
 from .people.references import reference_files
-from .people.voices import read_voices
+from .people.voices import gated, read_voices
 from .pipeline.manifest import FULL, Manifest, digest
-from .pipeline.record import FPS, RATE, SOUND, VIDEO, Places, Record, Rejected, Run, Stage
+from .pipeline.record import FPS, SOUND, VIDEO, Places, Record, Rejected, Run, Stage
 
 FOLDER = "shards"
 TRAIN, VALIDATION = "train", "validation"
@@ -153,8 +152,7 @@ def sample_parts(folder: Path, window: tuple[float, float], crf: int) -> dict[st
     masks, confidence = masks[:, first:end], confidence[:, first:end]
     about = {"concepts": len(masks), "caption": read_caption(folder), "starts": {}}
     parts = {"json": json.dumps(about).encode()}
-    video = folder / VIDEO if whole else _cut_video(folder, first, end, crf)
-    parts["video.mp4"] = video.read_bytes()
+    parts["video.mp4"] = (folder / VIDEO).read_bytes() if whole else _cut_video(folder, first, end, crf)
     for number in range(len(masks)):
         for view, picture in enumerate(reference_files(folder, number)):
             parts[f"reference.{number}.{view}.png"] = picture.read_bytes()
@@ -163,48 +161,31 @@ def sample_parts(folder: Path, window: tuple[float, float], crf: int) -> dict[st
     parts["masks.npz"] = packed.getvalue()
     sound = read_wav(folder / SOUND, *window)
     for number, spans in enumerate(read_voices(folder)):
-        own = [(start - window[0], last - window[0]) for start, last in spans]
-        heard = _gated(sound, own)
+        own = [(max(0.0, start - window[0]), last - window[0]) for start, last in spans if last > window[0]]
+        heard = gated(sound, own)
         if heard.any():
-            parts[f"speech.{number}.wav"] = _wav(heard)
+            parts[f"speech.{number}.wav"] = wav_bytes(heard)
     return parts
 
 
-def _cut_video(folder: Path, first: int, end: int, crf: int) -> Path:
-    """A clip's frames as a file beside it; it stays, since a shard may be written again."""
-    path = folder / f"window-{first}-{end}-{crf}.mp4"
-    if not path.exists():
-        writer = ClipWriter(path, crf)
-        for number, picture in enumerate(frames_on_clock(folder / VIDEO)):
-            if number >= end:
-                break
-            if number >= first:
-                writer.add(picture)
-        writer.finish()
-    return path
-
-
-def _gated(sound: np.ndarray, spans: Sequence[tuple[float, float]]) -> np.ndarray:
-    """int16 [samples], silence outside of spans of seconds."""
-    heard = np.zeros_like(sound)
-    for start, last in spans:
-        part = slice(max(0, round(start * RATE)), max(0, round(last * RATE)))
-        heard[part] = sound[part]
-    return heard
-
-
-def _wav(sound: np.ndarray) -> bytes:
-    packed = io.BytesIO()
-    with wave.open(packed, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(sound.astype("<i2").tobytes())
-    return packed.getvalue()
+def _cut_video(folder: Path, first: int, end: int, crf: int) -> bytes:
+    """A clip's frames first..end - 1 as a video of their own."""
+    path = folder / "window.mp4"
+    writer = ClipWriter(path, crf)
+    for number, picture in enumerate(frames_on_clock(folder / VIDEO)):
+        if number >= end:
+            break
+        if number >= first:
+            writer.add(picture)
+    writer.finish()
+    try:
+        return path.read_bytes()
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def make_encode(keys: EncodeKeys) -> Run:
-    """The stage's function: latents, features and masks on the token grid of one shard, where training looks for them."""
+    """The stage's function: latents, features and masks on the token grid of a shard, where training looks for them."""
     if not keys.training:
         return lambda record, places: record
     from ..host.standalone import prepare_comfy
@@ -250,6 +231,11 @@ def _encoders_of(keys: EncodeKeys) -> str:
     return cache_folder(_training_shards(keys), [Path(FOLDER)]).name
 
 
-GROUPS = Stage("groups", 1, GroupKeys, whole=group_clips)
-SHARDS = Stage("shards", 1, ShardKeys, make_shards)
-ENCODE = Stage("encode", 1, EncodeKeys, make_encode, check=_check_encode, gpu=True, identity=_encoders_of)
+GROUPS = Stage("groups", 1, GroupKeys, whole=group_clips, of_shards=True)
+SHARDS = Stage("shards", 1, ShardKeys, make_shards, of_shards=True)
+ENCODE = Stage(
+    *("encode", 1, EncodeKeys, make_encode, _check_encode),
+    gpu=True,
+    identity=_encoders_of,
+    of_shards=True,
+)

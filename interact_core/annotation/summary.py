@@ -17,9 +17,10 @@ QUARTILES = (0.0, 25.0, 50.0, 75.0, 100.0)
 def summary_of(passed: Sequence[Passed]) -> dict[str, Any]:
     """As JSON takes it.
 
-    stages: for each its rows, those made in this run, kept and rejected ones, and the mean seconds of a worker for a row;
-    rejected: stage, reason, how often, and the quartiles of the figures that decided; figures: quartiles of every column
-    over all clips that have it, those that were rejected later included, since bounds are chosen by them.
+    stages: for each its rows, those made in this run, kept and rejected ones, and the mean seconds of a worker for
+    a row; rejected: stage, reason, how often, and the quartiles of the figures that decided; figures: quartiles of
+    every column over all clips that have it, those that were rejected later included, since bounds are chosen by
+    them.
     """
     stages = [
         {

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ....config_tables import key
-from ....errors import InteractError
+from ...config_tables import key
+from ...errors import InteractError
 from ..pipeline.record import FPS, SOUND, VIDEO, Places, Record, Rejected, Run, Stage
 from .decoding import ClipWriter, frames_on_clock, read_wav, write_wav
 

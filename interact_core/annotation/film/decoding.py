@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import wave
 from collections.abc import Iterator
@@ -103,12 +104,19 @@ class ClipWriter:
 def write_wav(path: Path, sound: np.ndarray) -> None:
     """Write int16 [samples] at `RATE`; the file appears whole."""
     partial = path.with_suffix(".partial")
-    with wave.open(str(partial), "wb") as file:
+    partial.write_bytes(wav_bytes(sound))
+    partial.replace(path)
+
+
+def wav_bytes(sound: np.ndarray) -> bytes:
+    """A WAV file of int16 [samples] at `RATE`."""
+    packed = io.BytesIO()
+    with wave.open(packed, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(sound.astype("<i2").tobytes())
-    partial.replace(path)
+    return packed.getvalue()
 
 
 def read_wav(path: Path, start: float = 0.0, end: float | None = None) -> np.ndarray:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....config_tables import key
-from ....errors import InteractError
+from ...config_tables import key
+from ...errors import InteractError
 from ..pipeline.record import SOUND, VIDEO, Places, Record, Run, Stage
 from .decoding import read_wav, sampled_frames
 
@@ -81,8 +81,8 @@ def make_hashes(keys: HashKeys) -> Run:
 def find_duplicates(rows: list[Record], keys: DuplicateKeys, places: Places) -> list[Record]:
     """All rows, those that are duplicates rejected, with the share of bits that differ.
 
-    Two clips are compared where any four bytes of a hash are the same at the same place, so that the work grows with the
-    number of likenesses and not with its square. Of pairs that differ in a tenth of their bits at random,
+    Two clips are compared where any four bytes of a hash are the same at the same place, so that the work grows
+    with the number of likenesses and not with its square. Of pairs that differ in a tenth of their bits at random,
     three in four share such bytes; of those that differ in a fiftieth, as re-encoded ones do, all.
     """
     rows = sorted(rows, key=lambda row: (row.source, row.start))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ....config_tables import key
+from ...config_tables import key
 from ..pipeline.record import FPS, RATE, SOUND, Places, Record, Rejected, Run, Stage
 from .decoding import opened, write_wav
 

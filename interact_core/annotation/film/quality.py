@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ....config_tables import key
-from ....errors import InteractError
+from ...config_tables import key
+from ...errors import InteractError
 from ..pipeline.record import FPS, VIDEO, Places, Record, Rejected, Run, Stage
 from .decoding import sampled_frames
 
@@ -56,9 +56,9 @@ def measure(
 ) -> dict[str, float]:
     """Figures of neighbouring frames at several places of a clip, uint8 BGR [H, W, 3] each.
 
-    luminance: mean, 0-255; blur: median variance of the Laplacian at 360 lines, low where nothing is sharp; motion: mean
-    length of the optical flow (Farneback) in heights of the picture a second; text: largest share of the picture within
-    boxes of text, where find_text is given.
+    luminance: mean, 0-255; blur: median variance of the Laplacian at 360 lines, low where nothing is sharp; motion:
+    mean length of the optical flow (Farneback) in heights of the picture a second; text: largest share of the
+    picture within boxes of text, where find_text is given.
     """
     import cv2
 

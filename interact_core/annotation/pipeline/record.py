@@ -103,6 +103,7 @@ class Stage:
     strangers are decoded there. gpu: it uses one where there is one. whole: instead of make; all rows that are
     left to all rows that go on or are rejected, at once and in every run, such as a search for duplicates.
     identity: of files that the keys name, so that other weights of the same name are other weights.
+    of_shards: its rows are shards and no clips any more.
     """
 
     name: str
@@ -114,3 +115,4 @@ class Stage:
     gpu: bool = False
     whole: Callable[[list[Record], Any, Places], list[Record]] | None = None
     identity: Callable[[Any], str] = lambda keys: ""
+    of_shards: bool = False

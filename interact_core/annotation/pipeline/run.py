@@ -14,7 +14,7 @@ from .manifest import ERROR, Done, Manifest, digest, write_parquet
 from .record import Places, Record, Stage
 from .work import Task
 
-FILMS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
+FILM_ENDINGS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,11 @@ def find_films(raw: Path) -> list[Record]:
     """A row for each film below a folder, by its path. Raises InteractError where there is no folder or no film."""
     if not raw.is_dir():
         raise InteractError(f"{raw} is no folder: name the folder of your raw films.")
-    found = sorted(path for path in raw.rglob("*") if path.suffix.lower() in FILMS and path.is_file())
+    found = sorted(path for path in raw.rglob("*") if path.suffix.lower() in FILM_ENDINGS and path.is_file())
     if not found:
-        raise InteractError(f"{raw} holds no film ({', '.join(FILMS)}): name the folder of your raw films.")
+        raise InteractError(
+            f"{raw} holds no film ({', '.join(FILM_ENDINGS)}): name the folder of your raw films."
+        )
     films = []
     for path in found:
         source, state = path.relative_to(raw).as_posix(), path.stat()
@@ -65,7 +67,7 @@ def annotate(
     engine: makes what runs the rows, asked for only where there are any to run. again: rows that ended in an error are
     tried once more. Raises InteractError for what is wrong before the first film, and for a disk that is full.
     """
-    rows = find_films(places.raw)
+    rows = clips = find_films(places.raw)
     for stage in stages:
         stage.check(config.tables[stage.name])
     manifest, started = Manifest(places.out), []
@@ -78,13 +80,15 @@ def annotate(
             else:
                 passed.append(_row_by_row(task, rows, manifest, engine, started, say, again))
             rows = passed[-1].kept
+            clips = clips if stage.of_shards else rows
             say(_line(passed[-1]))
     finally:
         for one in started:
             one.close()
-    rejected = [row for one in passed for row in one.rows if row.rejected]
+    of_clips = [one for one, stage in zip(passed, stages, strict=True) if not stage.of_shards]
+    rejected = [row for one in of_clips for row in one.rows if row.rejected]
     write_parquet(
-        [row.to_row() for row in sorted([*rows, *rejected], key=_order)], places.out / "clips.parquet"
+        [row.to_row() for row in sorted([*clips, *rejected], key=_order)], places.out / "clips.parquet"
     )
     return passed
 
