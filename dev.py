@@ -86,7 +86,10 @@ COMMANDS = {
     "bench": (f"{PACK}.benchmarks", "bench NAME: one of benchmarks/, prints its table and writes its JSON"),
     "convert": (f"{PACK}.interact_core.metrics.sync.convert", "syncnet FILE OUT: as safetensors"),
     "score": (f"{PACK}.interact_core.scoring", "figures of a folder of films: docs/metrics.md"),
-    "annotate": (f"{PACK}.interact_core.annotation", "training shards of raw films: docs/scale.md"),
+    "annotate": (
+        f"{PACK}.interact_core.annotation",
+        "training shards of raw films; annotate theatre: such films to try, docs/scale.md",
+    ),
     "render": (f"{PACK}.interact_core.rendering", "a film for each row of a table: docs/scale.md"),
     "check": ("tools/lint/check.py", "ruff, pyright and eslint; CI runs it before the tests"),
     "setup": ("", "only set up, run nothing"),
@@ -362,6 +365,8 @@ def child_command(paths: Paths, command: str, words: list[str]) -> list[str]:
         words[:1] == ["adapter"] or (words[:1] == ["shards"] and words[1:2] != ["theatre"])
     ):
         module = f"{PACK}.interact_core.training"  # the trainer for any base and any clips
+    if command == "annotate" and words[:1] == ["theatre"]:
+        module, words = f"{PACK}.interact_core.theatre.raw_films", words[1:]
     if command == "bench":
         folder = paths.root / "benchmarks"
         names = [file.stem for file in folder.glob("[!_]*.py")]

@@ -23,7 +23,7 @@ STEADY = 0.9
 class CutKeys:
     """Stage 2: cuts, and clips between them."""
 
-    shortest: float = key(4.0, "seconds of a clip (paper: 5-30 s; MIT's and SpeakerVid's begin at about 3 s)")
+    shortest: float = key(4.0, "seconds of a clip; shorter ones are rejected (paper)")
     longest: float = key(30.0, "seconds; longer shots are split into equal parts (paper)")
     detector: str = key(
         "content",
