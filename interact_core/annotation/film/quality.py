@@ -24,7 +24,7 @@ FindText = Callable[[np.ndarray], list[np.ndarray]]
 
 @dataclass(frozen=True)
 class QualityKeys:
-    """Stage 4: figures of the picture, and their bounds; bounds of 0 reject nothing (summary.json has the quartiles)."""
+    """Stage 4: figures of the picture, and their bounds; 0 rejects nothing (summary.json has the quartiles)."""
 
     frames: int = key(6, "of a clip that are measured, with as many pairs of neighbours for motion")
     luminance: tuple[float, ...] = key(
