@@ -116,7 +116,7 @@ def _save(path: Path, record: dict[str, Any]) -> None:
     partial.replace(path)
 
 
-PLACES = ("--out", "--pictures", "--films")
+PLACES = ("--out", "--pictures", "--films", "--folder")
 """Options that say where something is written: paths of one machine, on which no figure depends."""
 
 

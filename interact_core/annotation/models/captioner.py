@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...metrics.types import Film
-from .folders import kind_of, load_model, load_processor
+from .folders import PREPROCESSING, kind_of, load_model, load_processor
 
 KINDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
-FILES = ("preprocessor_config.json", "tokenizer_config.json")
+FILES = (PREPROCESSING, ("tokenizer_config.json",))
 WHERE = "a folder of Qwen2-VL, Qwen2.5-VL or Qwen3-VL, such as huggingface.co/Qwen/Qwen3-VL-8B-Instruct"
 
 

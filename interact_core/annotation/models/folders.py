@@ -16,30 +16,34 @@ from ...weights_file import is_out_of_memory
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 """One file, or the list of several."""
 
+PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
+"""How pictures are prepared: in a file of its own, or, in newer folders, among all processors."""
+
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
-def kind_of(folder: Path, kinds: Collection[str], files: Collection[str], where: str) -> str:
+def kind_of(folder: Path, kinds: Collection[str], files: Collection[tuple[str, ...]], where: str) -> str:
     """The model_type of a folder's config.json.
 
-    kinds: those that can be used; files: what has to lie there beside config.json and the weights; where: which public
-    folder it is, for the sentence. Raises InteractError for files that are missing, all of them named, and for another
-    kind of model.
+    kinds: those that can be used; files: what has to lie there beside config.json and the weights, one of each tuple;
+    where: which public folder it is, for the sentence. Raises InteractError for files that are missing, all of them
+    named, and for another kind of model.
     """
-    absent = [name for name in ("config.json", *files) if not (folder / name).is_file()]
-    if not any((folder / name).is_file() for name in WEIGHTS):
-        absent.append(WEIGHTS[0])
+    kind = None
+    if (folder / "config.json").is_file():
+        try:
+            kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InteractError(
+                f"{folder}/config.json is no configuration of transformers ({one_line(error)}): give {where}."
+            ) from error
+        if kind not in kinds:
+            raise InteractError(f"{folder} is of the kind {one_line(repr(kind))}: give {where}.")
+    wanted = [("config.json",), *files, WEIGHTS]
+    absent = [names[0] for names in wanted if not any((folder / name).is_file() for name in names)]
     if absent:
         what = "is no folder" if not folder.is_dir() else f"has no {', '.join(absent)}"
         raise InteractError(f"{folder} {what}: give {where}, with its files as they are published.")
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InteractError(
-            f"{folder}/config.json is no configuration of transformers ({one_line(error)}): give {where}."
-        ) from error
-    if kind not in kinds:
-        raise InteractError(f"{folder} is of the kind {one_line(repr(kind))}: give {where}.")
     return kind
 
 

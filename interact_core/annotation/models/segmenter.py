@@ -11,13 +11,13 @@ import numpy as np
 
 from ...metrics.regions import box_iou
 from ...metrics.types import Box, Film
-from .folders import kind_of, load_model, load_processor
+from .folders import PREPROCESSING, kind_of, load_model, load_processor
 
 DETECTOR = "a folder of Grounding DINO, such as huggingface.co/IDEA-Research/grounding-dino-base"
 TRACKER = "a folder of SAM2, such as huggingface.co/facebook/sam2.1-hiera-large"
 SAM3 = "a folder of SAM3, such as huggingface.co/facebook/sam3"
-DETECTOR_FILES = ("preprocessor_config.json", "tokenizer_config.json")
-TRACKER_FILES = ("processor_config.json",)
+DETECTOR_FILES = (PREPROCESSING, ("tokenizer_config.json",))
+TRACKER_FILES = (PREPROCESSING,)
 ANYBODY = "person"
 KEY_FRAMES = 5  # of a clip, in which boxes are looked for
 SAME_BOX = 0.7  # intersection over union from which two boxes are one person

@@ -29,7 +29,7 @@ NEAR = 30.0  # RGB distance up to which a pixel has a look's colour
 LEAST_AREA = 0.002  # of the frame that each of a present puppet's colours fills
 LEAST_FIT = 45.0  # RGB distance of a face from its drawing; faces that are there fit by 10 to 30
 FACE_HALF = 1.0  # head radii from a head's middle to the sides of a face's box
-LOOKED_AT = 5  # frames of a clip in which is looked for who is there
+LOOKED_AT = 3  # frames of a clip in which is looked for who is there
 
 
 @dataclass(frozen=True)
@@ -84,26 +84,23 @@ def present(frames: np.ndarray, looks: Sequence[Look]) -> list[int]:
     Somebody is there whose colours fill some of a frame and whose face fits their drawing.
     """
     places: dict[int, float] = {}
-    everywhere, nowhere = np.ones(frames.shape[:3], bool), np.zeros(frames.shape[:3], bool)
+    pictures = frames.astype(np.float32)
     for number, look in enumerate(looks):
-        colourful = _colourful(frames, look)
+        near = np.stack([_near(pictures, colour) for colour in palette(look)])
+        colourful = (near.mean((2, 3)) >= LEAST_AREA).all(0)
         if not colourful.any():
             continue
-        heads = find_heads(frames[colourful], look, everywhere[colourful], nowhere[colourful])
+        felt = near[0][colourful]  # its face is there, if anywhere
+        heads = find_heads(frames[colourful], look, felt, np.zeros_like(felt))
         fits = heads.distance < LEAST_FIT
         if fits.any():
             places[number] = float(heads.x[fits][0])
     return sorted(places, key=lambda number: places[number])
 
 
-def _colourful(frames: np.ndarray, look: Look) -> np.ndarray:
-    """In which frames all of a look's large areas show, bool [n]."""
-    shown = np.ones(len(frames), bool)
-    pictures = frames.astype(np.float32)
-    for colour in palette(look):
-        near = np.square(pictures - np.asarray(colour, np.float32)).sum(-1) < NEAR**2
-        shown &= near.mean((1, 2)) >= LEAST_AREA
-    return shown
+def _near(pictures: np.ndarray, colour: Sequence[int]) -> np.ndarray:
+    """Where float32 pictures [n, H, W, 3] have a colour, bool [n, H, W]."""
+    return np.asarray(np.square(pictures - np.asarray(colour, np.float32)).sum(-1) < NEAR**2)
 
 
 def _some(film: Film) -> np.ndarray:

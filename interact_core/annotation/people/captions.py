@@ -104,7 +104,7 @@ def describe(record: Record, places: Places, keys: CaptionKeys, captioner: Capti
             answer = parse(text)
         except InteractError as error:
             kept = record.having({"answer": text[:KEPT]})
-            return kept.reject(CAPTIONS.name, f"the caption cannot be used: {error}")
+            return kept.reject(f"the caption cannot be used: {error}")
     if not answer.people:
         raise Rejected("nobody is seen", 0)
     if len(answer.people) > keys.most_people:
