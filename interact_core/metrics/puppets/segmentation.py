@@ -26,6 +26,8 @@ SPECK_SHARE, SPECK_PIXELS = (
 REACH = 0.2  # of the frame's height: farther parts must be large to be the same puppet's
 CLEARANCE = 0.09  # of the frame's height: backdrop is sampled this far from every puppet
 LARGE_SHARE = 0.25
+KIND = 12  # RGB: colours within a cube of this side are one kind of backdrop
+KINDS = 256 // KIND + 1
 HOLE_SHARE = 0.006  # of the frame: the largest gap closed between puppets (an eye at the border of a head)
 
 
@@ -81,8 +83,10 @@ def _backdrop_cost(picture: np.ndarray, puppets: np.ndarray) -> np.ndarray:
     samples = picture[(near == 0) & (pastel < 0.5)]
     if len(samples) < SPECK_PIXELS:
         return np.minimum(pastel, STRANGE_BACKDROP)
-    _, kind, counts = np.unique(samples.astype(int) // 12, axis=0, return_inverse=True, return_counts=True)
-    sums = np.stack([np.bincount(kind.ravel(), samples[:, c]) for c in range(3)], 1)
+    red, green, blue = (samples.astype(int) // KIND).T
+    kind = (red * KINDS + green) * KINDS + blue
+    counts = np.bincount(kind)
+    sums = np.stack([np.bincount(kind, samples[:, c]) for c in range(3)], 1)
     common = counts >= 0.005 * len(samples)
     colours = sums[common] / counts[common, None]
     return np.minimum(_nearest(picture, colours, BACKDROP_SPREAD), STRANGE_BACKDROP)
