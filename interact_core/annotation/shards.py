@@ -17,12 +17,13 @@ import numpy as np
 
 from ..config_tables import key
 from ..errors import InteractError, one_line
+from ..weights_file import is_out_of_memory
 from .film.decoding import ClipWriter, frames_on_clock, read_wav, wav_bytes
 from .people.captions import read_caption
 from .people.masks import read_masks
 from .people.references import reference_files
 from .people.voices import gated, read_voices
-from .pipeline.manifest import FULL, Manifest, digest
+from .pipeline.manifest import Manifest, digest, is_full
 from .pipeline.record import FPS, SOUND, VIDEO, Places, Record, Rejected, Run, Stage
 
 FOLDER = "shards"
@@ -125,10 +126,8 @@ def make_shards(keys: ShardKeys) -> Run:
             for member in members:
                 try:
                     parts = sample_parts(places.out / member["folder"], tuple(member["window"]), keys.crf)
-                except (InteractError, MemoryError):
-                    raise
                 except Exception as error:
-                    if getattr(error, "errno", None) in FULL:
+                    if is_full(error) or is_out_of_memory(error):
                         raise
                     left_out.append(f"{member['id']}: {one_line(error)}")
                 else:
@@ -186,8 +185,6 @@ def _cut_video(folder: Path, first: int, end: int, crf: int) -> bytes:
 
 def make_encode(keys: EncodeKeys) -> Run:
     """The stage's function: latents, features and masks on the token grid of a shard, where training looks for them."""
-    if not keys.training:
-        return lambda record, places: record
     from ..host.standalone import prepare_comfy
 
     prepare_comfy()
@@ -238,4 +235,5 @@ ENCODE = Stage(
     gpu=True,
     identity=_encoders_of,
     of_shards=True,
+    idle=lambda keys: not keys.training,
 )

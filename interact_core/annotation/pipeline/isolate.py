@@ -6,6 +6,7 @@ The process stays for the next row. It speaks JSON lines over its standard input
 from __future__ import annotations
 
 import contextlib
+import errno
 import faulthandler
 import importlib
 import json
@@ -20,9 +21,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import InteractError, one_line
-from .manifest import FULL
+from .manifest import ERROR, is_full
 from .record import Places, Record, Rejected, Stage
 
+START_LIMIT = 300.0  # seconds that a process has to begin, which no row's limit counts
 GRACE = 30.0  # seconds after its limit when a process ends itself, should whoever started it be gone
 START = "import sys; sys.path[:] = [p for p in sys.path if p]; import importlib; importlib.import_module({!r}).serve()"
 
@@ -46,21 +48,19 @@ class Cell:
         """Raises Rejected for what the stage rejects and for a row that hangs or crashes, InteractError for a full
         disk. limit: seconds.
         """
-        child = self._started()
-        assert child.stdin is not None and child.stdout is not None
-        fresh = [] if child.poll() is None else ["dead"]
         try:
-            if not fresh:
-                child.stdin.write(json.dumps({"row": record.to_row(), "limit": limit}).encode() + b"\n")
-                child.stdin.flush()
+            child = self._started()
+            assert child.stdin is not None and child.stdout is not None
+            child.stdin.write(json.dumps({"row": record.to_row(), "limit": limit}).encode() + b"\n")
+            child.stdin.flush()
             answer = _line(child.stdout, limit)
         except TimeoutError:
             self.close()
-            raise Rejected("error: takes longer than the time limit", limit) from None
+            raise Rejected(f"{ERROR}takes longer than the time limit", limit) from None
         except OSError:
             answer = b""
         if not answer:
-            raise Rejected(f"error: {self._death()}")
+            raise Rejected(f"{ERROR}{self._death()}")
         return _told(json.loads(answer), record)
 
     def close(self) -> None:
@@ -79,9 +79,10 @@ class Cell:
                 stdout=subprocess.PIPE,
                 stderr=self._said,
             )
-            assert self._child.stdin is not None
-            with contextlib.suppress(OSError):  # dead at once: `run` finds no answer
-                self._child.stdin.write(json.dumps(self._order).encode() + b"\n")
+            assert self._child.stdin is not None and self._child.stdout is not None
+            self._child.stdin.write(json.dumps(self._order).encode() + b"\n")
+            self._child.stdin.flush()
+            _line(self._child.stdout, START_LIMIT)  # that it is ready
         return self._child
 
     def _death(self) -> str:
@@ -125,10 +126,8 @@ def _told(answer: Mapping[str, Any], record: Record) -> list[Record]:
     if kind == "rejected":
         raise Rejected(answer["reason"], answer["figure"])
     if kind == "full":
-        raise OSError(answer["number"], answer["words"])
-    if kind == "stop":
-        raise InteractError(answer["words"])
-    raise Rejected(f"error: {answer['words']}")
+        raise OSError(errno.ENOSPC, answer["words"])
+    raise Rejected(f"{ERROR}{answer['words']}")
 
 
 def serve() -> None:
@@ -143,6 +142,8 @@ def serve() -> None:
         **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     )
     run = getattr(importlib.import_module(module), name)(keys)
+    channel.write("ready\n")
+    channel.flush()
     for line in sys.stdin:
         asked = json.loads(line)
         # A watchdog outside of Python: a decoder may hold the interpreter while it hangs.
@@ -158,15 +159,13 @@ def _answer(run: Any, record: Record, places: Places) -> dict[str, Any]:
         rows = run(record, places)
     except Rejected as rejected:
         return {"kind": "rejected", "reason": rejected.reason, "figure": rejected.figure}
-    except InteractError as error:
-        return {"kind": "stop", "words": str(error)}
     except MemoryError:
         return {"kind": "error", "words": "needs more memory than [run] memory_gb"}
     except Exception as error:
-        number = getattr(error, "errno", None)
-        if number in FULL:
-            return {"kind": "full", "number": number, "words": one_line(error)}
-        return {"kind": "error", "words": f"{type(error).__name__}: {one_line(error)}"}
+        if is_full(error):
+            return {"kind": "full", "words": one_line(error)}
+        kind = "" if isinstance(error, InteractError) else f"{type(error).__name__}: "
+        return {"kind": "error", "words": f"{kind}{one_line(error)}"}
     rows = [rows] if isinstance(rows, Record) else rows
     return {"kind": "rows", "rows": [row.to_row() for row in rows]}
 

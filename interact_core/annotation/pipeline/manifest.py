@@ -25,6 +25,12 @@ from .record import Record, Stage
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of the errors of a disk that takes no more."""
+
+
+class NoRoom(InteractError):
+    """The output takes no more, which is no row's fault."""
+
+
 ERROR = "error: "
 """How the reason of a rejection begins that no figure decided: a crash, a hang, a file that cannot be read."""
 
@@ -67,9 +73,18 @@ class Journal:
             raise no_room(self.path.parent, error) from error
 
 
-def no_room(folder: Path, error: OSError) -> InteractError:
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk that takes no more is behind an error."""
+    while error is not None:
+        if getattr(error, "errno", None) in FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
+def no_room(folder: Path, error: Exception) -> NoRoom:
     """The sentence of an output that takes no more."""
-    return InteractError(
+    return NoRoom(
         f"{folder} cannot be written to ({one_line(error)}): make room and run the same command again; what is "
         "finished is kept."
     )

@@ -103,7 +103,7 @@ class Stage:
     strangers are decoded there. gpu: it uses one where there is one. whole: instead of make; all rows that are
     left to all rows that go on or are rejected, at once and in every run, such as a search for duplicates.
     identity: of files that the keys name, so that other weights of the same name are other weights.
-    of_shards: its rows are shards and no clips any more.
+    of_shards: its rows are shards and no clips any more. idle: whether these keys leave it out.
     """
 
     name: str
@@ -116,3 +116,4 @@ class Stage:
     whole: Callable[[list[Record], Any, Places], list[Record]] | None = None
     identity: Callable[[Any], str] = lambda keys: ""
     of_shards: bool = False
+    idle: Callable[[Any], bool] = lambda keys: False

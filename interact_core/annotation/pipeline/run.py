@@ -68,12 +68,13 @@ def annotate(
     tried once more. Raises InteractError for what is wrong before the first film, and for a disk that is full.
     """
     rows = clips = find_films(places.raw)
-    for stage in stages:
+    at_work = [stage for stage in stages if not stage.idle(config.tables[stage.name])]
+    for stage in at_work:
         stage.check(config.tables[stage.name])
     manifest, started = Manifest(places.out), []
     passed = []
     try:
-        for stage in stages:
+        for stage in at_work:
             task = Task.of(stage, config.tables[stage.name], places, config.run)
             if stage.whole is not None:
                 passed.append(_at_once(task, rows, manifest))
@@ -85,7 +86,7 @@ def annotate(
     finally:
         for one in started:
             one.close()
-    of_clips = [one for one, stage in zip(passed, stages, strict=True) if not stage.of_shards]
+    of_clips = [one for one, stage in zip(passed, at_work, strict=True) if not stage.of_shards]
     rejected = [row for one in of_clips for row in one.rows if row.rejected]
     write_parquet(
         [row.to_row() for row in sorted([*clips, *rejected], key=_order)], places.out / "clips.parquet"

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import InteractError, one_line
 from .config import RunKeys
 from .isolate import Cell
-from .manifest import ERROR, FULL, Done, Journal, Manifest, digest, no_room, stage_digest
+from .manifest import ERROR, Done, Journal, Manifest, digest, is_full, no_room, stage_digest
 from .record import Places, Record, Rejected, Stage
 
 log = logging.getLogger(__name__)
@@ -71,15 +71,14 @@ class Worker:
             rows = self._run(record, self.task.places)
         except Rejected as rejected:
             rows = record.reject(rejected.reason, rejected.figure)
-        except (InteractError, MemoryError):
-            raise
         except Exception as error:  # a million clips are not lost to one of them
             if _out_of_memory(error):
                 raise
-            if getattr(error, "errno", None) in FULL:
+            if is_full(error):
                 raise no_room(self.task.places.out, error) from error
             log.debug("%s", record.id, exc_info=True)
-            rows = record.reject(f"{ERROR}{type(error).__name__}: {one_line(error)}")
+            kind = "" if isinstance(error, InteractError) else f"{type(error).__name__}: "
+            rows = record.reject(f"{ERROR}{kind}{one_line(error)}")
         return [rows] if isinstance(rows, Record) else rows
 
     def close(self) -> None:
