@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...media import read_sound
-from ...metrics.loudness import mouth_opening
+from ...metrics.loudness import loudness
 from ...metrics.types import Film
 from ...scoring.films import open_film
 from ..pipeline.record import RATE, SOUND, VIDEO, Places, Record
@@ -19,6 +19,7 @@ from ..pipeline.record import RATE, SOUND, VIDEO, Places, Record
 KINDS = ("public", "theatre")
 KIND = "who looks at the clips: public models from local folders, or the theatre's, which know puppets by their colours"
 LOOKS = "the theatre's looks by film (a JSON file), for kind = 'theatre'"
+SILENT = 1e-4  # of full scale: a sound that nowhere exceeds it is none
 DEVICE = "where the model runs, by torch's name; empty: on the GPU where there is one"
 
 
@@ -32,9 +33,12 @@ def clip_sound(record: Record, places: Places) -> np.ndarray:
     return read_sound(places.folder(record) / SOUND, RATE)[0]
 
 
-def loudness_of(sound: np.ndarray, film: Film) -> np.ndarray:
-    """How far a mouth that spoke all of a clip's sound would be open, float32 [F] in 0..1."""
-    return mouth_opening(sound, RATE, film.fps, film.frames)
+def level_of(sound: np.ndarray, film: Film) -> np.ndarray:
+    """How loud a clip's sound is at each frame, float [F]; 1 is the 90th percentile of where it sounds, 0 silence."""
+    level = loudness(sound, RATE, film.fps, film.frames)
+    if level.max(initial=0.0) < SILENT:
+        return np.zeros_like(level)
+    return level / np.percentile(level[level > 0.1 * level.max()], 90)
 
 
 def device_of(name: str) -> str:

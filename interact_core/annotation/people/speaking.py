@@ -13,16 +13,20 @@ from itertools import combinations
 import numpy as np
 
 from ...metrics import lips
-from ...metrics.loudness import SPOKEN, speaking_spans
+from ...metrics.loudness import PAUSE, SPOKEN, speaking_spans
 from ...metrics.types import Span
 
-MOVES = 0.4  # of `open_from`: a mouth whose opening varies less than this within a window rests
+MOVES = 0.4  # of lips.OPEN: a mouth whose opening varies less than this within a window rests
 BETTER = 0.1  # by which R^2 has to rise for one mouth more to be taken as speaking, too
 LEAST_HEARD = 0.3  # of a window; below it there is too little sound to compare
 LEAST_SEEN = 0.6  # of a window in which a mouth has to be seen to be compared
 TOGETHER = 3  # most mouths that are taken to speak at a time
 VOTES = 0.3  # of the windows around a frame in which a mouth has to speak
-SPECK = 0.3  # seconds; shorter moments without a mouth are the edges of words
+QUIET, NOISE = 0.06, 2.0  # of the loud parts, and of the quietest tenth: what is above both is heard,
+CLEAR = 0.15  # and what is above this share of the loud parts always is
+SHUT = 0.2  # mouths open from a tenth of a voice's loud parts on (loudness.mouth_opening): o (o + 0.2) is a power
+AJAR = 0.12  # opening from which a mouth is not shut, in units of lips.OPEN
+SPECK = 0.2  # seconds; what is shorter is the edge of a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,55 +59,66 @@ class Speaking:
 
 
 def who_speaks(
-    openings: np.ndarray, loud: np.ndarray, fps: float, open_from: float, least_fit: float
+    openings: np.ndarray, level: np.ndarray, fps: float, open_from: float, least_fit: float
 ) -> Speaking:
-    """Openings float [N, F], NaN where a mouth is not seen; loud: float [F], the sound's loudness.mouth_opening.
+    """Openings float [N, F], NaN where a mouth is not seen; level: float [F], the sound's loudness, its loud parts 1.
 
     open_from: the opening from which a mouth is clearly open; least_fit: correlation from which mouths explain a sound.
     """
-    heard = _in_spans(speaking_spans(loud, fps), len(loud))
-    windows = [w for w in lips.windows_of(len(loud), fps) if heard[slice(*w)].mean() >= LEAST_HEARD]
+    from_here = min(CLEAR, max(QUIET, NOISE * float(np.quantile(level, 0.1))))
+    heard = _in_spans(speaking_spans(level * (SPOKEN / from_here), fps), len(level))
+    openings = openings * (lips.OPEN / open_from)  # in units of the theatre's
+    windows = [w for w in lips.windows_of(len(level), fps) if heard[slice(*w)].mean() >= LEAST_HEARD]
     lags = range(-lips.MAX_LAG, lips.MAX_LAG + 1)
-    found = {lag: _speakers(_moved(openings, lag), loud, windows, open_from, least_fit) for lag in lags}
+    found = {lag: _speakers(_moved(openings, lag), level, windows, least_fit) for lag in lags}
     lag = max(lags, key=lambda lag: (sum(fit for _, fit in found[lag]), -abs(lag)))
     moved = _moved(openings, lag)
-    votes, around = np.zeros(openings.shape), np.zeros(len(loud))
+    votes, around = np.zeros(openings.shape), np.zeros(len(level))
     for (first, last), (who, _) in zip(windows, found[lag], strict=True):
         around[first:last] += 1
         votes[list(who), first:last] += 1
     allowed = (votes >= VOTES * np.maximum(around, 1)) & (votes > 0)
-    opened = np.nan_to_num(moved) * (SPOKEN / open_from)
-    talking = np.array([_in_spans(speaking_spans(row, fps), len(loud)) for row in opened]).reshape(
-        moved.shape
-    )
-    active = _without_specks(allowed & talking & heard, fps)
+    active = _without_specks(_mouthed(moved, allowed, fps) & heard, fps)
     off = heard & ~active.any(0)
     heard = heard & ~(off & ~_without_specks(off[None], fps)[0])
-    return Speaking(active, heard, lag, _matrix(moved, loud, active, fps))
+    return Speaking(active, heard, lag, _matrix(moved, level, active, fps))
+
+
+def _mouthed(openings: np.ndarray, allowed: np.ndarray, fps: float) -> np.ndarray:
+    """Whose mouth makes the sound of each frame, bool [N, F], of those who are allowed to.
+
+    Whoever's mouth is open, pauses between two of its words included; where nobody's is, those who spoke last or speak
+    next, if that is not further away than a pause: lips are shut for a p, and a word fades.
+    """
+    frames = np.arange(openings.shape[1])
+    away = np.full(openings.shape, np.inf)
+    for row, opening, may in zip(away, openings, allowed, strict=True):
+        spans = speaking_spans(np.where(may, np.nan_to_num(opening), 0) * (SPOKEN / AJAR), fps)
+        for first, last in spans:
+            row[:] = np.minimum(row, np.maximum(first - frames, frames - (last - 1)).clip(0))
+    return allowed & (away <= PAUSE * fps) & (away == away.min(0, keepdims=True))
 
 
 def _speakers(
-    openings: np.ndarray, loud: np.ndarray, windows: Sequence[Span], open_from: float, least_fit: float
+    openings: np.ndarray, level: np.ndarray, windows: Sequence[Span], least_fit: float
 ) -> list[tuple[tuple[int, ...], float]]:
     """For each window whose mouths explain it, and the correlation; () where none do."""
-    return [_explaining(openings[:, a:b], loud[a:b], open_from, least_fit) for a, b in windows]
+    return [_explaining(openings[:, a:b], level[a:b], least_fit) for a, b in windows]
 
 
-def _explaining(
-    openings: np.ndarray, loud: np.ndarray, open_from: float, least_fit: float
-) -> tuple[tuple[int, ...], float]:
+def _explaining(openings: np.ndarray, level: np.ndarray, least_fit: float) -> tuple[tuple[int, ...], float]:
     moving = []
     for number, row in enumerate(openings):
         seen = np.isfinite(row)
         if (
             seen.mean() >= LEAST_SEEN
-            and np.std(row[seen]) > MOVES * open_from
-            and row[seen].max() > open_from
+            and np.std(row[seen]) > MOVES * lips.OPEN
+            and row[seen].max() > lips.OPEN
         ):
             moving.append(number)
     best: tuple[tuple[int, ...], float] = ((), 0.0)
     for count in range(1, min(TOGETHER, len(moving)) + 1):
-        fits = {who: _fit(openings[list(who)], loud) for who in combinations(moving, count)}
+        fits = {who: _fit(openings[list(who)], level) for who in combinations(moving, count)}
         who = max(fits, key=lambda some: fits[some])
         enough = best[1] ** 2 + BETTER if best[0] else least_fit**2
         if fits[who] ** 2 >= enough and fits[who] >= least_fit:
@@ -111,23 +126,23 @@ def _explaining(
     return best
 
 
-def _fit(openings: np.ndarray, loud: np.ndarray) -> float:
+def _fit(openings: np.ndarray, level: np.ndarray) -> float:
     """Correlation of a sound with what these mouths would make together; 0 where one of them would lower it.
 
-    Powers of independent voices add, so squares are compared.
+    Powers of independent voices add, so powers are compared.
     """
     seen = np.isfinite(openings).all(0)
-    power = loud[seen] ** 2
+    power = level[seen] ** 2
     if seen.mean() < LEAST_SEEN or np.std(power) < lips.STILL:
         return 0.0
-    terms = np.vstack([openings[:, seen] ** 2, np.ones(int(seen.sum()))]).T
+    terms = np.vstack([openings[:, seen] * (openings[:, seen] + SHUT), np.ones(int(seen.sum()))]).T
     share = np.linalg.lstsq(terms, power, rcond=None)[0]
     if (share[:-1] <= 0).any():
         return 0.0
     return max(0.0, float(np.corrcoef(terms @ share, power)[0, 1]))
 
 
-def _matrix(openings: np.ndarray, loud: np.ndarray, active: np.ndarray, fps: float) -> np.ndarray:
+def _matrix(openings: np.ndarray, level: np.ndarray, active: np.ndarray, fps: float) -> np.ndarray:
     """The lips' part of Speaking.matrix: over frames in which a voice is alone, or, where it hardly is, all its own."""
     matrix = np.full((len(openings),) * 2, np.nan)
     alone = active.sum(0) == 1
@@ -136,7 +151,7 @@ def _matrix(openings: np.ndarray, loud: np.ndarray, active: np.ndarray, fps: flo
         if where.sum() < fps * SPECK:
             where = active[voice]
         for mouth, row in enumerate(openings):
-            matrix[mouth, voice] = lips.sync(row[where], loud[where])
+            matrix[mouth, voice] = lips.sync(row[where], level[where])
     return matrix
 
 

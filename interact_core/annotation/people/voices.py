@@ -22,10 +22,11 @@ from .clips import (
     KIND,
     KINDS,
     LOOKS,
+    SILENT,
     clip_sound,
     device_of,
     frames_in,
-    loudness_of,
+    level_of,
     open_clip,
     spans_of,
     write_json,
@@ -35,7 +36,6 @@ from .masks import read_masks
 from .speaking import Speaking, who_speaks
 
 VOICE_FILE, FACE_FILE = "voices.json", "faces.npz"
-SILENT = 1e-4  # of full scale: a sound that nowhere exceeds it is none
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class VoiceKeys:
     )
     least_margin: float = key(0.1, "by which a voice's own mouth has to fit it better than every other mouth")
     least_sync: float = key(1.5, "least Sync-C of every voice's own face, where there is SyncNet")
-    most_off_screen: float = key(0.15, "largest share of the speech that may be of nobody who is seen")
+    most_off_screen: float = key(0.1, "largest share of the speech that may be of nobody who is seen")
     most_overlap: float = key(0.5, "largest share of the speech in which several speak at once")
 
 
@@ -72,7 +72,7 @@ def find_voices(record: Record, places: Places, keys: VoiceKeys, talker: Talker)
     answer = read_answer(folder)
     people = [Person(entity.phrase, mask=mask > 0) for entity, mask in zip(answer.people, masks, strict=True)]
     faces = talker.faces(film, people)
-    found = who_speaks(faces.openings, loudness_of(sound, film), film.fps, faces.open_from, keys.least_fit)
+    found = who_speaks(faces.openings, level_of(sound, film), film.fps, faces.open_from, keys.least_fit)
     off_screen, overlap = _check_speech(found, keys)
     margin = _check_lips(found, keys)
     sync = talker.matrix(film, _with_voices(people, found, film, sound), faces)
@@ -202,4 +202,4 @@ def _make(keys: VoiceKeys) -> Callable[[Record, Places], Record]:
     return lambda record, places: find_voices(record, places, keys, talker)
 
 
-VOICES = Stage("voices", 1, VoiceKeys, _make, _check, gpu=True)
+VOICES = Stage("voices", 2, VoiceKeys, _make, _check, gpu=True)
