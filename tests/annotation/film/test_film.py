@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_high_films_are_made_smaller_with_even_sides(tmp_path: Path) -> None:
     write_film(tmp_path / "film.mp4", [grey(100)] * 3)
     assert next(frames_on_clock(tmp_path / "film.mp4", height=34)).shape == (34, 52, 3)
     assert next(frames_on_clock(tmp_path / "film.mp4", height=720)).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_film_of_a_phone_held_upright_is_turned(tmp_path: Path) -> None:
+    """The matrix of its track header says that its left edge is to be shown at the top, as phones write it."""
+    picture = grey(40)
+    picture[:, : WIDTH // 4] = 200
+    write_film(tmp_path / "film.mp4", [picture] * 3)
+    data = bytearray((tmp_path / "film.mp4").read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, HEIGHT << 16, 0, 1 << 30)
+    (tmp_path / "film.mp4").write_bytes(data)
+    shown = next(frames_on_clock(tmp_path / "film.mp4"))
+    assert shown.shape == (WIDTH, HEIGHT, 3)
+    assert shown[: WIDTH // 4 - 2].mean() == pytest.approx(200, abs=3)
+    assert shown[WIDTH // 4 + 2 :].mean() == pytest.approx(40, abs=3)
 
 
 def film_row(places: Places, name: str) -> Record:
