@@ -21,26 +21,17 @@ from ...interact_core.annotation.stages import STAGES
 from ...interact_core.theatre.measuring import report
 from ...interact_core.theatre.raw_films import LOOKS_FILE, write_films
 from ..scenes.store import CACHE
-from .figures import figures
+from .figures import clips_of, figures
+from .truth import write_truth
 
+CONFIG = Path(__file__).parents[2] / "configs" / "annotate_theatre.toml"
 LAST = "references"
 """The last stage that is run: what comes then packs and encodes."""
 
 
 def settings(looks: Path) -> list[str]:
-    """What the theatre needs beside the defaults: small pictures, its own eyes, mouths that follow voices exactly."""
-    eyes = [
-        f"{table}.{key}={value}"
-        for table in ("captions", "masks", "voices")
-        for key, value in (("kind", "theatre"), ("looks", f"'{looks}'"))
-    ]
-    return [
-        *eyes,
-        "films.least_height=100",
-        "captions.frames=4",
-        "voices.least_fit=0.85",
-        "references.window=1.0",
-    ]
+    """Where the theatre's eyes find who may appear."""
+    return [f"{table}.looks='{looks.resolve()}'" for table in ("captions", "masks", "voices")]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,14 +44,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=held_out.FIRST_SEED, help="of the films")
     parser.add_argument("--folder", type=Path, default=CACHE / "annotation", help="for films and side files")
     parser.add_argument("--out", type=Path, default=result.FOLDER / "annotation.json", help="JSON")
+    parser.add_argument("--truth", type=Path, help="write shards of the same clips as they were drawn here")
     chosen = parser.parse_args(argv)
     raw, out = chosen.folder / "raw", chosen.folder / "out"
     films = write_films(raw, chosen.seed, chosen.count)
     stages = STAGES[: 1 + [stage.name for stage in STAGES].index(LAST)]
-    given = settings(raw / LOOKS_FILE)
     places = Places(raw, out)
-    passed = annotate(places, stages, read_config(None, given, stages), OneProcess, print)
+    config = read_config(CONFIG, settings(raw / LOOKS_FILE), STAGES)
+    passed = annotate(places, stages, config, OneProcess, print)
     found = figures(films, passed, places)
+    if chosen.truth is not None:
+        print(*write_truth(clips_of(films, passed[-1].kept), places, chosen.truth, chosen.seed))
     print(result.table(found, "counted"))
     result.merge(
         chosen.out,
@@ -70,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         report.versions(comfyui),
         result.command("annotation"),
         counted="counted",
-        settings=[setting for setting in given if ".looks=" not in setting],
+        config=CONFIG.name,
+        seed=chosen.seed,
         films=len(films),
         seconds_of_stages={one.stage: round(one.seconds, 1) for one in passed},
         when=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),

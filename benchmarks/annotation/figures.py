@@ -44,7 +44,7 @@ class Clip:
 
 def figures(films: Sequence[RawFilm], passed: Sequence[Passed], places: Places) -> list[Figure]:
     """All figures of the bench, in the order of the stages."""
-    rows = {one.stage: _clips(films, one.rows) for one in passed if one.stage != "films"}
+    rows = {one.stage: clips_of(films, one.rows) for one in passed if one.stage != "films"}
     found = _cut_figures(films, [clip.record for clip in rows["cuts"]])
     copies = [bool(clip.record.rejected) for clip in rows["duplicates"] if clip.shot.kind == "copy"]
     others = [bool(clip.record.rejected) for clip in rows["duplicates"] if clip.shot.kind != "copy"]
@@ -88,7 +88,8 @@ def _share(name: str, hits: Sequence[bool], note: str, bound: float | None = Non
     return [at_least(name, value, spread, len(hits), bound, note)]
 
 
-def _clips(films: Sequence[RawFilm], rows: Sequence[Record]) -> list[Clip]:
+def clips_of(films: Sequence[RawFilm], rows: Sequence[Record]) -> list[Clip]:
+    """Rows with the shots that they show."""
     by_name = {film.name: film for film in films}
     clips = []
     for row in rows:

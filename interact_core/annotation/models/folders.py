@@ -5,6 +5,7 @@ Nothing is downloaded, no pickle is opened and no code of a folder is run.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -18,6 +19,9 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 """How pictures are prepared: in a file of its own, or, in newer folders, among all processors."""
+
+END = 2**20
+"""Bytes at either end of a file by which it is known again."""
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
@@ -75,3 +79,20 @@ def load_processor(maker: Any, folder: Path, where: str) -> Any:
         return maker.from_pretrained(folder, **LOCAL)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise InteractError(f"{folder} could not be loaded ({one_line(error)}): give {where}.") from error
+
+
+def identity_of(*places: str) -> str:
+    """What tells files from others of the same name: of files and folders, "" for none, names, sizes and both ends."""
+    told = hashlib.sha256()
+    for place in filter(None, places):
+        path = Path(place)
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if not file.is_file():
+                continue
+            size = file.stat().st_size
+            told.update(f"{file.name} {size} ".encode())
+            with file.open("rb") as content:
+                told.update(content.read(END))
+                content.seek(max(0, size - END))
+                told.update(content.read(END))
+    return told.hexdigest()[:24]

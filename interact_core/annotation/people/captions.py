@@ -14,7 +14,7 @@ from ...config_tables import key
 from ...errors import InteractError, one_line
 from ..models.captioner import FILES, WHERE, Captioner, load_captioner
 from ..models.captioner import KINDS as MODEL_KINDS
-from ..models.folders import kind_of
+from ..models.folders import identity_of, kind_of
 from ..models.theatre import TheatreCaptioner, read_cast
 from ..pipeline.record import Places, Record, Rejected, Stage
 from .clips import DEVICE, KIND, KINDS, LOOKS, device_of, open_clip, write_json
@@ -131,6 +131,10 @@ def _check(keys: CaptionKeys) -> None:
         kind_of(Path(keys.model), MODEL_KINDS, FILES, WHERE)
 
 
+def _identity(keys: CaptionKeys) -> str:
+    return "" if keys.kind == "theatre" else identity_of(keys.model)
+
+
 def _make(keys: CaptionKeys) -> Callable[[Record, Places], Record]:
     captioner: Captioner
     if keys.kind == "theatre":
@@ -140,4 +144,4 @@ def _make(keys: CaptionKeys) -> Callable[[Record, Places], Record]:
     return lambda record, places: describe(record, places, keys, captioner)
 
 
-CAPTIONS = Stage("captions", 1, CaptionKeys, _make, _check, gpu=True)
+CAPTIONS = Stage("captions", 1, CaptionKeys, _make, _check, gpu=True, identity=_identity)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...config_tables import key
-from ..models.folders import kind_of
+from ..models.folders import identity_of, kind_of
 from ..models.segmenter import (
     DETECTOR,
     DETECTOR_FILES,
@@ -97,6 +97,10 @@ def _check(keys: MaskKeys) -> None:
         kind_of(Path(keys.tracker), ("sam3_video",), TRACKER_FILES, f"{SAM3}, or a detector beside SAM2")
 
 
+def _identity(keys: MaskKeys) -> str:
+    return "" if keys.kind == "theatre" else identity_of(keys.detector, keys.tracker)
+
+
 def _make(keys: MaskKeys) -> Callable[[Record, Places], Record]:
     segmenter: Segmenter
     if keys.kind == "theatre":
@@ -108,4 +112,4 @@ def _make(keys: MaskKeys) -> Callable[[Record, Places], Record]:
     return lambda record, places: find_people(record, places, keys, segmenter)
 
 
-MASKS = Stage("masks", 1, MaskKeys, _make, _check, gpu=True)
+MASKS = Stage("masks", 1, MaskKeys, _make, _check, gpu=True, identity=_identity)

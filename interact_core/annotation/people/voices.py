@@ -13,6 +13,7 @@ import numpy as np
 from ...config_tables import key
 from ...metrics.sync.tracks import TrackRules
 from ...metrics.types import Film, Person
+from ..models.folders import identity_of
 from ..models.talker import Faces, Talker, load_talker
 from ..models.theatre import TheatreTalker, read_cast
 from ..pipeline.record import RATE, Places, Record, Rejected, Stage
@@ -191,6 +192,10 @@ def _check(keys: VoiceKeys) -> None:
         read_cast(Path(keys.looks))
 
 
+def _identity(keys: VoiceKeys) -> str:
+    return "" if keys.kind == "theatre" else identity_of(keys.faces, keys.syncnet)
+
+
 def _make(keys: VoiceKeys) -> Callable[[Record, Places], Record]:
     talker: Talker
     if keys.kind == "theatre":
@@ -202,4 +207,4 @@ def _make(keys: VoiceKeys) -> Callable[[Record, Places], Record]:
     return lambda record, places: find_voices(record, places, keys, talker)
 
 
-VOICES = Stage("voices", 2, VoiceKeys, _make, _check, gpu=True)
+VOICES = Stage("voices", 2, VoiceKeys, _make, _check, gpu=True, identity=_identity)
