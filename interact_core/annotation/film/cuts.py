@@ -11,7 +11,7 @@ import numpy as np
 from ...config_tables import key
 from ...errors import InteractError
 from ..pipeline.record import FPS, SOUND, VIDEO, Places, Record, Rejected, Run, Stage
-from .decoding import ClipWriter, frames_on_clock, read_wav, write_wav
+from .decoding import COARSE, ClipWriter, decoded_on_clock, frames_on_clock, read_wav, write_wav
 
 LOOKED_AT = 270
 """Height of the pictures in which cuts are looked for."""
@@ -111,7 +111,7 @@ def make_cuts(keys: CutKeys) -> Run:
     """The stage's function: a film to its clips, those that are too short among them as rejected ones."""
 
     def run(record: Record, places: Places) -> list[Record]:
-        cuts, luminance = find_cuts(frames_on_clock(places.film(record), LOOKED_AT), keys)
+        cuts, luminance = find_cuts(frames_on_clock(places.film(record), LOOKED_AT, flags=COARSE), keys)
         spans = spans_of(shots_between(cuts, luminance, keys.black), keys.longest)
         if not spans:
             raise Rejected("is black throughout", float(luminance.max(initial=0.0)))
@@ -144,11 +144,12 @@ def write_clips(film: Record, clips: dict[tuple[int, int], Record], keys: CutKey
     """Write pictures and sound of all clips of a film, in one pass through it."""
     waiting = sorted(clips)
     writer: ClipWriter | None = None
-    for number, picture in enumerate(frames_on_clock(places.film(film), keys.height) if waiting else ()):
+    frames = decoded_on_clock(places.film(film)) if waiting else ()
+    for number, (frame, aspect) in enumerate(frames):
         if number == waiting[0][0]:
             writer = ClipWriter(places.folder(clips[waiting[0]]) / VIDEO, keys.crf)
         if writer is not None:
-            writer.add(picture)
+            writer.add_decoded(frame, keys.height, aspect)
             if number + 1 == waiting[0][1]:
                 writer.finish()
                 writer = None

@@ -19,6 +19,8 @@ EXACT = 4 | 0x2000 | 0x4000 | 0x40000
 """libswscale's flags BICUBIC, FULL_CHR_H_INT, FULL_CHR_H_INP and ACCURATE_RND: without the last three every way to a
 clip and back makes pictures darker by 3 of 255.
 """
+COARSE = 0x20
+"""SWS_AREA, for pictures in which cuts are looked for: a fifth of the time."""
 KEYFRAME_EVERY = FPS
 """Frames from one keyframe of a clip to the next, so that a look into its middle decodes a second at most."""
 
@@ -40,12 +42,21 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         yield container, stream
 
 
-def frames_on_clock(path: Path, height: int = 0, fps: float = FPS) -> Iterator[np.ndarray]:
+def frames_on_clock(
+    path: Path, height: int = 0, fps: float = FPS, flags: int = EXACT
+) -> Iterator[np.ndarray]:
     """The frames of a film that lie nearest to the ticks of a clock that begins with its first: uint8 BGR [H, W, 3],
     upright, with square pixels, sides even.
 
     height: of higher films, which are made smaller; 0 leaves all as they are. Any frame rate, also one that changes.
+    flags: libswscale's.
     """
+    for frame, aspect in decoded_on_clock(path, fps):
+        yield picture_of(frame, height, aspect, flags)
+
+
+def decoded_on_clock(path: Path, fps: float = FPS) -> Iterator[tuple[Any, float]]:
+    """The same as the decoder's own frames, each with the aspect of its pixels."""
     tick, before, shown = 0, None, 0.0
     with opened(path) as (container, stream):
         first, aspect = None, float(stream.sample_aspect_ratio or 1)
@@ -55,23 +66,30 @@ def frames_on_clock(path: Path, height: int = 0, fps: float = FPS) -> Iterator[n
             first = frame.time if first is None else first
             now = frame.time - first
             while before is not None and tick / fps <= (shown + now) / 2:
-                yield _picture(before, height, aspect)
+                yield before, aspect
                 tick += 1
             if before is None or now > shown:  # a frame out of order is shown by nobody
                 before, shown = frame, now
         if before is not None:
             while tick / fps < shown + 0.5 / fps:
-                yield _picture(before, height, aspect)
+                yield before, aspect
                 tick += 1
 
 
-def _picture(frame: Any, most: int, aspect: float) -> np.ndarray:
-    turned = frame.rotation % 360
+def _size(frame: Any, most: int, aspect: float) -> tuple[int, int]:
+    """Width and height, even, of a frame with square pixels, before it is turned."""
     width, height = round(frame.width * aspect), frame.height
-    upright = width if turned in (90, 270) else height
+    upright = width if frame.rotation % 180 else height
     scale = min(1.0, most / upright) if most else 1.0
     width, height = (max(2, 2 * round(side * scale / 2)) for side in (width, height))
-    picture = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation=EXACT)
+    return width, height
+
+
+def picture_of(frame: Any, most: int, aspect: float, flags: int = EXACT) -> np.ndarray:
+    """uint8 BGR [H, W, 3], upright, no higher than `most`, if that is not 0."""
+    width, height = _size(frame, most, aspect)
+    picture = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation=flags)
+    turned = frame.rotation % 360
     return np.ascontiguousarray(np.rot90(picture, turned // 90)) if turned else picture
 
 
@@ -83,20 +101,37 @@ class ClipWriter:
         self._options = {"crf": str(crf), "preset": preset}
         self._container: Any = None
         self._stream: Any = None
+        self._count = 0
 
     def add(self, picture: np.ndarray) -> None:
         """uint8 BGR [H, W, 3], sides even."""
         import av
 
+        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        self._encode(frame.reformat(format="yuv420p", interpolation=EXACT))
+
+    def add_decoded(self, frame: Any, most: int, aspect: float) -> None:
+        """A decoder's frame, no higher than `most`; it takes no way through RGB where it does not have to be turned."""
+        if frame.rotation % 360:
+            self.add(picture_of(frame, most, aspect))
+            return
+        width, height = _size(frame, most, aspect)
+        self._encode(frame.reformat(width=width, height=height, format="yuv420p"))
+
+    def _encode(self, frame: Any) -> None:
+        import av
+
         if self._container is None:
             self._container = av.open(str(self._partial), "w", format="mp4", options={"fflags": "+bitexact"})
             self._stream = self._container.add_stream("libx264", rate=Fraction(FPS), options=self._options)
-            self._stream.height, self._stream.width = picture.shape[:2]
+            self._stream.width, self._stream.height = frame.width, frame.height
             self._stream.pix_fmt = "yuv420p"
             self._stream.codec_context.gop_size = KEYFRAME_EVERY
             self._stream.codec_context.thread_count = threads()
-        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-        self._container.mux(self._stream.encode(frame.reformat(format="yuv420p", interpolation=EXACT)))
+        frame.pts, frame.time_base = self._count, Fraction(1, FPS)
+        frame.pict_type = 0  # the film's own keyframes are none of the clip's
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
         if self._container is not None:
