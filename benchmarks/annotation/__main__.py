@@ -37,7 +37,9 @@ def settings(looks: Path) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     from comfyui_version import __version__ as comfyui
 
-    parser = argparse.ArgumentParser(prog="dev.py bench annotation", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="dev.py bench annotation", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument(
         "--count", type=int, default=8, help="raw films of eight shots (default: %(default)s)"
     )

@@ -82,7 +82,7 @@ def _share(name: str, hits: Sequence[bool], note: str, bound: float | None = Non
     """A share of some clips with its interval; [] where there are none."""
     if not hits:
         return []
-    value, spread = float(np.mean(hits)), bootstrap_interval(np.asarray(hits, float))
+    value, spread = float(np.mean(hits)), bootstrap_interval([float(hit) for hit in hits])
     if bound is None:
         return [Figure(name, value, spread, len(hits), note=note)]
     return [at_least(name, value, spread, len(hits), bound, note)]

@@ -221,7 +221,7 @@ def write_films(folder: Path, seed: int, count: int) -> list[RawFilm]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("folder", type=Path, help="folder for films and looks.json")
     parser.add_argument("--films", type=int, default=4, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)")

@@ -33,7 +33,7 @@ def kind_of(folder: Path, kinds: Collection[str], files: Collection[tuple[str, .
     where: which public folder it is, for the sentence. Raises InteractError for files that are missing, all of them
     named, and for another kind of model.
     """
-    kind = None
+    kind = ""
     if (folder / "config.json").is_file():
         try:
             kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]

@@ -65,8 +65,10 @@ def read_cast(path: Path) -> TheatreCast:
 
 
 def _look(about: Mapping[str, Any]) -> Look:
-    values = {field.name: about[field.name] for field in fields(Look)}
-    return Look(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    values: dict[str, Any] = {field.name: about[field.name] for field in fields(Look)}
+    for name, value in values.items():
+        values[name] = tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+    return Look(**values)
 
 
 def phrase_of(look: Look) -> str:
@@ -120,7 +122,7 @@ class TheatreCaptioner:
         here = [looks[number] for number in present(shown, looks)]
         talks = np.zeros(0, bool)
         if here:
-            talks = (read_clip(shown, here).openings > lips.OPEN).any(1)
+            talks = np.asarray((read_clip(shown, here).openings > lips.OPEN).any(1))
         people = [
             {
                 "who": f"puppet {place}",
@@ -145,7 +147,7 @@ class TheatreSegmenter:
         looks = self.cast.named(film, phrases)
         masks = np.concatenate([segment(frames, looks) for frames in film.chunks()], axis=1)
         people = len(present(_some(film), self.cast.of(film)))
-        return Segments(masks, masks.any((2, 3)).astype(np.float32), people)
+        return Segments(masks, np.asarray(masks.any((2, 3)), np.float32), people)
 
 
 class TheatreTalker:

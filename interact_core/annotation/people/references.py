@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 import numpy as np
@@ -122,9 +123,7 @@ def _moments(
         face = faces[frame]
         seen = tuple(face.tolist()) if np.isfinite(face).all() else None
         for kind, box in _boxes(masks[number, frame], seen, film).items():
-            others = (
-                crop(np.delete(masks[:, frame], number, 0).any(0), box) if len(masks) > 1 else np.zeros(1)
-            )
+            others = crop(np.asarray(np.delete(masks[:, frame], number, 0).any(0)), box)
             if min(box[2] - box[0], box[3] - box[1]) >= keys.least_side and others.mean() <= CROWDED:
                 found.append(Moment(frame, kind, box, _sharpness(crop(picture, box))))
     return found
@@ -183,7 +182,7 @@ def _picture(film: Film, masks: np.ndarray, moment: Moment) -> np.ndarray:
     return np.dstack([np.where(alpha[..., None] > 0, crop(frame, moment.box), WHITE), alpha]).astype(np.uint8)
 
 
-def _save(file: object, picture: np.ndarray) -> None:
+def _save(file: BinaryIO, picture: np.ndarray) -> None:
     from PIL import Image
 
     Image.fromarray(picture).save(file, "PNG")
