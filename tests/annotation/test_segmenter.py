@@ -10,7 +10,11 @@ import torch
 from interacthuman.interact_core.annotation.models.segmenter import apart, distinct, load_segmenter
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.metrics.types import Film
-from interacthuman.tests.support.models.tiny_annotators import save_grounding_dino, save_sam2
+from interacthuman.tests.support.models.tiny_annotators import (
+    save_grounding_dino,
+    save_sam2,
+    save_sam3,
+)
 
 FRAMES, HEIGHT, WIDTH = 6, 64, 96
 
@@ -33,6 +37,13 @@ def test_random_models_follow_everybody_through_all_frames(folders: tuple[Path, 
     assert found.masks.sum(0).max() <= 1, "no pixel is two people's"
     assert found.confidence.shape == (2, FRAMES) and found.people >= 2
     assert ((found.confidence > 0) & (found.confidence <= 1)).all()
+
+
+def test_sam3_alone_finds_and_follows_by_text(tmp_path: Path, film: Film) -> None:
+    found = load_segmenter(None, save_sam3(tmp_path / "sam3"), "cpu").segment(film, ["the red puppet", "red"])
+    assert found.masks.shape == (2, FRAMES, HEIGHT, WIDTH) and found.masks[0].any()
+    assert found.masks.sum(0).max() == 1 and found.people >= 1
+    assert ((found.confidence >= 0) & (found.confidence <= 1)).all() and found.confidence[0].any()
 
 
 def test_a_phrase_without_a_box_leaves_a_person_without_masks(

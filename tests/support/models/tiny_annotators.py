@@ -143,3 +143,83 @@ def save_sam2(folder: Path) -> Path:
     pictures = hf.Sam2ImageProcessor(size=size, mask_size={"height": 16, "width": 16})
     hf.Sam2VideoProcessor(pictures, hf.Sam2VideoVideoProcessor(size=size)).save_pretrained(folder)
     return folder
+
+
+def save_sam3(folder: Path) -> Path:
+    """For pictures of 56 x 56; whatever it detects counts, since random scores are low."""
+    import transformers as hf
+
+    letters = {letter: k for k, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
+    ends = {f"{letter}</w>": len(letters) + k for k, letter in enumerate(letters)}
+    vocab = {**letters, **ends, "<|startoftext|>": 52, "<|endoftext|>": 53}
+    tokenizer = hf.CLIPTokenizer(vocab=vocab, merges=[])
+    vision = {
+        "backbone_config": {
+            "model_type": "sam3_vit_model",
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 56,
+            "pretrain_image_size": 56,
+            "window_size": 2,
+            "global_attn_indexes": [1],
+        },
+        "fpn_hidden_size": 128,
+        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+    }
+    small = {"hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 32}
+    text = {
+        "vocab_size": 54,
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 32,
+        "projection_dim": 32,
+        "bos_token_id": 52,
+        "eos_token_id": 53,
+    }
+    detector = hf.Sam3Config(
+        vision_config=vision,
+        text_config=text,
+        geometry_encoder_config={**small, "num_layers": 1},
+        detr_encoder_config={**small, "num_layers": 1},
+        detr_decoder_config={**small, "num_layers": 2, "num_queries": 6},
+        mask_decoder_config={"hidden_size": 128, "num_attention_heads": 2},
+    )
+    tracker = hf.Sam3TrackerVideoConfig(
+        vision_config={**vision, "model_type": "sam3_vision_model"},
+        prompt_encoder_config={"hidden_size": 128, "image_size": 56, "mask_input_channels": 4},
+        mask_decoder_config={
+            "hidden_size": 128,
+            "mlp_dim": 32,
+            "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
+        },
+        image_size=56,
+        memory_attention_hidden_size=128,
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=32,
+        memory_attention_rope_feat_sizes=[4, 4],
+        memory_encoder_hidden_size=128,
+        mask_downsampler_embed_dim=128,
+        memory_fuser_embed_dim=128,
+        memory_fuser_intermediate_dim=32,
+        memory_fuser_num_layers=1,
+    )
+    config = hf.Sam3VideoConfig(
+        detector_config=detector,
+        tracker_config=tracker,
+        low_res_mask_size=16,
+        score_threshold_detection=0.0,
+        new_det_thresh=0.0,
+        hotstart_delay=0,
+        fill_hole_area=0,
+    )
+    torch.manual_seed(0)
+    hf.Sam3VideoModel(config).save_pretrained(folder)
+    size = {"height": 56, "width": 56}
+    pictures = hf.Sam3ImageProcessor(size=size, mask_size={"height": 16, "width": 16})
+    hf.Sam3VideoProcessor(pictures, hf.Sam2VideoVideoProcessor(size=size), tokenizer).save_pretrained(folder)
+    return folder
