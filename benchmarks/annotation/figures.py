@@ -24,6 +24,7 @@ CLOSE = 0.1  # seconds by which a cut may be found early or late; a fade's by as
 EVERY = 10  # frames of a clip, in which masks are compared
 EDGE = 5  # frames by which speech may be taken to begin early or end late
 PURE, WHOLE = 0.9, 0.7  # of a person's spans that have to be theirs, and of their speech that has to be found
+Z = 1.96  # of an interval of 95 %
 LEAST_SPOKEN = 0.5  # seconds; who speaks less need not be found
 
 
@@ -79,10 +80,13 @@ def figures(films: Sequence[RawFilm], passed: Sequence[Passed], places: Places) 
 
 
 def _share(name: str, hits: Sequence[bool], note: str, bound: float | None = None) -> list[Figure]:
-    """A share of some clips with its interval; [] where there are none."""
+    """A share of some clips with its interval (Wilson 1927, which says something of shares of 1, too); [] of none."""
     if not hits:
         return []
-    value, spread = float(np.mean(hits)), bootstrap_interval([float(hit) for hit in hits])
+    count, value = len(hits), float(np.mean(hits))
+    middle = (value + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z / (1 + Z**2 / count) * np.sqrt(value * (1 - value) / count + Z**2 / (4 * count**2))
+    spread = max(0.0, float(middle - half)), min(1.0, float(middle + half))
     if bound is None:
         return [Figure(name, value, spread, len(hits), note=note)]
     return [at_least(name, value, spread, len(hits), bound, note)]
