@@ -28,6 +28,7 @@ SAME_BITS = (
 """Options of memory and precision that together must not change a bit where there is no GPU.
 
 Without --force-channels-last, with which ComfyUI 0.30 loads no Wan model at all (its weights have five dimensions);
+without --fp64-unet, in which none of its models that turn by RoPE runs (its kernels know no float64);
 without --fp8_e8m0fnu-unet, whose numbers are powers of two without a sign.
 """
 
@@ -61,7 +62,6 @@ OPTIONS: tuple[tuple[tuple[str, ...], float], ...] = (
         ),
         EXACT,
     ),
-    (("--fp64-unet",), ROUNDING),
     (("--fp16-vae",), HALF),
     (("--lowvram",), EXACT),
     (("--novram",), EXACT),
