@@ -17,6 +17,7 @@ export const ENGLISH = {
   speechOf: "Speech of {name}",
   film: "{frames} frames, {seconds} s at {fps} fps.",
   filmWindows: "{frames} frames, {seconds} s at {fps} fps, in {windows} windows.",
+  memory: "A pass of the model needs about {size} GB beside its weights, by ComfyUI's estimate at 16 bits.",
   filmUnknown: "How long the video is, only a run tells: {names}.",
   speaks: "{name}: {spans} s.",
   silent: "Silent: {names}.",

@@ -7,9 +7,10 @@ import { nameOf, valueOf } from "../characters/casts.js";
 import { framesFor, snapFrames } from "../dialogue/arrange.js";
 import { endOf, heardOf, lastEnd, read } from "../dialogue/model.js";
 import { FIRST } from "../dialogue/sockets.js";
-import { linkInto, places, typeOf } from "../graph_walk.js";
+import { linkInto, typeOf } from "../graph_walk.js";
 import { read as readPeople } from "../people/model.js";
-import { inputNamed, originOf, upstream } from "./upstream.js";
+import { memoryOf, samplingsOf, windowsOf } from "./passes.js";
+import { inputNamed, originOf } from "./upstream.js";
 
 /** @typedef {import("../graph_walk.js").Graph} Graph */
 /** @typedef {import("../graph_walk.js").Place} Place */
@@ -25,14 +26,13 @@ import { inputNamed, originOf, upstream } from "./upstream.js";
  * @property {number | undefined} frames undefined where only a run tells
  * @property {number | undefined} fps
  * @property {number | undefined} windows that the video is sampled in
+ * @property {number | undefined} memory bytes of a pass of the model beside its weights; undefined for a model whose size its name does not say
  * @property {Voice[]} voices
  * @property {string[]} twice names that more than one character has
  */
 
 const VOICE = /^voices\.voice_(\d+)$/; // of InterAct People
 const DEEPEST = 64; // speeches that begin behind each other
-const WINDOWS = new Set(["WanContextWindowsManual"]);
-const SAMPLED = new Set(["InterActSampler", "InterActMaskGuidance", "KSampler", "KSamplerAdvanced"]);
 
 /**
  * @param {Graph} root @param {import("../characters/casts.js").Cast} cast @param {Lengths} lengthOf
@@ -55,7 +55,17 @@ export function forecast(root, { encoder, sockets }, lengthOf) {
   const frames = length ? snapFrames(length) : length === 0 ? spoken : undefined;
   const names = voices.flatMap(({ name }) => name ?? []);
   const twice = [...new Set(names.filter((name, at) => names.indexOf(name) !== at))];
-  return { frames, fps, windows: frames && windowsOf(root, encoder, frames), voices, twice };
+  const samplings = frames ? samplingsOf(root, encoder) : [];
+  const [width, height] = ["width", "height"].map((name) => number(encoder, name, lengthOf));
+  const pictures = sockets.flat().filter((character) => typeOf(character.node) === "InterActCharacter").length;
+  return {
+    frames,
+    fps,
+    windows: frames && windowsOf(samplings, frames),
+    memory: frames && width && height ? memoryOf(samplings, { width, height, frames, pictures }) : undefined,
+    voices,
+    twice,
+  };
 }
 
 /**
@@ -142,25 +152,6 @@ function number(place, name, lengthOf) {
     const dialogue = dialogueOf(origin, lengthOf);
     if (typeof length === "number" && length) return snapFrames(length);
     return dialogue && length === 0 && typeof fps === "number" ? framesFor(lastEnd(dialogue), fps) : undefined;
-  }
-  return undefined;
-}
-
-/**
- * How many context windows the video of an encoder is sampled in, of ComfyUI's node for Wan; undefined without.
- * @param {Graph} root @param {Place} encoder @param {number} frames @returns {number | undefined}
- */
-function windowsOf(root, encoder, frames) {
-  for (const place of places(root)) {
-    if (!SAMPLED.has(typeOf(place.node))) continue;
-    if (!upstream(place, ["CONDITIONING", "INTERACT_CAST"]).some(({ node }) => node === encoder.node)) continue;
-    const node = upstream(place, ["MODEL"]).find((one) => WINDOWS.has(typeOf(one.node)));
-    if (!node) continue;
-    const [size, overlap, schedule] = ["context_length", "context_overlap", "context_schedule"].map((name) => valueOf(node, name));
-    if (typeof size !== "number" || typeof overlap !== "number" || schedule !== "standard_static") continue;
-    // As comfy_extras/nodes_context_windows.py and create_windows_static_standard count: in latent frames.
-    const [all, window, step] = [(frames - 1) / 4 + 1, Math.floor((size - 1) / 4) + 1, Math.floor(overlap / 4)];
-    return all <= window || window <= step ? 1 : Math.ceil((all - window) / (window - step)) + 1;
   }
   return undefined;
 }

@@ -5,9 +5,10 @@ import { listed, words } from "./words.js";
 const MOST_SPANS = 4;
 
 /** @param {import("./forecast.js").Forecast} forecast @returns {string[]} */
-export function sentencesOf({ frames, fps, windows, voices, twice }) {
+export function sentencesOf({ frames, fps, windows, memory, voices, twice }) {
   if (!voices.length) return [words.say("nobody")];
   const lines = [filmOf(frames, fps, windows, voices), ...twice.map((name) => words.say("sameName", { name }))];
+  if (memory) lines.push(words.say("memory", { size: (memory / 2 ** 30).toFixed(1) }));
   const end = frames && fps ? frames / fps : Infinity;
   for (const voice of voices) {
     const { spans } = voice;

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from interacthuman.tests.support.models import tiny_wan  # before anything of comfy
+
+import comfy.supported_models  # isort: skip
+
 from interacthuman.interact_core.adapter import Recommended
 from interacthuman.interact_core.adapter.recommended import RECOMMENDED_KEY
 from interacthuman.interact_core.frames import snap_frames
+from interacthuman.interact_core.host.keys import ROLE_COND
+from interacthuman.interact_core.host.run.memory_estimate import shape_to_estimate
 from interacthuman.tests.browser.graph.plain_graphs import PLAIN
 from interacthuman.tests.browser.window import Window
 
@@ -21,7 +29,7 @@ const {{ sentencesOf }} = await import("/web/graph/forecast_text.js");
 const [nodes, seconds] = arg, root = build(nodes);
 const lengthOf = ({{ kind, file }}) => seconds[kind === "example" ? file.toLowerCase() : file];
 const made = forecast(root, castsOf(root)[0], lengthOf);
-return [made.frames ?? null, made.windows ?? null, sentencesOf(made)];
+return [made.frames ?? null, made.windows ?? null, sentencesOf(made), made.memory ?? null];
 """
 VALUES = f"""
 {PLAIN}
@@ -138,7 +146,9 @@ def test_values_that_are_not_those_of_the_model_are_found_and_set(page: Window) 
         ["31", "KSampler", [["MODEL:model", "30", 0]], widgets(steps=7, cfg=1.0)],
     ]
     driven = [["5", "PrimitiveInt", [], widgets(value=640)]]
-    nodes = [*SAMPLED, *driven, encoder(more=(["INT:width", "5", 0],)), *other]
+    # Of the model's 20 steps 13 are left at a denoise of 0.65.
+    begun = ["23", "InterActSampler", [["MODEL:model", "21", 0]], widgets(steps=13, denoise=0.65, cfg=3.0)]
+    nodes = [*SAMPLED, begun, *driven, encoder(more=(["INT:width", "5", 0],)), *other]
     before, after = page.js(VALUES, [nodes, WANTED.to_metadata()])
     assert [entry for entry in before if entry[0] not in ("30", "31")] == [
         ["22", "steps", 20, 50],
@@ -155,3 +165,42 @@ def test_values_that_are_not_those_of_the_model_are_found_and_set(page: Window) 
 )
 def test_values_that_are_none_are_passed_over(page: Window, text: str) -> None:
     assert page.js(VALUES, [[*SAMPLED, encoder()], {RECOMMENDED_KEY: text}]) == [[], []]
+
+
+@pytest.mark.parametrize(
+    "file, width, frames, shown",
+    [
+        ("Wan2_1-T2V-14B_fp8.safetensors", 5120, 81, 3),
+        ("phantom-wan-1.3B.safetensors", 1536, 29, 2),
+        ("wan2.2_ti2v_5B_fp16.safetensors", 3072, 49, 1),
+    ],
+)
+def test_the_memory_of_a_pass_is_that_of_comfyui(
+    page: Window, tmp_path: Path, file: str, width: int, frames: int, shown: int
+) -> None:
+    """A window of 81 frames at most. On a CPU ComfyUI counts 0.15 for 0.01 of each of two bytes, for which the figure
+    is: the attention that a GPU has.
+    """
+    people = [person(str(number), f"P{number}") for number in range(shown)]
+    names = [str(number) for number in range(shown)]
+    load = ["20", "UNETLoader", [], widgets(unet_name=file)]
+    windows = widgets(context_length=81, context_overlap=24, context_schedule="standard_static")
+    more = [["21", "WanContextWindowsManual", [["MODEL:model", "20", 0]], windows], *SAMPLED[2:]]
+    for length in (frames, 321):
+        nodes = [load, *more, *people, encoder(*names, length=length)]
+        found = page.js(FORETELL, [nodes, SECONDS])
+        model = tiny_wan.load_tiny(tmp_path)
+        latent = (min(length, 81) - 1) // 4 + 1
+        references = {"time_dim_concat": torch.zeros(1, 16, shown, 60, 104)}
+        cond = {**references, "model_conds": {ROLE_COND: None}}
+        shape = shape_to_estimate([1, 16, latent, 60, 104], {"positive": [cond]}, {})
+        factor = comfy.supported_models.WAN21_T2V({"dim": width}).memory_usage_factor
+        tiny = model.get_model_object("memory_usage_factor")
+        expected = model.model.memory_required(shape) / tiny * factor / 0.15 * 0.01 * 2
+        assert found[3] == pytest.approx(expected, rel=1e-6)
+        assert f"about {expected / 2**30:.1f} GB" in " ".join(found[2])
+
+
+def test_a_model_of_unknown_size_and_no_sampler_have_no_memory(page: Window) -> None:
+    for nodes in ([*TURNS, encoder("5", "6"), *SAMPLED], [*TURNS, encoder("5", "6")]):
+        assert page.js(FORETELL, [nodes, SECONDS])[3] is None
