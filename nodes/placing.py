@@ -48,6 +48,12 @@ class InterActPlace(io.ComfyNode):
                     optional=True,
                     tooltip="What is behind them; grey without one. The model repaints it too.",
                 ),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="From InterAct Next Part, for a later part of a film: its finished frames stay, and "
+                    "everybody starts where they end.",
+                ),
             ],
             outputs=[
                 io.Latent.Output(
@@ -69,6 +75,7 @@ class InterActPlace(io.ComfyNode):
         cast: Cast,
         size: float = 0.8,
         background: io.Image.Type | None = None,
+        latent: io.Latent.Type | None = None,
     ) -> io.NodeOutput:
-        placed = place_characters(vae, cast, size, background)
+        placed = place_characters(vae, cast, size, background, latent)
         return io.NodeOutput(placed.latent, placed.picture, ui=with_text(placed.lines))

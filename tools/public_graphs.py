@@ -63,7 +63,7 @@ def encoded(positive: str, negative: list, *characters: str) -> Graph:
 
 
 def sampled(name: str = "31", **changes: object) -> Graph:
-    graph = sampler(name, mask_source="affinity")
+    graph = sampler(name, mask_source="affinity", start=None)
     graph[name]["inputs"] |= {"steps": STEPS, "cfg": CFG, "stage_boundary": BOUNDARY, **changes}
     return graph
 

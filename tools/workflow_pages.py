@@ -235,7 +235,7 @@ in place of *Example*.
 {THEATRE}""",
             ),
             *cast(10),
-            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
             (watch(),),
         ),
     ),
@@ -247,6 +247,9 @@ in place of *Example*.
 Press **Run**. Each puppet has a voice of its own, and each voice moves only its own mouth: the model finds
 both characters while the video forms. *InterAct Preview Masks* shows it, step by step.
 
+*Where they start* puts their pictures side by side as a first draft. **Places by the model?** Connect *latent* of
+*InterAct Encode Characters* to the sampler; *denoise* 1, 20 *steps*.
+
 **One more?** Choose *Add character* from the menu of *InterAct Encode Characters*. **Your own characters?** Use
 *Load Image* and *Load Audio* in place of *Example*. **One after the other?** Connect *end_time* of Mira's speech to
 *start_time* of Tobi's.
@@ -254,7 +257,7 @@ both characters while the video forms. *InterAct Preview Masks* shows it, step b
 {THEATRE}""",
             ),
             *cast(10, 20),
-            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
             (watch("51", "52", "53"),),
         ),
     ),
@@ -275,7 +278,7 @@ While one speaks, the other one listens with a closed mouth. *InterAct Preview M
 {THEATRE}""",
             ),
             *cast(10, 20),
-            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
             (watch("51", "52"),),
         ),
     ),
@@ -298,7 +301,7 @@ the playhead with **S**. *Help* on the timeline lists the keys. Delete the clips
                 Box(WHO, (("10",), ("20",))),
                 Box(SAY, (("25",), ("13", "23"))),
             ),
-            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
             (watch("51", "52"),),
         ),
     ),
@@ -315,7 +318,7 @@ The same works for cats, lamps and teapots: whatever has a picture can be in the
 {THEATRE}""",
             ),
             *cast(10, 20, silent=("60", "63")),
-            (Box(RUN, (("30", "31", "32"),), frozenset({"32"})),),
+            (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
             (watch("51", "52"),),
         ),
     ),
@@ -333,7 +336,7 @@ SamplerCustomAdvanced and others work too. LoRA loaders go after *Load Diffusion
                 models("1", "6", "2", "5", "3", "4"),
             ),
             *cast(10, 20),
-            (Box(RUN, (("30", "33"), ("34", "31", "32")), frozenset({"32"})),),
+            (Box(RUN, (("30", "29", "33"), ("34", "31", "32")), frozenset({"32"})),),
             (watch("51", "52"),),
         ),
     ),
@@ -347,8 +350,8 @@ The same puppets and the same seed, twice. Once the model predicts the masks, fr
 is bound to one half of the picture, as one would draw it by hand: a puppet that leaves its half loses its
 voice.
 
-A drawn mask says where a voice applies; it does not place the characters. If the two stand the other way
-round, swap the halves. Both viewers show the predicted masks; the difference is in the mouths.
+A drawn mask says where a voice applies. It also says where *Where they start* puts its character, once; after
+that the model moves them. Both viewers show the predicted masks; the difference is in the mouths.
 
 {THEATRE}""",
                 ),
@@ -359,7 +362,7 @@ round, swap the halves. Both viewers show the predicted masks; the difference is
                 ),
             ),
             *cast(10, 20),
-            (Box(RUN, (("30",), ("31", "32", "35", "36")), frozenset({"32", "36"})),),
+            (Box(RUN, (("30", "29"), ("31", "32", "35", "36")), frozenset({"32", "36"})),),
             (Box(WATCH, (("50", "40", "41"), ("55", "45", "46")), frozenset({"40", "45"})),),
         ),
     ),
@@ -382,8 +385,8 @@ become visible.
             (
                 Box(
                     RUN,
-                    (("30", "80"), ("81", "82", "83", "90"), ("91", "92", "93")),
-                    frozenset({"82", "92"}),
+                    (("30", "80", "29"), ("81", "82", "83", "90", "28"), ("91", "92", "93")),
+                    frozenset({"82", "92", "28"}),
                 ),
             ),
             (Box(WATCH, (("84", "40", "41"), ("94",)), frozenset({"40"})),),
@@ -411,11 +414,13 @@ to the scores. **One voice?** Connect *lips* in place of *margin*.
                 Box(
                     RUN,
                     (
-                        ("30", "110", "120", "130"),
+                        ("30", "29", "110", "120", "130"),
                         ("100", "101", "111", "121", "131", "140", "142"),
                         ("102", "112", "122", "132", "141", "143"),
                     ),
-                    frozenset({"110", "120", "130", "101", "111", "121", "131", "140", "142", "141", "143"}),
+                    frozenset(
+                        {"29", "110", "120", "130", "101", "111", "121", "131", "140", "142", "141", "143"}
+                    ),
                 ),
             ),
             (Box(WATCH, (("160", "40", "41"), ("150", "151")), frozenset({"40", "150"})),),

@@ -33,8 +33,6 @@ from .measuring.measure import read_clip
 from .sample_speech import SEED, sample_files
 
 SECONDS = 1.96  # of video: 49 frames; the models learned 73 at once, which output half as long again
-DENOISE, STEPS, SIZE = 0.65, 13, 0.9  # InterAct Place Characters; as many steps as 0.65 of the shipped 20
-PLACED, CAST_OUTPUT = "placed", 3  # id of that node, and the output of Encode Characters
 LIMIT = 3600.0  # seconds that a graph may output
 
 
@@ -64,17 +62,11 @@ class DemoOutput:
 
 
 def build_graph(characters: Sequence[DemoCharacter], seconds: float, seed: int) -> Graph:
-    """The shipped graph with these characters, length in seconds and seed, which starts from their pictures side by
-    side: from noise the theatre's models draw somebody twice in too many films.
-    """
+    """The shipped graph with these characters, length in seconds and seed."""
     graph = with_characters(shipped_graph(), characters)
     size = inputs_of(graph, "InterActEncodeCharacters")
     size["length"] = snap_frames(round(seconds * size["fps"]))
-    sampler = inputs_of(graph, "InterActSampler")
-    sampler |= {"seed": seed, "steps": STEPS, "denoise": DENOISE, "latent": [PLACED, 0]}
-    cast, vae = [id_of(graph, "InterActEncodeCharacters"), CAST_OUTPUT], [id_of(graph, "VAELoader"), 0]
-    place = {"vae": vae, "cast": cast, "size": SIZE}
-    graph[PLACED] = {"class_type": "InterActPlace", "inputs": place, "_meta": {"title": "Places"}}
+    inputs_of(graph, "InterActSampler")["seed"] = seed
     return graph
 
 

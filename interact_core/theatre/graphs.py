@@ -35,6 +35,11 @@ def inputs_of(graph: Graph, class_type: str) -> dict[str, Any]:
     return graph[id_of(graph, class_type)]["inputs"]
 
 
+def whole_schedule(sampler: dict[str, Any]) -> int:
+    """The steps of a sampler from noise: a denoise below 1 takes the last of so many."""
+    return round(sampler["steps"] / sampler["denoise"])
+
+
 def with_characters(graph: Graph, characters: Sequence[DemoCharacter]) -> Graph:
     """A copy of the graph in which exactly these characters speak, in their order, from the input folder."""
     graph = copy.deepcopy(graph)

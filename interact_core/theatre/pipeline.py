@@ -27,7 +27,7 @@ from ..host.loading import apply_adapter, load_adapter, load_dit
 from ..host.sampling import sample
 from ..metrics.puppets.drawing import Look, portrait
 from . import voices
-from .graphs import inputs_of, shipped_graph
+from .graphs import inputs_of, shipped_graph, whole_schedule
 from .prompts import motion_prompt
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -129,7 +129,7 @@ class TheatreModels:
 
 
 def shipped_run_settings(frames: int) -> RunSettings:
-    """The settings of workflows/api/two_speakers.json, at `frames` video frames."""
+    """The settings of workflows/api/two_speakers.json at `frames` frames, but from noise, as the paper samples."""
     graph = shipped_graph()
     size, chosen = inputs_of(graph, "InterActEncodeCharacters"), inputs_of(graph, "InterActSampler")
     windows = inputs_of(graph, "WanContextWindowsManual")
@@ -140,7 +140,7 @@ def shipped_run_settings(frames: int) -> RunSettings:
         fps=size["fps"],
         shift=inputs_of(graph, "ModelSamplingSD3")["shift"],
         windows={key: value for key, value in windows.items() if key != "model"},
-        steps=chosen["steps"],
+        steps=whole_schedule(chosen),
         cfg=chosen["cfg"],
         audio_cfg=chosen["audio_cfg"] or None,
         blank_negative=size.get("negative_references") == "blank",

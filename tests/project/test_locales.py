@@ -19,12 +19,12 @@ TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
 TRANSLATED_FROM = {
-    "nodes": "b3e1e296292f9cc4",
-    "sentences": "ab6ab4f85464fee0",
+    "nodes": "09953bab64550c49",
+    "sentences": "9bba5d42e646d84c",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",
     "people": "7ab838c9e63c8260",
-    "graph": "58849d4c50e8bba0",
+    "graph": "7dace33038a12c4b",
 }
 """Digests of the English that the translations were made from; see the test that compares them."""
 

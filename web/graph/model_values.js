@@ -59,13 +59,20 @@ export function differences({ samplers }, values) {
   const found = [...concerned.values()].flatMap((place) =>
     TAKES[typeOf(place.node)].flatMap((name) => {
       const value = valueOf(place, name);
-      if (!(name in values) || !widgetNamed(place.node, name) || value === undefined || same(value, values[name])) return [];
-      return [{ place, name, wanted: values[name], found: value }];
+      if (!(name in values) || !widgetNamed(place.node, name) || value === undefined) return [];
+      const wanted = name === "steps" ? stepsLeft(place, values.steps) : values[name];
+      return same(value, wanted) ? [] : [{ place, name, wanted, found: value }];
     }),
   );
   const shifted = [...concerned.values()].some(({ node }) => typeOf(node) === "ModelSamplingSD3");
   const missing = "shift" in values && samplers.length && !shifted;
   return missing ? [...found, { place: samplers[0], name: "shift", wanted: values.shift, found: undefined }] : found;
+}
+
+/** The steps of a model that a sampler takes at its denoise: the last of them. @param {Place} place @param {number | string} steps */
+function stepsLeft(place, steps) {
+  const denoise = Number(valueOf(place, "denoise") ?? 1);
+  return denoise > 0 && denoise < 1 ? Math.max(1, Math.round(Number(steps) * denoise)) : steps;
 }
 
 /** @param {unknown} one @param {unknown} other */

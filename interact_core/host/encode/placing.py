@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InteractError, check_connected, check_numbers
-from ...guidance import Cast, Character
+from ...frames import TEMPORAL_STRIDE
+from ...guidance import Cast, Character, Part
 from ...guidance.layout import fitted_to_video
 from ...guidance.people import opencv
 from ...sentences import Sentence, sentence
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 GROUND = (
     0.86  # of the picture without a background: a light grey, in which neither light nor dark people get lost
 )
-MARGIN = 0.05  # of a person's share of the width, left free on both sides
+REACH = 0.2  # of a person's share of the width, by which hair or arms may reach into that of both neighbours
 STILL = 81  # frames that are encoded at most; a longer video goes on with the last of their latent frames
 
 
@@ -46,13 +47,20 @@ class Placed:
 
 
 @torch.no_grad()
-def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor | None = None) -> Placed:
+def place_characters(
+    vae: Any,
+    cast: Cast,
+    size: float = 0.8,
+    background: Tensor | None = None,
+    latent: dict[str, Tensor] | None = None,
+) -> Placed:
     """Put the characters' pictures side by side, in the order of the cast from left to right.
 
     A character with a layout goes into the box around it instead (of its first frame). size: of the tallest person, as
     a share of the height; background: IMAGE, of which the first picture is scaled and cropped in the middle, None for
-    grey. Raises InteractError for people of a start image, who have their places, for a later part of a film, and for
-    input that is no picture.
+    grey. latent: of InterAct Next Part. In a later part of a film everybody starts where the finished frames end, and
+    those stay as they are. Raises InteractError for people of a start image, who have their places, for a later part
+    without its latent, and for input that is no picture.
     """
     check_connected(vae=vae, cast=cast)
     check_vae(vae)
@@ -63,24 +71,24 @@ def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor
             "with pictures, or leave this node out."
         )
     if cast.part is not None and cast.part.known > 0:
+        return _go_on(vae, cast, cast.part, latent)
+    if latent is not None and "noise_mask" in latent:
         raise InteractError(
-            f"The cast is of a part of a film that begins with {cast.part.known} finished frames, where everybody "
-            "has a place: connect the latent of InterAct Next Part to the sampler, and use this node in the first "
-            "part alone."
+            "The latent keeps a part of a film by its noise mask, which this node would replace: connect that latent "
+            "to the sampler, and leave this node out."
         )
     picture, said = _ground(cast, background)
     share, drawn = cast.width / len(cast.characters), []
+    reach = min(REACH * share, (cast.width - share) / 2)  # nobody is wider than the picture
     for number, character in enumerate(cast.characters):
         box = _layout_box(character, cast)
         if box is None:
-            free = MARGIN * share
-            box = (number * share + free, (1 - size) * cast.height, (number + 1) * share - free, cast.height)
+            left, right = number * share - reach, (number + 1) * share + reach
+            box = (left, (1 - size) * cast.height, right, cast.height)
         else:
             drawn.append(character.name)
         _put(picture, *_cut_out(character), box)
-    still = vae.encode(picture.expand(min(STILL, cast.frames), -1, -1, -1))
-    more = cast.latent_frames - still.shape[2]
-    samples = torch.cat((still, still[:, :, -1:].expand(-1, -1, more, -1, -1)), 2)
+    samples = _still(vae, picture, cast.frames)
     lines = (
         sentence("place_made", names=list(cast.names)),
         *([sentence("place_layout", names=drawn)] if drawn else []),
@@ -88,6 +96,34 @@ def place_characters(vae: Any, cast: Cast, size: float = 0.8, background: Tensor
     )
     logger.info("InterAct Place Characters: %s", " ".join(map(str, lines)))
     return Placed({"samples": samples}, picture, lines)
+
+
+def _still(vae: Any, picture: Tensor, frames: int) -> Tensor:
+    """A picture [1, H, W, 3] for so many video frames, encoded: [1, C, T, H / 8, W / 8]."""
+    still = vae.encode(picture.expand(min(STILL, frames), -1, -1, -1))
+    more = (frames - 1) // TEMPORAL_STRIDE + 1 - still.shape[2]
+    return torch.cat((still, still[:, :, -1:].expand(-1, -1, more, -1, -1)), 2)
+
+
+def _go_on(vae: Any, cast: Cast, part: Part, latent: dict[str, Tensor] | None) -> Placed:
+    """The finished frames of a later part, and behind them the last one held still."""
+    if latent is None or "noise_mask" not in latent:
+        raise InteractError(
+            f"The cast is of a part of a film that begins with {part.known} finished frames: connect the latent of "
+            "InterAct Next Part to this node's latent, so that they stay, and everybody goes on from there."
+        )
+    samples, known = latent["samples"].clone(), part.known_latents
+    if samples.shape[2] != cast.latent_frames:
+        raise InteractError(
+            f"The latent has {samples.shape[2]} latent frames and the cast {cast.latent_frames}: connect latent and "
+            "cast of the same InterAct Next Part."
+        )
+    picture = vae.decode(samples[:, :, :known])[..., -1:, :, :, :3].reshape(1, cast.height, cast.width, 3)
+    # The first latent frame holds a single frame, the others four: only those can stand behind finished ones.
+    samples[:, :, known:] = _still(vae, picture, cast.frames)[:, :, known:].to(samples)
+    lines = (sentence("place_goes_on", count=part.known),)
+    logger.info("InterAct Place Characters: %s", " ".join(map(str, lines)))
+    return Placed({**latent, "samples": samples}, picture.float().cpu(), lines)
 
 
 def _ground(cast: Cast, background: Tensor | None) -> tuple[Tensor, list[Sentence]]:

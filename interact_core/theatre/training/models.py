@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...adapter import Adapter, AdapterConfig, Recommended, init_adapter, save_adapter
-from ..graphs import inputs_of, shipped_graph
+from ..graphs import inputs_of, shipped_graph, whole_schedule
 from .growth import vae_width
 from .wan_vae import build_wan_vae, channels_last
 
@@ -110,7 +110,8 @@ def theatre_values() -> Recommended:
     size, sampled = inputs_of(graph, "InterActEncodeCharacters"), inputs_of(graph, "InterActSampler")
     return Recommended(
         **{name: size[name] for name in ("width", "height", "fps", "negative_references")},
-        **{name: sampled[name] for name in ("steps", "cfg", "audio_cfg", "stage_boundary", "mask_gain")},
+        steps=whole_schedule(sampled),
+        **{name: sampled[name] for name in ("cfg", "audio_cfg", "stage_boundary", "mask_gain")},
         shift=inputs_of(graph, "ModelSamplingSD3")["shift"],
     )
 

@@ -74,6 +74,21 @@ def _around(found: Tensor) -> Tensor:
     return torch.nn.functional.max_pool2d(found.float()[None], 9, 1, 4)[0] > 0
 
 
+def test_wide_people_are_as_tall_as_others_and_no_wider_than_the_picture(vae: comfy.sd.VAE) -> None:
+    """Of 48 pixels of width each of two people may take 9 more on both sides; one alone the picture's width."""
+    wide = torch.ones(1, 20, 60, 3)
+    wide[:, 2:, 2:58] = torch.tensor(RED)
+    for count, width in ((2, round(WIDTH / 2 * 1.4)), (1, WIDTH)):
+        people = [make_character(name, wide) for name in ("Anna", "Ben")[:count]]
+        made = encode_cast(people, vae, WIDTH, HEIGHT, FRAMES, 25.0)
+        found = is_colour(place_characters(vae, made.cast, size=1.0).picture, RED)
+        columns = found.any(0).nonzero()
+        seen = int(columns.max()) - int(columns.min()) + 1
+        assert (seen == WIDTH) if count == 2 else (abs(seen - width) <= 2)
+        rows = found.any(1).nonzero()
+        assert abs(int(rows.max() - rows.min()) + 1 - width * 18 / 56) <= 2
+
+
 def test_a_layout_says_where_and_a_background_what_is_behind(vae: comfy.sd.VAE) -> None:
     layout = torch.zeros(1, HEIGHT, WIDTH)
     layout[:, 8:24, 4:20] = 1.0
@@ -98,6 +113,23 @@ def test_the_latent_is_that_of_a_still_of_full_length(vae: comfy.sd.VAE) -> None
     whole = vae.encode(picture.expand(FRAMES, -1, -1, -1))
     assert latent["samples"].shape == whole.shape == (1, 16, 5, HEIGHT // 8, WIDTH // 8)
     torch.testing.assert_close(latent["samples"], whole, atol=1e-4, rtol=1e-4)
+
+
+def test_a_later_part_goes_on_from_where_the_finished_frames_end(vae: comfy.sd.VAE) -> None:
+    """Finished frames and their mask stay; behind them is what the autoencoder makes of the last one, held still."""
+    made = cast_of(vae)
+    film = torch.rand(13, HEIGHT, WIDTH, 3, generator=torch.Generator().manual_seed(3))
+    later = encode_part(*(made.positive, made.negative, made.cast, vae), 9, 5, film)
+    placed = place_characters(vae, later.cast, latent=later.latent)
+    samples, known = placed.latent["samples"], 2  # five frames are two latent frames
+    assert torch.equal(samples[:, :, :known], later.latent["samples"][:, :, :known])
+    assert torch.equal(placed.latent["noise_mask"], later.latent["noise_mask"])
+    last = vae.decode(later.latent["samples"][:, :, :known])[0, -1:]
+    torch.testing.assert_close(placed.picture, last, atol=1e-4, rtol=1e-4)
+    still = vae.encode(last.expand(later.cast.frames, -1, -1, -1))
+    torch.testing.assert_close(samples[:, :, known:], still[:, :, known:].to(samples), atol=1e-4, rtol=1e-4)
+    assert not later.latent["samples"][:, :, known:].any(), "the node's input is not written to"
+    assert [line.key for line in placed.lines] == ["place_goes_on"]
 
 
 def test_a_sampler_begins_from_it_below_denoise_1_and_says_where_it_does_not(
@@ -135,8 +167,11 @@ def test_what_has_no_place_is_told(vae: comfy.sd.VAE) -> None:
     later = encode_part(
         *(made.positive, made.negative, made.cast, vae), 9, 5, torch.zeros(13, HEIGHT, WIDTH, 3)
     )
-    with pytest.raises(InteractError, match="begins with 5 finished frames"):
-        place_characters(vae, later.cast)
+    for latent in (None, made.latent):
+        with pytest.raises(InteractError, match="begins with 5 finished frames"):
+            place_characters(vae, later.cast, latent=latent)
+    with pytest.raises(InteractError, match="keeps a part of a film"):
+        place_characters(vae, made.cast, latent=later.latent)
     region = torch.zeros(1, HEIGHT, WIDTH)
     region[:, :, :40] = 1.0
     characters = (make_region_character("Anna", region),)
