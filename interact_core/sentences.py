@@ -133,10 +133,10 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         "part_last": "This is the last part.",
         # InterAct Place Characters
         "place_goes_on": {
-            "one": "They go on from the {count} finished frame; size and background are not used. Set the denoise of the "
-            "sampler to 0.65; at 1 it begins as noise.",
-            "other": "They go on from where the {count} finished frames end; size and background are not used. Set the "
-            "denoise of the sampler to 0.65; at 1 it begins as noise.",
+            "one": "They go on from the {count} finished frame; size and background are not used. Set the denoise of "
+            "the sampler to 0.65; at 1 it begins as noise.",
+            "other": "They go on from where the {count} finished frames end; size and background are not used. Set "
+            "the denoise of the sampler to 0.65; at 1 it begins as noise.",
         },
         "place_made": "From left to right: {names}. Set the denoise of the sampler to 0.65; at 1 it begins as noise.",
         "place_layout": "{names}: placed where the layout is.",

@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..interact_core.guidance import Cast
 from ..interact_core.host.encode.placing import place_characters
 from ..interact_core.host.node_text import with_text
-from .wires import CATEGORY, CastWire, linked
+from .wires import CATEGORY, CastWire, LatentValue, linked
 
 
 class InterActPlace(io.ComfyNode):
@@ -75,7 +75,7 @@ class InterActPlace(io.ComfyNode):
         cast: Cast,
         size: float = 0.8,
         background: io.Image.Type | None = None,
-        latent: io.Latent.Type | None = None,
+        latent: LatentValue | None = None,
     ) -> io.NodeOutput:
         placed = place_characters(vae, cast, size, background, latent)
         return io.NodeOutput(placed.latent, placed.picture, ui=with_text(placed.lines))
