@@ -32,6 +32,7 @@ from interacthuman.interact_core.preview.manifest import read_history
 from interacthuman.interact_core.preview.masks import enlarge, latent_frame_of
 from interacthuman.interact_core.preview.overlay import label, outline, tint
 from interacthuman.interact_core.preview.palette import INK, PAPER, to_pillow, to_tensor
+from interacthuman.interact_core.preview.record import RunRecord
 from interacthuman.interact_core.theatre.measuring.wholeness import count_parts
 from interacthuman.tools.make_workflows import DRAWN_LEFT_TO_RIGHT, GRAPHS, Graph, nodes_of, ui_file, video
 from PIL import Image, ImageDraw
@@ -53,7 +54,7 @@ class Take:
 
     title: str
     frames: np.ndarray
-    history: MaskHistory
+    history: RunRecord
     loudness: np.ndarray
     whole: np.ndarray
 

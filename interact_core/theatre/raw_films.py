@@ -187,13 +187,14 @@ def sound_of(film: RawFilm) -> np.ndarray:
 
 
 def write_film(film: RawFilm, folder: Path) -> Path:
-    """As H.264 and AAC."""
+    """As H.264 and AAC. A film has its name when it is whole: what a run that was killed left behind is made anew."""
     import av
     from scipy.signal import resample_poly
 
     path = folder / film.name
+    partial = path.with_suffix(".partial")
     sound = resample_poly(sound_of(film), SOUND_RATE // RATE, 1).astype(np.float32)
-    with av.open(str(path), "w") as container:
+    with av.open(str(partial), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=Fraction(film.fps), options={"crf": "14"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SOUND_RATE, layout="mono", options={"b": "128k"})
@@ -205,6 +206,7 @@ def write_film(film: RawFilm, folder: Path) -> Path:
             frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, at, Fraction(1, SOUND_RATE)
             container.mux(audio.encode(frame))
         container.mux(audio.encode())
+    partial.replace(path)
     return path
 
 
