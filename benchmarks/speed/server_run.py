@@ -101,7 +101,7 @@ def _write_models(folder: Path, bench: Bench) -> Path:
 
 
 def _graph(bench: Bench, ours: bool) -> dict[str, Any]:
-    """The shipped graph on the bench's models, without windows, up to a latent that is saved."""
+    """The shipped graph on the bench's models, from noise, without windows, up to a latent that is saved."""
     graph = shipped_graph()
     load, sampler = id_of(graph, "InterActLoadDiT"), id_of(graph, "InterActSampler")
     graph[load]["inputs"] |= {
@@ -113,7 +113,7 @@ def _graph(bench: Bench, ours: bool) -> dict[str, Any]:
         width=bench.grid.width, height=bench.grid.height, length=bench.grid.frames
     )
     chosen = graph[sampler]["inputs"]
-    chosen.update(model=[load, 0], steps=STEPS, cfg=1.0, stage_boundary=0.0)
+    chosen.update(model=[load, 0], latent=[encode, 2], denoise=1.0, steps=STEPS, cfg=1.0, stage_boundary=0.0)
     if not ours:
         graph["bare"] = {
             "class_type": "UNETLoader",
