@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -242,3 +244,19 @@ def test_clips_without_another_moment_are_rejected(places: Places) -> None:
         choose_references(CLIP, places, ReferenceKeys(window=5.9))
     with pytest.raises(Rejected, match="shorter than window"):
         choose_references(CLIP, places, ReferenceKeys(window=6.5))
+
+
+def test_a_run_without_anything_to_find_faces_with_stops_before_its_first_film() -> None:
+    """In a process of its own, as `dev.py annotate` begins: nobody has prepared ComfyUI there."""
+    words = f"""
+from {voices.__name__} import VOICES, VoiceKeys
+for keys in (VoiceKeys(), VoiceKeys(syncnet="nowhere.safetensors")):
+    try:
+        VOICES.check(keys)
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True)
+    first, second = done.stdout.splitlines()[-2:]
+    assert first.startswith("InteractError There is nothing to find faces with")
+    assert second.startswith("InteractError [voices] syncnet is nowhere.safetensors, which is no file")

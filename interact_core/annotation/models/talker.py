@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ...metrics.sync.syncnet import SyncNet
 from ...metrics.sync.tracks import TrackRules
 from ...metrics.ties import Tied
 from ...metrics.types import Film, Person
+
+if TYPE_CHECKING:  # with ComfyUI, which theatre's runs do without
+    from ...host.scorer import ScorerFiles
 
 NO_FACES = (
     "There is nothing to find faces with: name ComfyUI's face landmarker by faces in the table [voices] "
@@ -78,14 +81,36 @@ class FaceTalker:
         return score_sync(film, people, faces.tied, self.syncnet, self.rules).confidence
 
 
-def load_talker(faces: Path | None, syncnet: Path | None, device: str, rules: TrackRules) -> FaceTalker:
-    """A face landmarker and SyncNet from files; None for what lies in ComfyUI's folders, if anything does.
+def talker_files(faces: Path | None, syncnet: Path | None) -> ScorerFiles:
+    """What `load_talker` loads: the named files, and what lies in ComfyUI's folders in place of None.
 
-    Raises InteractError where there is nothing to find faces with, and for files that are not what they should be.
+    Raises InteractError for a file that is not there, and where there is nothing to find faces with.
     """
-    from ...host.scorer import ScorerFiles, load_scorer
+    from ...host.standalone import prepare_comfy
 
-    scorer = load_scorer(ScorerFiles(faces, syncnet, device=device, rules=rules).found())
-    if scorer.faces is None:
+    prepare_comfy()
+    from ...host.folders import register_folders
+    from ...host.scorer import ScorerFiles
+
+    register_folders()
+    for name, path in (("faces", faces), ("syncnet", syncnet)):
+        if path is not None and not path.is_file():
+            raise InteractError(
+                f"[voices] {name} is {path}, which is no file: docs/metrics.md says which it is."
+            )
+    found = ScorerFiles(faces, syncnet).found()
+    if found.faces is None and not found.package:
         raise InteractError(NO_FACES)
+    return replace(found, clip=None, dino=None)  # those compare looks, which nobody asks here
+
+
+def load_talker(files: ScorerFiles, device: str, rules: TrackRules) -> FaceTalker:
+    """A face landmarker and SyncNet, if there is one, of `talker_files`.
+
+    Raises InteractError for files that are not what they should be.
+    """
+    from ...host.scorer import load_scorer
+
+    scorer = load_scorer(replace(files, device=device))
+    assert scorer.faces is not None
     return FaceTalker(scorer.faces, scorer.syncnet, rules)

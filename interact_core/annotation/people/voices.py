@@ -14,7 +14,7 @@ from ...config_tables import key
 from ...metrics.sync.tracks import TrackRules
 from ...metrics.types import Film, Person
 from ..models.folders import identity_of
-from ..models.talker import Faces, Talker, load_talker
+from ..models.talker import Faces, Talker, load_talker, talker_files
 from ..models.theatre import TheatreTalker, read_cast
 from ..pipeline.record import RATE, Places, Record, Rejected, Stage
 from .captions import read_answer
@@ -187,13 +187,23 @@ def speech_of(folder: Path, frames: int, fps: float) -> tuple[np.ndarray, np.nda
     return spoken.any(0) & ~unclear, unclear
 
 
+def _files(keys: VoiceKeys) -> Any:
+    faces, syncnet = (Path(name) if name else None for name in (keys.faces, keys.syncnet))
+    return talker_files(faces, syncnet)
+
+
 def _check(keys: VoiceKeys) -> None:
     if keys.kind == "theatre":
         read_cast(Path(keys.looks))
+    else:
+        _files(keys)
 
 
 def _identity(keys: VoiceKeys) -> str:
-    return "" if keys.kind == "theatre" else identity_of(keys.faces, keys.syncnet)
+    if keys.kind == "theatre":
+        return ""
+    files = _files(keys)
+    return identity_of(*(str(path) for path in (files.faces, files.syncnet) if path is not None))
 
 
 def _make(keys: VoiceKeys) -> Callable[[Record, Places], Record]:
@@ -201,9 +211,8 @@ def _make(keys: VoiceKeys) -> Callable[[Record, Places], Record]:
     if keys.kind == "theatre":
         talker = TheatreTalker(read_cast(Path(keys.looks)))
     else:
-        faces, syncnet = (Path(name) if name else None for name in (keys.faces, keys.syncnet))
         rules = TrackRules(min_size=keys.min_size)
-        talker = load_talker(faces, syncnet, device_of(keys.device), rules)
+        talker = load_talker(_files(keys), device_of(keys.device), rules)
     return lambda record, places: find_voices(record, places, keys, talker)
 
 
