@@ -140,6 +140,8 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         },
         "place_made": "From left to right: {names}. Set the denoise of the sampler to 0.65; at 1 it begins as noise.",
         "place_layout": "{names}: placed where the layout is.",
+        "place_covered": "Others stand in front of {share} % of {name}: give the characters masks that leave the "
+        "background out, layouts of their own, or a smaller size.",
         "place_first": "Of the {count} pictures of the background the first is used.",
         "place_cropped": "The background was {found} and is cropped in the middle to the shape of {size}.",
         # InterAct Dub Video

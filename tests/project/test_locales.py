@@ -20,7 +20,7 @@ TRANSLATIONS = LANGUAGES[1:]
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
 TRANSLATED_FROM = {
     "nodes": "09953bab64550c49",
-    "sentences": "9bba5d42e646d84c",
+    "sentences": "617bb6b8da476f03",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",
     "people": "7ab838c9e63c8260",

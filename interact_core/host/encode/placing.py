@@ -19,7 +19,7 @@ from torch import Tensor
 from ...errors import InteractError, check_connected, check_numbers
 from ...frames import TEMPORAL_STRIDE
 from ...guidance import Cast, Character, Part
-from ...guidance.layout import fitted_to_video
+from ...guidance.layout import LATENT_PIXELS, fitted_to_video
 from ...guidance.people import opencv
 from ...sentences import Sentence, sentence
 from ..tokens.reference_images import LIKELY, person_score
@@ -31,6 +31,7 @@ GROUND = (
     0.86  # of the picture without a background: a light grey, in which neither light nor dark people get lost
 )
 REACH = 0.2  # of a person's share of the width, by which hair or arms may reach into that of both neighbours
+COVERED = 0.1  # of a person, from which it is said that others stand in front
 STILL = 81  # frames that are encoded at most; a longer video goes on with the last of their latent frames
 
 
@@ -72,14 +73,17 @@ def place_characters(
         )
     if cast.part is not None and cast.part.known > 0:
         return _go_on(vae, cast, cast.part, latent)
-    if latent is not None and "noise_mask" in latent:
+    if latent is not None and ("noise_mask" in latent or bool(latent["samples"].any())):
         raise InteractError(
-            "The latent keeps a part of a film by its noise mask, which this node would replace: connect that latent "
-            "to the sampler, and leave this node out."
+            "The latent holds a video, which this node would replace, and the cast is of no later part of a film: "
+            "connect that latent to the sampler and leave this node out, or connect latent and cast of the same "
+            "InterAct Next Part."
         )
     picture, said = _ground(cast, background)
     share, drawn = cast.width / len(cast.characters), []
     reach = min(REACH * share, (cast.width - share) / 2)  # nobody is wider than the picture
+    owner = torch.full((cast.height, cast.width), -1)
+    whole = []
     for number, character in enumerate(cast.characters):
         box = _layout_box(character, cast)
         if box is None:
@@ -87,11 +91,22 @@ def place_characters(
             box = (left, (1 - size) * cast.height, right, cast.height)
         else:
             drawn.append(character.name)
-        _put(picture, *_cut_out(character), box)
+        shown = _put(picture, *_cut_out(character), box)
+        owner[shown] = number
+        whole.append(int(shown.sum()))
+    covered = {
+        name: 1 - int((owner == number).sum()) / max(1, whole[number])
+        for number, name in enumerate(cast.names)
+    }
     samples = _still(vae, picture, cast.frames)
     lines = (
         sentence("place_made", names=list(cast.names)),
         *([sentence("place_layout", names=drawn)] if drawn else []),
+        *(
+            sentence("place_covered", name=name, share=round(100 * share))
+            for name, share in covered.items()
+            if share > COVERED
+        ),
         *said,
     )
     logger.info("InterAct Place Characters: %s", " ".join(map(str, lines)))
@@ -113,12 +128,16 @@ def _go_on(vae: Any, cast: Cast, part: Part, latent: dict[str, Tensor] | None) -
             "InterAct Next Part to this node's latent, so that they stay, and everybody goes on from there."
         )
     samples, known = latent["samples"].clone(), part.known_latents
-    if samples.shape[2] != cast.latent_frames:
+    found, wanted = (
+        list(samples.shape[2:]),
+        [cast.latent_frames, *(side // LATENT_PIXELS for side in (cast.height, cast.width))],
+    )
+    if found != wanted:
         raise InteractError(
-            f"The latent has {samples.shape[2]} latent frames and the cast {cast.latent_frames}: connect latent and "
-            "cast of the same InterAct Next Part."
+            f"The latent has frames, height and width {found}, but the cast is for {wanted}: connect latent and cast "
+            "of the same InterAct Next Part."
         )
-    picture = vae.decode(samples[:, :, :known])[..., -1:, :, :, :3].reshape(1, cast.height, cast.width, 3)
+    picture = vae.decode(samples[:1, :, :known])[..., -1:, :, :, :3].reshape(1, cast.height, cast.width, 3)
     # The first latent frame holds a single frame, the others four: only those can stand behind finished ones.
     samples[:, :, known:] = _still(vae, picture, cast.frames)[:, :, known:].to(samples)
     lines = (sentence("place_goes_on", count=part.known),)
@@ -182,8 +201,11 @@ def _filled(person: Tensor) -> Tensor:
     return torch.from_numpy(filled)
 
 
-def _put(picture: Tensor, person: Tensor, opacity: Tensor, box: tuple[float, float, float, float]) -> None:
-    """Draw a person into a box of the picture, as large as it fits, standing on the box's lower edge in its middle."""
+def _put(picture: Tensor, person: Tensor, opacity: Tensor, box: tuple[float, float, float, float]) -> Tensor:
+    """Draw a person into a box of the picture, as large as it fits, standing on the box's lower edge in its middle.
+
+    Gives where they are now, bool [H, W].
+    """
     left, top, right, bottom = box
     scale = min((right - left) / person.shape[3], (bottom - top) / person.shape[2])
     size = [max(1, round(side * scale)) for side in person.shape[2:]]
@@ -195,3 +217,6 @@ def _put(picture: Tensor, person: Tensor, opacity: Tensor, box: tuple[float, flo
     place = picture[0, y : y + size[0], x : x + size[1]]
     share = kept[0, 0, :, :, None].clamp(0.0, 1.0)
     place.copy_(torch.lerp(place, shown[0].movedim(0, -1).clamp(0.0, 1.0), share))
+    drawn = torch.zeros(picture.shape[1:3], dtype=torch.bool)
+    drawn[y : y + size[0], x : x + size[1]] = share[..., 0] > 0.5
+    return drawn

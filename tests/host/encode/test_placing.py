@@ -89,6 +89,17 @@ def test_wide_people_are_as_tall_as_others_and_no_wider_than_the_picture(vae: co
         assert abs(int(rows.max() - rows.min()) + 1 - width * 18 / 56) <= 2
 
 
+def test_who_is_covered_by_others_is_told(vae: comfy.sd.VAE) -> None:
+    """Two pictures without a background of one colour are whole rectangles, 67 of 96 pixels wide: they share 38."""
+    photo = torch.rand(1, 20, 60, 3, generator=torch.Generator().manual_seed(1))
+    people = [make_character(name, photo, mask=torch.ones(1, 20, 60)) for name in ("Anna", "Ben")]
+    made = encode_cast(people, vae, WIDTH, HEIGHT, FRAMES, 25.0)
+    placed = place_characters(vae, made.cast, size=1.0)
+    (told,) = (line for line in placed.lines if line.key == "place_covered")
+    assert told.values["name"] == "Anna" and told.values["share"] == pytest.approx(100 * 38 / 67, abs=3)
+    assert "place_covered" not in [line.key for line in place_characters(vae, made.cast, size=0.2).lines]
+
+
 def test_a_layout_says_where_and_a_background_what_is_behind(vae: comfy.sd.VAE) -> None:
     layout = torch.zeros(1, HEIGHT, WIDTH)
     layout[:, 8:24, 4:20] = 1.0
@@ -170,8 +181,17 @@ def test_what_has_no_place_is_told(vae: comfy.sd.VAE) -> None:
     for latent in (None, made.latent):
         with pytest.raises(InteractError, match="begins with 5 finished frames"):
             place_characters(vae, later.cast, latent=latent)
-    with pytest.raises(InteractError, match="keeps a part of a film"):
-        place_characters(vae, made.cast, latent=later.latent)
+    video = {"samples": torch.ones_like(made.latent["samples"])}
+    for latent in (later.latent, video):
+        with pytest.raises(InteractError, match="holds a video, which this node would replace"):
+            place_characters(vae, made.cast, latent=latent)
+    place_characters(vae, made.cast, latent=made.latent)  # of a first part, which is empty
+    other = {**later.latent, "samples": later.latent["samples"][..., :-1]}
+    with pytest.raises(InteractError, match="frames, height and width"):
+        place_characters(vae, later.cast, latent=other)
+    twice = {name: value.expand(2, *value.shape[1:]) for name, value in later.latent.items()}
+    placed = place_characters(vae, later.cast, latent=twice)
+    assert placed.latent["samples"].shape[0] == 2 and placed.picture.shape[0] == 1
     region = torch.zeros(1, HEIGHT, WIDTH)
     region[:, :, :40] = 1.0
     characters = (make_region_character("Anna", region),)
