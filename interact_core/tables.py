@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InteractError
+from .whole_file import whole_file
 
 TABLES = (".csv", ".json", ".parquet")
 Row = dict[str, Any]
@@ -54,12 +55,13 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: Path, kinds: Mapping[st
     path: without an ending; kinds: column -> "int", "float" or "text", so that tables of several runs fit together
     whatever is missing. Each file appears whole.
     """
-    partial = path.with_name(f"{path.name}.csv.partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with (
+        whole_file(path.with_name(f"{path.name}.csv")) as partial,
+        partial.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.DictWriter(file, list(kinds))
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(path.with_name(f"{path.name}.csv"))
     try:
         import pyarrow
         from pyarrow import parquet
@@ -67,7 +69,6 @@ def write_table(rows: Sequence[Mapping[str, Any]], path: Path, kinds: Mapping[st
         return f"{path.name}.parquet was not written: it needs pyarrow. {path.name}.csv holds the same."
     types = {"int": pyarrow.int64(), "float": pyarrow.float64(), "text": pyarrow.string()}
     columns = {name: pyarrow.array([row[name] for row in rows], types[kind]) for name, kind in kinds.items()}
-    partial = path.with_name(f"{path.name}.parquet.partial")
-    parquet.write_table(pyarrow.table(columns), partial)
-    partial.replace(path.with_name(f"{path.name}.parquet"))
+    with whole_file(path.with_name(f"{path.name}.parquet")) as partial:
+        parquet.write_table(pyarrow.table(columns), partial)
     return None

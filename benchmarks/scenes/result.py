@@ -13,6 +13,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from ...interact_core.whole_file import whole_file
+
 FOLDER = Path(__file__).parents[1] / "results"
 
 
@@ -111,9 +113,8 @@ def _record(figures: Sequence[Figure], counted: str, **more: Any) -> dict[str, A
 
 def _save(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 PLACES = ("--out", "--pictures", "--films", "--folder")

@@ -35,6 +35,7 @@ from ...interact_core.theatre.pipeline import (
 from ...interact_core.theatre.prompts import largest_travel
 from ...interact_core.theatre.scenes import Rendering, random_scene, render
 from ...interact_core.theatre.training.id_embedding import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
+from ...interact_core.whole_file import whole_file
 from ..ablation.caches import LayerProbe, in_two_passes, within_the_step
 from .held_out import MIN_TRAVEL, Case, SceneResult
 from .settings import FIRST_FRAME, IN_TURNS, ONE_SILENT, START_IMAGE, TWO_PASSES, WITHIN_STEP, Setting
@@ -303,10 +304,8 @@ def write_truth(folder: Path, setting: Setting, number: int, masks: np.ndarray) 
     """Write true masks, bool [N, F, H, W], for a setting and case; the file appears whole."""
     path = truth_file(folder, setting, number)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, bits=np.packbits(masks), shape=masks.shape)
-    partial.replace(path)
 
 
 def read_truth(folder: Path, setting: Setting, number: int) -> np.ndarray:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from ..comfy_client import ServerDied
-from ..errors import InteractError, one_line
+from ..errors import one_line
+from ..ray_start import start_ray
 from .server import FilmServer, Made, Order, ServerPlan
 
 STOP = 15.0  # seconds that an actor has to end its server
@@ -65,21 +64,7 @@ class RayPool:
     """An actor for each server. address: of a cluster, None for this machine alone; gpus: of each actor, or a part."""
 
     def __init__(self, plans: Sequence[ServerPlan], address: str | None, gpus: float) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray reports its use to its makers
-        import ray
-
-        self._ray = ray
-        alone = {"num_cpus": len(plans), "include_dashboard": False}  # one worker process for each actor
-        try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **({} if address else alone),
-            )
-        except (OSError, RuntimeError, ValueError) as error:
-            where = f"the cluster at {address}" if address else "this machine"
-            raise InteractError(f"Ray cannot be used on {where}: {one_line(error)}.") from error
+        self._ray = ray = start_ray(address, num_cpus=len(plans))  # one worker process for each actor
         # Two threads: `stop` has to come through while a film is made.
         self._kind = ray.remote(FilmServer).options(num_cpus=1, num_gpus=gpus, max_concurrency=2)
         self._plans = list(plans)

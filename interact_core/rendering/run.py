@@ -9,6 +9,7 @@ from pathlib import Path
 from ..comfy_client import ServerDied
 from ..errors import InteractError, one_line
 from ..scoring.records import Record, read_record, write_json
+from ..whole_file import whole_file
 from .films import Film
 from .graph import Graph, with_values
 from .pools import Pool
@@ -151,9 +152,8 @@ def write_files(film: Film, made: Made, folder: Path) -> tuple[str, ...]:
         for title, data in files.items():
             place = folder / names[title]
             place.parent.mkdir(parents=True, exist_ok=True)
-            partial = place.with_name(f"{place.name}.partial")
-            partial.write_bytes(data)
-            partial.replace(place)
+            with whole_file(place) as partial:
+                partial.write_bytes(data)
     except OSError as error:
         raise no_room(folder, error) from error
     return tuple(names.values())

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InteractError
 from ..metrics.sets.fvd import Features, check_clips, clip_features, clips_of, fvd
 from ..metrics.sync.tracks import SYNC_FPS
+from ..whole_file import whole_file
 from .films import open_film
 from .jobs import FILMS
 
@@ -82,8 +83,6 @@ def _kept(path: Path, features: Features, network: str, folder: Path) -> np.ndar
     except (OSError, ValueError):
         pass
     made = clip_features(clips_of(open_film(path).film.at_rate(SYNC_FPS)), features)
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
+    with whole_file(file) as partial, partial.open("wb") as stream:
         np.save(stream, made, allow_pickle=False)
-    partial.replace(file)
     return made

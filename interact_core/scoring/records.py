@@ -14,6 +14,7 @@ from ..errors import InteractError
 from ..metrics.intervals import bootstrap_interval
 from ..metrics.types import FilmFigures, PersonFigures
 from ..tables import write_table
+from ..whole_file import whole_file
 
 Record = dict[str, Any]
 
@@ -171,9 +172,9 @@ def read_record(path: Path) -> Record | None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON; the file appears whole."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    partial.replace(path)
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def check_output(folder: Path, parts: Sequence[str] = ("records", "plots")) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InteractError, one_line
 from ..metrics.score import Scorer, score_film
+from ..whole_file import whole_file
 from .films import open_film, read_person
 from .jobs import Job
 from .records import Record, read_record, record_of, write_json
@@ -159,6 +160,5 @@ def _finish(key: str, job: Job, folder: Path, scorer: Scorer) -> Outcome:
 def _write_plot(path: Path, plot: Any) -> None:
     from PIL import Image
 
-    partial = path.with_name(f"{path.name}.partial")
-    Image.fromarray(plot).save(partial, format="png")
-    partial.replace(path)
+    with whole_file(path) as partial:
+        Image.fromarray(plot).save(partial, format="png")

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..metrics.loudness import speaking_spans
 from ..metrics.puppets.drawing import Look, random_looks
+from ..whole_file import whole_file
 from .scenes import Rendering, Scene, random_backdrop, random_paths, render
 from .voices import RATE, babble, mouth_opening
 
@@ -192,9 +193,8 @@ def write_film(film: RawFilm, folder: Path) -> Path:
     from scipy.signal import resample_poly
 
     path = folder / film.name
-    partial = path.with_suffix(".partial")
     sound = resample_poly(sound_of(film), SOUND_RATE // RATE, 1).astype(np.float32)
-    with av.open(str(partial), "w", format="mp4") as container:
+    with whole_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=Fraction(film.fps), options={"crf": "14"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SOUND_RATE, layout="mono", options={"b": "128k"})
@@ -206,7 +206,6 @@ def write_film(film: RawFilm, folder: Path) -> Path:
             frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, at, Fraction(1, SOUND_RATE)
             container.mux(audio.encode(frame))
         container.mux(audio.encode())
-    partial.replace(path)
     return path
 
 

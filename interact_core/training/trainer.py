@@ -20,6 +20,7 @@ from ..adapter import Recommended, save_adapter
 from ..errors import InteractError, one_line
 from ..host.forward.differentiable import differentiable_host
 from ..weights_file import save_weights
+from ..whole_file import whole_file
 from .config import TrainingConfig
 from .curves import Curves
 from .data.cache import encode_shards, find_shards, read_cache
@@ -353,9 +354,8 @@ def metadata_of(path: Path) -> dict[str, str] | None:
 
 
 def _write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    partial = path.with_suffix(".partial")
-    save_weights(partial, {n: v.to(torch.bfloat16).contiguous() for n, v in weights.items()}, metadata)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        save_weights(partial, {n: v.to(torch.bfloat16).contiguous() for n, v in weights.items()}, metadata)
 
 
 def train(config: TrainingConfig) -> Path:

@@ -37,7 +37,7 @@ SMALL = {  # of host, without anything of host behind them
 HOST = {"host/tokens", "host/forward", "host/run", "host/encode"}
 NO_NODE_NEEDS = {
     *("annotation", "comfy_client", "comfy_server", "config_tables", "media"),
-    *("rendering", "scoring", "tables", "theatre", "theatre/training", "training"),
+    *("ray_start", "rendering", "scoring", "tables", "theatre", "theatre/training", "training", "whole_file"),
 }
 MAY_IMPORT = {
     "errors": set(),
@@ -64,6 +64,8 @@ MAY_IMPORT = {
     "host/score": PLAIN | SMALL | {"metrics", "preview", "host/scorer"},
     "media": set(),
     "metrics": set(),
+    "ray_start": set(),
+    "whole_file": set(),
     "comfy_client": set(),
     "comfy_server": {"comfy_client"},
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...whole_file import whole_file
 from ..pipeline.record import FPS, RATE
 
 EXACT = 4 | 0x2000 | 0x4000 | 0x40000
@@ -143,9 +144,8 @@ class ClipWriter:
 
 def write_wav(path: Path, sound: np.ndarray) -> None:
     """Write int16 [samples] at `RATE`; the file appears whole."""
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(wav_bytes(sound))
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(wav_bytes(sound))
 
 
 def wav_bytes(sound: np.ndarray) -> bytes:

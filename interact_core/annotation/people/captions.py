@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ...config_tables import key
 from ...errors import InteractError, one_line
+from ...scoring.records import write_json
 from ..models.captioner import FILES, WHERE, Captioner, load_captioner
 from ..models.captioner import KINDS as MODEL_KINDS
 from ..models.folders import identity_of, kind_of
 from ..models.theatre import TheatreCaptioner, read_cast
 from ..pipeline.record import Places, Record, Rejected, Stage
-from .clips import DEVICE, KIND, KINDS, LOOKS, device_of, open_clip, write_json
+from .clips import DEVICE, KIND, KINDS, LOOKS, device_of, open_clip
 
 CAPTION_FILE = "caption.json"
 LONGEST = 20_000  # characters of an answer that are looked at

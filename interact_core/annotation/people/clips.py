@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -14,7 +13,9 @@ from ...media import read_sound
 from ...metrics.loudness import loudness
 from ...metrics.types import Film
 from ...scoring.films import open_film
+from ...whole_file import whole_file
 from ..pipeline.record import RATE, SOUND, VIDEO, Places, Record
+from .speaking import in_spans, runs_of
 
 KINDS = ("public", "theatre")
 KIND = "who looks at the clips: public models from local folders, or the theatre's, which know puppets by their colours"
@@ -51,27 +52,15 @@ def device_of(name: str) -> str:
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a side file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         write(file)
-    partial.replace(path)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a side file as JSON, whole or not at all."""
-    text = json.dumps(value, indent=1).encode()
-    write_whole(path, lambda file: file.write(text))
 
 
 def spans_of(shown: np.ndarray, fps: float) -> list[tuple[float, float]]:
     """Spans of seconds in which a row of bool [F] is true."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], shown, [False]]).astype(int)))
-    return [(first / fps, last / fps) for first, last in edges.reshape(-1, 2).tolist()]
+    return [(first / fps, last / fps) for first, last in runs_of(shown)]
 
 
 def frames_in(spans: Sequence[tuple[float, float]], frames: int, fps: float) -> np.ndarray:
     """Bool [F]: what `spans_of` came from."""
-    shown = np.zeros(frames, bool)
-    for first, last in spans:
-        shown[round(first * fps) : round(last * fps)] = True
-    return shown
+    return in_spans([(round(first * fps), round(last * fps)) for first, last in spans], frames)

@@ -66,7 +66,7 @@ def who_speaks(
     open_from: the opening from which a mouth is clearly open; least_fit: correlation from which mouths explain a sound.
     """
     from_here = min(CLEAR, max(QUIET, NOISE * float(np.quantile(level, 0.1))))
-    heard = _in_spans(speaking_spans(level * (SPOKEN / from_here), fps), len(level))
+    heard = in_spans(speaking_spans(level * (SPOKEN / from_here), fps), len(level))
     openings = openings * (lips.OPEN / open_from)  # in units of the theatre's
     windows = [w for w in lips.windows_of(len(level), fps) if heard[slice(*w)].mean() >= LEAST_HEARD]
     lags = range(-lips.MAX_LAG, lips.MAX_LAG + 1)
@@ -163,7 +163,14 @@ def _moved(openings: np.ndarray, lag: int) -> np.ndarray:
     return moved
 
 
-def _in_spans(spans: Sequence[Span], frames: int) -> np.ndarray:
+def runs_of(shown: np.ndarray) -> list[Span]:
+    """Spans of frames in which a row of bool [F] is true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], shown, [False]]).astype(int)))
+    return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
+
+
+def in_spans(spans: Sequence[Span], frames: int) -> np.ndarray:
+    """Bool [F], which is true in spans of frames."""
     shown = np.zeros(frames, bool)
     for first, last in spans:
         shown[first:last] = True
@@ -174,7 +181,6 @@ def _without_specks(rows: np.ndarray, fps: float) -> np.ndarray:
     """Rows of bool [N, F] without what is shorter than SPECK."""
     kept = rows.copy()
     for row in kept:
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(int))).reshape(-1, 2)
-        for first, last in edges:
+        for first, last in runs_of(row):
             row[first:last] = last - first >= SPECK * fps
     return kept

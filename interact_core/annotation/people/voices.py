@@ -13,6 +13,7 @@ import numpy as np
 from ...config_tables import key
 from ...metrics.sync.tracks import TrackRules
 from ...metrics.types import Film, Person
+from ...scoring.records import write_json
 from ..models.folders import identity_of
 from ..models.talker import Faces, Talker, load_talker, talker_files
 from ..models.theatre import TheatreTalker, read_cast
@@ -30,7 +31,6 @@ from .clips import (
     level_of,
     open_clip,
     spans_of,
-    write_json,
     write_whole,
 )
 from .masks import read_masks

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
-import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ...errors import InteractError, one_line
+from ...errors import InteractError
+from ...ray_start import start_ray
 from .record import Record
 from .work import Task, Worker
 
@@ -35,8 +35,6 @@ class OneProcess:
     """Row after row in this process, but for the stages that decode raw films."""
 
     def run(self, task: Task, rows: Sequence[Record], say: Say) -> None:
-        import time
-
         worker, said = Worker(task), time.monotonic()
         try:
             for number, record in enumerate(rows, 1):
@@ -75,25 +73,12 @@ class RayData:
     """
 
     def __init__(self, address: str | None = None, workers: int = 0, store_gb: float = 0.0) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray reports its use to its makers
-        import ray
-
-        self._ray, self._workers = ray, workers
-        alone: dict[str, Any] = {"include_dashboard": False}
+        alone: dict[str, Any] = {}
         if workers:
-            alone["num_cpus"] = max(workers, 1) + 1  # one for Ray Data's own tasks
+            alone["num_cpus"] = workers + 1  # one for Ray Data's own tasks
         if store_gb:
             alone["object_store_memory"] = int(store_gb * 2**30)
-        try:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **({} if address else alone),
-            )
-        except (OSError, RuntimeError, ValueError) as error:
-            where = f"the cluster at {address}" if address else "this machine"
-            raise InteractError(f"Ray cannot be used on {where}: {one_line(error)}.") from error
+        self._ray, self._workers = start_ray(address, **alone), workers
 
     def run(self, task: Task, rows: Sequence[Record], say: Say) -> None:
         import pyarrow as pa

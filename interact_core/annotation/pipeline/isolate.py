@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -103,8 +104,6 @@ class Cell:
 
 def _line(stream: IO[bytes], limit: float) -> bytes:
     """The next line, empty at the end of the stream. Raises TimeoutError after `limit` seconds."""
-    import time
-
     until, got = time.monotonic() + limit, b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InteractError, one_line
+from ...whole_file import whole_file
 from .record import Record, Stage
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -179,11 +180,10 @@ def write_parquet(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     columns = {name: [row[name] for row in rows] for name in names}
     for name in ("figures", "texts"):
         columns[name] = [list(value.items()) for value in columns[name]]
-    partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         table = pa.table({name: pa.array(columns[name], kinds[name]) for name in names})
-        pq.write_table(table, partial)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            pq.write_table(table, partial)
     except OSError as error:
         raise no_room(path.parent, error) from error

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...whole_file import whole_file
+
 
 def save_checkpoint(
     path: Path, parts: dict[str, Any], step: int, rng: np.random.Generator | None = None
@@ -20,9 +22,8 @@ def save_checkpoint(
     state.update(step=step, torch_rng=torch.get_rng_state())
     if rng is not None:
         state["numpy_rng"] = rng.bit_generator.state
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        torch.save(state, partial)
 
 
 def load_checkpoint(path: Path, parts: dict[str, Any], rng: np.random.Generator | None = None) -> int:

@@ -26,6 +26,7 @@ from ...frames import TEMPORAL_STRIDE
 from ...guidance.layout import layouts_on_grid
 from ...metrics.puppets.drawing import Pose, portrait
 from ...speech.encode import encode_speech
+from ...whole_file import whole_file
 from ..prompts import motion_amount
 from ..scenes import FAST, World, random_scene, render
 from ..voices import RATE, mouth_opening, training_recordings
@@ -244,9 +245,9 @@ def write_shard(path: Path, index: int, bank_file: Path, vae_file: Path, world: 
     puppets = PUPPETS_OF_SHARDS[index % len(PUPPETS_OF_SHARDS)]
     seeds = range(index * SHARD, (index + 1) * SHARD)
     clips = [make_clip(seed, puppets, bank, vae, world) for seed in seeds]
-    partial = path.with_suffix(".partial")
-    save_file({name: torch.stack([clip[name] for clip in clips]) for name in clips[0]}, partial)
-    return partial.replace(path)
+    with whole_file(path) as partial:
+        save_file({name: torch.stack([clip[name] for clip in clips]) for name in clips[0]}, partial)
+    return path
 
 
 def write_clips(

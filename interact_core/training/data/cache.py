@@ -29,6 +29,7 @@ from ...errors import InteractError, one_line
 from ...guidance.layout import layouts_on_grid
 from ...speech.from_core import SPEECH_KEY
 from ...speech.timeline import features_on_timeline
+from ...whole_file import whole_file
 from ..config import ShardKeys
 from .framing import confidence_per_latent, frame_numbers, reference_views, select_frames
 from .shards import Sample, decode_sample, raw_samples, writing_shards
@@ -304,9 +305,8 @@ def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoder
                 clip.update(offset=member.offset_data, size=member.size)
     else:
         encoded.touch()
-    written = index.with_suffix(".partial")
-    written.write_text(json.dumps({"source": state, "clips": clips, "broken": broken}), encoding="utf-8")
-    written.replace(index)
+    with whole_file(index) as partial:
+        partial.write_text(json.dumps({"source": state, "clips": clips, "broken": broken}), encoding="utf-8")
 
 
 @dataclass(frozen=True)

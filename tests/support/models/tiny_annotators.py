@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -98,6 +99,29 @@ def save_grounding_dino(folder: Path) -> Path:
     return folder
 
 
+def tracking(size: int, feed_forward: int) -> dict[str, Any]:
+    """What SAM2 and the tracker of SAM3 have in common: prompts, masks and memory, for pictures of size x size."""
+    return {
+        "prompt_encoder_config": {"hidden_size": 128, "image_size": size, "mask_input_channels": 4},
+        "mask_decoder_config": {
+            "hidden_size": 128,
+            "mlp_dim": 32,
+            "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
+        },
+        "image_size": size,
+        "memory_attention_hidden_size": 128,
+        "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": feed_forward,
+        "memory_attention_rope_feat_sizes": [4, 4],
+        "memory_encoder_hidden_size": 128,
+        "mask_downsampler_embed_dim": 128,
+        "memory_fuser_embed_dim": 128,
+        "memory_fuser_intermediate_dim": 32,
+        "memory_fuser_num_layers": 1,
+    }
+
+
 def save_sam2(folder: Path) -> Path:
     """For pictures of 64 x 64."""
     import transformers as hf
@@ -118,24 +142,8 @@ def save_sam2(folder: Path) -> Path:
             backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
             fpn_hidden_size=128,
         ),
-        prompt_encoder_config={"hidden_size": 128, "image_size": 64, "mask_input_channels": 4},
-        mask_decoder_config={
-            "hidden_size": 128,
-            "mlp_dim": 32,
-            "num_attention_heads": 2,
-            "iou_head_hidden_dim": 16,
-        },
-        image_size=64,
-        memory_attention_hidden_size=128,
-        memory_attention_num_layers=1,
-        memory_attention_feed_forward_hidden_size=64,
-        memory_attention_rope_feat_sizes=[4, 4],
-        memory_encoder_hidden_size=128,
+        **tracking(64, feed_forward=64),
         memory_encoder_output_channels=64,
-        mask_downsampler_embed_dim=128,
-        memory_fuser_embed_dim=128,
-        memory_fuser_intermediate_dim=32,
-        memory_fuser_num_layers=1,
     )
     torch.manual_seed(0)
     hf.Sam2VideoModel(config).save_pretrained(folder)
@@ -190,23 +198,7 @@ def save_sam3(folder: Path) -> Path:
     )
     tracker = hf.Sam3TrackerVideoConfig(
         vision_config={**vision, "model_type": "sam3_vision_model"},
-        prompt_encoder_config={"hidden_size": 128, "image_size": 56, "mask_input_channels": 4},
-        mask_decoder_config={
-            "hidden_size": 128,
-            "mlp_dim": 32,
-            "num_attention_heads": 2,
-            "iou_head_hidden_dim": 16,
-        },
-        image_size=56,
-        memory_attention_hidden_size=128,
-        memory_attention_num_layers=1,
-        memory_attention_feed_forward_hidden_size=32,
-        memory_attention_rope_feat_sizes=[4, 4],
-        memory_encoder_hidden_size=128,
-        mask_downsampler_embed_dim=128,
-        memory_fuser_embed_dim=128,
-        memory_fuser_intermediate_dim=32,
-        memory_fuser_num_layers=1,
+        **tracking(56, feed_forward=32),
     )
     config = hf.Sam3VideoConfig(
         detector_config=detector,
