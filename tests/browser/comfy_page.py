@@ -19,7 +19,9 @@ READY = (
     "!!(window.app?.isGraphReady && window.app?.vueAppReady"
     " && window.LiteGraph?.registered_node_types?.InterActPreviewMasks"
     # Before the server has told the page its name, a run's events go nowhere.
-    " && window.comfyAPI?.api?.api?.clientId && window.comfyAPI.api.api.socket?.readyState === 1)"
+    " && window.comfyAPI?.api?.api?.clientId && window.comfyAPI.api.api.socket?.readyState === 1"
+    # The graph that ComfyUI begins with comes late on a busy machine, and would replace the one that a test opened.
+    " && window.app.extensionManager?.workflow?.activeWorkflow && window.app.rootGraph?.nodes.length)"
 )
 # Two characters on the tiny models: seconds instead of minutes.
 TINY = {
