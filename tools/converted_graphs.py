@@ -11,7 +11,7 @@ A graph here may hold nodes that are muted in the browser, which ComfyUI does no
 
 from __future__ import annotations
 
-from interacthuman.tools.make_workflows import Graph, decode, encode, node, part, video, viewer
+from interacthuman.tools.graph_parts import Graph, decode, encode, node, part, video, viewer
 from interacthuman.tools.public_files import (
     FEW_STEPS_T2V,
     HUMO,
@@ -140,7 +140,7 @@ def encoded(
 
 
 def film_part(first: int, title: str, **before: list) -> Graph:
-    """A part of an InfiniteTalk film, as `part` of make_workflows has it."""
+    """A part of an InfiniteTalk film, as `part` of graph_parts has it."""
     graph = part(first, title, **before)
     graph[str(first)]["inputs"] |= {
         "length": LENGTH, "overlap": MOTION_FRAMES, "finished_frames": "clean",

@@ -163,7 +163,8 @@ def main(names: list[str]) -> None:
                 lambda route: route.continue_() if route.request.url.startswith(inside) else route.abort(),
             )
             page.goto(server.address)
-            ready = "window.app?.isGraphReady && window.app?.vueAppReady"
+            # ComfyUI's own first graph comes last, and would replace one that is opened before it.
+            ready = "window.app?.isGraphReady && window.app?.vueAppReady && window.app.rootGraph?.nodes.length"
             page.wait_for_function(f"!!({ready} && window.LiteGraph?.registered_node_types?.InterActSampler)")
             for name in names:
                 text = json.dumps(convert(page, name), indent=2, ensure_ascii=False) + "\n"

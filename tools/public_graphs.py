@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interacthuman.tools.make_workflows import Graph, encode, finished, halves, node, sampler, speaker
+from interacthuman.tools.graph_parts import Graph, encode, finished, halves, node, sampler, speaker
 from interacthuman.tools.public_files import (
     FEW_STEPS,
     HUMO,

@@ -7,7 +7,8 @@ from interacthuman.tools.converted_graphs import (
     needs_weights_infinitetalk_own_picture,
     needs_weights_phantom_own_pictures,
 )
-from interacthuman.tools.make_workflows import TITLES, Graph
+from interacthuman.tools.graph_parts import Graph
+from interacthuman.tools.make_workflows import TITLES
 from interacthuman.tools.public_files import links_and_folders
 from interacthuman.tools.public_graphs import FROM_BASE, needs_weights_humo, needs_weights_infinitetalk
 from interacthuman.tools.workflow_pages import RUN, SAY, WATCH, WHO, Box, Note, Page, models, watch

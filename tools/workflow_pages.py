@@ -198,7 +198,7 @@ def start(text: str, loaders: Box = MODELS) -> tuple[Box | Note, ...]:
 
 
 def cast(*first: int, silent: tuple[str, ...] = ()) -> tuple[tuple[Box], tuple[Box]]:
-    """Two boxes for what make_workflows.speaker makes from these ids on: examples, then speech and character.
+    """Two boxes for what graph_parts.speaker makes from these ids on: examples, then speech and character.
 
     silent: example and character of somebody without speech.
     """

@@ -14,8 +14,9 @@ from interacthuman.tests.support.models import model_files, tiny_multitalk, tiny
 from interacthuman.tests.support.sounds import RATE, syllables
 from interacthuman.tools import converted_graphs, public_files, public_graphs
 from interacthuman.tools import make_public_workflows as public
+from interacthuman.tools.graph_parts import FPS, Graph, nodes_of
 from interacthuman.tools.make_public_workflows import CARD, PUBLIC
-from interacthuman.tools.make_workflows import FPS, GRAPHS, TITLES, WORKFLOWS, Graph, nodes_of, ui_file
+from interacthuman.tools.make_workflows import GRAPHS, TITLES, WORKFLOWS, ui_file
 from interacthuman.tools.public_files import PUBLIC_FILES, files_of
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
