@@ -13,7 +13,7 @@ import logging
 import os
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 from ...errors import InteractError, one_line
@@ -228,7 +228,8 @@ def encode_shards(
     try:
         if without:
             partial = constants.with_suffix(f".of{os.getpid()}.partial")
-            save_file({"mute": encoders.mute, "null_text": encoders.text("")}, partial)
+            made = {"mute": encoders.mute, "null_text": encoders.text("")}
+            save_file(made, partial, metadata={"crc": str(_crc_of(made))})
             partial.replace(constants)
         for number, source in enumerate(missing, 1):
             try:
@@ -249,13 +250,20 @@ def encode_shards(
 def _constants(folder: Path) -> dict[str, Tensor] | None:
     """The encodings of silence and of an empty caption; None if they are not there or damaged."""
     try:
-        found = load_file(folder / "constants.safetensors")
+        with safe_open(folder / "constants.safetensors", "pt") as file:
+            names = file.keys()
+            found = {name: file.get_tensor(name) for name in names}
+            crc = (file.metadata() or {}).get("crc")
     except (OSError, SafetensorError):
         return None
     whole = {"mute", "null_text"} <= found.keys() and all(
         bool(value.isfinite().all()) for value in found.values()
     )
-    return found if whole else None
+    return found if whole and crc in (None, str(_crc_of(found))) else None
+
+
+def _crc_of(tensors: Mapping[str, Tensor]) -> int:
+    return zlib.crc32(save(dict(sorted(tensors.items()))))
 
 
 def _cache_files(folder: Path, source: Path) -> tuple[Path, Path]:
@@ -270,15 +278,40 @@ def _source_state(source: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _is_encoded(folder: Path, source: Path) -> bool:
+@dataclass(frozen=True)
+class _Index:
+    """What is known of an encoded shard. source: the state of the shard that it was made of."""
+
+    source: list[int]
+    clips: tuple[CachedClip, ...]
+    broken: tuple[str, ...]
+
+
+def _read_index(folder: Path, source: Path) -> _Index | None:
+    """The index of a shard; None if it is not there or damaged. Those of earlier versions have no checksum."""
     encoded, index = _cache_files(folder, source)
-    if not (encoded.exists() and index.exists()):
-        return False
     try:
         found = json.loads(index.read_text(encoding="utf-8"))
-        return found["source"] == _source_state(source) and {"clips", "broken"} <= found.keys()
-    except (ValueError, LookupError, TypeError, AttributeError):  # damaged: encode anew
-        return False
+        crc = found.pop("crc", None)
+        if crc not in (None, _crc_of_text(found)):
+            return None
+        clips = (CachedClip(encoded, **{**clip, "grid": tuple(clip["grid"])}) for clip in found["clips"])
+        return _Index(found["source"], tuple(clips), tuple(found["broken"]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _crc_of_text(value: Any) -> int:
+    return zlib.crc32(json.dumps(value).encode())
+
+
+def _is_encoded(folder: Path, source: Path) -> bool:
+    index = _read_index(folder, source)
+    return (
+        index is not None
+        and index.source == _source_state(source)
+        and _cache_files(folder, source)[0].exists()
+    )
 
 
 def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoders) -> None:
@@ -305,8 +338,9 @@ def _encode_shard(folder: Path, source: Path, keys: ShardKeys, encoders: Encoder
                 clip.update(offset=member.offset_data, size=member.size)
     else:
         encoded.touch()
+    found = {"source": state, "clips": clips, "broken": broken}
     with whole_file(index) as partial:
-        partial.write_text(json.dumps({"source": state, "clips": clips, "broken": broken}), encoding="utf-8")
+        partial.write_text(json.dumps({**found, "crc": _crc_of_text(found)}), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -331,13 +365,16 @@ def read_cache(keys: ShardKeys, sources: Sequence[Path]) -> Cache:
         raise InteractError(
             f"{folder / 'constants.safetensors'} cannot be read: start again, to encode it anew."
         )
-    clips, broken = [], []
+    clips: list[CachedClip] = []
+    broken: list[str] = []
     for source in sources:
-        encoded, index = _cache_files(folder, source)
-        if not index.exists():
+        path = _cache_files(folder, source)[1]
+        if not path.exists():
             broken.append(f"{source.name}: the whole shard")
             continue
-        found = json.loads(index.read_text(encoding="utf-8"))
-        broken += found["broken"]
-        clips += [CachedClip(encoded, **{**clip, "grid": tuple(clip["grid"])}) for clip in found["clips"]]
+        index = _read_index(folder, source)
+        if index is None:
+            raise InteractError(f"{path} cannot be read: start again, to encode {source.name} anew.")
+        broken += index.broken
+        clips += index.clips
     return Cache(tuple(clips), constants["mute"], constants["null_text"], tuple(broken))

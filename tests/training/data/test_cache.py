@@ -46,6 +46,30 @@ def test_a_damaged_index_and_damaged_constants_are_made_anew(tmp_path: Path) -> 
     assert (index.read_bytes(), constants.read_bytes()) == whole
 
 
+@pytest.mark.parametrize(
+    "name, before, after",
+    [
+        ("*.json", b'"masked"', b'"maskud"'),
+        ("*.json", b'"concepts": 2', b'"concepts": 3'),
+        ("constants.safetensors", b"", b""),
+    ],
+)
+def test_a_flipped_bit_is_seen(tmp_path: Path, name: str, before: bytes, after: bytes) -> None:
+    """Of an index, and of the encoding of silence, whose numbers stay finite: it is told, and made anew."""
+    paths = write_drawn(tmp_path, range(1))
+    folder = encode_shards(SHARD_KEYS, paths)
+    (path,) = folder.glob(name)
+    whole = path.read_bytes()
+    rotten = whole.replace(before, after, 1) if before else whole[:-1] + bytes([whole[-1] ^ 1])
+    assert rotten != whole
+    path.write_bytes(rotten)
+    with pytest.raises(InteractError, match=f"{path.name} cannot be read: start again"):
+        read_cache(SHARD_KEYS, paths)
+    encode_shards(SHARD_KEYS, paths)
+    assert path.read_bytes() == whole
+    assert len(read_cache(SHARD_KEYS, paths).clips) == 1
+
+
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     paths = write_drawn(tmp_path, range(1))
