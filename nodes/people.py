@@ -9,7 +9,7 @@ from comfy_api.latest import io, ui
 from ..interact_core.errors import InteractError, check_connected, check_numbers
 from ..interact_core.guidance.lineup import MAX_PEOPLE, read_edits
 from ..interact_core.guidance.people import people_in_boxes, people_in_masks, pick_person, same_person
-from ..interact_core.host.encode.people import VOICES, start_people
+from ..interact_core.host.encode.people import REFERENCES, REGIONS, VOICES, start_people
 from ..interact_core.host.node_text import with_view
 from ..interact_core.preview.people import draw_people
 from ..interact_core.sentences import sentence
@@ -106,7 +106,7 @@ class InterActPeople(io.ComfyNode):
             node_id="InterActPeople",
             display_name="InterAct People",
             category=CATEGORY,
-            description="All people of a start image at once, numbered from the left. On the picture you name them, "
+            description="All people of one picture at once, numbered from the left. On the picture you name them, "
             "change their order, merge what belongs together, and leave people out.",
             search_aliases=[
                 "interacthuman",
@@ -161,6 +161,15 @@ class InterActPeople(io.ComfyNode):
                     socketless=True,
                     tooltip="Names, order, merges and who is left out, as JSON. The picture on the node writes it.",
                 ),
+                io.Combo.Input(
+                    "use_as",
+                    options=[REGIONS, REFERENCES],
+                    default=REGIONS,
+                    optional=True,
+                    tooltip="What the people are for the model: regions of the start image for an image-to-video model "
+                    "such as InfiniteTalk, or reference pictures, cut out, for a model that takes pictures of people "
+                    "such as Phantom or HuMo.",
+                ),
             ],
             outputs=[
                 CharacterWire.Output(
@@ -194,9 +203,11 @@ class InterActPeople(io.ComfyNode):
         boxes: Any = None,
         voices: io.Autogrow.Type | None = None,
         people: str = "",
+        use_as: str = REGIONS,
     ) -> io.NodeOutput:
         check_connected(image=image)
-        made = start_people(image, found_people(masks, boxes, image), people, width, height, voices)
+        found = found_people(masks, boxes, image)
+        made = start_people(image, found, people, width, height, voices, use_as)
         temp = folder_paths.get_temp_directory()
         # A list deeper than ComfyUI asks for: it takes objects for files that a run has made.
         shown = with_view(made.lines, lambda: {"interact_people": [[made.view(temp)]]})

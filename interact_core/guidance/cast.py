@@ -35,7 +35,9 @@ class Character:
     region: Tensor | None = None  # [1, H, W] in 0..1, where the person is in the start image, or None
     strength: float = 1.0  # factor on what the voice adds to this character alone
     mask: Tensor | None = None  # [1, H, W] in 0..1, where the person is in `image`; None if no mask was given
-    seen: tuple[int, int] | None = None  # width and height of the video to which the region was shown cropped
+    seen: tuple[int, int] | None = (
+        None  # width and height of the video, to which InterAct People showed the picture cropped
+    )
 
     def __post_init__(self) -> None:
         character_name(self.name)

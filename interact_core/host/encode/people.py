@@ -1,4 +1,4 @@
-"""The people of a start image, as InterAct People makes characters of them."""
+"""The people of one picture, as InterAct People makes characters of them: regions of a start image, or references."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,18 +12,22 @@ from torch import Tensor
 
 from ...errors import InteractError, check_connected
 from ...guidance import Cast, Character
-from ...guidance.layout import TOKEN_PIXELS, share_kept
+from ...guidance.cast import MIN_IMAGE_SIDE
+from ...guidance.layout import TOKEN_PIXELS, crop_margins, share_kept
 from ...guidance.lineup import Edits, Lineup, line_up, places_of, read_edits
 from ...guidance.people import same_person
 from ...preview.people import describe_people
 from ...sentences import Sentence, sentence
 from ...speech.from_core import SILENT_KEY
-from .cast_encoding import make_region_character, nearest_size
+from ..tokens.reference_images import person_on_white
+from .cast_encoding import make_region_character, nearest_size, voiced
 from .cutout import said_of_region
 
 MAX_VOICES = 32
 VOICES = tuple(f"voice_{number}" for number in range(1, MAX_VOICES + 1))
 SMALLEST_CUT = 0.005  # share of a person: what is said in whole per cent
+REGIONS, REFERENCES = "regions of the start image", "reference pictures"
+MARGIN = 0.05  # of a person's longer side, that a reference picture shows around the person
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,20 +35,16 @@ class StartPeople:
     """The outputs of InterAct People.
 
     characters: in the order of their numbers; found: [N, H, W], everybody that was found, at the picture's size;
-    image: [1, H, W, 3]; width, height: of the video; lines: for the node.
+    masks: [M, H, W] of the characters; image: [1, H, W, 3]; width, height: of the video; lines: for the node.
     """
 
     characters: tuple[Character, ...]
     found: Tensor
+    masks: Tensor
     image: Tensor
     width: int
     height: int
     lines: tuple[Sentence, ...]
-
-    @property
-    def masks(self) -> Tensor:
-        """[M, H, W] of the characters."""
-        return torch.cat([character.region for character in self.characters if character.region is not None])
 
     def view(self, folder: str | os.PathLike[str]) -> dict[str, Any]:
         """What the node's picture needs; the crop is written into `folder`. Raises OSError."""
@@ -59,13 +59,15 @@ def start_people(
     width: int = 832,
     height: int = 480,
     voices: Mapping[str, dict[str, Any] | None] | None = None,
+    use_as: str = REGIONS,
 ) -> StartPeople:
-    """Characters of the people in a start image.
+    """Characters of the people in one picture.
 
     image: [1, H, W, 3 or 4], of several the first counts, as for WanImageToVideo; found: their masks, from left to
     right (guidance/people.py); text: JSON (guidance/lineup.py); width, height: of the video in pixels, moved to the
-    nearest multiple of 16; voices: speech by socket, voice_1 for person 1. Raises InteractError for text that cannot be
-    read, masks of another picture, a point at which nobody is, and a voice for nobody.
+    nearest multiple of 16; voices: speech by socket, voice_1 for person 1; use_as: REGIONS for a model that takes the
+    picture as its start image, REFERENCES to cut each person out, with a layout where they stand. Raises InteractError
+    for text that cannot be read, masks of another picture, a point at which nobody is, and a voice for nobody.
     """
     check_connected(image=image)
     edits = read_edits(text)
@@ -74,16 +76,53 @@ def start_people(
     voices = {} if voices is None else voices
     _check_voices(voices, len(lineup.people))
     size = nearest_size(width), nearest_size(height)
-    characters = []
-    for number, (person, mask) in enumerate(zip(lineup.people, lineup.masks(found), strict=True)):
-        made = make_region_character(
-            person.name, mask, voices.get(VOICES[number]) if number < MAX_VOICES else None
-        )
+    characters, masks = [], lineup.masks(found)
+    for number, (person, mask) in enumerate(zip(lineup.people, masks, strict=True)):
+        voice = voices.get(VOICES[number]) if number < MAX_VOICES else None
+        if use_as == REFERENCES:
+            made = _cut_out(person.name, image[:1, ..., :3], mask.unsqueeze(0), size, voice)
+        else:
+            made = make_region_character(person.name, mask, voice)
         characters.append(replace(made, seen=size))
     lines = list(_lines(edits, lineup, characters, found, size))
     if size != (width, height):
         lines.append(sentence("size_rounded", width=width, height=height, step=TOKEN_PIXELS))
-    return StartPeople(tuple(characters), found, image[:1, ..., :3], *size, tuple(lines))
+    return StartPeople(tuple(characters), found, masks, image[:1, ..., :3], *size, tuple(lines))
+
+
+def _cut_out(
+    name: str, image: Tensor, mask: Tensor, size: tuple[int, int], voice: dict[str, Any] | None
+) -> Character:
+    """Somebody of a picture [1, H, W, 3] with a reference picture of their own, and a layout where they stand in it.
+
+    The picture shows what the video's crop leaves of them, or all of them where it leaves nothing: then they have no
+    place in the video, and no layout.
+    """
+    rows, columns = mask.shape[1:]
+    left, top = crop_margins(columns, rows, *size)
+    kept = torch.zeros_like(mask)
+    kept[:, top : rows - top, left : columns - left] = mask[:, top : rows - top, left : columns - left]
+    outside = not bool((kept > 0.5).any())
+    person = (mask if outside else kept) > 0.5
+    across, down = person[0].any(0).nonzero().flatten(), person[0].any(1).nonzero().flatten()
+    spans = [(int(one[0]), int(one[-1]) + 1) for one in (down, across)]
+    margin = round(MARGIN * max(last - first for first, last in spans))
+    rims = (0, 0) if outside else (top, left)
+    tall, wide = (
+        _widened(span, margin, whole, rim)
+        for span, whole, rim in zip(spans, (rows, columns), rims, strict=True)
+    )
+    shown = (mask if outside else kept)[:, tall, wide]
+    picture, shape = person_on_white(image[:, tall, wide], shown, name)
+    return Character(name, picture, voiced(name, voice, None), None if outside else mask, mask=shape)
+
+
+def _widened(span: tuple[int, int], margin: int, whole: int, rim: int) -> slice:
+    """A span with a margin, at least MIN_IMAGE_SIDE long, within whole without its rims where there is room."""
+    first, last = max(rim, span[0] - margin), min(whole - rim, span[1] + margin)
+    short = max(0, MIN_IMAGE_SIDE - (last - first))
+    first = max(0, min(first - short // 2, whole - MIN_IMAGE_SIDE))
+    return slice(first, min(whole, max(last, first + MIN_IMAGE_SIDE)))
 
 
 def in_picture(found: Tensor, image: Tensor) -> Tensor:

@@ -25,7 +25,8 @@ def before_run(
         said.append(sentence("run_fps", adapter=f"{binding.config.fps:g}", video=f"{cast.fps:g}"))
     if binding.strength == 0 and any(cast.speaking):
         said.append(sentence("run_strength"))
-    drawn = [character.name for character in cast.characters if character.layout is not None]
+    # (Nobody drew the layouts that InterAct People makes: they say where people begin.)
+    drawn = [one.name for one in cast.characters if one.layout is not None and one.seen is None]
     followed = settings.mask_source == "fixed" or (
         cast.regions is not None and settings.mask_source == "affinity"
     )

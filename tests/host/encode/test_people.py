@@ -22,7 +22,7 @@ from comfy_execution.jobs import get_outputs_summary  # isort: skip
 from interacthuman.interact_core.guidance import assemble_cast  # isort: skip
 from interacthuman.interact_core.guidance.people import people_in_boxes, people_in_masks  # isort: skip
 from interacthuman.interact_core.host.encode.cast_encoding import connected_characters  # isort: skip
-from interacthuman.interact_core.host.encode.people import said_of_crop, start_people  # isort: skip
+from interacthuman.interact_core.host.encode.people import REFERENCES, said_of_crop, start_people  # isort: skip
 from interacthuman.interact_core.preview.people import OUTLINE  # isort: skip
 from interacthuman.interact_core.host.keys import TRACKS_COND  # isort: skip
 from interacthuman.nodes.characters import InterActEncodeCharacters, InterActRegion  # isort: skip
@@ -193,3 +193,29 @@ def test_the_node_takes_a_batch_a_painting_or_boxes(tmp_path: Path, monkeypatch:
         )  # what ComfyUI's list of jobs takes for files
     assert InterActPeople.validate_inputs(people=NAMED, voices={}) is True  # as ComfyUI calls it
     assert str(InterActPeople.validate_inputs(people="{")).startswith("people is not JSON")
+
+
+def test_references_are_cut_out_with_a_layout_where_they_stand() -> None:
+    """Of who is half outside of the video the half inside, of who is outside everything, without a place."""
+    made = start_people(PHOTO, people(), "", *SIZE, use_as=REFERENCES)
+    windows = ((28, 93, 60, 93), (28, 93, 118, 183), (28, 93, 243, 300))
+    for character, mask, (top, bottom, left, right) in zip(made.characters, people(), windows, strict=True):
+        shown, person = PHOTO[:, top:bottom, left:right], mask[None, top:bottom, left:right]
+        assert character.region is None and character.image is not None and character.mask is not None
+        assert torch.equal(character.mask, person)
+        assert torch.allclose(
+            character.image, shown * person[..., None] + 1 - person[..., None], rtol=0, atol=1e-6
+        )
+    cut, middle, outside = (character.layout for character in made.characters)
+    assert cut is not None and torch.equal(cut, people()[:1])
+    assert middle is not None and torch.equal(middle, people()[1:2])
+    assert outside is None and torch.equal(made.masks, people())
+    assert assemble_cast(made.characters, *SIZE, 5, 25.0).regions is None
+
+
+def test_a_reference_of_a_speck_is_large_enough() -> None:
+    speck = torch.zeros(1, 120, 300)
+    speck[0, 118:120, 298:300] = 1.0
+    (character,) = start_people(PHOTO, speck, "", *SIZE, use_as=REFERENCES).characters
+    assert character.image is not None and character.image.shape == (1, 16, 16, 3)
+    assert character.mask is not None and float(character.mask.sum()) == 4.0

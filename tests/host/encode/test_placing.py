@@ -20,6 +20,7 @@ from interacthuman.interact_core.host.encode.cast_encoding import (
     make_region_character,
 )
 from interacthuman.interact_core.host.encode.parts import encode_part
+from interacthuman.interact_core.host.encode.people import REFERENCES, cropped_as_core, start_people
 from interacthuman.interact_core.host.encode.placing import GROUND, place_characters
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.interact_core.host.sampling import sample
@@ -72,6 +73,24 @@ def test_people_stand_side_by_side_whole_and_on_the_lower_edge(vae: comfy.sd.VAE
 
 def _around(found: Tensor) -> Tensor:
     return torch.nn.functional.max_pool2d(found.float()[None], 9, 1, 4)[0] > 0
+
+
+def test_people_of_one_picture_stand_on_it_where_they_stood(vae: comfy.sd.VAE) -> None:
+    """Cut out by InterAct People and placed on the picture without them, they give the picture again."""
+    photo = torch.full(
+        (1, 2 * HEIGHT, 3 * WIDTH, 3), 0.7
+    )  # wider than the video: 48 columns are cropped on each side
+    masks = torch.zeros(2, 2 * HEIGHT, 3 * WIDTH)
+    masks[0, 60:128, 60:120] = masks[1, 20:128, 160:220] = 1.0
+    whole = photo.clone()
+    for mask, colour in zip(masks, (RED, BLUE), strict=True):
+        whole[0][mask > 0] = torch.tensor(colour)
+    people = start_people(whole, masks, "", WIDTH, HEIGHT, use_as=REFERENCES).characters
+    cast = encode_cast(list(people), vae, WIDTH, HEIGHT, FRAMES, 25.0).cast
+    placed = place_characters(vae, cast, size=0.3, background=photo)
+    expected = cropped_as_core(whole, WIDTH, HEIGHT)
+    differs = (placed.picture - expected).abs().amax(-1) > 0.05
+    assert float(differs.float().mean()) < 0.05, "only outlines differ, by a pixel"
 
 
 def test_wide_people_are_as_tall_as_others_and_no_wider_than_the_picture(vae: comfy.sd.VAE) -> None:
