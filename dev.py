@@ -48,7 +48,10 @@ SCORE_TOOLS = ("pyarrow>=15",)
 # The extra `scale`: what `dev.py annotate` works with, and what it and `dev.py render` run on, here or on a cluster.
 SCALE_TOOLS = ("ray[data]>=2.40", "pyarrow>=15", "scenedetect>=0.7")
 
-TOOLS = (*TEST_TOOLS, *TRAIN_TOOLS, *SCORE_TOOLS, *SCALE_TOOLS)
+# The extra `gguf`: what adapters in GGUF files are read with.
+GGUF_TOOLS = ("gguf>=0.13",)
+
+TOOLS = (*TEST_TOOLS, *TRAIN_TOOLS, *SCORE_TOOLS, *SCALE_TOOLS, *GGUF_TOOLS)
 
 # The lower bound of requirements.txt, with the oldest companions that this transformers admits: what
 # tests/speech/test_transformers_bounds.py runs the speech tests on. The newest is what .venv holds.

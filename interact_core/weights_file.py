@@ -52,7 +52,8 @@ class WeightsFile:
         self._file = file
         slices = {key: file.get_slice(key) for key in _keys(file)}
         self.shapes: dict[str, list[int]] = {key: part.get_shape() for key, part in slices.items()}
-        self._dtypes: dict[str, str] = {key: part.get_dtype() for key, part in slices.items()}
+        self.dtypes: dict[str, str] = {key: part.get_dtype() for key, part in slices.items()}
+        """By their names in safetensors."""
 
     def weights(self, names: Iterable[str], pause: Pause) -> dict[str, Tensor]:
         """The weights of these names, on the CPU in the file's own data type, mapped and not copied.
@@ -61,9 +62,9 @@ class WeightsFile:
         """
         names = list(names)
         for name in names:
-            if self._dtypes[name] not in FLOATS:
+            if self.dtypes[name] not in FLOATS:
                 raise InteractError(
-                    f"{self.name}: weight {one_line(name)} is {self._dtypes[name]}, but weights are floating-point "
+                    f"{self.name}: weight {one_line(name)} is {self.dtypes[name]}, but weights are floating-point "
                     "numbers (quantised files can have others): use the same model in fp32, fp16, bf16 or fp8."
                 )
         found = {}
@@ -72,6 +73,10 @@ class WeightsFile:
             found[name] = self._file.get_tensor(name)
             check_finite(found[name], name, self.name)
         return found
+
+    def as_stored(self, name: str) -> Tensor:
+        """One weight in whatever data type it has, and unchecked."""
+        return self._file.get_tensor(name)
 
 
 def _keys(file: safetensors.safe_open) -> list[str]:

@@ -9,11 +9,14 @@ from typing import Any, Protocol
 from torch import Size, Tensor
 
 from ..sentences import Sentence
-from ..weights_file import Pause, check_shapes, no_pause, open_weights, shapes_by_block
+from ..weights_file import Pause, WeightsFile, check_shapes, no_pause, open_weights, shapes_by_block
 from .config import METADATA_KEY, AdapterConfig
 from .file import WANTED, expected_shapes, shapes_of, weights_of
 from .model import Adapter
 from .multitalk import MARK, MultiTalkAdapter, MultiTalkConfig
+from .packed.core_quantised import quantised_layers, quantised_weights, whole_shapes
+from .packed.gguf_file import is_gguf, open_gguf
+from .packed.unpacking import Packed
 
 
 class SpeechSizes(Protocol):
@@ -64,7 +67,7 @@ class SpeechSizes(Protocol):
 
     @property
     def null_features(self) -> bool:
-        """Whether frames without a voice get features of 0 and not no audio at all (HuMo)."""
+        """Whether frames without a voice get features of 0 and not no audio at all (HuMo, S2V)."""
         ...
 
 
@@ -101,15 +104,18 @@ class SpeechAdapter(Protocol):
 
 
 def load_any_adapter(
-    path: str | os.PathLike[str], pause: Pause = no_pause, **kwargs: Any
-) -> tuple[Adapter | MultiTalkAdapter, dict[str, Tensor]]:
+    path: str | os.PathLike[str], pause: Pause = no_pause, as_stored: bool = False, **kwargs: Any
+) -> tuple[Adapter | MultiTalkAdapter, dict[str, Tensor | Packed]]:
     """The module for a file, still without its weights, and the weights on the CPU in the file's own dtype.
 
-    pause: called between the weights. kwargs: device, dtype (default: the file's) and operations of the module.
+    What a GGUF file has packed comes packed. pause: called between the weights. as_stored: layers in ComfyUI's own
+    quantisation come as they are, for layers of ComfyUI's; else float8 is multiplied out, and the rest refused.
+    kwargs: device, dtype (default: the file's) and operations of the module.
     Raises InteractError as `read_adapter` does, and for a MultiTalk file whose keys or shapes are not such a file's.
     """
-    with open_weights(path, WANTED) as file:
-        shapes = shapes_of(file)
+    with open_gguf(path, WANTED) if is_gguf(path) else open_weights(path, WANTED) as file:
+        layers = quantised_layers(file) if as_stored and isinstance(file, WeightsFile) else {}
+        shapes = whole_shapes(shapes_of(file), layers)
         if MARK in shapes and METADATA_KEY not in file.metadata:
             config = MultiTalkConfig.of(shapes, file.name)
             make, expected = partial(MultiTalkAdapter, config), expected_multitalk_shapes(config)
@@ -117,8 +123,14 @@ def load_any_adapter(
             config = AdapterConfig.from_metadata(file.metadata, file.name)
             make, expected = partial(Adapter, config), expected_shapes(config)
         check_shapes(file.name, shapes, expected)
-        weights = weights_of(file, pause)
-    return make(**{"dtype": next(iter(weights.values())).dtype, **kwargs}), weights
+        weights: dict[str, Tensor | Packed] = {}
+        if isinstance(file, WeightsFile):
+            weights.update(weights_of(file, pause, layers))
+            weights.update(quantised_weights(file, layers, pause))
+        else:
+            weights.update(file.weights(shapes, pause))
+    dtype = next((value.dtype for value in weights.values() if isinstance(value, Tensor)), None)
+    return make(**{"dtype": dtype, **kwargs}), weights
 
 
 def expected_multitalk_shapes(config: MultiTalkConfig) -> Iterator[tuple[str, Size]]:

@@ -1,7 +1,7 @@
 """The adapter's file: safetensors, with the configuration in its header, checked before anything is used."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from ..weights_file import (
 )
 from .config import AdapterConfig
 from .model import Adapter
+from .packed.gguf_file import GgufFile
 from .recommended import Recommended
 
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 SCALES = (".scale_weight", ".weight_scale")
 """Endings of a float8 weight's scale, in the two layouts that ComfyUI reads (comfy/utils.py, convert_old_quants)."""
-BESIDE_WEIGHTS = (*SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+BESIDE_WEIGHTS = (*SCALES, ".weight_scale_2", ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
 WANTED = "an InterAct adapter"
 
 
@@ -80,20 +81,24 @@ def expected_shapes(config: AdapterConfig) -> Iterator[tuple[str, torch.Size]]:
     )
 
 
-def shapes_of(file: WeightsFile) -> dict[str, list[int]]:
+def shapes_of(file: WeightsFile | GgufFile) -> dict[str, list[int]]:
     """Of the weights; what a float8 file says of its scales is left out."""
     return {key: shape for key, shape in file.shapes.items() if not key.endswith(BESIDE_WEIGHTS)}
 
 
-def weights_of(file: WeightsFile, pause: Pause = no_pause) -> dict[str, Tensor]:
+def weights_of(
+    file: WeightsFile, pause: Pause = no_pause, without: Collection[str] = ()
+) -> dict[str, Tensor]:
     """In the file's own dtype; a weight with a scale beside it comes multiplied by it, as bfloat16.
 
+    without: layers whose weights are not read.
     Raises InteractError, with the file's name, for a weight that is not a finite float, and for a scale that is not
     one number for a weight in float8.
     """
-    weights = file.weights(shapes_of(file), pause)
+    left_out = {f"{layer}.weight" for layer in without}
+    weights = file.weights((key for key in shapes_of(file) if key not in left_out), pause)
     for key in file.shapes:
-        if not key.endswith(SCALES):
+        if not key.endswith(SCALES) or f"{key.rpartition('.')[0]}.weight" in left_out:
             continue
         scaled, scale = f"{key.rpartition('.')[0]}.weight", file.weights([key], pause)[key]
         if scaled not in weights or weights[scaled].dtype not in FLOAT8 or scale.numel() != 1:

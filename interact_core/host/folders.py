@@ -26,8 +26,8 @@ def register_folders() -> None:
     if PATCH_FOLDER in folder_paths.folder_names_and_paths:
         for place in folder_paths.get_folder_paths(PATCH_FOLDER):
             folder_paths.add_model_folder_path(ADAPTER_FOLDER, place)
-    # A new folder lists files of every kind; adapters are safetensors only.
-    folder_paths.folder_names_and_paths[ADAPTER_FOLDER][1].add(".safetensors")
+    # A new folder lists files of every kind; adapters are these.
+    folder_paths.folder_names_and_paths[ADAPTER_FOLDER][1].update((".safetensors", ".gguf"))
     folder_paths.add_model_folder_path(METRICS_FOLDER, str(Path(folder_paths.models_dir) / METRICS_FOLDER))
     shipped = Path(__file__).absolute().parents[2] / "models"
     for name in SHIPPED:

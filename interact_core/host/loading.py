@@ -25,6 +25,7 @@ from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
 from .forward.humo import is_humo
 from .install import install
 from .keys import ADAPTER_KEY, GUIDANCE_KEY
+from .packed_linear import with_small_layers
 from .run.guests import check_one_voice_path
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
     adapter, weights = load_any_adapter(
         path,
         comfy.model_management.throw_exception_if_processing_interrupted,
+        as_stored=True,
         device=comfy.model_management.unet_offload_device(),
         operations=comfy.ops.manual_cast,
     )
@@ -112,7 +114,8 @@ def load_adapter(path: str | os.PathLike[str]) -> ModelPatcher:
         load_device=comfy.model_management.get_torch_device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
-    adapter.load_state_dict(weights, assign=True)  # each in the file's own dtype: float8 stays small
+    # Each in the file's own dtype: what is float8, packed or quantised stays small.
+    adapter.load_state_dict(with_small_layers(adapter, weights), assign=True)
     return patcher
 
 

@@ -37,4 +37,4 @@ def test_the_packs_own_models_are_found_behind_the_users(root: Path) -> None:
         assert paths.count(root / "models" / name) == 1 and paths[0] != root / "models" / name
         for file in (root / "models" / name).glob("*.safetensors"):
             assert file.name in folder_paths.get_filename_list(name)
-    assert folder_paths.folder_names_and_paths["interact"][1] == {".safetensors"}
+    assert folder_paths.folder_names_and_paths["interact"][1] == {".safetensors", ".gguf"}

@@ -57,7 +57,8 @@ MAY_IMPORT = {
     "host/encode": PLAIN | SMALL | {"preview", "media", "examples", "host/tokens", "host/forward"},
     "host/install": PLAIN | SMALL | HOST,
     "host/apply": PLAIN | SMALL | HOST | {"preview", "host/install", "host/loading"},
-    "host/loading": PLAIN | SMALL | HOST | {"preview", "host/install"},
+    "host/packed_linear": PLAIN,
+    "host/loading": PLAIN | SMALL | HOST | {"preview", "host/install", "host/packed_linear"},
     "host/sampling": PLAIN | SMALL | HOST | {"preview", "host/apply", "host/install"},
     "host/detectors": {"metrics", *SMALL},
     "host/scorer": SMALL | {"metrics", "host/detectors"},
@@ -125,7 +126,8 @@ def test_dependencies_are_the_requirements(project, requirements) -> None:
 
 
 @pytest.mark.parametrize(
-    "extra, listed", [("train", "TRAIN_TOOLS"), ("score", "SCORE_TOOLS"), ("scale", "SCALE_TOOLS")]
+    "extra, listed",
+    [("train", "TRAIN_TOOLS"), ("score", "SCORE_TOOLS"), ("scale", "SCALE_TOOLS"), ("gguf", "GGUF_TOOLS")],
 )
 def test_what_a_command_needs_is_an_extra_that_dev_py_installs(
     project, requirements, root: Path, extra: str, listed: str

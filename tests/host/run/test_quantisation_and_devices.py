@@ -18,6 +18,7 @@ from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.encode import conditioning
 from interacthuman.interact_core.host.loading import apply_adapter, load_dit
 from interacthuman.tests.support.models import tiny_multitalk, tiny_wan
+from interacthuman.tests.support.models.gguf_files import write_gguf
 from interacthuman.tests.support.models.packed_weights import (
     PackedPatcher,
     PackedWeight,
@@ -196,22 +197,103 @@ def scaled(weights: dict[str, Tensor], layout: str) -> tuple[dict[str, Tensor], 
     return stored, meant
 
 
+@pytest.mark.parametrize("format_, tolerance", [("int8_tensorwise", 0.15), ("nvfp4", 1e-4)])
+def test_a_base_in_cores_quantisation_is_its_own_dequantised_weights(
+    scene: Scene, format_: str, tolerance: float
+) -> None:
+    """Core's int8 layers round what goes in to 8 bits as well, whatever the file asks for."""
+    stored, meant = quantised(scene.weights, format_)
+    model = scene.base(stored)
+    assert type(model.model.diffusion_model.blocks[0].self_attn.q.weight.data).__name__ == "QuantizedTensor"
+    assert_equal(scene.run(model), scene.run(scene.base(meant)), tolerance)
+
+
+MULTIPLES = {"int8_tensorwise": 1, "nvfp4": 16, "mxfp8": 32}
+"""Sizes that are stored without padding."""
+
+
+def quantised(weights: dict[str, Tensor], format_: str, header: bool = False) -> tuple[dict, dict]:
+    """The blocks' matrices in a format of core's, and the numbers that they represent.
+
+    header: leave out what each layer says of itself, for the file's header.
+    """
+    from comfy.quant_ops import QUANT_ALGOS, QuantizedTensor
+
+    stored, meant = dict(weights), dict(weights)
+    how = json.dumps({"format": format_, "full_precision_matrix_mult": True}).encode()
+    scale = {} if format_ == "mxfp8" else {"scale": "recalculate"}  # its blocks have scales of their own
+    for key, value in weights.items():
+        fits = is_matrix(key, value) and all(size % MULTIPLES[format_] == 0 for size in value.shape)
+        if not (fits and key.startswith("blocks.")):
+            continue
+        made = QuantizedTensor.from_float(value.float(), QUANT_ALGOS[format_]["comfy_tensor_layout"], **scale)
+        meant[key] = made.dequantize()
+        del stored[key]
+        stored.update(made.state_dict(key))
+        if not header:
+            stored[f"{key.removesuffix('weight')}comfy_quant"] = torch.tensor(list(how), dtype=torch.uint8)
+    return stored, meant
+
+
+def adapters_of(folder: Path, stored: dict[str, Tensor], meant: dict[str, Tensor], **header: str) -> list:
+    """Loaded from a file with what is stored, and from one with the numbers that are meant."""
+    made = []
+    for name, weights in (("stored", stored), ("meant", meant)):
+        path = folder / f"{name}.safetensors"
+        said = header if name == "stored" else {}
+        save_file({key: value.contiguous() for key, value in weights.items()}, path, said or None)
+        made.append(loading.load_adapter(path))
+    return made
+
+
+@pytest.mark.parametrize(
+    "format_, header",
+    [("int8_tensorwise", False), ("int8_tensorwise", True), ("nvfp4", False), ("mxfp8", False)],
+)
+def test_an_infinitetalk_file_in_cores_quantisation_is_its_own_dequantised_weights(
+    tmp_path: Path, format_: str, header: bool
+) -> None:
+    scene, whole = infinitetalk(tmp_path), tiny_multitalk.core_patch().state_dict()
+    stored, meant = quantised(whole, format_, header)
+    layers = {
+        key.removesuffix(".weight"): {"format": format_} for key in whole if stored.get(key) is not whole[key]
+    }
+    said = {"_quantization_metadata": json.dumps({"layers": layers})} if header else {}
+    adapters = adapters_of(tmp_path, stored, meant, **said)
+    layer = adapters[0].model.blocks["0"].audio_cross_attn.q_linear
+    assert type(layer.weight.data).__name__ == "QuantizedTensor"
+    assert layer.weight.data.nbytes <= 256 * 256
+    found, reference = (replace(scene, adapter=adapter).run(scene.base()) for adapter in adapters)
+    assert_equal(found, reference, 1e-4)
+    assert not torch.allclose(found[0], scene.run(scene.base())[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_K", "Q6_K"])
+def test_an_infinitetalk_file_in_gguf_is_its_own_dequantised_weights(tmp_path: Path, kind: str) -> None:
+    """Kept packed, in bytes, and as large as in the file; one matrix was laid into rows that fit the blocks."""
+    scene, whole = infinitetalk(tmp_path), tiny_multitalk.core_patch().state_dict()
+    path = tmp_path / "infinitetalk.gguf"
+    meant = write_gguf(path, whole, kind, ("blocks.1.audio_cross_attn.kv_linear.weight",))
+    save_file({key: value.contiguous() for key, value in meant.items()}, tmp_path / "meant.safetensors")
+    adapters = [loading.load_adapter(path), loading.load_adapter(tmp_path / "meant.safetensors")]
+    kept = {name: value for name, value in adapters[0].model.named_parameters() if value.dtype == torch.uint8}
+    assert len(kept) >= 2 * tiny_multitalk.BLOCKS + 1
+    assert sum(value.nbytes for value in kept.values()) * 3.5 < sum(4 * meant[name].numel() for name in kept)
+    found, reference = (replace(scene, adapter=adapter).run(scene.base()) for adapter in adapters)
+    assert_equal(found, reference, 1e-5)
+    assert not torch.allclose(found[0], scene.run(scene.base())[0], rtol=1e-3)
+
+
 @pytest.mark.parametrize("layout", ["plain", "scaled_fp8", "comfy_quant"])
 def test_an_infinitetalk_file_in_float8_is_its_own_dequantised_weights(tmp_path: Path, layout: str) -> None:
-    """Plain float8 is kept as it is, so that it stays small; a scaled one is multiplied out when it is loaded."""
+    """It stays as small as it is in its file."""
     scene, whole = infinitetalk(tmp_path), tiny_multitalk.core_patch().state_dict()
     stored, meant = scaled(whole, layout)
-    adapters = []
-    for name, weights in (("stored", stored), ("meant", meant)):
-        path = tmp_path / f"{name}.safetensors"
-        save_file({key: value.contiguous() for key, value in weights.items()}, path)
-        adapters.append(loading.load_adapter(path))
-    kept = adapters[0].model.state_dict()
-    expected = FLOAT8 if layout == "plain" else torch.bfloat16
-    assert {kept[key].dtype for key in whole if stored[key].dtype == FLOAT8} == {expected}
+    adapters = adapters_of(tmp_path, stored, meant)
+    layers = adapters[0].model.blocks["1"].audio_cross_attn
+    assert all(layer.weight.data.nbytes == layer.weight.numel() for layer in (layers.proj, layers.kv_linear))
     found, reference = (replace(scene, adapter=adapter).run(scene.base()) for adapter in adapters)
-    # bfloat16 keeps 8 bits of the product of weight and scale
-    assert_equal(found, reference, 1e-4 if layout == "plain" else 2e-2)
+    assert_equal(found, reference, 1e-4)
     assert not torch.allclose(found[0], scene.run(scene.base())[0], rtol=1e-3)
 
 
