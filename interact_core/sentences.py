@@ -18,9 +18,11 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         "kind_interact": "InterAct adapter",
         "kind_multitalk": "MultiTalk or InfiniteTalk file",
         "kind_humo": "HuMo, with the audio layers of the base model",
+        "kind_s2v": "Wan2.2 S2V, with the audio layers of the base model",
         "encoder_interact": "the wav2vec2 that it was trained with",
         "encoder_multitalk": "a wav2vec2-base (MultiTalk and InfiniteTalk were trained with chinese-wav2vec2-base)",
         "encoder_humo": "whisper-large-v3, with ComfyUI's Load Audio Encoder",
+        "encoder_s2v": "wav2vec2-large (S2V was trained with wav2vec2-large-xlsr-53-english)",
         "adapter": "{kind}. Blocks: {blocks}, width: {width}, {fps} fps, blocks with a mask head: {heads}.",
         "adapter_without_heads": "{kind}. Blocks: {blocks}, width: {width}, {fps} fps, no mask head: set mask_source "
         "to 'affinity' or 'fixed'.",

@@ -173,7 +173,7 @@ class InterActRegion(io.ComfyNode):
                 CharacterWire.Output(
                     display_name="character",
                     tooltip="For InterAct Encode Characters, whose positive and negative inputs must come "
-                    "from WanImageToVideo.",
+                    "from WanImageToVideo, for Wan2.2 S2V from WanSoundImageToVideo.",
                 )
             ],
         )

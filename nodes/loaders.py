@@ -22,23 +22,23 @@ ADAPTER_TOOLTIP = (
     "model that it was trained on; width and number of blocks are checked. theatre_adapter belongs to "
     "theatre_wan; both come with this pack. MultiTalk and InfiniteTalk files, as ComfyUI's own nodes "
     "use them, are recognised by their keys; they have no mask head, so set mask_source to affinity or "
-    "fixed. HuMo needs no file: choose 'from the base model (HuMo)' to use its own audio layers, and "
+    "fixed. HuMo and Wan2.2 S2V need no file: choose 'from the base model' to use their own audio layers, and "
     "set mask_source in the same way."
 )
 
-FROM_BASE = "from the base model (HuMo)"
-"""The last choice, after all files, for base models with audio layers of their own."""
+FROM_BASE = ("from the base model (HuMo)", "from the base model (S2V)")
+"""The last choices, after all files, for base models with audio layers of their own; the model says which it is."""
 
 
 def adapter_input() -> io.Combo.Input:
     """The choice of an adapter file, or of the audio layers in the base."""
-    options = [*folder_paths.get_filename_list(ADAPTER_FOLDER), FROM_BASE]
+    options = [*folder_paths.get_filename_list(ADAPTER_FOLDER), *FROM_BASE]
     return io.Combo.Input("adapter_name", options=options, tooltip=ADAPTER_TOOLTIP)
 
 
 def chosen_adapter(adapter_name: str) -> ModelPatcher | None:
     """The loaded adapter, or None for the base model's own audio layers."""
-    if adapter_name == FROM_BASE:
+    if adapter_name in FROM_BASE:
         return None
     return load_adapter(folder_paths.get_full_path_or_raise(ADAPTER_FOLDER, adapter_name))
 
@@ -71,8 +71,8 @@ class InterActLoadDiT(io.ComfyNode):
                     tooltip="The Wan model (.safetensors), from the folder models/diffusion_models. "
                     "Text-to-video models take characters with reference pictures (InterAct "
                     "Character), image-to-video models take people of a start image (InterAct "
-                    "Character In Start Image). For GGUF and other formats use their own loader, "
-                    "followed by InterAct Apply Adapter.",
+                    "Character In Start Image), and so does Wan2.2 S2V. For GGUF and other formats use "
+                    "their own loader, followed by InterAct Apply Adapter.",
                 ),
                 adapter_input(),
                 io.Combo.Input(
@@ -106,8 +106,8 @@ class InterActApplyAdapter(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="A Wan model from any loader: text-to-video (HuMo too), or image-to-video for "
-                    "people of a start image. It is not changed; the output is a copy.",
+                    tooltip="A Wan model from any loader: text-to-video (HuMo too), or image-to-video or "
+                    "Wan2.2 S2V for people of a start image. It is not changed; the output is a copy.",
                 ),
                 adapter_input(),
                 io.Float.Input(

@@ -81,6 +81,23 @@ class RegionHead(LikenessHead):
         super().__init__(regions.flatten(1), regions[0].numel(), temperature)
 
     def features(self, video: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
-        video = video.float()
-        video = (video - video.mean(1, keepdim=True)) / (video.std(1, keepdim=True) + 1e-6)
+        video = _centred(video)
         return video, video[:, : self.frame]
+
+
+class PictureHead(RegionHead):
+    """Where the people of one picture that shows everybody are in a video of them (Wan2.2 S2V's reference picture).
+
+    The examples are the picture's own tokens, in the shares in which the regions cover them. Video and picture each
+    have their own mean and spread taken out, as the model adds to each what tells them apart (trainable_cond_mask)
+    and gives them different timesteps. No evidence: it was not run on the model's weights here.
+    """
+
+    def features(self, video: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
+        return _centred(video), _centred(references.flatten(1, 2))
+
+
+def _centred(tokens: Tensor) -> Tensor:
+    """tokens [B, L, D] with each channel's mean taken out and its spread 1, in float32."""
+    tokens = tokens.float()
+    return (tokens - tokens.mean(1, keepdim=True)) / (tokens.std(1, keepdim=True) + 1e-6)

@@ -44,8 +44,8 @@ class HumoConfig:
         own = hasattr(model, "audio_proj") and all(hasattr(b, "audio_cross_attn_wrapper") for b in blocks)
         if not own or not len(blocks):
             raise InteractError(
-                f"The base model ({type(model).__name__}) has no audio layers of its own, only HuMo has them: "
-                "choose an adapter file, or load a HuMo model."
+                f"The base model ({type(model).__name__}) has no audio layers of its own, only HuMo and "
+                "Wan2.2 S2V have them: choose an adapter file, or load such a model."
             )
         projector = model.audio_proj
         return cls(

@@ -7,8 +7,9 @@ from comfy.patcher_extension import WrappersMP
 
 from .forward.binding import BaseBinding, Binding
 from .forward.hooks import diffusion_model_wrapper
-from .forward.humo import patch_audio_layers
+from .forward.humo import is_humo, patch_audio_layers
 from .forward.patches import AdapterPatch, AudioPatch, MaskPatch
+from .forward.s2v import VoicesBehindBlock
 from .keys import ADAPTER_KEY, WRAPPER_KEY
 from .run.wrappers import (
     outer_sample_wrapper,
@@ -35,10 +36,12 @@ def install(model: ModelPatcher, binding: Binding) -> None:
     patches = options.get("patches", {})
     for name in patches:
         patches[name] = [patch for patch in patches[name] if not isinstance(patch, AdapterPatch)]
-    if isinstance(binding, BaseBinding):
+    if not isinstance(binding, BaseBinding):
+        model.set_model_attn2_patch(AudioPatch(binding.patchers))
+    elif is_humo(model):
         patch_audio_layers(model)
     else:
-        model.set_model_attn2_patch(AudioPatch(binding.patchers))
+        model.set_model_double_block_patch(VoicesBehindBlock())
     model.set_model_double_block_patch(MaskPatch(binding.patchers))
     # ComfyUI batches conds while their estimated memory fits, and does not count the references in it.
     counted: Any = model.get_model_object("memory_usage_factor_conds")

@@ -12,17 +12,19 @@ import comfy.model_patcher
 import comfy.ops
 import comfy.sd
 import torch
-from comfy.ldm.wan.model import CameraWanModel, HumoWanModel, VaceWanModel, WanModel
+from comfy.ldm.wan.model import CameraWanModel, HumoWanModel, VaceWanModel, WanModel, WanModel_S2V
 from comfy.model_patcher import ModelPatcher
 
 from ..adapter import load_any_adapter
 from ..adapter.humo import HumoConfig
+from ..adapter.s2v import S2vConfig
 from ..errors import InteractError, check_connected, one_line
 from ..frames import TEMPORAL_STRIDE
 from ..sentences import Sentence, sentence
 from ..weights_file import is_out_of_memory, open_weights
 from .forward.binding import AdapterBinding, BaseBinding, Binding, describe
 from .forward.humo import is_humo
+from .forward.s2v import is_s2v
 from .install import install
 from .keys import ADAPTER_KEY, GUIDANCE_KEY
 from .packed_linear import with_small_layers
@@ -38,9 +40,10 @@ SUPPORTED_LOOPS = (
     VaceWanModel.forward_orig,
     CameraWanModel.forward_orig,
     HumoWanModel.forward_orig,
+    WanModel_S2V.forward_orig,
 )
-"""Block loops whose token order the hooks were written for. Other Wan variants (S2V, Animate, SCAIL, ...)
-place more tokens around the video."""
+"""Block loops whose token order the hooks were written for. Other Wan variants (Animate, SCAIL, ...) place more
+tokens around the video."""
 
 OF_THE_FILE = ("Could not detect model type", "Error(s) in loading state_dict")
 """Words of the RuntimeErrors of comfy/sd.py and torch that are about a file's contents."""
@@ -134,6 +137,11 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
             f"The base model is HuMo, which has audio layers of its own, but the adapter is a file ({config.base}): "
             'choose "from the base model (HuMo)" as adapter_name, or load another base model.'
         )
+    if is_s2v(model):
+        raise InteractError(
+            "The base model is Wan2.2 S2V, which has audio layers of its own, but the adapter is a file "
+            f'({config.base}): choose "from the base model (S2V)" as adapter_name, or load another base model.'
+        )
     if (wan.dim, len(wan.blocks)) != (config.model_width, config.model_blocks):
         trained = f" (trained on {config.base})" if config.base else ""
         raise InteractError(
@@ -145,15 +153,15 @@ def apply_adapter(model: ModelPatcher, adapter: ModelPatcher, strength: float = 
 
 
 def apply_base_audio(model: ModelPatcher, strength: float = 1.0) -> ModelPatcher:
-    """A clone of `model` that takes voices through its base's own audio layers (HuMo); as apply_adapter otherwise.
+    """A clone of `model` that takes voices through its base's own audio layers (HuMo, S2V); as apply_adapter otherwise.
 
     Raises InteractError for a base that is not Wan or has no audio layers, and for a MODEL that has mask guidance
     already.
     """
     check_base(model)
-    return _bound(
-        model, BaseBinding(HumoConfig.of(model.get_model_object("diffusion_model")), float(strength))
-    )
+    wan = model.get_model_object("diffusion_model")
+    config = S2vConfig.of(wan) if is_s2v(model) else HumoConfig.of(wan)
+    return _bound(model, BaseBinding(config, float(strength)))
 
 
 def _bound(model: ModelPatcher, binding: Binding) -> ModelPatcher:
@@ -208,6 +216,12 @@ def check_references(model: ModelPatcher) -> None:
     References pass through the patch embedding as plain latents; image-to-video models expect a mask and an image
     in every frame as well, and would crash. HuMo's references get them (forward/humo.py).
     """
+    if is_s2v(model):
+        raise InteractError(
+            "The model is Wan2.2 S2V, which knows everybody by one reference picture and takes no other pictures: make "
+            "every character with InterAct Character In Start Image, of the picture that is connected to ref_image of "
+            "WanSoundImageToVideo."
+        )
     taken, latent = _channels(model)
     if taken != latent and not is_humo(model):
         raise InteractError(
@@ -225,7 +239,7 @@ def check_start_image(model: ModelPatcher) -> None:
             "The characters are regions of a start image, but the model is HuMo, which takes no start image: give "
             "each character a picture with InterAct Character, or load an image-to-video model."
         )
-    if taken == latent:
+    if taken == latent and not is_s2v(model):
         raise InteractError(
             "The characters are regions of a start image, but the model is a text-to-video model, which takes no "
             "start image: load an image-to-video model, or give each character a picture with InterAct Character."

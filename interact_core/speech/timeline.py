@@ -25,7 +25,7 @@ class MixedDialogue(NamedTuple):
 
 
 def features_on_timeline(
-    speech: Speech | None, frames: int, fps: float, mute: Tensor | None = None
+    speech: Speech | None, frames: int, fps: float, mute: Tensor | None = None, nearest: bool = False
 ) -> Tensor:
     """One speaker's features for every video frame, silence before and after the recording.
 
@@ -33,6 +33,7 @@ def features_on_timeline(
     frames, fps: of the video, frame f centred at (f + 0.5) / fps seconds. Speech at another fps is
     interpolated.
     mute: [L, C] encoded silence, by default the speech's own.
+    nearest: nothing is interpolated; a frame gets what is nearest to its beginning (s2v.py).
     Returns [frames, L, C] float32. What lies before the video or after it is cut.
     """
     check_fps(fps)
@@ -51,8 +52,10 @@ def features_on_timeline(
         )
     # One row of silence at each end lets the interpolation run into it and out of it.
     padded = torch.cat([silence[None], speech.features.float(), silence[None]])
-    centres = (torch.arange(frames, dtype=torch.float64) + 0.5) / fps
-    return interpolate(padded, (centres - speech.start) * speech.fps - 0.5 + 1)
+    numbers = torch.arange(frames, dtype=torch.float64)
+    if nearest:
+        return interpolate(padded, ((numbers / fps - speech.start) * speech.fps).round() + 1)
+    return interpolate(padded, ((numbers + 0.5) / fps - speech.start) * speech.fps - 0.5 + 1)
 
 
 def mix_dialogue(

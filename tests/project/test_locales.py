@@ -19,8 +19,8 @@ TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
 TRANSLATED_FROM = {
-    "nodes": "3babdf66701b2ff2",
-    "sentences": "617bb6b8da476f03",
+    "nodes": "a892e345de64f4b9",
+    "sentences": "afabbf36109eb632",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",
     "people": "7ab838c9e63c8260",

@@ -15,10 +15,11 @@ from ...guidance.cast import character_name
 from ...guidance.layout import LATENT_PIXELS, TOKEN_PIXELS
 from ...sentences import Sentence, sentence
 from ...speech.from_core import SILENT_KEY, SPEECH_KEY, from_encoder_output, with_sound
+from ...speech.s2v import as_s2v_hears
 from ...speech.timeline import features_on_timeline, frames_for, mix_dialogue
 from ...speech.types import Sound, Speech
 from ..tokens.reference_images import fit_on_white, person_on_white
-from .conditioning import Conditioning, attach_cast, null_text
+from .conditioning import Conditioning, attach_cast, is_for_s2v, null_text
 from .cutout import upright_mask
 from .recording import samples_of
 from .summary import CastSummary, check_heard, summarise
@@ -157,7 +158,7 @@ def encode_cast(
     cast = replace(assemble_cast(characters, *size, frames, fps), scene=scene)
     check_fits_in_memory(cast, spoken)
     fed = scene if isinstance(scene, Speech) else None
-    tracks = voice_tracks(characters, speeches, frames, fps, fed)
+    tracks = voice_tracks(characters, speeches, frames, fps, fed, s2v=is_for_s2v(positive or []))
     waveform, rate, peak = mix_dialogue(spoken if scene is None else [*spoken, scene], frames, fps)
     summary = summarise(cast, speeches, (width, height, length), scene, peak)
     logger.info("InterAct Encode Characters: %s", " ".join(map(str, summary.lines)))
@@ -193,10 +194,12 @@ def voice_tracks(
     frames: int,
     fps: float,
     scene: Speech | None = None,
+    s2v: bool = False,
 ) -> Tensor | None:
     """[S + 1, frames, L, C] of the S speaking characters in order, mute last; None without speech and scene.
 
-    scene: replaces the mute track, as far as it goes. Speakers still get silence in their pauses.
+    scene: replaces the mute track, as far as it goes. Speakers still get silence in their pauses. s2v: voices as S2V
+    hears them (speech/s2v.py).
     """
     spoken = [
         (character, speech)
@@ -209,7 +212,8 @@ def voice_tracks(
     measured = [speech for character, speech in spoken if SPEECH_KEY in (character.speech or {})]
     measured += [scene] if scene is not None else []
     mute = (measured[0] if measured else spoken[0][1]).mute
-    tracks = [features_on_timeline(speech, frames, fps, mute=mute) for _, speech in spoken]
+    voices = [as_s2v_hears(character.speech, speech) if s2v else speech for character, speech in spoken]
+    tracks = [features_on_timeline(voice, frames, fps, mute=mute, nearest=s2v) for voice in voices]
     return torch.stack([*tracks, features_on_timeline(scene, frames, fps, mute=mute)])
 
 

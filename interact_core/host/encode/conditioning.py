@@ -28,6 +28,11 @@ def null_text() -> Conditioning:
     return [[torch.zeros(1, 1, TEXT_WIDTH), {}]]
 
 
+def is_for_s2v(conditioning: Conditioning) -> bool:
+    """Whether it comes from WanSoundImageToVideo, which always adds a control video, or of a node like it."""
+    return bool(conditioning) and all("control_video" in values for _, values in conditioning)
+
+
 def attach_cast(
     positive: Conditioning,
     negative: Conditioning,
@@ -40,7 +45,7 @@ def attach_cast(
 
     reference_latents: [1, 16, N, H / 8, W / 8], one encoded picture per character as the VAE gives it (core's
         `time_dim_concat`, as its WanPhantomSubjectToVideo does); None for a cast of regions, whose start image is
-        in positive and negative already (core's WanImageToVideo).
+        in positive and negative already (core's WanImageToVideo, for S2V its WanSoundImageToVideo).
     tracks: [S + 1, F, L, C], audio features per video frame of every speaking character in cast order, the mute
         track (or the scene) last; F is the cast's frames. None if nobody speaks and no scene is fed: then nothing is
         injected.
@@ -79,11 +84,11 @@ def with_role(conditioning: Conditioning, role: AudioRole) -> Conditioning:
 
 
 def cut_to_part(conditioning: Conditioning, part: Part) -> Conditioning:
-    """A copy of a film's conditioning cut to one part: its voices, and its start image.
+    """A copy of a film's conditioning cut to one part: its voices, its start image, its control video.
 
     Wan's VAE is causal: the first latent frames of a start image followed by nothing are those of a shorter video.
-    Raises InteractError if the voices are not of the whole film, or the start image is shorter than a part that
-    keeps it.
+    Raises InteractError if the voices or the control video are not of the whole film, or the start image is shorter
+    than a part that keeps it.
     """
     return [[text, _cut_values(values, part)] for text, values in conditioning]
 
@@ -93,6 +98,9 @@ def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
     if audio is not None:
         cut = _tracks_of_part(VoiceTracks.unpack(audio.cond), part)
         values = _with_conds(values, {TRACKS_COND: comfy.conds.CONDRegular(cut.pack())})
+    control = values.get("control_video")
+    if control is not None:
+        values = {**values, "control_video": _control_of_part(control, part)}
     image = values.get("concat_latent_image")
     if image is None or (part.known and not part.clean):  # then the known frames replace the start image
         return values
@@ -106,6 +114,17 @@ def _cut_values(values: dict[str, Any], part: Part) -> dict[str, Any]:
     if "concat_mask" in values:
         cut["concat_mask"] = values["concat_mask"][:, :, :latents]
     return {**values, **cut}
+
+
+def _control_of_part(control: Tensor, part: Part) -> Tensor:
+    """Latent frames of the film's control video, [B, C, T, H, W], cut as a context window cuts them."""
+    if control.shape[2] != latent_frame_of(part.film - 1) + 1:
+        raise InteractError(
+            f"WanSoundImageToVideo is set to {TEMPORAL_STRIDE * (control.shape[2] - 1) + 1} frames, but the film has "
+            f"{part.film}: set its length to {part.film}."
+        )
+    first = part.start // TEMPORAL_STRIDE
+    return control[:, :, first : first + latent_frame_of(part.frames - 1) + 1]
 
 
 def _tracks_of_part(tracks: VoiceTracks, part: Part) -> VoiceTracks:
@@ -141,6 +160,11 @@ def _flag(role: AudioRole) -> comfy.conds.CONDRegular:
 def _check_not_prepared(*conditionings: Conditioning) -> None:
     """Nodes for one voice or for pictures without voices would be mixed with ours, or their pictures be replaced."""
     for name, conditioning in zip(("positive", "negative"), conditionings, strict=True):
+        if is_for_s2v(conditioning) and any("audio_embed" in values for _, values in conditioning):
+            raise InteractError(
+                f"{name} already contains audio, from WanSoundImageToVideo: disconnect its audio_encoder_output, and "
+                "give each voice to an InterAct Character In Start Image."
+            )
         found = next((text for _, values in conditioning if (text := _prepared_by(values))), None)
         if found is not None:
             raise InteractError(
@@ -166,10 +190,15 @@ def _prepared_by(values: dict[str, Any]) -> str | None:
 
 def _check_start_image(*conditionings: Conditioning) -> None:
     for name, conditioning in zip(("positive", "negative"), conditionings, strict=True):
-        if any("concat_latent_image" not in values for _, values in conditioning):
+        keys = (
+            "concat_latent_image",
+            "reference_latents",
+        )  # which of them the model takes is checked with the model
+        if any(not any(key in values for key in keys) for _, values in conditioning):
             raise InteractError(
                 f"The characters are regions of a start image, but {name} has no start image: connect {name} from "
-                "ComfyUI's WanImageToVideo to InterAct Encode Characters."
+                "ComfyUI's WanImageToVideo (for Wan2.2 S2V its WanSoundImageToVideo, with a ref_image) to InterAct "
+                "Encode Characters."
             )
 
 

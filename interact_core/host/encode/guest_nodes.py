@@ -12,13 +12,20 @@ FAR = 100  # nodes: a graph in a circle ends, too
 
 
 def check_previous_frames(prompt: Mapping[str, Any] | None, node: str | None) -> None:
-    """Raise InteractError if a node's positive or negative comes from a WanInfiniteTalkToVideo with previous_frames.
+    """Raise InteractError if a node's positive or negative comes from a WanInfiniteTalkToVideo with previous_frames, or
+    from a WanSoundImageToVideoExtend.
 
-    prompt: the graph that runs, {node id: {"class_type", "inputs"}}; node: the id of the node with these inputs. That
-    node keeps previous_frames and their place in the recordings on its MODEL alone (comfy_extras/nodes_wan.py); its
-    conditioning is that of a film's beginning.
+    prompt: the graph that runs, {node id: {"class_type", "inputs"}}; node: the id of the node with these inputs. The
+    first keeps previous_frames and their place in the recordings on its MODEL alone (comfy_extras/nodes_wan.py); its
+    conditioning is that of a film's beginning. The second cuts the recording that it is given, and ours is not.
     """
     for source in _sources(prompt or {}, str(node)):
+        if source.get("class_type") == "WanSoundImageToVideoExtend":
+            raise InteractError(
+                "positive and negative come from a WanSoundImageToVideoExtend, behind which every voice would begin "
+                "again: connect WanSoundImageToVideo, and continue the film with InterAct Next Part and InterAct Join "
+                "Parts."
+            )
         linked = isinstance(source.get("inputs", {}).get("previous_frames"), list)
         if source.get("class_type") == "WanInfiniteTalkToVideo" and linked:
             raise InteractError(

@@ -16,11 +16,15 @@ from ...guidance.part import carried_masks
 from ...sentences import Sentence, sentence
 from ...speech.from_core import SOUND_KEY, SPEECH_KEY
 from .cast_encoding import LATENT_CHANNELS, check_vae
-from .conditioning import Conditioning, cut_to_part
+from .conditioning import Conditioning, cut_to_part, is_for_s2v
 
 logger = logging.getLogger(__name__)
 
 BLENDED = 9  # frames, at most, of the overlap that are cross-faded
+MOTION_FRAMES = (
+    73  # before a part, of which S2V makes its motion tokens (comfy_extras/nodes_wan.py, wan_sound_to_video)
+)
+MOTION_LATENTS = 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +60,8 @@ def encode_part(
     its place; None for the first part. masks: of the part before; they steer from the first step on. sampled: the
     LATENT of the part before, so that known frames need not be decoded and encoded again. clean: the model gets the
     known frames without noise, and an image-to-video model keeps its start image, both as in InfiniteTalk; else it
-    gets them with each step's noise, and such a model gets them as its start image. Raises InteractError for what
-    does not fit together.
+    gets them with each step's noise, and such a model gets them as its start image. S2V gets the frames before the
+    part as its motion frames and keeps its reference picture. Raises InteractError for what does not fit together.
     """
     if cast.part is not None:
         raise InteractError(
@@ -80,13 +84,20 @@ def encode_part(
         if masks is not None:
             _check_masks(masks, cast)
             part = replace(part, masks=carried_masks(masks, part))
-    made = _cast_of_part(cast, part)
+    s2v = is_for_s2v(positive)
+    made = _cast_of_part(cast, part, picture_stays=s2v)
     positive, negative = (cut_to_part(given, part) for given in (positive, negative))
     latent = _latent_of_part(made, part, vae, known)
     if known is not None and sampled is not None:
         latent["samples"] = _with_sampled(latent["samples"], sampled["samples"], part)
     if known is not None and not clean and any("concat_latent_image" in values for _, values in positive):
         positive, negative = _with_start_frames(positive, negative, made, vae, known)
+    if s2v and finished is not None and finished.shape[0] > part.known:
+        motion = _motion_latents(vae, finished[: finished.shape[0] - part.known, :, :, :3])
+        positive, negative = (
+            [[text, {**values, "reference_motion": motion}] for text, values in given]
+            for given in (positive, negative)
+        )
     lines = _said_of(part)
     logger.info("InterAct Next Part: %s", " ".join(map(str, lines)))
     return EncodedPart(positive, negative, latent, made, lines)
@@ -183,12 +194,12 @@ def _check_masks(masks: MaskHistory, cast: Cast) -> None:
         )
 
 
-def _cast_of_part(cast: Cast, part: Part) -> Cast:
-    """The cast of one part, whose frame 0 is the part's first."""
+def _cast_of_part(cast: Cast, part: Part, picture_stays: bool = False) -> Cast:
+    """The cast of one part, whose frame 0 is the part's first; picture_stays: every part sees the film's picture."""
     made = assemble_cast(_characters_of_part(cast, part), cast.width, cast.height, part.frames, cast.fps)
     if cast.scene is not None:
         made = replace(made, scene=replace(cast.scene, start=cast.scene.start - part.start / cast.fps))
-    if cast.regions is None or part.start == 0:
+    if cast.regions is None or part.start == 0 or picture_stays:
         return replace(made, part=part)
     if part.masks is None:
         raise InteractError(
@@ -269,6 +280,14 @@ def _with_start_frames(
     size = cast.width, cast.height, cast.frames
     made: Any = WanImageToVideo.execute(positive, negative, vae, *size, 1, start_image=known)
     return made.result[:2]
+
+
+def _motion_latents(vae: Any, before: Tensor) -> Tensor:
+    """Of the frames before a part, [1, 16, 19, H / 8, W / 8]; where they are too few there is grey, as in core."""
+    before = before[-MOTION_FRAMES:]
+    missing = MOTION_FRAMES - before.shape[0]
+    grey = before.new_full((missing, *before.shape[1:]), 0.5)
+    return vae.encode(torch.cat((grey, before)))[:, :, -MOTION_LATENTS:]
 
 
 def _said_of(part: Part) -> tuple[Sentence, ...]:

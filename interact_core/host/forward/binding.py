@@ -8,6 +8,7 @@ from comfy.model_patcher import ModelPatcher
 from ...adapter import SpeechAdapter, SpeechSizes
 from ...adapter.families import LayersByBlock
 from ...adapter.humo import HumoAdapter, HumoConfig
+from ...adapter.s2v import S2vAdapter, S2vConfig
 from ...sentences import Sentence, Value, sentence
 from ..keys import BASE_KEY
 
@@ -44,12 +45,12 @@ class AdapterBinding:
 
 @dataclass(frozen=True, eq=False)
 class BaseBinding:
-    """What `apply_base_audio` leaves on a MODEL whose base has audio layers (HuMo): their sizes and the strength.
+    """What `apply_base_audio` leaves on a MODEL whose base has audio layers: their sizes and the strength.
 
     The layers themselves are taken from the model that runs, as ComfyUI may load it again or copy it.
     """
 
-    config: HumoConfig
+    config: HumoConfig | S2vConfig
     strength: float
 
     @property
@@ -61,7 +62,12 @@ class BaseBinding:
         return ()
 
     def adapter_in(self, options: dict[str, Any]) -> SpeechAdapter:
-        return HumoAdapter(options[BASE_KEY], self.config)
+        base = options[BASE_KEY]
+        return (
+            HumoAdapter(base, self.config)
+            if isinstance(self.config, HumoConfig)
+            else S2vAdapter(base, self.config)
+        )
 
 
 Binding = AdapterBinding | BaseBinding

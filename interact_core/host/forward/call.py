@@ -71,6 +71,7 @@ class CallState:
     mask_logits: list[Tensor] = field(default_factory=list)  # of each head that has run
     mask_blocks: list[int] = field(default_factory=list)  # and the blocks behind which they stand
     injected: set[int] = field(default_factory=set)
+    unvoiced: Voices | None = None  # the other rows, of a base that always gets audio (null_audio.py)
 
 
 class ForwardRun(Protocol):

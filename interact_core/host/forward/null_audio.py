@@ -1,7 +1,7 @@
 """The null track: audio features of zeros for a base model whose audio layers always run.
 
-HuMo's audio layers were trained with zeros for absent audio and were never left out. So where other models get no
-injection, HuMo gets one more track, after mute, which takes the share that no voice and no silence takes.
+The audio layers of HuMo and S2V were trained with zeros for absent audio and were never left out. So where other models
+get no injection, these get a null track: alone, or after mute with the share that no voice and no silence takes.
 """
 
 from dataclasses import dataclass
@@ -30,11 +30,10 @@ class NullTrack:
         silence = like.new_zeros(1, 1, config.audio_layers, config.audio_width)
         return cls(adapter.audio_projector(silence).unsqueeze(0), references, frame_tokens)
 
-    def alone(self, tracks: int, frames: int) -> tuple[Tensor, Tensor]:
-        """Tokens [S + 2, 1, T + N, n, context] and shares [S + 2, 1, 1] with everything on the null track."""
-        shares = torch.zeros(tracks + 1, 1, 1, device=self.tokens.device)
-        shares[-1] = 1.0
-        return self.tokens.expand(tracks + 1, -1, frames + self.references, -1, -1), shares
+    def alone(self, frames: int) -> tuple[Tensor, Tensor]:
+        """Tokens [1, 1, T + N, n, context] and shares [1, 1, 1]: nothing else is heard."""
+        tokens = self.tokens.expand(-1, -1, frames + self.references, -1, -1)
+        return tokens, torch.ones(1, 1, 1, device=tokens.device)
 
     def behind(self, tokens: Tensor, shares: Tensor, strength: float) -> tuple[Tensor, Tensor]:
         """The null track after the others, with what is left of 1 when voices and mute are scaled by `strength`.

@@ -32,21 +32,7 @@ class AudioPatch(AdapterPatch):
     @torch.compiler.disable
     def __call__(self, args: dict[str, Any]) -> Tensor:
         """args: x [B, L, D], transformer_options; returns x, changed in place unless gradients are wanted."""
-        x, options = args["x"], args["transformer_options"]
-        call: CallState | None = options.get(CALL_KEY)
-        if call is None or call.voices is None or options["block_index"] in call.injected:
-            return x
-        call.injected.add(options["block_index"])
-        frames = call.voices.tokens.shape[2]
-        added = injection(call, call.voices, options["block_index"], call.geometry.frames_of(x, frames))
-        # In place is safe, the block has just made x; but autograd keeps it for the adapter's norm.
-        x = x.clone() if added.requires_grad else x
-        video = call.geometry.frames_of(x, frames)
-        if call.voices.rows is None:
-            video += added
-        else:
-            video.index_add_(0, call.voices.rows, added)
-        return x
+        return add_voices(args["x"], args["transformer_options"])
 
 
 class MaskPatch(AdapterPatch):
@@ -71,6 +57,26 @@ class MaskPatch(AdapterPatch):
         if call.geometry.shortened and args["block_index"] == options["total_blocks"] - 1:
             return {**args, "img": restore(args["img"], call.geometry)}
         return args
+
+
+def add_voices(x: Tensor, options: dict[str, Any]) -> Tensor:
+    """x [B, L, D] of the block that runs, with what its audio layers add to the rows that hear any."""
+    call: CallState | None = options.get(CALL_KEY)
+    block = options["block_index"]
+    if call is None or block in call.injected or str(block) not in call.adapter.audio_blocks:
+        return x
+    call.injected.add(block)
+    for voices in filter(None, (call.voices, call.unvoiced)):
+        frames = voices.tokens.shape[2]
+        added = injection(call, voices, block, call.geometry.frames_of(x, frames))
+        # In place is safe, the block has just made x; but autograd keeps it for the adapter's norm.
+        x = x.clone() if added.requires_grad else x
+        video = call.geometry.frames_of(x, frames)
+        if voices.rows is None:
+            video += added
+        else:
+            video.index_add_(0, voices.rows, added)
+    return x
 
 
 def injection(call: CallState, voices: Voices, block: int, video: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import SpeechAdapter
-from ...adapter.affinity import AffinityHead, RegionHead
+from ...adapter.affinity import AffinityHead, LikenessHead, PictureHead, RegionHead
 from ...adapter.families import LayersByBlock
 from ...errors import InteractError
 from ...guidance import Cast, GuidanceSettings, MaskMemory
@@ -82,7 +82,7 @@ class CallBuilder:
         self._roles: dict[object, AudioRole] = {}  # by cond uuid
         self._tokens: dict[tuple[object, torch.device, torch.dtype], Tensor] = {}  # [S + 1, 1, T, n, context]
         self._positions: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}  # by frames in a call
-        self._affinity: AffinityHead | RegionHead | None = None
+        self._affinity: LikenessHead | None = None
         self._reference_cache = ReferenceCache(cast, settings)
         self._lock = threading.Lock()
 
@@ -143,7 +143,8 @@ class CallBuilder:
         predicts = [role is AudioRole.VOICES and first for role, first in zip(roles, plain, strict=True)]
         predicting = [row for row in range(x.shape[0]) if predicts[row // each]]
         adapter = self._binding.adapter_in(options)
-        voices = self._voices(adapter, evaluation.weights, geometry, x, tracks, uuids, roles)
+        shares = [self._share(role, evaluation.weights, tracks, geometry, x) for role in roles]
+        null = self._null_track(adapter, geometry, x)
         probe = FiniteProbe(self._binding.config.model_blocks)
         with self._lock:
             evaluation.probes.append(probe)
@@ -152,11 +153,12 @@ class CallBuilder:
             positions=self._positions_of(geometry, x.device),
             adapter=adapter,
             attention=adapter_attention(x.device),
-            voices=voices,
+            voices=self._voices(adapter, shares, geometry, x, tracks, uuids, null),
             mask_heads=self._mask_heads(geometry, evaluation.latent.shape[0]) if predicting else {},
             mask_rows=row_index(predicting, x.shape[0], x.device),
             cached=cached,
             probe=probe,
+            unvoiced=None if null is None else _unvoiced(null, shares, geometry, x),
         )
 
     def release(self) -> None:
@@ -169,12 +171,13 @@ class CallBuilder:
     def _mask_heads(self, geometry: Geometry, batch: int) -> LayersByBlock:
         """The mask heads by block number. With fixed masks or none, their predictions are only displayed.
 
-        Regions are tracked from the first latent frame; in a window without it they stay where they were drawn.
+        Regions are tracked from the first latent frame, and in a window without it they stay where they were drawn;
+        where they are those of a picture that follows the video (S2V), every window sees it.
         """
         settings, binding = self._settings, self._binding
         if self._cast.regions is None and settings.mask_source != "affinity":
             return binding.mask_heads
-        if self._cast.regions is not None and geometry.frames[0] != 0:
+        if self._cast.regions is not None and geometry.frames[0] != 0 and not geometry.group_picture:
             assert self._cast.layouts is not None, "assemble_cast makes layouts of the regions"
             drawn = self._cast.layouts[:, list(geometry.frames)]
             self._memory.add(drawn.expand(batch, *drawn.shape), geometry.frames)
@@ -183,6 +186,8 @@ class CallBuilder:
             temperature = settings.affinity_temperature
             if self._cast.regions is None:
                 self._affinity = AffinityHead(person_tokens(self._cast), temperature)
+            elif geometry.group_picture:
+                self._affinity = PictureHead(self._cast.regions, temperature)
             else:
                 self._affinity = RegionHead(self._cast.regions, temperature)
         block = settings.affinity_block
@@ -224,41 +229,50 @@ class CallBuilder:
     def _voices(
         self,
         adapter: SpeechAdapter,
-        weights: Tensor | None,
+        shares: Sequence[Tensor | None],
         geometry: Geometry,
         x: Tensor,
         tracks: VoiceTracks | None,
         uuids: Sequence[object],
-        roles: Sequence[AudioRole],
+        null: NullTrack | None,
     ) -> Voices | None:
-        """The audio of the conds that get any; all rows of a cond get the same."""
+        """The audio of the conds that hear any; all rows of a cond get the same. shares: one for each cond."""
         strength = self._binding.strength
         each = x.shape[0] // len(uuids)
-        null = self._null_track(adapter, geometry, x)
-        tokens, shares, rows = [], [], []
-        for number, (uuid, role) in enumerate(zip(uuids, roles, strict=True)):
-            share = None if tracks is None else _shares(role, weights, geometry, x.device)
-            first = number * each
-            if tracks is None or share is None or strength == 0.0:
-                if null is None:
-                    continue
-                audio, share = null.alone(1 if tracks is None else tracks.count, len(geometry.frames))
-            else:
-                audio = self._audio_tokens(adapter, uuid, tracks.rows(slice(first, first + 1)), geometry)
-                if null is not None:
-                    audio, share = null.behind(audio, share, strength)
-            tokens.append(audio.expand(-1, each, -1, -1, -1))
-            shares.append(share.expand(-1, each, -1))
-            rows.extend(range(first, first + each))
-        if not rows:
+        # Without it the shares add up to 1: nothing is left for the null track then.
+        changed = strength != 1.0 or any(one != 1.0 for one in self._cast.strengths)
+        parts: list[tuple[Tensor, Tensor]] = []
+        for number, (uuid, own) in enumerate(zip(uuids, shares, strict=True)):
+            if own is None or tracks is None:
+                continue
+            share, first = own, number * each
+            audio = self._audio_tokens(adapter, uuid, tracks.rows(slice(first, first + 1)), geometry)
+            if null is not None and (changed or null.references):
+                audio, share = null.behind(audio, share, strength)
+            parts.append((audio.expand(-1, each, -1, -1, -1), share.expand(-1, each, -1)))
+        if not parts:
             return None
-        length = max(share.shape[-1] for share in shares)
+        length = max(share.shape[-1] for _, share in parts)
+        rows = _rows_of([share is not None for share in shares], each)
         return Voices(
-            tokens=torch.cat(tokens, dim=1),
-            weights=torch.cat([share.expand(-1, -1, length) for share in shares], dim=1),
+            tokens=torch.cat([audio for audio, _ in parts], dim=1),
+            weights=torch.cat([share.expand(-1, -1, length) for _, share in parts], dim=1),
             rows=row_index(rows, x.shape[0], x.device),
             strength=strength if null is None else 1.0,  # it is in the shares of a null track
         )
+
+    def _share(
+        self,
+        role: AudioRole,
+        weights: Tensor | None,
+        tracks: VoiceTracks | None,
+        geometry: Geometry,
+        x: Tensor,
+    ) -> Tensor | None:
+        """Of a cond: `_shares`, or None where it hears nothing for another reason."""
+        if tracks is None or self._binding.strength == 0.0:
+            return None
+        return _shares(role, weights, geometry, x.device)
 
     def _null_track(self, adapter: SpeechAdapter, geometry: Geometry, x: Tensor) -> NullTrack | None:
         """For a base model that always gets audio; made in every call, as it is one frame of zeros."""
@@ -287,6 +301,28 @@ class CallBuilder:
         if key not in self._positions:
             self._positions[key] = geometry.positions(device)
         return self._positions[key]
+
+
+def _rows_of(conds: Sequence[bool], each: int) -> list[int]:
+    """The rows of the chosen conds, `each` rows of a cond."""
+    return [
+        row
+        for number, chosen in enumerate(conds)
+        if chosen
+        for row in range(number * each, (number + 1) * each)
+    ]
+
+
+def _unvoiced(
+    null: NullTrack, shares: Sequence[Tensor | None], geometry: Geometry, x: Tensor
+) -> Voices | None:
+    """The null track alone, for the rows whose conds hear nothing else."""
+    rows = _rows_of([share is None for share in shares], x.shape[0] // len(shares))
+    if not rows:
+        return None
+    tokens, share = null.alone(len(geometry.frames))
+    tokens = tokens.expand(-1, len(rows), -1, -1, -1)
+    return Voices(tokens, share, row_index(rows, x.shape[0], x.device), strength=1.0)
 
 
 def _shares(

@@ -36,6 +36,11 @@ def check_conditioning(conds: Conds, guider: Any, humo: bool) -> None:
                 "of the characters by its own: connect positive and negative of InterAct Encode Characters to the "
                 "sampler directly, and give each of those pictures to an InterAct Character."
             )
+        if "audio_embed" in cond and "control_video" in cond:
+            raise InteractError(
+                "Besides the characters, the conditioning carries audio of WanSoundImageToVideo: disconnect its "
+                "audio_encoder_output, and connect its positive and negative to InterAct Encode Characters."
+            )
         if "audio_embed" in cond or (humo and "reference_latents" in cond):
             raise InteractError(
                 "Besides the characters, the conditioning carries a picture and audio of WanHuMoImageToVideo or a "

@@ -20,7 +20,7 @@ from .live import DONE, STOPPED, MaskStream, OpenStream
 from .memory_estimate import check_memory, shape_to_estimate, shape_with_reference_cache
 from .motion_frames import noise_of_film, with_trace
 from .sampling_run import SamplingRun
-from .start_image import check_start_images
+from .start_image import check_people_seen, check_start_images
 
 
 class MaskHandle:
@@ -66,6 +66,7 @@ def outer_sample_wrapper(
     if not with_cast and guidance is None:
         return executor(noise, *rest, **kwargs)
     guidance = _checked_guidance(noise, conds, with_cast, guidance)
+    check_people_seen(noise, with_cast, guidance.cast, guider)
     check_one_voice_path(guider.model_options)
     check_conditioning(guider.conds, guider, is_humo(guider.model_patcher))
     check_memory(guider.model_patcher, guidance.cast, guider.model_options)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from comfy.ldm.wan.model import WanModel_S2V
 from torch import Tensor
 
 from ...adapter import grid_positions, reference_positions
@@ -41,7 +42,7 @@ class KeptTokens:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Layout of one call's token sequence: [before | video | references], each frame `height * width` tokens.
+    """Layout of one call's token sequence: [before | video | references | more], each frame `height * width` tokens.
 
     frames: for every latent frame of this call its index in the whole video. In a context window these are
         the window's frames, preceded by the causal anchor, if there is one.
@@ -53,6 +54,8 @@ class Geometry:
     kept: which tokens of the references token pruning keeps; None for all of them.
     cached: the references are not in the sequence: their keys and values come from the reference KV cache
         (reference_cache.py).
+    group_picture: in the place of references there is one picture that shows everybody (S2V's reference picture); it is
+        the model's own, and its motion frames follow.
     """
 
     frames: tuple[int, ...]
@@ -64,6 +67,7 @@ class Geometry:
     references: int
     kept: KeptTokens | None = None
     cached: bool = False
+    group_picture: bool = False
 
     @property
     def frame_tokens(self) -> int:
@@ -99,8 +103,13 @@ class Geometry:
         return tokens[:, self.offset : self.offset + count * self.frame_tokens]
 
     def reference_tokens(self, tokens: Tensor) -> Tensor:
-        """tokens [B, L, D] -> the references' tokens [B, N, h*w, D], a view unless some were pruned."""
+        """tokens [B, L, D] -> the references' tokens [B, N, h*w, D], a view unless some were pruned.
+
+        Of a group picture, N is 1.
+        """
         start = self.offset + self.video_tokens
+        if self.group_picture:
+            return tokens[:, None, start : start + self.frame_tokens]
         present = tokens[:, start : start + self.references * self.reference_each]
         if self.kept is not None:
             return present[:, self.kept.representative]
@@ -158,4 +167,5 @@ def geometry_of_call(
         width=-(-x.shape[4] // patch_width),
         offset=offset,
         references=0 if time_dim_concat is None else time_dim_concat.shape[2],
+        group_picture=isinstance(model, WanModel_S2V) and reference_latent is not None,
     )
