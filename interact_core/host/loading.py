@@ -227,7 +227,7 @@ def check_references(model: ModelPatcher) -> None:
         raise InteractError(
             f"The model is an image-to-video model (its input has {taken} channels, a plain latent {latent}), "
             "which takes no reference pictures: load a text-to-video model such as Phantom-Wan, or make every "
-            "character with InterAct Character In Start Image."
+            "character with InterAct Character In Start Image or InterAct People."
         )
 
 
@@ -237,12 +237,14 @@ def check_start_image(model: ModelPatcher) -> None:
     if is_humo(model):
         raise InteractError(
             "The characters are regions of a start image, but the model is HuMo, which takes no start image: give "
-            "each character a picture with InterAct Character, or load an image-to-video model."
+            "each character a picture with InterAct Character, set use_as of InterAct People to reference pictures, or "
+            "load an image-to-video model."
         )
     if taken == latent and not is_s2v(model):
         raise InteractError(
             "The characters are regions of a start image, but the model is a text-to-video model, which takes no "
-            "start image: load an image-to-video model, or give each character a picture with InterAct Character."
+            "start image: load an image-to-video model, give each character a picture with InterAct Character, or set "
+            "use_as of InterAct People to reference pictures."
         )
 
 

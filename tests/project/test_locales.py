@@ -23,7 +23,7 @@ TRANSLATED_FROM = {
     "sentences": "afabbf36109eb632",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",
-    "people": "7ab838c9e63c8260",
+    "people": "707a444d4829a486",
     "graph": "7dace33038a12c4b",
 }
 """Digests of the English that the translations were made from; see the test that compares them."""

@@ -4,11 +4,11 @@
  * line, with places for its values in braces. web/people/words.js says them in the language of the graph.
  */
 export const ENGLISH = {
-  title: "People of the start image",
+  title: "People of the picture",
   find: "Find the people",
   findHint: "Runs this node and what it needs, nothing else",
-  before: "Connect the start image, and masks or boxes of its people",
-  beforeMore: "MASK of Load Image will do, once they are painted in the mask editor. Then press Find the people.",
+  before: "Nobody has been looked for yet",
+  beforeMore: "Connect the picture, and masks or boxes of its people: MASK of Load Image will do, once they are painted in the mask editor. Then press Find the people.",
   count: "{count} people  ·  the crop that the model sees, {width}x{height}",
   countOne: "1 person  ·  the crop that the model sees, {width}x{height}",
   known: "{count} people in the workflow; press Find the people to see them",
@@ -43,7 +43,7 @@ export const ENGLISH = {
   over: "Start over",
   overHint: "Forget all names, order, merges and drops",
   list: "People by their numbers: voice_1 is heard from number 1",
-  picture: "The start image with {count} people",
+  picture: "The picture with {count} people",
   help: "Help",
   keyClick: "Click",
   doClick: "on the picture or a number: name this person",

@@ -88,7 +88,7 @@ def before_a_run_it_says_what_to_do(page: Window, shots: Path) -> None:
         True,
         ["image", "masks", "boxes", "voices.voice_1", "width", "height", "people"],
     ]
-    shown(page).get_by_text("Connect the start image, and masks or boxes").wait_for()
+    shown(page).get_by_text("Nobody has been looked for yet").wait_for()
     page.page.screenshot(path=shots / f"people_before_{page.renderer}.png")
 
 
