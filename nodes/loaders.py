@@ -18,7 +18,7 @@ from ..interact_core.host.node_text import with_text
 from .wires import CATEGORY, linked
 
 ADAPTER_TOOLTIP = (
-    "The InterAct adapter (.safetensors), from the folder models/interact. It only works with the base "
+    "The InterAct adapter (.safetensors or .gguf), from the folder models/interact. It only works with the base "
     "model that it was trained on; width and number of blocks are checked. theatre_adapter belongs to "
     "theatre_wan; both come with this pack. MultiTalk and InfiniteTalk files, as ComfyUI's own nodes "
     "use them, are recognised by their keys; they have no mask head, so set mask_source to affinity or "
