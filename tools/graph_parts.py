@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from interacthuman.interact_core.examples import IN_GROUP
 from interacthuman.interact_core.theatre.training.clips import FRAMES
 
 # What every graph plays with: the theatre's models are at their best with these.
@@ -310,6 +311,13 @@ def timeline(name: str) -> Graph:
             dialogue=turns(),
         )
     }
+
+
+def who_is_who() -> str:
+    """JSON of InterAct People: the names of the two in the example's picture, by a point on each."""
+    at = {name: (place + 0.5) / len(IN_GROUP) for place, name in enumerate(IN_GROUP)}
+    people = [{"name": name, "at": [[x, 0.5]]} for name, x in at.items()]
+    return json.dumps({"people": people}, separators=(",", ":"))
 
 
 def halves() -> Graph:

@@ -98,8 +98,15 @@ def takes_of(server: ComfyServer, graph: Graph, outputs: dict[str, Any]) -> list
         peaks = np.array([voice for voice in manifest["voices"] if voice is not None], dtype=float)
         loudness = peaks.reshape(len(peaks), -1, 4).mean((0, 2))[: history.frames]
         title, shown = graph[viewer]["_meta"]["title"], read_frames(server.path_of(file))
-        takes.append(Take(title, shown, history, loudness[: len(shown)], whole_frames(shown, history.names)))
+        whole = whole_frames(shown, everybody(graph, history.names))
+        takes.append(Take(title, shown, history, loudness[: len(shown)], whole))
     return takes
+
+
+def everybody(graph: Graph, shown: Sequence[str]) -> list[str]:
+    """Who may be seen: those in the viewer, and who is in the film all the same, as of a film that is dubbed."""
+    named = (graph[one]["inputs"]["name"] for one in nodes_of(graph, "InterActCharacter"))
+    return list(dict.fromkeys([*shown, *named]))
 
 
 def with_every_video(graph: Graph) -> Graph:

@@ -164,7 +164,9 @@ def main(names: list[str]) -> None:
             )
             page.goto(server.address)
             # ComfyUI's own first graph comes last, and would replace one that is opened before it.
-            ready = "window.app?.isGraphReady && window.app?.vueAppReady && window.app.rootGraph?.nodes.length"
+            ready = (
+                "window.app?.isGraphReady && window.app?.vueAppReady && window.app.rootGraph?.nodes.length"
+            )
             page.wait_for_function(f"!!({ready} && window.LiteGraph?.registered_node_types?.InterActSampler)")
             for name in names:
                 text = json.dumps(convert(page, name), indent=2, ensure_ascii=False) + "\n"

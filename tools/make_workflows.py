@@ -12,10 +12,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from interacthuman.interact_core.examples import GROUP, IN_GROUP
 from interacthuman.tools.graph_parts import (
     CFG,
     DENOISE,
     DRAWN_LEFT_TO_RIGHT,
+    HEIGHT,
     PAUSE,
     SAMPLER,
     SCHEDULER,
@@ -23,9 +25,11 @@ from interacthuman.tools.graph_parts import (
     SEED_LENGTH,
     SEED_STEPS,
     STEPS,
+    WIDTH,
     Graph,
     decode,
     encode,
+    example,
     finished,
     guidance,
     halves,
@@ -40,6 +44,7 @@ from interacthuman.tools.graph_parts import (
     timeline,
     video,
     viewer,
+    who_is_who,
 )
 
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
@@ -54,12 +59,15 @@ TITLES = {
     "long_film": "07 Two people talking, a long film in parts",
     "fixed_against_predicted": "08 Two people talking, drawn against found masks",
     "stock_ksampler": "09 Two people talking, with ComfyUI KSampler",
+    "one_picture": "10 Two people of one picture talking, a dialogue on a timeline",
     "needs_weights_infinitetalk_own_picture": "11 InfiniteTalk, two people of your picture talking (needs weights)",
     "needs_weights_infinitetalk": "12 InfiniteTalk, two people talking, puppets in place (needs weights)",
     "needs_weights_humo_own_picture": "13 HuMo, a person of your picture talking (needs weights)",
     "needs_weights_humo": "14 HuMo, two people talking, puppets in place (needs weights)",
     "needs_weights_phantom_own_pictures": "15 Phantom, two people of your pictures talking (needs weights)",
+    "dubbing": "16 One of two people in a video says something else, dubbing",
 }
+DUB_LENGTH = 49  # frames of the video that is dubbed
 
 
 def one_character() -> Graph:
@@ -119,6 +127,38 @@ def dialogue() -> Graph:
         del graph[str(first + 2)]
         graph[str(first + 3)]["inputs"]["speech"] = ["25", 3 + lane]
     graph["30"]["inputs"] |= {"length": ["25", 1], "fps": ["25", 2]}
+    for sound in ("40", "51"):
+        graph[sound]["inputs"]["audio"] = ["25", 0]
+    return graph
+
+
+def one_picture() -> Graph:
+    """The people of one picture talk to each other: InterAct People and InterAct Dialogue, a link for each voice.
+
+    The theatre's base takes pictures of people, not a start image: they are cut out, and start where they stand in it.
+    """
+    graph = {
+        **models(),
+        **example(GROUP, 10),
+        "15": node(
+            "InterActPeople",
+            "Who is who",
+            image=["10", 0],
+            masks=["10", 2],
+            **{f"voices.voice_{lane + 1}": ["25", 3 + lane] for lane in range(len(IN_GROUP))},
+            width=WIDTH,
+            height=HEIGHT,
+            people=who_is_who(),
+            use_as="reference pictures",
+        ),
+        **timeline("25"),
+        **encode("15"),
+        **placed(background=["10", 0]),
+        **sampler("31"),
+        **finished("one_picture"),
+    }
+    size = {"width": ["15", 2], "height": ["15", 3]}
+    graph["30"]["inputs"] |= {**size, "length": ["25", 1], "fps": ["25", 2]}
     for sound in ("40", "51"):
         graph[sound]["inputs"]["audio"] = ["25", 0]
     return graph
@@ -254,6 +294,71 @@ def best_of_four_seeds() -> Graph:
     }
 
 
+def dubbing() -> Graph:
+    """One of the two in a video says something else: Mira says what Elsa's recording says, Tobi still listens.
+
+    The first sampler makes the video, as this pack ships none, and its masks say where Mira is.
+    """
+    film = {**speaker("Mira", 10), **silent("Tobi", 20), **encode("13", "23")}
+    anew = {
+        **example("Elsa", 60),
+        "62": node(
+            "InterActEncodeSpeech",
+            "What Mira says anew",
+            audio_encoder=["4", 0],
+            audio=["60", 1],
+            start_time=0.0,
+            gain=1.0,
+            gap=0.0,
+        ),
+        "63": node(
+            "InterActCharacter",
+            "Mira anew",
+            image=["10", 0],
+            name="Mira",
+            audio_strength=1.0,
+            speech=["62", 0],
+        ),
+        "64": {**encode("63")["30"], "_meta": {"title": "Only who is dubbed"}},
+        "65": node(
+            "InterActDub",
+            "InterAct Dub Video",
+            vae=["3", 0],
+            video=["32", 0],
+            cast=["64", 3],
+            grow=8,
+            feather=8,
+            masks=["31", 1],
+        ),
+        **sampler("66", "Dubs Mira", encoded="64", start="65"),
+        **decode("67", "66"),
+        "68": node(
+            "ImageCompositeMasked",
+            "All else as it was",
+            destination=["65", 1],
+            source=["67", 0],
+            x=0,
+            y=0,
+            resize_source=False,
+            mask=["65", 2],
+        ),
+    }
+    for name, encoded in (("30", film), ("64", anew)):
+        encoded[name]["inputs"]["length"] = DUB_LENGTH
+    anew["66"]["inputs"]["masks"] = ["31", 1]
+    return {
+        **models(),
+        **film,
+        **placed(),
+        **sampler("31", "Makes the video"),
+        **decode("32", "31"),
+        **anew,
+        **viewer("50", "66", "68"),
+        **video("40", "Before", ["32", 0], "dubbing_before"),
+        **video("42", "Dubbed", ["68", 0], "dubbing", ["64", 4]),
+    }
+
+
 GRAPHS = {
     make.__name__: make
     for make in (
@@ -266,6 +371,8 @@ GRAPHS = {
         fixed_against_predicted,
         long_film,
         best_of_four_seeds,
+        one_picture,
+        dubbing,
     )
 }
 

@@ -32,6 +32,7 @@ LEAST: dict[str, Size] = {
     "InterActCharacter": (280, 0),
     "InterActRegion": (280, 0),
     "InterActDialogue": (720, 620),
+    "InterActPeople": (440, 700),
     "LoadImage": (320, 420),
     "LoadAudio": (280, 180),
     "Painter": (350, 840),
@@ -303,6 +304,56 @@ the playhead with **S**. *Help* on the timeline lists the keys. Delete the clips
             ),
             (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
             (watch("51", "52"),),
+        ),
+    ),
+    "one_picture": Page(
+        (
+            start(
+                f"""# Two people of one picture
+
+Press **Run**. *InterAct People* finds everybody in one picture, and *InterAct Dialogue* says who speaks when. The voice
+of each lane goes to the person with its number. Everybody starts where they stand in the picture.
+
+**Who is who?** Click a person on the picture to rename; the list below it changes the order, merges, and leaves out.
+
+**Your own picture?** Use *Load Image* in place of *Example*, with *masks* or *boxes* from SAM3 Detect or the mask
+editor. With an image-to-video model set *use_as* to *regions of the start image*: the template *11 InfiniteTalk* has
+one.
+
+{THEATRE}""",
+            ),
+            (Box(WHO, (("10", "15"),)),),
+            (Box(SAY, (("25",),)),),
+            (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
+            (watch("51", "52"),),
+        ),
+    ),
+    "dubbing": Page(
+        (
+            start(
+                f"""# A finished video, dubbed
+
+Press **Run**. The first sampler makes a video in which Mira speaks and Tobi listens. Then Mira is made anew, with
+other words: *InterAct Dub Video* keeps everything outside of her mask at every step, and *Image Composite Masked*
+puts back every pixel there.
+
+**Your own video?** Put *Load Video* and *Get Video Components* in place of the first sampler, and connect *mask*
+of a tracker such as SAM, one for each frame, in place of *masks*.
+
+**No tracker?** The help page of *InterAct Dub Video* says how the model itself finds who is where.
+
+{THEATRE}""",
+            ),
+            (Box(WHO, (("10", "20", "60"),)),),
+            (Box(SAY, (("12", "13", "23"), ("62", "63"))),),
+            (
+                Box(
+                    RUN,
+                    (("30", "29", "64"), ("31", "32", "65"), ("66", "67", "68")),
+                    frozenset({"32", "67"}),
+                ),
+            ),
+            (Box(WATCH, (("50", "42", "43"), ("40", "41")), frozenset({"40", "42"})),),
         ),
     ),
     "three_one_silent": Page(
