@@ -1,8 +1,9 @@
 """ComfyUI's own templates for talking people, converted as an artist would: their sampler part replaced by ours.
 
 Kept are the loaders, the pictures and recordings that they ask for, prompts, sizes, LoRA, shift, sampler settings and
-the way in which the video is saved. Sources: video_wan2_1_infinitetalk and video_humo of comfyui-workflow-templates
-0.11.27; for Phantom, of which it has none, core's WanPhantomSubjectToVideo between the nodes of the other two.
+the way in which the video is saved. Sources: video_wan2_1_infinitetalk, video_humo and video_wan2_2_14B_s2v of
+comfyui-workflow-templates 0.11.27; for Phantom, of which it has none, core's WanPhantomSubjectToVideo between the nodes
+of the other two.
 
 A graph here may hold nodes that are muted in the browser, which ComfyUI does not send: `sent` is without them.
 """
@@ -13,19 +14,23 @@ from __future__ import annotations
 
 from interacthuman.tools.graph_parts import Graph, decode, encode, node, part, video, viewer
 from interacthuman.tools.public_files import (
+    FEW_STEPS_22,
     FEW_STEPS_T2V,
     HUMO,
     I2V,
     INFINITETALK,
     PHANTOM,
+    S2V,
     UMT5,
     VAE,
     VAE_BF16,
     WAV2VEC2,
+    WAV2VEC2_LARGE,
     WHISPER,
 )
 from interacthuman.tools.public_graphs import (
     FROM_BASE,
+    FROM_BASE_S2V,
     HEIGHT,
     LENGTH,
     SHIFT,
@@ -50,6 +55,15 @@ NEGATIVE = (
 )
 INFINITETALK_SEED, HUMO_SEED = 801592322954930, 1067760026265042
 HUMO_SIDE, HUMO_LENGTH = 640, 97
+S2V_SIDE, S2V_FPS, S2V_SEED, S2V_STEPS = 640, 16.0, 20, 4
+S2V_PART, S2V_OVERLAP = (
+    77,
+    5,
+)  # frames of a part, chunk length of ComfyUI's template, and of what the next one repeats
+S2V_LENGTH = 2 * S2V_PART - S2V_OVERLAP
+TALKING = (
+    "Two people stand side by side and talk with each other. They look at each other, calm and friendly."
+)
 ONE, TWO = "Character 1", "Character 2"
 
 
@@ -129,7 +143,7 @@ def saved(name: str, title: str, images: list, audio: list) -> Graph:
 
 
 def encoded(
-    width: object, height: object, length: int, positive: list, negative: list, *characters: str
+    width: object, height: object, length: object, positive: list, negative: list, *characters: str
 ) -> Graph:
     graph = encode(*characters)
     graph["30"]["inputs"] |= {
@@ -252,3 +266,78 @@ def needs_weights_phantom_own_pictures() -> Graph:
         **saved("40", "Video", ["32", 0], ["30", 4]),
         **viewer("50", "31", "32"),
     }  # fmt: skip
+
+
+def s2v_part(first: int, title: str, **before: list) -> Graph:
+    """A part of an S2V film, as `part` of graph_parts has it."""
+    graph = part(first, title, **before)
+    graph[str(first)]["inputs"] |= {"length": S2V_PART, "overlap": S2V_OVERLAP}
+    own = graph[str(first + 1)]["inputs"]
+    changed = sampled(seed=S2V_SEED, steps=S2V_STEPS, sampler_name="uni_pc")["31"]["inputs"]
+    own |= {key: value for key, value in changed.items() if not isinstance(value, list)}
+    return graph
+
+
+def first_s2v_part() -> Graph:
+    """Nodes "80" to "84", and "85" to "87" around the decoding, as ComfyUI's template has them.
+
+    S2V makes its first latent frame of four video frames, and the VAE takes a first one for a single frame: it is
+    decoded twice, and of the first five frames the last is kept.
+    """
+    graph = s2v_part(80, "First part")
+    graph["82"]["inputs"]["samples"] = ["86", 0]
+    graph["83"]["inputs"]["part"] = graph["84"]["inputs"]["image"] = ["87", 0]
+    return {
+        **graph,
+        "85": node("LatentCut", "First latent frame", samples=["81", 0], dim="t", index=0, amount=1),
+        "86": node("LatentConcat", "It twice", samples1=["85", 0], samples2=["81", 0], dim="t"),
+        "87": node("ImageFromBatch", "Without its first", image=["82", 0], batch_index=4, length=4096),
+    }
+
+
+def s2v_with_pose() -> Graph:
+    """video_wan2_2_14B_s2v: two people of one's own picture, in two parts. A pose video stands beside it, muted."""
+    size = {"width": ["60", 0], "height": ["61", 0]}
+    length = ["62", 0]
+    painted = {"image": ["10", 0], "mask": "", "width": 1216, "height": 960, "bg_color": "#000000"}
+    pose = {
+        "63": node("LoadVideo", "Pose video", file="pose.mp4"),
+        "64": node("GetVideoComponents", "Its frames", video=["63", 0]),
+    }
+    characters = encoded(*size.values(), length, ["26", 0], ["26", 1], "15", "25")
+    characters["30"]["inputs"]["fps"] = S2V_FPS
+    return {
+        **base(S2V, FEW_STEPS_22),
+        **adapter(FROM_BASE_S2V, "7"),
+        "5": node("ModelSamplingSD3", "ModelSamplingSD3", model=["7", 0], shift=SHIFT),
+        "4": node("AudioEncoderLoader", "Load Audio Encoder", audio_encoder_name=WAV2VEC2_LARGE),
+        "3": node("VAELoader", "Load VAE", vae_name=VAE),
+        **text(TALKING),
+        **negative_prompt(),
+        **picture("10", "Reference image", "video_wan2_2_14B_s2v_reference_image.jpg"),
+        **recording("11", f"Audio of {ONE}", "video_wan2_2_14B_s2v_input_audio.MP3"),
+        "12": node("Painter", f"Painter (Draw Mask for {ONE})", **painted),
+        **voice("13", f"Speech of {ONE}", "11"),
+        "15": region_of(ONE, "13", ["12", 1]),
+        **recording("21", f"Audio of {TWO}", "voice_2.mp3"),
+        "22": node("Painter", f"Painter (Draw Mask for {TWO})", **painted),
+        **voice("23", f"Speech of {TWO}", "21", after="13"),
+        "25": region_of(TWO, "23", ["22", 1]),
+        "60": node("PrimitiveInt", "Width", value=S2V_SIDE),
+        "61": node("PrimitiveInt", "Height", value=S2V_SIDE),
+        "62": node("PrimitiveInt", "Length of the film", value=S2V_LENGTH),
+        **muted(**pose),
+        "26": node(
+            "WanSoundImageToVideo", "WanSoundImageToVideo", positive=["9", 0], negative=["14", 0], vae=["3", 0],
+            **size, length=length, batch_size=1, ref_image=["10", 0], control_video=["64", 0],
+        ),
+        **characters,
+        **first_s2v_part(),
+        **saved("40", "First part", ["83", 0], ["83", 1]),
+        **s2v_part(90, "Next part", film=["83", 0], masks=["81", 1], latent=["81", 0]),
+        **saved("45", "Whole film", ["93", 0], ["93", 1]),
+    }  # fmt: skip
+
+
+def needs_weights_s2v() -> Graph:
+    return sent(s2v_with_pose())

@@ -27,11 +27,16 @@ PUBLIC = {
         converted_graphs.needs_weights_infinitetalk_own_picture,
         converted_graphs.needs_weights_humo_own_picture,
         converted_graphs.needs_weights_phantom_own_pictures,
+        converted_graphs.needs_weights_s2v,
     )
 }
 ALL = {**GRAPHS, **PUBLIC}
 # What stands on the canvas, where that is more than what is sent.
-WHOLE = {**ALL, "needs_weights_humo_own_picture": converted_graphs.humo_with_a_second_character}
+WHOLE = {
+    **ALL,
+    "needs_weights_humo_own_picture": converted_graphs.humo_with_a_second_character,
+    "needs_weights_s2v": converted_graphs.s2v_with_pose,
+}
 ALL_PAGES = {**workflow_pages.PAGES, **public_pages.PAGES}
 
 CARDS = {
@@ -40,6 +45,7 @@ CARDS = {
     "needs_weights_infinitetalk_own_picture": ("InfiniteTalk", "your own picture, in turns"),
     "needs_weights_humo_own_picture": ("HuMo", "your own picture"),
     "needs_weights_phantom_own_pictures": ("Phantom", "your own pictures, in turns"),
+    "needs_weights_s2v": ("Wan2.2 S2V", "your own picture, in turns"),
 }
 CARD = (480, 480)  # pixels, as the pictures of the other templates
 

@@ -65,6 +65,7 @@ TITLES = {
     "needs_weights_humo_own_picture": "13 HuMo, a person of your picture talking (needs weights)",
     "needs_weights_humo": "14 HuMo, two people talking, puppets in place (needs weights)",
     "needs_weights_phantom_own_pictures": "15 Phantom, two people of your pictures talking (needs weights)",
+    "needs_weights_s2v": "17 Wan2.2 S2V, two people of your picture talking (needs weights)",
     "dubbing": "16 One of two people in a video says something else, dubbing",
 }
 DUB_LENGTH = 49  # frames of the video that is dubbed

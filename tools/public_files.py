@@ -1,8 +1,8 @@
 """The public files that the needs_weights graphs name: in which folder of ComfyUI's models each goes, and where it is.
 
-Names and addresses are those of ComfyUI's own templates video_wan2_1_infinitetalk and video_humo, but for Phantom's,
-which no template of ComfyUI has. Nothing here fetches anything: the graphs carry the addresses as ComfyUI's own do, so
-that its frontend offers the files, and the notes link to them.
+Names and addresses are those of ComfyUI's own templates video_wan2_1_infinitetalk, video_humo and video_wan2_2_14B_s2v,
+but for Phantom's, which no template of ComfyUI has. Nothing here fetches anything: the graphs carry the addresses as
+ComfyUI's own do, so that its frontend offers the files, and the notes link to them.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ class PublicFile:
 I2V = "Wan2_1-I2V-14B-480p_fp8_e4m3fn_scaled_KJ.safetensors"
 HUMO = "humo_17B_fp8_e4m3fn.safetensors"
 PHANTOM = "Phantom-Wan-14B_fp16.safetensors"
+S2V = "wan2.2_s2v_14B_fp8_scaled.safetensors"
 FEW_STEPS = "lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors"
 FEW_STEPS_T2V = "lightx2v_T2V_14B_cfg_step_distill_v2_lora_rank64_bf16.safetensors"
+FEW_STEPS_22 = "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"
 INFINITETALK = "wan2.1_infiniteTalk_multi_fp16.safetensors"
 UMT5 = "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
 VAE = "wan_2.1_vae.safetensors"
 VAE_BF16 = "Wan2_1_VAE_bf16.safetensors"
 WAV2VEC2 = "wav2vec2-chinese-base_fp16.safetensors"
+WAV2VEC2_LARGE = "wav2vec2_large_english_fp16.safetensors"
 WHISPER = "whisper_large_v3_fp16.safetensors"
 
 _KIJAI, _WAN21 = "Kijai/WanVideo_comfy", "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
@@ -42,13 +45,16 @@ PUBLIC_FILES = {
     I2V: PublicFile("diffusion_models", "Kijai/WanVideo_comfy_fp8_scaled", "I2V"),
     HUMO: PublicFile("diffusion_models", _HUMO, "split_files/diffusion_models"),
     PHANTOM: PublicFile("diffusion_models", _KIJAI),
+    S2V: PublicFile("diffusion_models", _WAN22, "split_files/diffusion_models"),
     FEW_STEPS: PublicFile("loras", _KIJAI, "Lightx2v"),
     FEW_STEPS_T2V: PublicFile("loras", _KIJAI, "Lightx2v"),
+    FEW_STEPS_22: PublicFile("loras", _WAN22, "split_files/loras"),
     INFINITETALK: PublicFile("model_patches", _WAN21, "split_files/model_patches"),
     UMT5: PublicFile("text_encoders", _WAN21, "split_files/text_encoders"),
     VAE: PublicFile("vae", _WAN22, "split_files/vae"),
     VAE_BF16: PublicFile("vae", _KIJAI),
     WAV2VEC2: PublicFile("audio_encoders", "Kijai/wav2vec2_safetensors"),
+    WAV2VEC2_LARGE: PublicFile("audio_encoders", _WAN22, "split_files/audio_encoders"),
     WHISPER: PublicFile("audio_encoders", _HUMO, "split_files/audio_encoders"),
 }
 

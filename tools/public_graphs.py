@@ -19,6 +19,7 @@ STEPS, CFG = 6, 1.0  # with FEW_STEPS, as in ComfyUI's own templates
 BOUNDARY = 0.2  # 10 of 50 steps, as in the paper; the theatre's own was made for small videos
 SHIFT = 8.0
 FROM_BASE = "from the base model (HuMo)"
+FROM_BASE_S2V = "from the base model (S2V)"
 
 
 def text(prompt: str) -> Graph:

@@ -6,11 +6,17 @@ from interacthuman.tools.converted_graphs import humo_with_a_second_character as
 from interacthuman.tools.converted_graphs import (
     needs_weights_infinitetalk_own_picture,
     needs_weights_phantom_own_pictures,
+    s2v_with_pose,
 )
 from interacthuman.tools.graph_parts import Graph
 from interacthuman.tools.make_workflows import TITLES
 from interacthuman.tools.public_files import links_and_folders
-from interacthuman.tools.public_graphs import FROM_BASE, needs_weights_humo, needs_weights_infinitetalk
+from interacthuman.tools.public_graphs import (
+    FROM_BASE,
+    FROM_BASE_S2V,
+    needs_weights_humo,
+    needs_weights_infinitetalk,
+)
 from interacthuman.tools.workflow_pages import RUN, SAY, WATCH, WHO, Box, Note, Page, models, watch
 
 NEEDS = "**This graph needs public files that do not come with the pack.** They are under *Model links*."
@@ -113,6 +119,35 @@ that does not speak?** Leave *speech* of its character unconnected.
 **With cfg above 1** (without the LoRA *Few steps*) set *negative_references* to *blank* for more likeness: that is
 *negative_img_text* of WanPhantomSubjectToVideo; *shown* is *negative_text*."""
 
+S2V = f"""# Wan2.2 S2V: two people of your picture
+
+ComfyUI's template *Wan2.2 S2V* with the sampler of this pack. The model has one voice; here each person of its
+reference picture has one, through its own audio layers: the adapter is `{FROM_BASE_S2V}`.
+
+{NEEDS}
+
+1. Upload a picture of everybody (1 Who) and a recording for each person (2 What they say).
+2. In each *Painter* paint over that person, roughly. *Painter* needs Nodes 2.0 (in ComfyUI's menu). Without it, paint
+in the MaskEditor of a *Load Image* for each person, and connect its MASK to *region*.
+3. **Run**. The second speaker begins when the first has finished; set a pause with *gap*. For two voices at the same
+time, disconnect *start_time*.
+
+**Pose control?** Upload a video of poses (16 frames a second, as long as the film) in *Pose video* (3 Run, folded),
+select it and *Its frames*, and press Ctrl+M: they are connected already.
+
+**A third speaker?** Copy the nodes of character 2, connect *end_time* of the second voice to *start_time* of the third,
+and the character to the next socket of *InterAct Encode Characters*.
+
+**Without the LoRA** *Few steps*: 20 steps and cfg 6 in both samplers, as in ComfyUI's template."""
+
+S2V_EXTEND = """*Length of the film* is 149 frames (9.3 s): *First part* (folded) makes 77, *Next part* 72 more.
+
+**Longer?** Add 72 to the length, copy the nodes of the next part with Ctrl+C and Ctrl+Shift+V; connect *film*, *masks*
+and *latent* to the part before, and *Whole film* to the last *Join Parts*. **Shorter?** Set the length to 77, select
+the nodes of the next part and *Whole film*, and press Ctrl+M.
+
+The last 73 frames of *film* become motion frames of the next part, as in *Video S2V Extend*."""
+
 PAGES = {
     "needs_weights_infinitetalk": Page(
         (
@@ -207,6 +242,35 @@ PAGES = {
             (Box(SAY, (("11", "12", "21", "22"), ("13", "23"))),),
             (Box(RUN, (("9", "14", "30"), ("31", "32")), frozenset({"32"})),),
             (watch(),),
+        )
+    ),
+    "needs_weights_s2v": Page(
+        (
+            notes(S2V, s2v_with_pose(), "1", "6", "7", "5", "4", "3", "8", width=490),
+            (
+                Box(WHO, (("10", "62", "60", "61"), ("12",), ("22",)), frozenset({"60", "61"})),
+                Box(SAY, (("11", "21"), ("13", "23"), ("15",), ("25",))),
+            ),
+            (
+                Box(
+                    RUN,
+                    (
+                        ("9", "14", "63", "64", "26", "30", "80"),
+                        ("81", "85", "86", "82", "87", "83", "90", "91", "92", "93"),
+                    ),
+                    frozenset(
+                        {"14", "63", "64", "26", "80", "85", "86", "82", "87", "83", "90", "91", "92", "93"}
+                    ),
+                ),
+                Note(S2V_EXTEND, "How long is the film?", 690),
+            ),
+            (
+                Box(
+                    WATCH,
+                    (("84", "94", "40", "41", "45", "46"),),
+                    frozenset({"94", "40", "41", "45"}),
+                ),
+            ),
         )
     ),
 }

@@ -10,6 +10,7 @@ import torch
 from interacthuman.interact_core.adapter.multitalk import WAV2VEC2_LAYERS
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.media import read_frames
+from interacthuman.tests.support.media.films import write_film
 from interacthuman.tests.support.models import model_files, tiny_multitalk, tiny_wan, tiny_wav2vec2
 from interacthuman.tests.support.sounds import RATE, syllables
 from interacthuman.tools import converted_graphs, public_files, public_graphs
@@ -22,14 +23,18 @@ from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
 WIDTH, HEIGHT, SHORT = 64, 48, 9
+SIDE = 64  # of square videos: the least that S2V takes with motion frames
 SIZES = {public_graphs.WIDTH: WIDTH, public_graphs.WIDTH // 2: WIDTH // 2, public_graphs.HEIGHT: HEIGHT,
-         public_graphs.LENGTH: SHORT, converted_graphs.HUMO_SIDE: HEIGHT, converted_graphs.HUMO_LENGTH: SHORT,
-         converted_graphs.MOTION_FRAMES: 5, converted_graphs.WINDOW_OVERLAP: 5}  # fmt: skip
+         public_graphs.LENGTH: SHORT, converted_graphs.HUMO_SIDE: SIDE, converted_graphs.HUMO_LENGTH: SHORT,
+         converted_graphs.MOTION_FRAMES: 5, converted_graphs.WINDOW_OVERLAP: 5,
+         converted_graphs.S2V_LENGTH: SHORT, converted_graphs.S2V_PART: 5, converted_graphs.S2V_OVERLAP: 1}  # fmt: skip
 SIZED = ("width", "height", "length", "x", "value", "overlap", "context_length", "context_overlap")
 STEPS = 2
 # Of the tiny wav2vec2: single files are known by public sizes, of which this is the smallest.
 SPEECH_WIDTH = 64
-OWN = [name for name in PUBLIC if "own_picture" in name]
+S2V = "needs_weights_s2v"
+OWN = [name for name in PUBLIC if "own_picture" in name or name == S2V]
+SQUARE = ("needs_weights_humo_own_picture", S2V)
 # Seconds of the two recordings that are uploaded, and the frames of a film in which one follows the other.
 SECONDS, IN_TURNS = (0.2, 0.28), 13
 FRAMES = {
@@ -37,6 +42,7 @@ FRAMES = {
     "needs_weights_infinitetalk_own_picture": IN_TURNS,
     "needs_weights_phantom_own_pictures": IN_TURNS,
 }
+FIRST_PART = {"needs_weights_infinitetalk_own_picture": SHORT, S2V: 5}
 PAINTED = {"12": "painted_left.png", "22": "painted_right.png"}
 
 
@@ -64,7 +70,12 @@ def shrunk(graph: Graph) -> Graph:
         if kind == "AudioEncoderLoader" and inputs["audio_encoder_name"] == public_files.WAV2VEC2:
             kind = "InterActLoadWav2Vec2"
         if kind in ("CLIPTextEncode", "AudioEncoderLoader"):
-            kind, inputs = {"CLIPTextEncode": "TestEmptyText"}.get(kind, "TestWhisper"), {}
+            encoder = (
+                "TestWhisper"
+                if inputs.get("audio_encoder_name") == public_files.WHISPER
+                else "TestWav2Vec2Large"
+            )
+            kind, inputs = {"CLIPTextEncode": "TestEmptyText"}.get(kind, encoder), {}
         made[name] = {"class_type": kind, "inputs": inputs}
     return {name: one for name, one in made.items() if one["class_type"] != "CLIPLoader"}
 
@@ -86,13 +97,14 @@ def with_files(server: ComfyServer) -> ComfyServer:
 
 
 def write_bases(places: dict[str, Path]) -> None:
-    from comfy.ldm.wan.model import HumoWanModel
+    from comfy.ldm.wan.model import HumoWanModel, WanModel_S2V
 
     sizes = {"width": tiny_multitalk.WIDTH, "blocks": tiny_multitalk.BLOCKS}
     tiny_wan.write_wan(places[public_files.I2V], model_type="i2v", in_dim=36, **sizes)
     tiny_wan.write_wan(places[public_files.HUMO], cls=HumoWanModel, in_dim=36, **sizes)
     tiny_wan.write_wan(places[public_files.PHANTOM], **sizes)
-    for name in (public_files.FEW_STEPS, public_files.FEW_STEPS_T2V):
+    tiny_wan.write_wan(places[public_files.S2V], cls=WanModel_S2V, model_type="s2v", **sizes)
+    for name in (public_files.FEW_STEPS, public_files.FEW_STEPS_T2V, public_files.FEW_STEPS_22):
         lora = {
             f"diffusion_model.blocks.0.ffn.0.lora_{part}.weight": 0.01 * torch.randn(*shape)
             for part, shape in (("A", (2, tiny_multitalk.WIDTH)), ("B", (2 * tiny_multitalk.WIDTH, 2)))
@@ -115,6 +127,7 @@ def write_uploads(folder: Path) -> None:
         Image.new("RGB", (2 * WIDTH, 2 * HEIGHT), (200, 40 * number, 90)).save(folder / name)
     for number, name in enumerate(asked["LoadAudio"]):
         model_files.write_wav(folder / name, syllables(SECONDS[number % 2], RATE, seed=number))
+    write_film(folder / "pose.mp4", range(SHORT), fps=16)
     model_files.write_wav(folder / "another.wav", syllables(SECONDS[1], RATE, seed=9))
     for side, name in enumerate(PAINTED.values()):
         sheet = Image.new("RGBA", (WIDTH, HEIGHT))
@@ -142,7 +155,7 @@ def test_it_says_what_it_needs(name: str, root: Path) -> None:
         assert f"📂 {place.folder}/" in notes["Model links"] and place.repository in page
     choosers = ("unet_name", "lora_name", "clip_name", "vae_name", "audio_encoder_name", "adapter_name")
     asked = {one["inputs"][key] for one in graph.values() for key in choosers if key in one["inputs"]}
-    assert asked - {public_graphs.FROM_BASE} == set(files_of(*graph.values()))
+    assert asked - {public_graphs.FROM_BASE, public_graphs.FROM_BASE_S2V} == set(files_of(*graph.values()))
     uploads = {one["class_type"] for one in graph.values()} & {"LoadImage", "LoadAudio", "LoadVideo"}
     assert uploads == ({"LoadImage", "LoadAudio"} if name in OWN else set())
     picture = ui_file(name).with_suffix(".jpg")
@@ -166,7 +179,9 @@ def test_a_comfyui_knows_every_node_and_choice(server: ComfyServer, name: str) -
 
 
 def is_a_file(class_type: str, value: Any) -> bool:
-    return class_type in ("LoadImage", "LoadAudio") or (isinstance(value, str) and value in PUBLIC_FILES)
+    return class_type in ("LoadImage", "LoadAudio", "LoadVideo") or (
+        isinstance(value, str) and value in PUBLIC_FILES
+    )
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -177,11 +192,11 @@ def test_it_runs_on_tiny_models_of_the_same_layout(with_files: ComfyServer, name
     shown = [outputs[viewer]["interact_masks"][0] for viewer in nodes_of(graph, "InterActPreviewMasks")]
     for saver in nodes_of(graph, "SaveVideo"):
         (file,) = outputs[saver]["images"]
-        first_pass = saver == "41" and len(shown) == 2
+        first_part = saver == "41" and len(shown) == 2
         frames = read_frames(with_files.path_of(file))
-        assert len(frames) == (SHORT if first_pass else FRAMES[name])
+        assert len(frames) == (FIRST_PART if first_part else FRAMES)[name]
         if saver != "52":  # masks over the video are enlarged
-            assert frames.shape[1:3] == (HEIGHT, HEIGHT if "humo_own" in name else WIDTH)
+            assert frames.shape[1:3] == ((SIDE, SIDE) if name in SQUARE else (HEIGHT, WIDTH))
     names = ["Character 1", "Character 2"] if name in OWN else ["Mira", "Tobi"]
     for manifest in shown:
         assert manifest["scene"]["names"] == (names[:1] if "humo_own" in name else names)
@@ -233,12 +248,13 @@ def test_each_voice_moves_its_own_half(with_files: ComfyServer, name: str) -> No
 
 def drawn_halves(graph: Graph) -> Graph:
     """Masks that are fixed: left for the first character, right for the second; both speak from the first frame on."""
-    width = next(one["inputs"] for one in graph.values() if one["class_type"] == "InterActEncodeCharacters")[
-        "width"
-    ]
-    width = WIDTH if isinstance(width, list) else width
-    half = {"value": 1.0, "width": width // 2, "height": HEIGHT}
-    whole = {"value": 0.0, "width": width, "height": HEIGHT}
+    video = next(one["inputs"] for one in graph.values() if one["class_type"] == "InterActEncodeCharacters")
+    width, height = (
+        graph[video[side][0]]["inputs"]["value"] if isinstance(video[side], list) else video[side]
+        for side in ("width", "height")
+    )
+    half = {"value": 1.0, "width": width // 2, "height": height}
+    whole = {"value": 0.0, "width": width, "height": height}
     made = {name: {**one, "inputs": dict(one["inputs"])} for name, one in graph.items()}
     made["nobody"] = {"class_type": "SolidMask", "inputs": whole}
     made["half"] = {"class_type": "SolidMask", "inputs": half}

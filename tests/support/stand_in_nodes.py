@@ -1,8 +1,8 @@
-"""Custom nodes for the tests' server: what stands for the two public models that cannot be made small.
+"""Custom nodes for the tests' server: what stands for the public models that cannot be made small.
 
-Core knows umt5-xxl and whisper-large-v3 in one size each. In their place come an empty prompt, and hidden states
-of whisper's own shapes drawn at random; everything behind them is the real thing. One node takes from a voice what
-core's encoder does not give.
+Core knows umt5-xxl, whisper-large-v3 and wav2vec2-large in one size each. In their place come an empty prompt, and
+hidden states of the encoders' own shapes drawn at random; everything behind them is the real thing. One node takes from
+a voice what core's encoder does not give.
 """
 
 import torch
@@ -54,6 +54,25 @@ class TestWhisper:
         return (RandomWhisper(),)
 
 
+class RandomWav2Vec2Large(RandomWhisper):
+    """Hidden states for as long as the recording, as S2V takes them."""
+
+    model = None
+
+    def encode_audio(self, audio, sample_rate):
+        heard = int(1e6 * audio.double().abs().sum())
+        samples = audio.shape[-1] * self.model_sample_rate // sample_rate
+        shape = (1, max(1, samples * STATES_PER_SECOND // self.model_sample_rate), 1024)
+        generator = torch.Generator().manual_seed(heard)
+        layers = [torch.randn(shape, generator=generator) for _ in range(25)]
+        return {"encoded_audio": layers[-1], "encoded_audio_all_layers": layers, "audio_samples": samples}
+
+
+class TestWav2Vec2Large(TestWhisper):
+    def make(self):
+        return (RandomWav2Vec2Large(),)
+
+
 class TestWithoutSound:
     """A voice as core's Audio Encoder Encode gives it, which tells nothing of our own."""
 
@@ -71,6 +90,7 @@ class TestWithoutSound:
 NODE_CLASS_MAPPINGS = {
     "TestEmptyText": TestEmptyText,
     "TestWhisper": TestWhisper,
+    "TestWav2Vec2Large": TestWav2Vec2Large,
     "TestWithoutSound": TestWithoutSound,
 }
 
