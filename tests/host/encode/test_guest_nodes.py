@@ -1,4 +1,4 @@
-"""What only the graph tells of other nodes: WanInfiniteTalkToVideo's previous_frames."""
+"""What only the graph tells of other nodes: WanInfiniteTalkToVideo's previous_frames, WanSoundImageToVideoExtend."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ def test_previous_frames_are_refused() -> None:
         InteractError, match=r"WanInfiniteTalkToVideo with previous_frames.*InterAct Next Part"
     ):
         check_previous_frames(GRAPH, "6")
+
+
+def test_s2v_s_extension_is_refused() -> None:
+    """It would begin every voice again in each part; WanSoundImageToVideo itself passes."""
+    graph = changed()
+    graph["3"]["class_type"] = "WanSoundImageToVideoExtend"
+    with pytest.raises(InteractError, match=r"WanSoundImageToVideoExtend.*InterAct Next Part"):
+        check_previous_frames(graph, "6")
+    graph["3"]["class_type"] = "WanSoundImageToVideo"
+    check_previous_frames(graph, "6")
 
 
 def test_they_are_found_through_other_nodes() -> None:
