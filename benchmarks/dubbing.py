@@ -166,7 +166,8 @@ def _timed(seconds: list[float]) -> Callable[..., Any]:
 
 def mask_seconds(latent: dict[str, Tensor], repeats: int = 20) -> float:
     """CPU seconds that a step's two blends take (comfy/samplers.py, KSamplerX0Inpaint), the shortest of so many."""
-    clean, free = latent["samples"], latent["noise_mask"]
+    clean = latent["samples"]
+    free = comfy.utils.reshape_mask(latent["noise_mask"], clean.shape)  # core's own node gives pixels
     noise, found = torch.randn_like(clean), []
     for _ in range(repeats):
         began = time.process_time()
