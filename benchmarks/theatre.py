@@ -33,7 +33,7 @@ from .scenes import result
 from .scenes.held_out import MIN_TRAVEL, RunSettings, load_recordings, source_of, write_results
 from .scenes.result import Figure, at_least, at_most
 from .scenes.runs import Record
-from .scenes.settings import FIRST_FRAME, ONE_SILENT, START_IMAGE, Setting
+from .scenes.settings import AFFINITY_HEAD, FIRST_FRAME, ONE_SILENT, START_IMAGE, Setting
 from .scenes.store import ScenePlan, add_run_arguments, open_runs, settings_from_arguments
 from .speed.timing import median
 
@@ -45,9 +45,14 @@ MASKS = {
     "fixed": FIRST_FRAME,
     "none": "none",
     "affinity": "affinity",
+    "affinity_head": AFFINITY_HEAD,
     "start_image": START_IMAGE,
 }
-LIKENESS = {"affinity": 0.50, "start_image": 0.65}  # masks without a trained head, and the last step's IoU
+LIKENESS = {
+    "affinity": 0.50,
+    "affinity_head": 0.80,
+    "start_image": 0.65,
+}  # masks without a trained head, and the last step's IoU
 
 
 def settings_of(puppets: int, sources: Sequence[str]) -> dict[str, Setting]:

@@ -18,7 +18,7 @@ DEFAULTS = GuidanceSettings()
 
 
 def guidance_inputs() -> list[io.Input]:
-    """The inputs that InterAct Sampler and InterAct Mask Guidance share; new inputs go after these."""
+    """What InterAct Sampler and InterAct Mask Guidance share; new inputs go behind affinity_recipe_input."""
     return [
         io.Combo.Input(
             "mask_source",
@@ -127,6 +127,19 @@ def earlier_masks_input() -> io.Input:
         tooltip="Only if this sampler continues another one's steps on the same video (KSampler Advanced, Wan 2.2's "
         "two models): the masks of that run, from its InterAct Sampler or InterAct Collect Masks. They steer from "
         "the first step on; if not connected, the first step is without voices.",
+    )
+
+
+def affinity_recipe_input() -> io.Input:
+    """Behind all others, so that saved workflows keep their values' order."""
+    return io.String.Input(
+        "affinity_recipe",
+        default=DEFAULTS.affinity_recipe,
+        optional=True,
+        advanced=True,
+        tooltip="Only for mask_source 'affinity', and instead of affinity_block: a short JSON text that says which "
+        "blocks, features and attention heads of this model are compared. Empty: the hidden features of "
+        "affinity_block. In the theatre one attention head is far better than any block.",
     )
 
 
@@ -240,6 +253,7 @@ class InterActSampler(io.ComfyNode):
                 ),
                 *guidance_inputs(),
                 earlier_masks_input(),
+                affinity_recipe_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The video as a latent, for VAE Decode."),
@@ -310,6 +324,7 @@ class InterActMaskGuidance(io.ComfyNode):
                 ),
                 *guidance_inputs(),
                 earlier_masks_input(),
+                affinity_recipe_input(),
             ],
             outputs=[
                 io.Model.Output(

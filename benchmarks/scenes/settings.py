@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from ...interact_core.guidance import GuidanceSettings
+from ...interact_core.guidance.affinity_recipe import EXAMPLE
 from .sharpening import SharpeningSettings
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ FIRST_FRAME, EVERY_FRAME = (
 )  # true masks: the segmentation of the predicted run's video
 TWO_PASSES, WITHIN_STEP = "two passes", "within the step"
 START_IMAGE = "start image"  # affinity to the people of a rendered first frame, with which the video begins
+AFFINITY_HEAD = "affinity of one head"  # of the queries and keys of one attention head (affinity_recipe.py)
 SOURCES = {
     FIRST_FRAME: "fixed",
     EVERY_FRAME: "fixed",
     START_IMAGE: "affinity",
+    AFFINITY_HEAD: "affinity",
 }  # mask_source of the guidance settings, where it has another name
 IN_TURNS, ONE_SILENT = "in turns", "one silent"
 
@@ -29,11 +32,11 @@ IN_TURNS, ONE_SILENT = "in turns", "one silent"
 class Setting:
     """How a scene is run; None is as shipped. Equal settings are run once, whatever rows need them.
 
-    masks: predicted | affinity | START_IMAGE | none (every voice everywhere) | FIRST_FRAME | EVERY_FRAME (the
-    segmentation of the finished predicted run's first frame, repeated, or of each of its frames). cache:
-    which masks steer a step: the previous one's, those of a first pass of the same step, or, within one pass,
-    those of the heads that came before. references: number of reference images; the first two characters
-    speak, the others are silent. trained: name of other weights, "" for the shipped ones.
+    masks: predicted | affinity | AFFINITY_HEAD | START_IMAGE | none (every voice everywhere) | FIRST_FRAME |
+    EVERY_FRAME (the segmentation of the finished predicted run's first frame, repeated, or of each of its
+    frames). cache: which masks steer a step: the previous one's, those of a first pass of the same step, or,
+    within one pass, those of the heads that came before. references: number of reference images; the first
+    two characters speak, the others are silent. trained: name of other weights, "" for the shipped ones.
     """
 
     masks: str = "predicted"
@@ -94,6 +97,8 @@ class Setting:
             field: getattr(self, name) for name, field in GUIDANCE.items() if getattr(self, name) is not None
         }
         values = {**vars(shipped.guidance), "mask_source": source, **changed}
+        if self.masks == AFFINITY_HEAD:
+            values["affinity_recipe"] = EXAMPLE
         guidance = (SharpeningSettings if SHARPENING & set(changed) else GuidanceSettings)(**values)
         audio_cfg = shipped.audio_cfg if self.audio_cfg is None else self.audio_cfg
         return replace(shipped, guidance=guidance, audio_cfg=audio_cfg)

@@ -8,6 +8,12 @@ Evidence, on 24 clips of the theatre that training never saw, two puppets each, 
 diffusion model (4 blocks) once: IoU 0.66, 0.65 and 0.62 at noise 0.15, 0.5 and 0.8 after block 2 at temperature
 0.02 (0.01: 0.62 to 0.64; 0.04: 0.42 to 0.51); after blocks 0, 1 and 3 at 0.03: 0.54, 0.60 and 0.57 at noise 0.15.
 A trained head reached 0.96 there. Spreading the masks over tokens that resemble each other added less than 0.01.
+
+Queries of the video and keys of the pictures in one attention head do better than any block's hidden features. On six
+such clips of 17 frames at the same noise levels, without RoPE and at temperature 0.02: head 0 of block 3 reaches 0.86,
+0.87 and 0.83, all four heads of that block together 0.71, 0.76 and 0.74, its other heads 0.60 and less, the best of
+block 2 0.70; with RoPE (three clips) both blocks have 0.2 to 0.4. Block 2's hidden features have 0.64, 0.66 and 0.66
+there. Low passes over neighbouring tokens or frames, and spreading over tokens that resemble each other, added nothing.
 """
 
 import torch
@@ -44,7 +50,16 @@ class LikenessHead:
         attention: Attention,
     ) -> Tensor:
         """LOGITS [B, N, Lv] float32 of video [B, Lv, D] and references [B, N, Lr, D]; the rest is not used."""
-        video, examples = self.features(video, references)
+        return self._compare(*self.features(video, references))
+
+    def of_queries(self, queries: Tensor, keys: Tensor, references: Tensor) -> Tensor:
+        """LOGITS as of a call, from queries and keys of the video, both [B, Lv, d], and keys [B, N, Lr, d] of the
+        references.
+        """
+        raise NotImplementedError
+
+    def _compare(self, video: Tensor, examples: Tensor) -> Tensor:
+        """LOGITS [B, N, Lv] of the video [B, Lv, d] against the examples [B, E, d]."""
         labels = self.labels.to(video.device)  # and not kept: several devices may call at once
         known = F.normalize(examples.float(), dim=-1).transpose(1, 2)
         found = []
@@ -65,6 +80,9 @@ class AffinityHead(LikenessHead):
     def features(self, video: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
         return video, references.flatten(1, 2)
 
+    def of_queries(self, queries: Tensor, keys: Tensor, references: Tensor) -> Tensor:
+        return self._compare(queries, references.flatten(1, 2))
+
 
 class RegionHead(LikenessHead):
     """Where the people of the first latent frame are in all others, of a video whose first frame is the clip's.
@@ -83,6 +101,9 @@ class RegionHead(LikenessHead):
     def features(self, video: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
         video = _centred(video)
         return video, video[:, : self.frame]
+
+    def of_queries(self, queries: Tensor, keys: Tensor, references: Tensor) -> Tensor:
+        return self._compare(queries, keys[:, : self.frame])
 
 
 class PictureHead(RegionHead):

@@ -1,11 +1,12 @@
 """How a run is guided: the choices that the sampler node offers."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from ..errors import InteractError
+from .affinity_recipe import AffinityRecipe, Place, read_recipe
 
 MASK_SOURCES = ("predicted", "fixed", "none", "affinity")
 STAGE_ONE_AUDIO = ("none", "mute", "all")
@@ -26,6 +27,8 @@ class GuidanceSettings:
     mask_smoothing: 0..1, the share of the old mask that is kept when a new one is committed.
     affinity_block: the block after which features are compared; -1 is the one just after the middle.
     affinity_temperature: above 0, of the softmax over cosines.
+    affinity_recipe: JSON that says which blocks, features and heads are compared instead of affinity_block's hidden
+        features (affinity_recipe.py); empty for none.
     reference_tokens: "all", or "person": the white background of each reference picture is pruned
         (host/tokens/reference_pruning.py).
     reference_interval: 1 or more; references pass through the blocks in every so many-th evaluation. In between, their
@@ -41,6 +44,7 @@ class GuidanceSettings:
     affinity_temperature: float = 0.02
     reference_tokens: str = "all"
     reference_interval: int = 1
+    affinity_recipe: str = ""
 
     def __post_init__(self) -> None:
         self._require("mask_source", self.mask_source in MASK_SOURCES, f"one of {MASK_SOURCES}")
@@ -53,11 +57,20 @@ class GuidanceSettings:
         self._require(
             "reference_tokens", self.reference_tokens in REFERENCE_TOKENS, f"one of {REFERENCE_TOKENS}"
         )
+        read_recipe(self.affinity_recipe)
         self._require("reference_interval", self.reference_interval >= 1, "a number of steps, 1 or more")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
             raise InteractError(f"guidance setting {name} is {getattr(self, name)!r}; set it to {expected}.")
+
+    def recipe(self, model_blocks: int) -> AffinityRecipe:
+        """Where likeness is looked for in a model of so many blocks, and at which temperature."""
+        chosen = read_recipe(self.affinity_recipe)
+        if chosen is None:
+            block = model_blocks // 2 if self.affinity_block < 0 else self.affinity_block
+            chosen = AffinityRecipe((Place(block),))
+        return replace(chosen, temperature=chosen.temperature or self.affinity_temperature)
 
     def sharpen(self, masks: Tensor) -> Tensor:
         """Multiply masks of any shape by `mask_gain` and clamp to 0..1, in float32.

@@ -1,5 +1,7 @@
 """Mask guidance on a MODEL, for InterAct's own sampler and for core's."""
 
+from typing import Any
+
 from comfy.model_patcher import ModelPatcher
 
 from ..errors import InteractError, check_connected
@@ -8,6 +10,8 @@ from ..preview.record import RunRecord
 from ..speech.from_core import layers_and_channels
 from ..speech.whisper import WHISPER_GROUPS
 from .forward.binding import Binding
+from .forward.query_key import QueryKeyPatch
+from .forward.s2v import is_s2v
 from .keys import ADAPTER_KEY, GUIDANCE_KEY
 from .loading import check_references, check_start_image
 from .run.guests import check_one_voice_path
@@ -61,6 +65,7 @@ def apply_guidance(
             '"fixed", with a layout mask on each character.'
         )
     blocks = binding.config.model_blocks
+    attention = _check_recipe(model, settings, blocks)
     if settings.affinity_block >= blocks:
         raise InteractError(
             f"affinity_block is {settings.affinity_block}, but the model has {blocks} blocks, 0 to {blocks - 1}: "
@@ -73,9 +78,39 @@ def apply_guidance(
     clone.model_options["transformer_options"][GUIDANCE_KEY] = Guidance(
         cast, settings, handle, open_stream, None if masks is None else earlier_masks(masks, cast)
     )
+    if attention and (settings.mask_source == "affinity" or cast.regions is not None):
+        clone.set_model_attn1_patch(QueryKeyPatch())
     if cast.part is not None and cast.part.clean and cast.part.known:
         keep_known_frames_clean(clone, cast.part.known_latents)
     return clone, handle
+
+
+def _check_recipe(model: ModelPatcher, settings: GuidanceSettings, blocks: int) -> bool:
+    """Whether the recipe compares queries and keys. Raises InteractError for places that the model does not have."""
+    wan: Any = model.get_model_object("diffusion_model")
+    recipe = settings.recipe(blocks)
+    if not settings.affinity_recipe.strip():
+        return False
+    for place in recipe.places:
+        if place.block >= blocks or (place.head or 0) >= wan.num_heads:
+            raise InteractError(
+                f"affinity_recipe asks for block {place.block}{'' if place.head is None else f', head {place.head}'}, "
+                f"but the model has {blocks} blocks of {wan.num_heads} heads, counted from 0: it was made for another "
+                "model. Leave it empty, or use one for this model."
+            )
+    if not recipe.attention_places:
+        return False
+    if is_s2v(model):
+        raise InteractError(
+            "affinity_recipe asks for queries and keys (query_key), which are not compared in Wan2.2 S2V: leave it "
+            "empty, or use a recipe of hidden features."
+        )
+    if settings.reference_tokens != "all" or settings.reference_interval != 1:
+        raise InteractError(
+            "affinity_recipe asks for queries and keys (query_key), which need the whole reference pictures in every "
+            "step: set reference_tokens to all and reference_interval to 1, or use a recipe of hidden features."
+        )
+    return True
 
 
 def _check_speech(cast: Cast, binding: Binding) -> None:

@@ -52,7 +52,7 @@ def _quantised_linear() -> type[nn.Module]:
             )
             numbers = weight.to(dtype=x.dtype)
             if isinstance(numbers, comfy.quant_ops.QuantizedTensor):
-                numbers = numbers.dequantize()
+                numbers = numbers.dequantize()  # pyright: ignore[reportAttributeAccessIssue]
             found = F.linear(x, numbers, bias)
             comfy.ops.uncast_bias_weight(self, weight, bias, stream)
             return found

@@ -1,6 +1,6 @@
 """The state of one call of the diffusion model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import SpeechAdapter
+from ...adapter.affinity import LikenessHead
 from ...adapter.families import LayersByBlock
 from ...adapter.model import Attention
 from ..tokens.geometry import Geometry
@@ -71,6 +72,10 @@ class CallState:
     mask_logits: list[Tensor] = field(default_factory=list)  # of each head that has run
     mask_blocks: list[int] = field(default_factory=list)  # and the blocks behind which they stand
     injected: set[int] = field(default_factory=set)
+    likeness: LikenessHead | None = None  # what compares queries and keys, in these heads of these blocks
+    compared_heads: Mapping[int, Sequence[int | None]] = field(default_factory=dict)
+    compared: set[int] = field(default_factory=set)  # blocks whose heads were compared
+    rotation: Tensor | None = None  # query_key.py: rotation_of
     unvoiced: Voices | None = None  # the other rows, of a base that always gets audio (null_audio.py)
 
 

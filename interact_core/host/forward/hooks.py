@@ -13,6 +13,7 @@ from ..tokens.geometry import geometry_of_call
 from ..tokens.sequence import can_shorten_sequence, with_shorter_sequence
 from .call import ForwardRun
 from .humo import placeholder_audio, references_of_width
+from .query_key import rotation_of
 
 
 @torch.compiler.disable(recursive=False)  # as the patches; the model itself is compiled all the same
@@ -50,6 +51,8 @@ def diffusion_model_wrapper(
         kwargs["audio_embed"] = placeholder_audio(model, x)
     call = run.open_call(geometry, x, audio, flag, transformer_options, cached)
     transformer_options[CALL_KEY] = call
+    if call.compared_heads:
+        call.rotation = rotation_of(model, geometry, x, transformer_options)
     if geometry.shortened or cached is not None:
         transformer_options.update(
             with_shorter_sequence(transformer_options, geometry, cached, len(model.blocks))

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ...adapter.affinity import AffinityHead, LikenessHead, PictureHead, RegionH
 from ...adapter.families import LayersByBlock
 from ...errors import InteractError
 from ...guidance import Cast, GuidanceSettings, MaskMemory
+from ...guidance.affinity_recipe import HIDDEN, AffinityRecipe
 from ..forward.attention import adapter_attention
 from ..forward.binding import Binding
 from ..forward.call import AudioRole, CallState, Voices, mute_weights, row_index
@@ -142,6 +144,8 @@ class CallBuilder:
             plain = [evaluation.first_pass(uuid, geometry.frames) for uuid in uuids]
         predicts = [role is AudioRole.VOICES and first for role, first in zip(roles, plain, strict=True)]
         predicting = [row for row in range(x.shape[0]) if predicts[row // each]]
+        heads = self._mask_heads(geometry, evaluation.latent.shape[0]) if predicting else {}
+        compares = bool(predicting) and self._affinity is not None and self._likeness_in(geometry)
         adapter = self._binding.adapter_in(options)
         shares = [self._share(role, evaluation.weights, tracks, geometry, x) for role in roles]
         null = self._null_track(adapter, geometry, x)
@@ -154,9 +158,11 @@ class CallBuilder:
             adapter=adapter,
             attention=adapter_attention(x.device),
             voices=self._voices(adapter, shares, geometry, x, tracks, uuids, null),
-            mask_heads=self._mask_heads(geometry, evaluation.latent.shape[0]) if predicting else {},
+            mask_heads=heads,
             mask_rows=row_index(predicting, x.shape[0], x.device),
             cached=cached,
+            likeness=self._affinity if compares else None,
+            compared_heads=self._compared_heads if compares else {},
             probe=probe,
             unvoiced=None if null is None else _unvoiced(null, shares, geometry, x),
         )
@@ -183,15 +189,30 @@ class CallBuilder:
             self._memory.add(drawn.expand(batch, *drawn.shape), geometry.frames)
             return {}
         if self._affinity is None:
-            temperature = settings.affinity_temperature
+            temperature = self._recipe.temperature or settings.affinity_temperature
             if self._cast.regions is None:
                 self._affinity = AffinityHead(person_tokens(self._cast), temperature)
             elif geometry.group_picture:
                 self._affinity = PictureHead(self._cast.regions, temperature)
             else:
                 self._affinity = RegionHead(self._cast.regions, temperature)
-        block = settings.affinity_block
-        return {str(binding.config.model_blocks // 2 if block < 0 else block): self._affinity}
+        return {str(one.block): self._affinity for one in self._recipe.places if one.features == HIDDEN}
+
+    def _likeness_in(self, geometry: Geometry) -> bool:
+        """Whether a call can be compared with examples: regions are only in the first frame, or in a picture of all."""
+        return self._cast.regions is None or geometry.frames[0] == 0 or geometry.group_picture
+
+    @cached_property
+    def _recipe(self) -> AffinityRecipe:
+        return self._settings.recipe(self._binding.config.model_blocks)
+
+    @cached_property
+    def _compared_heads(self) -> dict[int, list[int | None]]:
+        """Attention heads by block, whose queries and keys are compared."""
+        found: dict[int, list[int | None]] = {}
+        for place in self._recipe.attention_places:
+            found.setdefault(place.block, []).append(place.head)
+        return found
 
     def _check_call(self, geometry: Geometry, tracks: VoiceTracks | None) -> None:
         if geometry.references != self._cast.references:

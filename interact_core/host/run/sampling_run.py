@@ -223,7 +223,7 @@ class SamplingRun:
         """Add the masks that the call predicted, averaged over its mask blocks, to this evaluation's."""
         self._adapter = call.adapter
         if not call.mask_logits:
-            self._unasked = self._unasked or bool(call.mask_heads)
+            self._unasked = self._unasked or bool(call.mask_heads or call.compared_heads)
             return
         geometry = call.geometry
         trained = call.mask_heads is call.adapter.mask_heads
