@@ -301,6 +301,7 @@ def with_values(conds: list, **changes: Any) -> list:
             {"reference_latents": None},
             "does not see: the model is Wan2.2 S2V, .*WanSoundImageToVideo, with ref_image",
         ),
+        ({"reference_motion": torch.zeros(1, 16, 19, 8, 6)}, "only from 64x64 on"),
         ({"audio_embed": torch.ones(1, 25, 1024, 12)}, "disconnect its audio_encoder_output"),
     ],
 )

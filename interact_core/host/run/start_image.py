@@ -10,6 +10,8 @@ from ...guidance import Cast
 from ...guidance.layout import LATENT_PIXELS
 from ..forward.s2v import is_s2v
 
+SMALLEST_MOTION = 8  # latent cells along a side: one step of the model's coarsest look at motion frames
+
 
 def check_people_seen(noise: Tensor, with_cast: list[dict[str, Any]], cast: Cast, guider: Any) -> None:
     """Raise InteractError where the picture whose regions the characters are is not the one that the model sees.
@@ -52,6 +54,11 @@ def _check_s2v(noise: Tensor, with_cast: list[dict[str, Any]], cast: Cast, windo
                 f"{wanted}, as on InterAct Encode Characters."
             )
         motion = cond.get("reference_motion")
+        if motion is not None and min(motion.shape[-2:]) < SMALLEST_MOTION:
+            raise InteractError(
+                f"The video is {cast.width}x{cast.height}, but Wan2.2 S2V takes motion frames only from "
+                f"{LATENT_PIXELS * SMALLEST_MOTION}x{LATENT_PIXELS * SMALLEST_MOTION} on: make the video larger."
+            )
         if windows and motion is not None and motion.shape[2] == noise.shape[2]:
             raise InteractError(
                 f"The video is as long as its motion frames ({cast.frames} frames), and ComfyUI's context windows "
