@@ -131,12 +131,11 @@ def earlier_masks_input() -> io.Input:
 
 
 def affinity_recipe_input() -> io.Input:
-    """Behind all others, so that saved workflows keep their values' order."""
+    """Behind all others, as new inputs are."""
     return io.String.Input(
         "affinity_recipe",
-        default=DEFAULTS.affinity_recipe,
         optional=True,
-        advanced=True,
+        force_input=True,  # a socket: graphs that do not connect it stay as they are
         tooltip="Only for mask_source 'affinity', and instead of affinity_block: a short JSON text that says which "
         "blocks, features and attention heads of this model are compared. Empty: the hidden features of "
         "affinity_block. In the theatre one attention head is far better than any block.",

@@ -53,9 +53,11 @@ class AffinityRecipe:
         return json.dumps({FORMAT: VERSION, "places": places, **warm})
 
 
-def read_recipe(text: str) -> AffinityRecipe | None:
+def read_recipe(text: str | None) -> AffinityRecipe | None:
     """The recipe that a text holds, None for an empty one. Raises InteractError, one sentence, for anything else."""
-    if not text.strip():
+    if text is not None and not isinstance(text, str):
+        raise _wrong(f"it is a {type(text).__name__} and no text")
+    if not (text or "").strip() or text is None:
         return None
     if len(text) > MOST_CHARACTERS:
         raise _wrong(f"it is {len(text)} characters long")

@@ -6,6 +6,7 @@ from comfy.model_patcher import ModelPatcher
 
 from ..errors import InteractError, check_connected
 from ..guidance import Cast, GuidanceSettings, MaskHistory, earlier_masks, guiding_masks
+from ..guidance.affinity_recipe import read_recipe
 from ..preview.record import RunRecord
 from ..speech.from_core import layers_and_channels
 from ..speech.whisper import WHISPER_GROUPS
@@ -89,7 +90,7 @@ def _check_recipe(model: ModelPatcher, settings: GuidanceSettings, blocks: int) 
     """Whether the recipe compares queries and keys. Raises InteractError for places that the model does not have."""
     wan: Any = model.get_model_object("diffusion_model")
     recipe = settings.recipe(blocks)
-    if not settings.affinity_recipe.strip():
+    if read_recipe(settings.affinity_recipe) is None:
         return False
     for place in recipe.places:
         if place.block >= blocks or (place.head or 0) >= wan.num_heads:

@@ -15,7 +15,9 @@ def test_what_is_written_is_read() -> None:
     ):
         assert read_recipe(recipe.to_text()) == recipe
     assert read_recipe(EXAMPLE) == AffinityRecipe((Place(3, "query_key", 0),))
-    assert read_recipe("  \n") is None
+    assert read_recipe("  \n") is None and read_recipe(None) is None
+    with pytest.raises(InteractError, match="it is a int and no text"):
+        read_recipe(3)  # type: ignore[arg-type]
 
 
 def test_without_one_the_settings_say_where() -> None:
