@@ -322,8 +322,8 @@ one.
 
 {THEATRE}""",
             ),
-            (Box(WHO, (("10", "15"),)),),
-            (Box(SAY, (("25",),)),),
+            (Box(WHO, (("10",),)),),
+            (Box(SAY, (("25", "15"),)),),
             (Box(RUN, (("30", "29"), ("31", "32")), frozenset({"32"})),),
             (watch("51", "52"),),
         ),
@@ -353,7 +353,7 @@ of a tracker such as SAM, one for each frame, in place of *masks*.
                     frozenset({"32", "67"}),
                 ),
             ),
-            (Box(WATCH, (("50", "42", "43"), ("40", "41")), frozenset({"40", "42"})),),
+            (Box(WATCH, (("50", "42", "43", "40", "41"),), frozenset({"40", "41", "42"})),),
         ),
     ),
     "three_one_silent": Page(
