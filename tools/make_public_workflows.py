@@ -15,7 +15,7 @@ from io import BytesIO
 from interacthuman.interact_core.examples import portrait_file
 from interacthuman.interact_core.preview.lettering import write
 from interacthuman.interact_core.preview.palette import INK, PAPER
-from interacthuman.tools import converted_graphs, public_graphs, public_pages, workflow_pages
+from interacthuman.tools.graphs import converted_graphs, pages, public_graphs, public_pages
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, ui_file
 from PIL import Image, ImageDraw
 
@@ -37,7 +37,7 @@ WHOLE = {
     "needs_weights_humo_own_picture": converted_graphs.humo_with_a_second_character,
     "needs_weights_s2v": converted_graphs.s2v_with_pose,
 }
-ALL_PAGES = {**workflow_pages.PAGES, **public_pages.PAGES}
+ALL_PAGES = {**pages.PAGES, **public_pages.PAGES}
 
 CARDS = {
     "needs_weights_infinitetalk": ("InfiniteTalk", "two puppets in place"),

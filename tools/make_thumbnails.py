@@ -5,7 +5,7 @@
 runs every graph on a real server as it is shipped (a minute or more each) and writes the picture beside its UI form,
 under the only name that the template browser asks a custom node for (frontend 1.47). Run it when weights or settings
 have changed. `--steps` is for a quick look only. `--seeds` tries several and keeps the picture of the one in which
-puppets are whole most often (no third eye): graph_parts.SEED is then to be set to it.
+puppets are whole most often (no third eye): SEED of graphs/parts.py is then to be set to it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from interacthuman.interact_core.preview.overlay import label, outline, tint
 from interacthuman.interact_core.preview.palette import INK, PAPER, to_pillow, to_tensor
 from interacthuman.interact_core.preview.record import RunRecord
 from interacthuman.interact_core.theatre.measuring.wholeness import count_parts
-from interacthuman.tools.graph_parts import DRAWN_LEFT_TO_RIGHT, Graph, nodes_of, video
+from interacthuman.tools.graphs.parts import DRAWN_LEFT_TO_RIGHT, Graph, nodes_of, video
 from interacthuman.tools.make_workflows import GRAPHS, ui_file
 from PIL import Image, ImageDraw
 
@@ -120,7 +120,7 @@ def with_every_video(graph: Graph) -> Graph:
 
 
 def drawn_masks(history: MaskHistory) -> torch.Tensor:
-    """What graph_parts.halves draws, in the place of the masks that the model predicted beside them."""
+    """What halves of graphs/parts.py draws, in the place of the masks that the model predicted beside them."""
     masks = torch.zeros_like(history.masks)
     half = masks.shape[-1] // 2
     masks[:, history.index(DRAWN_LEFT_TO_RIGHT[0]), ..., :half] = 1
@@ -198,7 +198,7 @@ def check_drawn(name: str, takes: Sequence[Take]) -> None:
         found = left_to_right(take.history)
         logger.info("%s, %s: from left to right %s", name, take.title, ", ".join(found))
         if len(takes) > 1 and take is takes[0] and found != list(DRAWN_LEFT_TO_RIGHT):
-            logger.warning("set DRAWN_LEFT_TO_RIGHT in graph_parts.py to %s", tuple(found))
+            logger.warning("set DRAWN_LEFT_TO_RIGHT in graphs/parts.py to %s", tuple(found))
 
 
 def best_takes(server: ComfyServer, name: str, steps: int, seeds: Sequence[int]) -> list[Take]:

@@ -3,7 +3,7 @@
     python -m interacthuman.tools.make_ui_workflows [NAME ...]
 
 needs Debian's chromium and the Python package playwright: run it after a change of make_workflows.py or
-workflow_pages.py and commit what it writes. Pictures of the canvas go to output/workflows/. test_workflows.py
+graphs/pages.py and commit what it writes. Pictures of the canvas go to output/workflows/. test_workflows.py
 compares both forms without a browser.
 """
 
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from interacthuman.interact_core.comfy_server import ComfyServer
-from interacthuman.tools.converted_graphs import is_muted
+from interacthuman.tools.graphs.converted_graphs import is_muted
+from interacthuman.tools.graphs.layout import plan, size_of
+from interacthuman.tools.graphs.public_files import models_of
 from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES, WHOLE
 from interacthuman.tools.make_workflows import WORKFLOWS, ui_file
-from interacthuman.tools.public_files import models_of
-from interacthuman.tools.workflow_pages import plan, size_of
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from interacthuman.interact_core.examples import GROUP, IN_GROUP
-from interacthuman.tools.graph_parts import (
+from interacthuman.tools.graphs.parts import (
     CFG,
     DENOISE,
     DRAWN_LEFT_TO_RIGHT,

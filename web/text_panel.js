@@ -4,7 +4,7 @@ import { make } from "./viewer/dom.js";
 import { addStyle } from "./viewer/style.js";
 
 const MARK = "interact-text-style";
-// Pixels, seven lines: with them a node of a shipped graph reaches no neighbour (tools/workflow_pages.py: TEXT, GAP).
+// Pixels, seven lines: with them a node of a shipped graph reaches no neighbour (tools/graphs/layout.py: TEXT, GAP).
 const MOST_HEIGHT = 120;
 const EDGE = 4; // pixels around the text, of the element and below it
 

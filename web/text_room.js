@@ -5,7 +5,7 @@ import { typeOf } from "./graph_walk.js";
 
 /** @typedef {import("./graph_walk.js").GraphNode} GraphNode */
 
-const TEXT = 66; // pixels of three lines and their margins; the shipped graphs leave as much (tools/workflow_pages.py)
+const TEXT = 66; // pixels of three lines and their margins; the shipped graphs leave as much (tools/graphs/layout.py)
 const WIDTH = 300; // of a node whose lines these are
 /** Of nodes that say something in most runs, and have nothing that gives way to it. @type {Record<string, number>} */
 const ROOM = {

@@ -13,12 +13,12 @@ from interacthuman.interact_core.media import read_frames
 from interacthuman.tests.support.media.films import write_film
 from interacthuman.tests.support.models import model_files, tiny_multitalk, tiny_wan, tiny_wav2vec2
 from interacthuman.tests.support.sounds import RATE, syllables
-from interacthuman.tools import converted_graphs, public_files, public_graphs
 from interacthuman.tools import make_public_workflows as public
-from interacthuman.tools.graph_parts import FPS, Graph, nodes_of
+from interacthuman.tools.graphs import converted_graphs, public_files, public_graphs
+from interacthuman.tools.graphs.parts import FPS, Graph, nodes_of
+from interacthuman.tools.graphs.public_files import PUBLIC_FILES, files_of
 from interacthuman.tools.make_public_workflows import CARD, PUBLIC
 from interacthuman.tools.make_workflows import GRAPHS, TITLES, WORKFLOWS, ui_file
-from interacthuman.tools.public_files import PUBLIC_FILES, files_of
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 

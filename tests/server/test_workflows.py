@@ -13,14 +13,15 @@ import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.examples import IN_GROUP
 from interacthuman.interact_core.media import read_frames
-from interacthuman.tools.converted_graphs import is_muted
-from interacthuman.tools.graph_parts import nodes_of
+from interacthuman.tools.graphs.converted_graphs import is_muted
+from interacthuman.tools.graphs.layout import LINE, ROOM, SCREEN, Note
+from interacthuman.tools.graphs.pages import RUN, SAY, WATCH, WHO
+from interacthuman.tools.graphs.parts import nodes_of
+from interacthuman.tools.graphs.public_files import models_of
 from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES, WHOLE
 from interacthuman.tools.make_thumbnails import SIZE as THUMBNAIL
 from interacthuman.tools.make_ui_workflows import NO_ID
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, api_text, ui_file
-from interacthuman.tools.public_files import models_of
-from interacthuman.tools.workflow_pages import LINE, ROOM, RUN, SAY, SCREEN, WATCH, WHO, Note
 from PIL import Image, ImageFont
 
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "COMFY_DYNAMICCOMBO_V3"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from interacthuman.tools.graph_parts import Graph, encode, finished, halves, node, sampler, speaker
-from interacthuman.tools.public_files import (
+from interacthuman.tools.graphs.parts import Graph, encode, finished, halves, node, sampler, speaker
+from interacthuman.tools.graphs.public_files import (
     FEW_STEPS,
     HUMO,
     I2V,

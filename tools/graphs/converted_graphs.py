@@ -12,8 +12,8 @@ A graph here may hold nodes that are muted in the browser, which ComfyUI does no
 
 from __future__ import annotations
 
-from interacthuman.tools.graph_parts import Graph, decode, encode, node, part, video, viewer
-from interacthuman.tools.public_files import (
+from interacthuman.tools.graphs.parts import Graph, decode, encode, node, part, video, viewer
+from interacthuman.tools.graphs.public_files import (
     FEW_STEPS_22,
     FEW_STEPS_T2V,
     HUMO,
@@ -28,7 +28,7 @@ from interacthuman.tools.public_files import (
     WAV2VEC2_LARGE,
     WHISPER,
 )
-from interacthuman.tools.public_graphs import (
+from interacthuman.tools.graphs.public_graphs import (
     FROM_BASE,
     FROM_BASE_S2V,
     HEIGHT,
@@ -154,7 +154,7 @@ def encoded(
 
 
 def film_part(first: int, title: str, **before: list) -> Graph:
-    """A part of an InfiniteTalk film, as `part` of graph_parts has it."""
+    """A part of an InfiniteTalk film, as `part` of parts.py has it."""
     graph = part(first, title, **before)
     graph[str(first)]["inputs"] |= {
         "length": LENGTH, "overlap": MOTION_FRAMES, "finished_frames": "clean",
@@ -269,7 +269,7 @@ def needs_weights_phantom_own_pictures() -> Graph:
 
 
 def s2v_part(first: int, title: str, **before: list) -> Graph:
-    """A part of an S2V film, as `part` of graph_parts has it."""
+    """A part of an S2V film, as `part` of parts.py has it."""
     graph = part(first, title, **before)
     graph[str(first)]["inputs"] |= {"length": S2V_PART, "overlap": S2V_OVERLAP}
     own = graph[str(first + 1)]["inputs"]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from interacthuman.tools.converted_graphs import humo_with_a_second_character as humo
-from interacthuman.tools.converted_graphs import (
+from interacthuman.tools.graphs.converted_graphs import humo_with_a_second_character as humo
+from interacthuman.tools.graphs.converted_graphs import (
     needs_weights_infinitetalk_own_picture,
     needs_weights_phantom_own_pictures,
     s2v_with_pose,
 )
-from interacthuman.tools.graph_parts import Graph
-from interacthuman.tools.make_workflows import TITLES
-from interacthuman.tools.public_files import links_and_folders
-from interacthuman.tools.public_graphs import (
+from interacthuman.tools.graphs.layout import Box, Note, Page
+from interacthuman.tools.graphs.pages import RUN, SAY, WATCH, WHO, models, watch
+from interacthuman.tools.graphs.parts import Graph
+from interacthuman.tools.graphs.public_files import links_and_folders
+from interacthuman.tools.graphs.public_graphs import (
     FROM_BASE,
     FROM_BASE_S2V,
     needs_weights_humo,
     needs_weights_infinitetalk,
 )
-from interacthuman.tools.workflow_pages import RUN, SAY, WATCH, WHO, Box, Note, Page, models, watch
+from interacthuman.tools.make_workflows import TITLES
 
 NEEDS = "**This graph needs public files that do not come with the pack.** They are under *Model links*."
 NEVER_RUN = (
