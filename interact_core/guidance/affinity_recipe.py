@@ -8,7 +8,7 @@ differs from model to model.
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..errors import InteractError, one_line
 
@@ -89,7 +89,7 @@ def _place(found: Any) -> Place:
     return Place(block, features, head)
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
