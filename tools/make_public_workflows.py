@@ -15,7 +15,7 @@ from io import BytesIO
 from interacthuman.interact_core.examples import portrait_file
 from interacthuman.interact_core.preview.lettering import write
 from interacthuman.interact_core.preview.palette import INK, PAPER
-from interacthuman.tools.graphs import converted_graphs, pages, public_graphs, public_pages
+from interacthuman.tools.graphs import converted_graphs, pages, public_dubbing, public_graphs, public_pages
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, ui_file
 from PIL import Image, ImageDraw
 
@@ -28,6 +28,7 @@ PUBLIC = {
         converted_graphs.needs_weights_humo_own_picture,
         converted_graphs.needs_weights_phantom_own_pictures,
         converted_graphs.needs_weights_s2v,
+        public_dubbing.needs_weights_infinitetalk_dubbing,
     )
 }
 ALL = {**GRAPHS, **PUBLIC}
@@ -46,6 +47,7 @@ CARDS = {
     "needs_weights_humo_own_picture": ("HuMo", "your own picture"),
     "needs_weights_phantom_own_pictures": ("Phantom", "your own pictures, in turns"),
     "needs_weights_s2v": ("Wan2.2 S2V", "your own picture, in turns"),
+    "needs_weights_infinitetalk_dubbing": ("InfiniteTalk", "new words in your own video"),
 }
 CARD = (480, 480)  # pixels, as the pictures of the other templates
 

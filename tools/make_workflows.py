@@ -65,8 +65,9 @@ TITLES = {
     "needs_weights_humo_own_picture": "13 HuMo, a person of your picture talking (needs weights)",
     "needs_weights_humo": "14 HuMo, two people talking, puppets in place (needs weights)",
     "needs_weights_phantom_own_pictures": "15 Phantom, two people of your pictures talking (needs weights)",
-    "needs_weights_s2v": "17 Wan2.2 S2V, two people of your picture talking (needs weights)",
     "dubbing": "16 One of two people in a video says something else, dubbing",
+    "needs_weights_s2v": "17 Wan2.2 S2V, two people of your picture talking (needs weights)",
+    "needs_weights_infinitetalk_dubbing": "18 InfiniteTalk, a person in your video says something else (needs weights)",
 }
 DUB_LENGTH = 49  # frames of the video that is dubbed
 

@@ -33,6 +33,7 @@ STEPS = 2
 # Of the tiny wav2vec2: single files are known by public sizes, of which this is the smallest.
 SPEECH_WIDTH = 64
 S2V = "needs_weights_s2v"
+DUBBING = "needs_weights_infinitetalk_dubbing"
 OWN = [name for name in PUBLIC if "own_picture" in name or name == S2V]
 SQUARE = ("needs_weights_humo_own_picture", S2V)
 # Seconds of the two recordings that are uploaded, and the frames of a film in which one follows the other.
@@ -76,8 +77,14 @@ def shrunk(graph: Graph) -> Graph:
                 else "TestWav2Vec2Large"
             )
             kind, inputs = {"CLIPTextEncode": "TestEmptyText"}.get(kind, encoder), {}
+        if kind == "SAM3_VideoTrack":
+            kind, inputs = "TestTrack", {"images": inputs["images"]}
         made[name] = {"class_type": kind, "inputs": inputs}
-    return {name: one for name, one in made.items() if one["class_type"] != "CLIPLoader"}
+    return {
+        name: one
+        for name, one in made.items()
+        if one["class_type"] not in ("CLIPLoader", "CheckpointLoaderSimple")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +135,7 @@ def write_uploads(folder: Path) -> None:
     for number, name in enumerate(asked["LoadAudio"]):
         model_files.write_wav(folder / name, syllables(SECONDS[number % 2], RATE, seed=number))
     write_film(folder / "pose.mp4", range(SHORT), fps=16)
+    write_film(folder / "people_talking.mp4", range(SHORT))
     model_files.write_wav(folder / "another.wav", syllables(SECONDS[1], RATE, seed=9))
     for side, name in enumerate(PAINTED.values()):
         sheet = Image.new("RGBA", (WIDTH, HEIGHT))
@@ -153,11 +161,20 @@ def test_it_says_what_it_needs(name: str, root: Path) -> None:
     for file, place in files_of(*graph.values()).items():
         assert f"[{file}]({place.url(file)})" in notes["Model links"] and file in page
         assert f"📂 {place.folder}/" in notes["Model links"] and place.repository in page
-    choosers = ("unet_name", "lora_name", "clip_name", "vae_name", "audio_encoder_name", "adapter_name")
+    choosers = (
+        "unet_name",
+        "lora_name",
+        "clip_name",
+        "vae_name",
+        "audio_encoder_name",
+        "adapter_name",
+        "ckpt_name",
+    )
     asked = {one["inputs"][key] for one in graph.values() for key in choosers if key in one["inputs"]}
     assert asked - {public_graphs.FROM_BASE, public_graphs.FROM_BASE_S2V} == set(files_of(*graph.values()))
     uploads = {one["class_type"] for one in graph.values()} & {"LoadImage", "LoadAudio", "LoadVideo"}
-    assert uploads == ({"LoadImage", "LoadAudio"} if name in OWN else set())
+    own = {"LoadVideo" if name == DUBBING else "LoadImage", "LoadAudio"}
+    assert uploads == (own if name in (*OWN, DUBBING) else set())
     picture = ui_file(name).with_suffix(".jpg")
     assert picture.stat().st_size < 60_000, "run make_public_workflows.py"
     with Image.open(picture) as opened:
@@ -197,9 +214,9 @@ def test_it_runs_on_tiny_models_of_the_same_layout(with_files: ComfyServer, name
         assert len(frames) == (FIRST_PART if first_part else FRAMES)[name]
         if saver != "52":  # masks over the video are enlarged
             assert frames.shape[1:3] == ((SIDE, SIDE) if name in SQUARE else (HEIGHT, WIDTH))
-    names = ["Character 1", "Character 2"] if name in OWN else ["Mira", "Tobi"]
+    names = ["Character 1", "Character 2"] if name in (*OWN, DUBBING) else ["Mira", "Tobi"]
     for manifest in shown:
-        assert manifest["scene"]["names"] == (names[:1] if "humo_own" in name else names)
+        assert manifest["scene"]["names"] == (names[:1] if "humo_own" in name or name == DUBBING else names)
         assert len(manifest["steps"]) == STEPS
 
 

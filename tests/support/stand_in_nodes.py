@@ -73,6 +73,25 @@ class TestWav2Vec2Large(TestWhisper):
         return (RandomWav2Vec2Large(),)
 
 
+class TestTrack:
+    """Two people as SAM3 Video Track tells of them, who stand still: 0 is the left half, 1 the right one."""
+
+    RETURN_TYPES = ("SAM3_TRACK_DATA",)
+    FUNCTION = "make"
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
+        return {"required": {"images": ("IMAGE",)}}
+
+    def make(self, images):
+        from comfy.ldm.sam3.tracker import pack_masks
+
+        frames, height, width = images.shape[:3]
+        masks = torch.zeros(frames, 2, height, width)
+        masks[:, 0, :, : width // 2] = masks[:, 1, :, width // 2 :] = 1
+        return ({"packed_masks": pack_masks(masks), "n_frames": frames, "orig_size": (height, width)},)
+
+
 class TestWithoutSound:
     """A voice as core's Audio Encoder Encode gives it, which tells nothing of our own."""
 
@@ -91,6 +110,7 @@ NODE_CLASS_MAPPINGS = {
     "TestEmptyText": TestEmptyText,
     "TestWhisper": TestWhisper,
     "TestWav2Vec2Large": TestWav2Vec2Large,
+    "TestTrack": TestTrack,
     "TestWithoutSound": TestWithoutSound,
 }
 

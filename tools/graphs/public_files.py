@@ -1,8 +1,9 @@
 """The public files that the needs_weights graphs name: in which folder of ComfyUI's models each goes, and where it is.
 
-Names and addresses are those of ComfyUI's own templates video_wan2_1_infinitetalk, video_humo and video_wan2_2_14B_s2v,
-but for Phantom's, which no template of ComfyUI has. Nothing here fetches anything: the graphs carry the addresses as
-ComfyUI's own do, so that its frontend offers the files, and the notes link to them.
+Names and addresses are those of ComfyUI's own templates video_wan2_1_infinitetalk, video_humo, video_wan2_2_14B_s2v and
+video_wan21_scail2_character_replacement, but for Phantom's, which no template of ComfyUI has. Nothing here fetches
+anything: the graphs carry the addresses as ComfyUI's own do, so that its frontend offers the files, and the notes link
+to them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ S2V = "wan2.2_s2v_14B_fp8_scaled.safetensors"
 FEW_STEPS = "lightx2v_I2V_14B_480p_cfg_step_distill_rank64_bf16.safetensors"
 FEW_STEPS_T2V = "lightx2v_T2V_14B_cfg_step_distill_v2_lora_rank64_bf16.safetensors"
 FEW_STEPS_22 = "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"
+SAM3 = "sam3.1_multiplex_fp16.safetensors"
 INFINITETALK = "wan2.1_infiniteTalk_multi_fp16.safetensors"
 UMT5 = "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
 VAE = "wan_2.1_vae.safetensors"
@@ -49,6 +51,7 @@ PUBLIC_FILES = {
     FEW_STEPS: PublicFile("loras", _KIJAI, "Lightx2v"),
     FEW_STEPS_T2V: PublicFile("loras", _KIJAI, "Lightx2v"),
     FEW_STEPS_22: PublicFile("loras", _WAN22, "split_files/loras"),
+    SAM3: PublicFile("checkpoints", "Comfy-Org/sam3.1", "checkpoints"),
     INFINITETALK: PublicFile("model_patches", _WAN21, "split_files/model_patches"),
     UMT5: PublicFile("text_encoders", _WAN21, "split_files/text_encoders"),
     VAE: PublicFile("vae", _WAN22, "split_files/vae"),

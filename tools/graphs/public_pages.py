@@ -11,6 +11,7 @@ from interacthuman.tools.graphs.converted_graphs import (
 from interacthuman.tools.graphs.layout import Box, Note, Page
 from interacthuman.tools.graphs.pages import RUN, SAY, WATCH, WHO, models, watch
 from interacthuman.tools.graphs.parts import Graph
+from interacthuman.tools.graphs.public_dubbing import needs_weights_infinitetalk_dubbing
 from interacthuman.tools.graphs.public_files import links_and_folders
 from interacthuman.tools.graphs.public_graphs import (
     FROM_BASE,
@@ -149,7 +150,46 @@ the nodes of the next part and *Whole film*, and press Ctrl+M.
 
 The last 73 frames of *film* become motion frames of the next part, as in *Video S2V Extend*."""
 
+DUBBING = f"""# A person in your video says something else
+
+InfiniteTalk makes one person of your video anew, with other words. *InterAct Dub Video* keeps everything outside of the
+mask at every step, and *Image Composite Masked* puts back every pixel there.
+
+{NEEDS}
+
+1. Upload your video (1 Who), 25 frames a second, and the new words (2 What they say), not longer than 3.2 s.
+2. **Run**. *Who has which number* shows everybody whom SAM3 found. Set the number on *Who is dubbed* (0 is the first),
+and run again.
+
+**Two people?** Copy *Who is dubbed* with the three nodes behind it, the recording, the speech and the character, and
+connect the character to the next socket of *InterAct Encode Characters*. For *mask* of *InterAct Dub Video* use a third
+*Who is dubbed*, with both numbers, such as 0,1.
+
+**Another length?** Set it on *WanImageToVideo* and *InterAct Encode Characters*, and put *WAN Context Windows* of 81
+frames on the model. **The old sound of the others?** *Audio Merge* lays it over the new one; take the old voice out
+first."""
+
+READ_ME, LINKS, LOADERS = notes(
+    DUBBING, needs_weights_infinitetalk_dubbing(), "1", "6", "5", "4", "3", "8", "70"
+)
+
 PAGES = {
+    "needs_weights_infinitetalk_dubbing": Page(
+        (
+            (READ_ME, LOADERS),
+            (LINKS,),
+            (
+                Box(
+                    WHO,
+                    (("10", "11", "12", "71", "72", "73", "74", "75", "76", "77"),),
+                    frozenset({"11", "12", "71", "72", "75", "76", "77"}),
+                ),
+            ),
+            (Box(SAY, (("20", "21", "22"),)),),
+            (Box(RUN, (("9", "14", "26", "30"), ("65", "31", "32", "68")), frozenset({"14", "32", "68"})),),
+            (watch(),),
+        )
+    ),
     "needs_weights_infinitetalk": Page(
         (
             notes(INFINITETALK, needs_weights_infinitetalk(), "1", "6", "5", "4", "3", "8"),
