@@ -26,6 +26,7 @@ QUESTIONS = {
     "theatre_heads": "The same with mask heads that were trained alone, on a frozen base",
     "few_steps": "What do eight or four steps lose?",
     "length": "Do twenty seconds keep voice and person to the end, and are the joints visible?",
+    "dubbing": "One of two in a finished film says something else: does the mouth follow, and does all else stay?",
     "live": "What does the live view of the masks cost a run?",
     "speed": "What does the method cost beside the bare model, and beside ComfyUI's InfiniteTalk?",
     "score": "Is InterAct Score right on films that the model drew, and what does it take?",
