@@ -220,6 +220,16 @@ SENTENCES: Mapping[str, Template] = MappingProxyType(
         "score_masks_unused": "The masks are of a film of another length, or empty: they were not used.",
         "score_regions": "Faces are tied to the regions of the start image: connect masks for people who move.",
         "score_note": "Note: {note}",
+        # InterAct Probe Blocks
+        "probe_best": "Best place: {place}, with an IoU of {iou} on average. recipe says so to affinity_recipe.",
+        "probe_usual": "Without a recipe, affinity takes {place}: IoU {iou}.",
+        "probe_scored": "{places} places were scored at the noise levels {levels}, by the masks of {names}.",
+        "probe_left_out": "Not scored, as their layout masks are missing or empty: {names}.",
+        "probe_still": "Scored as if they never left their region of the start image: {names}. For people who move, "
+        "connect layout with a mask for each frame.",
+        "probe_from_noise": "At denoise 1 nothing keeps people where the masks have them, and what is found is worth "
+        "little: connect the encoded video that the masks are of to latent, and set denoise to 0.5.",
+        "probe_hidden_only": "Only hidden features were scored: queries and keys are not compared in Wan2.2 S2V.",
     }
 )
 

@@ -9,7 +9,7 @@ from .dialogue import InterActDialogue
 from .dubbing import InterActDub
 from .examples import InterActExample
 from .loaders import InterActApplyAdapter, InterActLoadDiT, InterActLoadWav2Vec2
-from .masks import InterActMasksToMask, InterActPreviewMasks
+from .masks import InterActMasksToMask, InterActPreviewMasks, InterActProbeBlocks
 from .parts import InterActJoinParts, InterActNextPart
 from .people import InterActPeople, InterActPickPerson
 from .placing import InterActPlace
@@ -50,4 +50,5 @@ class InteractExtension(ComfyExtension):
             InterActPeople,
             InterActDub,
             InterActPlace,
+            InterActProbeBlocks,
         ]

@@ -1,17 +1,21 @@
-"""The predicted masks: a preview, and conversion to MASK."""
+"""Masks of a run: a preview, conversion to MASK, and which part of a model would find given ones."""
 
 import folder_paths
+import torch
 from comfy_api.latest import io
 
 from ..interact_core.errors import check_connected
-from ..interact_core.guidance import MaskHistory
-from ..interact_core.host.node_text import with_view
+from ..interact_core.guidance import Cast, MaskHistory
+from ..interact_core.host.node_text import with_text, with_view
+from ..interact_core.host.probe.run import probe_blocks
 from ..interact_core.preview.contact_sheet import draw_contact_sheet
 from ..interact_core.preview.manifest import build_manifest, said_of_full
 from ..interact_core.preview.masks import masks_as_video
 from ..interact_core.preview.overlay import draw_overlay
+from ..interact_core.preview.place_plot import draw_places
 from ..interact_core.preview.record import RunRecord
-from .wires import CATEGORY, MasksWire, linked
+from .sampling import run_inputs, schedule_inputs
+from .wires import CATEGORY, ConditioningValue, LatentValue, MasksWire, linked
 
 MAX_STEP = 10000
 
@@ -131,4 +135,73 @@ class InterActMasksToMask(io.ComfyNode):
         check_connected(masks=masks)
         return io.NodeOutput(
             masks_as_video(masks, character, step, threshold if edges == "thresholded" else None)
+        )
+
+
+class InterActProbeBlocks(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="InterActProbeBlocks",
+            display_name="InterAct Probe Blocks",
+            category=CATEGORY,
+            description="Samples a video whose masks you have as layouts, and finds out which block or attention "
+            "head of the model knows best who is where: a recipe for mask_source 'affinity'.",
+            search_aliases=["interacthuman", "affinity recipe", "attention heads", "probe", "iou", "blocks"],
+            inputs=[
+                *run_inputs(),
+                *schedule_inputs(),
+                io.Float.Input(
+                    "denoise",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip="Below 1 people stay where they are in the video that is connected to latent, and so "
+                    "where the masks have them. 1 is for start images.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent", tooltip="The video of this run, for VAE Decode."),
+                io.String.Output(
+                    display_name="recipe",
+                    tooltip="The best place, a short JSON text for affinity_recipe of InterAct Sampler.",
+                ),
+                io.String.Output(
+                    display_name="table",
+                    tooltip="Every place with its IoU at each noise level, the best first, for Preview as Text.",
+                ),
+                io.Image.Output(
+                    display_name="plot",
+                    tooltip="Blocks from top to bottom; hidden features and attention heads from left to right.",
+                ),
+            ],
+        )
+
+    @classmethod
+    @linked
+    def execute(
+        cls,
+        model: io.Model.Type,
+        positive: ConditioningValue,
+        negative: ConditioningValue,
+        latent: LatentValue,
+        cast: Cast,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        denoise: float,
+    ) -> io.NodeOutput:
+        check_connected(positive=positive, negative=negative, latent=latent)
+        found = probe_blocks(
+            model, positive, negative, latent, cast, seed=seed, steps=steps, cfg=cfg, sampler=sampler_name,
+            scheduler=scheduler, denoise=denoise,
+        )  # fmt: skip
+        scores = found.scores
+        plot = torch.from_numpy(draw_places(scores).astype("float32") / 255)[None]
+        return io.NodeOutput(
+            found.latent, scores.recipe().to_text(), scores.table(), plot, ui=with_text(found.said)
         )

@@ -17,6 +17,73 @@ from .wires import CATEGORY, CastWire, ConditioningValue, LatentValue, MaskHandl
 DEFAULTS = GuidanceSettings()
 
 
+def run_inputs() -> list[io.Input]:
+    """What is sampled, of the nodes that sample by themselves."""
+    return [
+        io.Model.Input("model", tooltip="From InterAct Load DiT or InterAct Apply Adapter."),
+        io.Conditioning.Input(
+            "positive",
+            tooltip="From InterAct Encode Characters, or InterAct Next Part for a part of a film.",
+        ),
+        io.Conditioning.Input(
+            "negative",
+            tooltip="From InterAct Encode Characters, or InterAct Next Part for a part of a film.",
+        ),
+        io.Latent.Input(
+            "latent",
+            tooltip="From InterAct Encode Characters, or an encoded video of the same size and length.",
+        ),
+        CastWire.Input(
+            "cast",
+            tooltip="Connect positive, negative and cast from the same InterAct Encode Characters (or "
+            "InterAct Next Part) node.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=0xFFFFFFFFFFFFFFFF,
+            control_after_generate=True,
+            tooltip="The same seed gives the same video, another seed another video.",
+        ),
+        io.Int.Input(
+            "steps",
+            default=50,
+            min=1,
+            max=10000,
+            tooltip="Denoising steps. The paper uses 50, the theatre 20.",
+        ),
+        io.Float.Input(
+            "cfg",
+            default=6.5,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            round=0.01,
+            tooltip="How closely the video follows text and voices. The paper uses 6.5 for both; "
+            "the theatre works with 3; use 1 for distilled few-step models.",
+        ),
+    ]
+
+
+def schedule_inputs() -> list[io.Input]:
+    """How it is sampled, as in KSampler; denoise comes behind."""
+    return [
+        io.Combo.Input(
+            "sampler_name",
+            options=comfy.samplers.KSampler.SAMPLERS,
+            default="euler",
+            tooltip="The sampling algorithm, as in KSampler. euler and uni_pc suit Wan.",
+        ),
+        io.Combo.Input(
+            "scheduler",
+            options=comfy.samplers.KSampler.SCHEDULERS,
+            default="simple",
+            tooltip="How the noise is removed over the steps, as in KSampler. simple suits Wan.",
+        ),
+    ]
+
+
 def guidance_inputs() -> list[io.Input]:
     """What InterAct Sampler and InterAct Mask Guidance share; new inputs go behind affinity_recipe_input."""
     return [
@@ -172,50 +239,7 @@ class InterActSampler(io.ComfyNode):
                 "denoise",
             ],
             inputs=[
-                io.Model.Input("model", tooltip="From InterAct Load DiT or InterAct Apply Adapter."),
-                io.Conditioning.Input(
-                    "positive",
-                    tooltip="From InterAct Encode Characters, or InterAct Next Part for a part of a film.",
-                ),
-                io.Conditioning.Input(
-                    "negative",
-                    tooltip="From InterAct Encode Characters, or InterAct Next Part for a part of a film.",
-                ),
-                io.Latent.Input(
-                    "latent",
-                    tooltip="From InterAct Encode Characters, or an encoded video of the same size and "
-                    "length.",
-                ),
-                CastWire.Input(
-                    "cast",
-                    tooltip="Connect positive, negative and cast from the same InterAct Encode Characters (or "
-                    "InterAct Next Part) node.",
-                ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="The same seed gives the same video, another seed another video.",
-                ),
-                io.Int.Input(
-                    "steps",
-                    default=50,
-                    min=1,
-                    max=10000,
-                    tooltip="Denoising steps. The paper uses 50, the theatre 20.",
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=6.5,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    round=0.01,
-                    tooltip="How closely the video follows text and voices. The paper uses 6.5 for both; "
-                    "the theatre works with 3; use 1 for distilled few-step models.",
-                ),
+                *run_inputs(),
                 io.Float.Input(
                     "audio_cfg",
                     default=0.0,
@@ -228,18 +252,7 @@ class InterActSampler(io.ComfyNode):
                     "separate scale for the voices, which emphasises the lips without burning the "
                     "picture; takes half as much time again.",
                 ),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=comfy.samplers.KSampler.SAMPLERS,
-                    default="euler",
-                    tooltip="The sampling algorithm, as in KSampler. euler and uni_pc suit Wan.",
-                ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.KSampler.SCHEDULERS,
-                    default="simple",
-                    tooltip="How the noise is removed over the steps, as in KSampler. simple suits Wan.",
-                ),
+                *schedule_inputs(),
                 io.Float.Input(
                     "denoise",
                     default=1.0,
@@ -247,8 +260,7 @@ class InterActSampler(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     round=0.001,
-                    tooltip="1 makes a new video; lower values keep more of the input latent, for video to "
-                    "video.",
+                    tooltip="1 makes a new video; lower values keep more of the input latent, for video to video.",
                 ),
                 *guidance_inputs(),
                 earlier_masks_input(),

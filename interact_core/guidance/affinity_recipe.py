@@ -7,7 +7,9 @@ differs from model to model.
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, TypeGuard
 
 from ..errors import InteractError, one_line
@@ -33,6 +35,11 @@ class Place:
     features: str = HIDDEN
     head: int | None = None
 
+    def __str__(self) -> str:
+        """As it is told: "block 3, hidden", "block 3, query_key, head 0"."""
+        head = "" if self.head is None else f", head {self.head}"
+        return f"block {self.block}, {self.features}{head}"
+
 
 @dataclass(frozen=True)
 class AffinityRecipe:
@@ -51,6 +58,45 @@ class AffinityRecipe:
         ]
         warm = {} if self.temperature is None else {"temperature": self.temperature}
         return json.dumps({FORMAT: VERSION, "places": places, **warm})
+
+
+@dataclass(frozen=True)
+class PlaceScores:
+    """IoU of the masks that likeness finds at each place, against given masks (host/probe/judge.py: BlockProbe).
+
+    levels: sigmas at which the run was looked at, falling; 1 is pure noise in Wan. scores: for each place its IoU at
+    each level, 0..1, the mean over the characters; at least one place. temperature: of the softmax over cosines.
+    """
+
+    levels: tuple[float, ...]
+    scores: Mapping[Place, tuple[float, ...]]
+    temperature: float
+
+    def mean(self, place: Place) -> float:
+        """IoU of a place over all levels; NaN for a place that was not scored."""
+        return fmean(self.scores[place]) if place in self.scores else math.nan
+
+    @property
+    def ranked(self) -> tuple[Place, ...]:
+        """All places, the best first; of equal ones the earlier block."""
+        return tuple(sorted(self.scores, key=lambda place: (-self.mean(place), place.block, place.head or 0)))
+
+    @property
+    def best(self) -> Place:
+        return self.ranked[0]
+
+    def recipe(self) -> AffinityRecipe:
+        """The best place by itself, as `affinity_recipe` takes it."""
+        return AffinityRecipe((self.best,), self.temperature)
+
+    def table(self) -> str:
+        """Plain text: a heading with the noise levels, then a line for each place, the best first."""
+        rows = [("IoU at noise", *(f"{level:.2f}" for level in self.levels), "mean")]
+        for place in self.ranked:
+            figures = (*self.scores[place], self.mean(place))
+            rows.append((str(place), *(f"{figure:.3f}" for figure in figures)))
+        wide = max(len(row[0]) for row in rows)
+        return "\n".join(row[0].ljust(wide) + "".join(cell.rjust(8) for cell in row[1:]) for row in rows)
 
 
 def read_recipe(text: str | None) -> AffinityRecipe | None:

@@ -60,6 +60,7 @@ MAY_IMPORT = {
     "host/packed_linear": PLAIN,
     "host/loading": PLAIN | SMALL | HOST | {"preview", "host/install", "host/packed_linear"},
     "host/sampling": PLAIN | SMALL | HOST | {"preview", "host/apply", "host/install"},
+    "host/probe": PLAIN | SMALL | HOST | {"metrics", "host/sampling"},
     "host/detectors": {"metrics", *SMALL},
     "host/scorer": SMALL | {"metrics", "host/detectors"},
     "host/score": PLAIN | SMALL | {"metrics", "preview", "host/scorer"},

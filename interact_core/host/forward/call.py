@@ -36,6 +36,31 @@ class AudioRole(Enum):
         return min(cls, key=lambda role: abs(role.value - flag))
 
 
+class PlaceJudge(Protocol):
+    """Is shown what the blocks of one call make, and keeps none of it."""
+
+    @property
+    def compares_heads(self) -> bool:
+        """Whether `see_heads` is wanted."""
+        ...
+
+    def see_hidden(self, block: int, tokens: Tensor) -> None:
+        """tokens: [B, L, D], what comes out of the block."""
+        ...
+
+    def see_heads(self, block: int, q: Tensor, k: Tensor) -> None:
+        """q, k: [B, L, H, d] of the block's self-attention, with RoPE; CallState.rotation is set."""
+        ...
+
+
+class CallProbe(Protocol):
+    """What PROBE_KEY holds."""
+
+    def judge_of(self, call: "CallState", options: dict[str, Any]) -> PlaceJudge | None:
+        """For a call that has just been opened; None where it is not looked at."""
+        ...
+
+
 @dataclass(frozen=True)
 class Voices:
     """The audio of the batch rows that get any.
@@ -77,6 +102,7 @@ class CallState:
     compared: set[int] = field(default_factory=set)  # blocks whose heads were compared
     rotation: Tensor | None = None  # query_key.py: rotation_of
     unvoiced: Voices | None = None  # the other rows, of a base that always gets audio (null_audio.py)
+    judge: PlaceJudge | None = None  # of a call whose blocks are scored (host/probe/judge.py)
 
 
 class ForwardRun(Protocol):

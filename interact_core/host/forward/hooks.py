@@ -8,10 +8,10 @@ from comfy.ldm.wan.model import HumoWanModel
 from comfy.patcher_extension import WrapperExecutor
 from torch import Tensor
 
-from ..keys import BASE_KEY, CALL_KEY, ROLE_COND, RUN_KEY, TRACKS_COND
+from ..keys import BASE_KEY, CALL_KEY, PROBE_KEY, ROLE_COND, RUN_KEY, TRACKS_COND
 from ..tokens.geometry import geometry_of_call
 from ..tokens.sequence import can_shorten_sequence, with_shorter_sequence
-from .call import ForwardRun
+from .call import CallProbe, ForwardRun
 from .humo import placeholder_audio, references_of_width
 from .query_key import rotation_of
 
@@ -51,7 +51,10 @@ def diffusion_model_wrapper(
         kwargs["audio_embed"] = placeholder_audio(model, x)
     call = run.open_call(geometry, x, audio, flag, transformer_options, cached)
     transformer_options[CALL_KEY] = call
-    if call.compared_heads:
+    probe: CallProbe | None = transformer_options.get(PROBE_KEY)
+    if probe is not None:
+        call.judge = probe.judge_of(call, transformer_options)
+    if call.compared_heads or (call.judge is not None and call.judge.compares_heads):
         call.rotation = rotation_of(model, geometry, x, transformer_options)
     if geometry.shortened or cached is not None:
         transformer_options.update(

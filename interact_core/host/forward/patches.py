@@ -50,6 +50,8 @@ class MaskPatch(AdapterPatch):
             return args
         if call.probe is not None:
             call.probe.note(args["block_index"], args["img"])
+        if call.judge is not None:
+            call.judge.see_hidden(args["block_index"], args["img"])
         head = str(args["block_index"])
         if head in call.mask_heads:
             call.mask_logits.append(mask_logits(call, head, args["img"]))

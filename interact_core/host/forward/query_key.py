@@ -12,7 +12,7 @@ from .patches import AdapterPatch
 
 
 class QueryKeyPatch(AdapterPatch):
-    """`attn1_patch`, on a MODEL whose affinity recipe asks for queries and keys."""
+    """`attn1_patch`, on a MODEL whose affinity recipe, or whose probe, asks for queries and keys."""
 
     @torch.compiler.disable
     def __call__(self, args: dict[str, Any]) -> Tensor:
@@ -20,6 +20,8 @@ class QueryKeyPatch(AdapterPatch):
         options = args["transformer_options"]
         call: CallState | None = options.get(CALL_KEY)
         block = options["block_index"]
+        if call is not None and call.judge is not None and call.judge.compares_heads:
+            call.judge.see_heads(block, args["q"], args["k"])
         # VACE blocks come by again under their host's index, always after it.
         if call is not None and block in call.compared_heads and block not in call.compared:
             call.compared.add(block)

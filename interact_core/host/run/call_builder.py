@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import SpeechAdapter
-from ...adapter.affinity import AffinityHead, LikenessHead, PictureHead, RegionHead
+from ...adapter.affinity import LikenessHead
 from ...adapter.families import LayersByBlock
 from ...errors import InteractError
 from ...guidance import Cast, GuidanceSettings, MaskMemory
@@ -22,8 +22,8 @@ from ..forward.finite import FiniteProbe
 from ..forward.null_audio import NullTrack
 from ..forward.voice_tracks import VoiceTracks
 from ..tokens.geometry import Geometry
+from ..tokens.likeness import likeness_of, shows_examples
 from ..tokens.reference_cache import CachedReferences, ReferenceCache
-from ..tokens.reference_images import person_tokens
 from ..tokens.sequence import can_weight_attention
 
 REPEATED = "repeated"
@@ -145,7 +145,7 @@ class CallBuilder:
         predicts = [role is AudioRole.VOICES and first for role, first in zip(roles, plain, strict=True)]
         predicting = [row for row in range(x.shape[0]) if predicts[row // each]]
         heads = self._mask_heads(geometry, evaluation.latent.shape[0]) if predicting else {}
-        compares = bool(predicting) and self._affinity is not None and self._likeness_in(geometry)
+        compares = bool(predicting) and self._affinity is not None and shows_examples(self._cast, geometry)
         adapter = self._binding.adapter_in(options)
         shares = [self._share(role, evaluation.weights, tracks, geometry, x) for role in roles]
         null = self._null_track(adapter, geometry, x)
@@ -183,24 +183,15 @@ class CallBuilder:
         settings, binding = self._settings, self._binding
         if self._cast.regions is None and settings.mask_source != "affinity":
             return binding.mask_heads
-        if self._cast.regions is not None and geometry.frames[0] != 0 and not geometry.group_picture:
+        if not shows_examples(self._cast, geometry):
             assert self._cast.layouts is not None, "assemble_cast makes layouts of the regions"
             drawn = self._cast.layouts[:, list(geometry.frames)]
             self._memory.add(drawn.expand(batch, *drawn.shape), geometry.frames)
             return {}
         if self._affinity is None:
             temperature = self._recipe.temperature or settings.affinity_temperature
-            if self._cast.regions is None:
-                self._affinity = AffinityHead(person_tokens(self._cast), temperature)
-            elif geometry.group_picture:
-                self._affinity = PictureHead(self._cast.regions, temperature)
-            else:
-                self._affinity = RegionHead(self._cast.regions, temperature)
+            self._affinity = likeness_of(self._cast, geometry, temperature)
         return {str(one.block): self._affinity for one in self._recipe.places if one.features == HIDDEN}
-
-    def _likeness_in(self, geometry: Geometry) -> bool:
-        """Whether a call can be compared with examples: regions are only in the first frame, or in a picture of all."""
-        return self._cast.regions is None or geometry.frames[0] == 0 or geometry.group_picture
 
     @cached_property
     def _recipe(self) -> AffinityRecipe:
