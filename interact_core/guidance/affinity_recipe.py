@@ -91,7 +91,7 @@ class PlaceScores:
 
     def table(self) -> str:
         """Plain text: a heading with the noise levels, then a line for each place, the best first."""
-        rows = [("IoU at noise", *(f"{level:.2f}" for level in self.levels), "mean")]
+        rows: list[tuple[str, ...]] = [("IoU at noise", *(f"{level:.2f}" for level in self.levels), "mean")]
         for place in self.ranked:
             figures = (*self.scores[place], self.mean(place))
             rows.append((str(place), *(f"{figure:.3f}" for figure in figures)))
