@@ -86,7 +86,7 @@ def shown(page: Window) -> Any:
 def before_a_run_it_says_what_to_do(page: Window, shots: Path) -> None:
     assert act(page, "return [widget(node(), 'people').hidden, node().inputs.map(({ name }) => name)];") == [
         True,
-        ["image", "masks", "boxes", "voices.voice_1", "width", "height", "people"],
+        ["image", "masks", "boxes", "voices.voice_1", "width", "height", "people", "use_as"],
     ]
     shown(page).get_by_text("Nobody has been looked for yet").wait_for()
     page.page.screenshot(path=shots / f"people_before_{page.renderer}.png")
@@ -164,6 +164,7 @@ def it_is_saved_opened_and_run(page: Window, shots: Path) -> None:
         "width": 144,
         "height": 64,
         "people": text,
+        "use_as": "regions of the start image",
     }
     assert in_page(page, "return await run();") == "execution_success"
     said = page.page.locator(".interact-text p")

@@ -67,7 +67,8 @@ def nothing_is_missing(window: Window, name: str) -> None:
     """No node and no picture; that it runs, tests/server/test_workflows.py sees to."""
     open_template(window, name)
     titles = in_page(window, "return all.map((node) => [node.type, node.title, node.has_errors ?? false]);")
-    assert {kind for kind, *_ in titles} >= {"InterActCharacter", "InterActPreviewMasks", "SaveVideo"}
+    kinds = {kind for kind, *_ in titles}
+    assert kinds >= {"InterActPreviewMasks", "SaveVideo"} and kinds & {"InterActCharacter", "InterActPeople"}
     assert not [title for _, title, wrong in titles if wrong]
     missing = "[data-testid=error-overlay], [data-testid=missing-nodes-warning]"
     assert window.page.locator(missing).filter(visible=True).count() == 0
