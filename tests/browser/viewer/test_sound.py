@@ -93,7 +93,8 @@ def test_everybody_is_heard_or_one_alone_and_a_span_over_and_over(shown: Window)
     )
     times, frames, drawn = np.array(places).T
     assert ((times > marked["from"] - 0.01) & (times < marked["to"])).all()
-    assert (np.diff(times) < -0.5).sum() in range(1, 8)  # a busy browser is listened to for longer  # it began anew
+    # It began anew; a busy browser is listened to for longer.
+    assert (np.diff(times) < -0.5).sum() in range(1, 8)
     assert (drawn == frames).all()
     # The picture is the sound's: latent frame t covers the video's frames 4t - 3 to 4t, and is drawn a moment later.
     expected = np.floor((np.floor(times * 25) + 3) / 4)
