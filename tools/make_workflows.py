@@ -31,6 +31,7 @@ from interacthuman.tools.graphs.parts import (
     encode,
     example,
     finished,
+    follow_timeline,
     guidance,
     halves,
     models,
@@ -40,6 +41,7 @@ from interacthuman.tools.graphs.parts import (
     sampler,
     silent,
     speaker,
+    speech,
     stock_models,
     timeline,
     video,
@@ -128,9 +130,7 @@ def dialogue() -> Graph:
     for lane, first in enumerate((10, 20)):
         del graph[str(first + 2)]
         graph[str(first + 3)]["inputs"]["speech"] = ["25", 3 + lane]
-    graph["30"]["inputs"] |= {"length": ["25", 1], "fps": ["25", 2]}
-    for sound in ("40", "51"):
-        graph[sound]["inputs"]["audio"] = ["25", 0]
+    follow_timeline(graph, "25")
     return graph
 
 
@@ -159,10 +159,8 @@ def one_picture() -> Graph:
         **sampler("31"),
         **finished("one_picture"),
     }
-    size = {"width": ["15", 2], "height": ["15", 3]}
-    graph["30"]["inputs"] |= {**size, "length": ["25", 1], "fps": ["25", 2]}
-    for sound in ("40", "51"):
-        graph[sound]["inputs"]["audio"] = ["25", 0]
+    graph["30"]["inputs"] |= {"width": ["15", 2], "height": ["15", 3]}
+    follow_timeline(graph, "25")
     return graph
 
 
@@ -304,15 +302,7 @@ def dubbing() -> Graph:
     film = {**speaker("Mira", 10), **silent("Tobi", 20), **encode("13", "23")}
     anew = {
         **example("Elsa", 60),
-        "62": node(
-            "InterActEncodeSpeech",
-            "What Mira says anew",
-            audio_encoder=["4", 0],
-            audio=["60", 1],
-            start_time=0.0,
-            gain=1.0,
-            gap=0.0,
-        ),
+        "62": speech("What Mira says anew", ["60", 1]),
         "63": node(
             "InterActCharacter",
             "Mira anew",

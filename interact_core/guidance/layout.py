@@ -91,6 +91,14 @@ def crop_margins(columns: int, rows: int, width: int, height: int) -> tuple[int,
     return left, top
 
 
+def bounds(mask: Tensor) -> tuple[slice, slice] | None:
+    """Rows and columns of the smallest box around what is true in a mask [H, W] of booleans; None for nothing."""
+    rows, columns = (mask.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
+    if not rows:
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 def share_kept(mask: Tensor, width: int, height: int) -> float:
     """The share of a mask [F, H, W] that the crop to the video's shape leaves, 0..1; 1 for a mask of zeros.
 

@@ -88,10 +88,10 @@ def apply_guidance(
 
 def _check_recipe(model: ModelPatcher, settings: GuidanceSettings, blocks: int) -> bool:
     """Whether the recipe compares queries and keys. Raises InteractError for places that the model does not have."""
-    wan: Any = model.get_model_object("diffusion_model")
-    recipe = settings.recipe(blocks)
-    if read_recipe(settings.affinity_recipe) is None:
+    recipe = read_recipe(settings.affinity_recipe)
+    if recipe is None:
         return False
+    wan: Any = model.get_model_object("diffusion_model")
     for place in recipe.places:
         if place.block >= blocks or (place.head or 0) >= wan.num_heads:
             raise InteractError(

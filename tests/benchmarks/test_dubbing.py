@@ -48,6 +48,13 @@ def test_a_perfect_dub_follows_its_new_voice_and_changes_nothing_else() -> None:
     assert rows["kept_off_over_the_autoencoder_tracked"].value == found.decoded
 
 
+def test_a_mask_in_pixels_is_timed_as_one_in_cells() -> None:
+    """As core's own SetLatentNoiseMask leaves it, a picture for each video frame."""
+    samples = torch.rand(1, 16, 3, 4, 6)
+    for mask in (torch.ones(9, 1, 32, 48), torch.ones(1, 1, 3, 4, 6)):
+        assert dubbing.mask_seconds({"samples": samples, "noise_mask": mask}, repeats=1) >= 0.0
+
+
 def test_cores_own_nodes_blur_the_masks_of_frames() -> None:
     """Why there is a node: a mask of four frames is spread by interpolation, and not by their union."""
     from comfy.utils import reshape_mask

@@ -20,6 +20,7 @@ from interacthuman.tools.graphs.parts import nodes_of
 from interacthuman.tools.graphs.public_files import models_of
 from interacthuman.tools.make_public_workflows import ALL, ALL_PAGES, WHOLE
 from interacthuman.tools.make_thumbnails import SIZE as THUMBNAIL
+from interacthuman.tools.make_thumbnails import everybody
 from interacthuman.tools.make_ui_workflows import NO_ID
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, api_text, ui_file
 from PIL import Image, ImageFont
@@ -274,6 +275,12 @@ def test_the_film_with_the_best_margin_is_taken(margins: tuple[float, ...], best
     assert (
         MathExpressionNode.execute(graph[place]["inputs"]["expression"], values).args[1] == best * values["e"]
     )
+
+
+def test_whoever_is_in_the_film_is_looked_for_when_whole_puppets_are_counted() -> None:
+    """Else the eyes of who listens to a dub count as too many of who is dubbed."""
+    assert everybody(GRAPHS["dubbing"](), ["Mira"]) == ["Mira", "Tobi"]
+    assert everybody(GRAPHS["one_picture"](), list(IN_GROUP)) == list(IN_GROUP)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ A graph here may hold nodes that are muted in the browser, which ComfyUI does no
 
 from __future__ import annotations
 
-from interacthuman.tools.graphs.parts import Graph, decode, encode, node, part, video, viewer
+from interacthuman.tools.graphs.parts import Graph, decode, encode, node, part, speech, video, viewer
 from interacthuman.tools.graphs.public_files import (
     FEW_STEPS_22,
     FEW_STEPS_T2V,
@@ -121,9 +121,7 @@ def recording(name: str, title: str, file: str) -> Graph:
 
 def voice(name: str, title: str, audio: str, after: str | None = None) -> Graph:
     """The recording of node `audio`, encoded; it begins when that of node `after` ends, or with the video."""
-    start = [after, 1] if after else 0.0
-    inputs = {"audio_encoder": ["4", 0], "audio": [audio, 0], "start_time": start, "gain": 1.0, "gap": 0.0}
-    return {name: node("InterActEncodeSpeech", title, **inputs)}
+    return {name: speech(title, [audio, 0], [after, 1] if after else 0.0)}
 
 
 def by_picture(name: str, title: str, image: str, speech: str) -> Graph:

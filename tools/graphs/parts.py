@@ -102,19 +102,17 @@ def example(name: str, first: int) -> Graph:
     return {str(first): node("InterActExample", f"Example: {name}", name=name)}
 
 
+def speech(title: str, audio: Wire, start: Any = 0.0) -> dict[str, Any]:
+    """A recording, encoded; it begins at a second, or at what a wire says."""
+    inputs = {"audio_encoder": ["4", 0], "audio": audio, "start_time": start, "gain": 1.0, "gap": 0.0}
+    return node("InterActEncodeSpeech", title, **inputs)
+
+
 def speaker(name: str, first: int, **more: Wire) -> Graph:
     """Example, speech and character: nodes `first`, `first` + 2, `first` + 3; `more` for the character."""
     return {
         **example(name, first),
-        str(first + 2): node(
-            "InterActEncodeSpeech",
-            f"Speech of {name}",
-            audio_encoder=["4", 0],
-            audio=[str(first), 1],
-            start_time=0.0,
-            gain=1.0,
-            gap=0.0,
-        ),
+        str(first + 2): speech(f"Speech of {name}", [str(first), 1]),
         str(first + 3): node(
             "InterActCharacter",
             name,
@@ -311,6 +309,13 @@ def timeline(name: str) -> Graph:
             dialogue=turns(),
         )
     }
+
+
+def follow_timeline(graph: Graph, name: str) -> None:
+    """Length and frame rate of the film, and the sound of its videos, are those of the timeline `name`."""
+    graph["30"]["inputs"] |= {"length": [name, 1], "fps": [name, 2]}
+    for saved in ("40", "51"):
+        graph[saved]["inputs"]["audio"] = [name, 0]
 
 
 def who_is_who() -> str:

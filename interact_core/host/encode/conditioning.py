@@ -193,7 +193,7 @@ def _check_start_image(*conditionings: Conditioning) -> None:
         keys = (
             "concat_latent_image",
             "reference_latents",
-        )  # which of them the model takes is checked with the model
+        )  # which of them the model takes is checked with it
         if any(not any(key in values for key in keys) for _, values in conditioning):
             raise InteractError(
                 f"The characters are regions of a start image, but {name} has no start image: connect {name} from "

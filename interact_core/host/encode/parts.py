@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InteractError
+from ...frames import latent_frame_of
 from ...guidance import Cast, Character, MaskHistory, Part, assemble_cast, plan_part
 from ...guidance.layout import LATENT_PIXELS
 from ...guidance.part import carried_masks
@@ -21,10 +22,9 @@ from .conditioning import Conditioning, cut_to_part, is_for_s2v
 logger = logging.getLogger(__name__)
 
 BLENDED = 9  # frames, at most, of the overlap that are cross-faded
-MOTION_FRAMES = (
-    73  # before a part, of which S2V makes its motion tokens (comfy_extras/nodes_wan.py, wan_sound_to_video)
-)
-MOTION_LATENTS = 19
+# Before a part, of which S2V makes its motion tokens (comfy_extras/nodes_wan.py, wan_sound_to_video).
+MOTION_FRAMES = 73
+MOTION_LATENTS = latent_frame_of(MOTION_FRAMES - 1) + 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import InteractError, check_connected
 from ...guidance import Cast, Character
 from ...guidance.cast import MIN_IMAGE_SIDE
-from ...guidance.layout import TOKEN_PIXELS, crop_margins, share_kept
+from ...guidance.layout import TOKEN_PIXELS, bounds, crop_margins, share_kept
 from ...guidance.lineup import Edits, Lineup, line_up, places_of, read_edits
 from ...guidance.people import same_person
 from ...preview.people import describe_people
@@ -102,24 +102,22 @@ def _cut_out(
     left, top = crop_margins(columns, rows, *size)
     kept = torch.zeros_like(mask)
     kept[:, top : rows - top, left : columns - left] = mask[:, top : rows - top, left : columns - left]
-    outside = not bool((kept > 0.5).any())
-    person = (mask if outside else kept) > 0.5
-    across, down = person[0].any(0).nonzero().flatten(), person[0].any(1).nonzero().flatten()
-    spans = [(int(one[0]), int(one[-1]) + 1) for one in (down, across)]
-    margin = round(MARGIN * max(last - first for first, last in spans))
-    rims = (0, 0) if outside else (top, left)
+    inside, shown, layout, rims = bounds(kept[0] > 0.5), kept, mask, (top, left)
+    if inside is None:
+        inside, shown, layout, rims = bounds(mask[0] > 0.5), mask, None, (0, 0)
+    assert inside is not None, "somebody was found there"
+    margin = round(MARGIN * max(span.stop - span.start for span in inside))
     tall, wide = (
         _widened(span, margin, whole, rim)
-        for span, whole, rim in zip(spans, (rows, columns), rims, strict=True)
+        for span, whole, rim in zip(inside, (rows, columns), rims, strict=True)
     )
-    shown = (mask if outside else kept)[:, tall, wide]
-    picture, shape = person_on_white(image[:, tall, wide], shown, name)
-    return Character(name, picture, voiced(name, voice, None), None if outside else mask, mask=shape)
+    picture, shape = person_on_white(image[:, tall, wide], shown[:, tall, wide], name)
+    return Character(name, picture, voiced(name, voice, None), layout, mask=shape)
 
 
-def _widened(span: tuple[int, int], margin: int, whole: int, rim: int) -> slice:
+def _widened(span: slice, margin: int, whole: int, rim: int) -> slice:
     """A span with a margin, at least MIN_IMAGE_SIDE long, within whole without its rims where there is room."""
-    first, last = max(rim, span[0] - margin), min(whole - rim, span[1] + margin)
+    first, last = max(rim, span.start - margin), min(whole - rim, span.stop + margin)
     short = max(0, MIN_IMAGE_SIDE - (last - first))
     first = max(0, min(first - short // 2, whole - MIN_IMAGE_SIDE))
     return slice(first, min(whole, max(last, first + MIN_IMAGE_SIDE)))

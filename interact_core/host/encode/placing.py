@@ -19,7 +19,7 @@ from torch import Tensor
 from ...errors import InteractError, check_connected, check_numbers
 from ...frames import TEMPORAL_STRIDE
 from ...guidance import Cast, Character, Part
-from ...guidance.layout import LATENT_PIXELS, fitted_to_video
+from ...guidance.layout import LATENT_PIXELS, bounds, fitted_to_video
 from ...guidance.people import opencv
 from ...sentences import Sentence, sentence
 from ..tokens.reference_images import LIKELY, person_score
@@ -172,10 +172,11 @@ def _layout_box(character: Character, cast: Cast) -> tuple[float, float, float, 
     if character.layout is None:
         return None
     mask = fitted_to_video(character.layout[:1].detach().float().cpu(), cast.width, cast.height)[0] > 0.5
-    if not bool(mask.any()):
+    found = bounds(mask)
+    if found is None:
         return None
-    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    rows, columns = found
+    return float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)
 
 
 def _cut_out(character: Character) -> tuple[Tensor, Tensor]:
@@ -185,11 +186,7 @@ def _cut_out(character: Character) -> tuple[Tensor, Tensor]:
     mask = None if character.mask is None else character.mask.detach().to(device="cpu", dtype=torch.float32)
     score = person_score(image, mask)[0]
     opacity = score if mask is not None else _filled((score > LIKELY * score.amax()).float())
-    person = opacity > 0.5
-    if not bool(person.any()):
-        person = torch.ones_like(person)
-    rows, columns = person.any(1).nonzero(), person.any(0).nonzero()
-    inside = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    inside = bounds(opacity > 0.5) or (slice(None), slice(None))
     return image[0][inside].movedim(-1, 0)[None], opacity[inside][None, None]
 
 

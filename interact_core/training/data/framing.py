@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InteractError
+from ...guidance.layout import bounds
 from ...host.tokens.reference_images import fit_on_white, person_on_white, person_score
 from ..config import ShardKeys
 from .shards import Sample
@@ -107,9 +108,9 @@ def _crop(picture: Tensor, kind: str, keys: ShardKeys, name: str) -> Tensor:
     on_white, mask = person_on_white(picture, None, name)
     if kind != "whole":
         person = person_score(on_white, mask)[0] > NOTICEABLE
-        rows, columns = person.any(1).nonzero().flatten(), person.any(0).nonzero().flatten()
-        if len(rows):
-            top, tall = int(rows[0]), int(rows[-1]) + 1 - int(rows[0])
-            first, last = (round(top + share * tall) for share in CROPS[kind])
-            on_white = on_white[:, first : max(last, first + 1), int(columns[0]) : int(columns[-1]) + 1]
+        found = bounds(person)
+        if found is not None:
+            rows, columns = found
+            first, last = (round(rows.start + share * (rows.stop - rows.start)) for share in CROPS[kind])
+            on_white = on_white[:, first : max(last, first + 1), columns]
     return fit_on_white(on_white, keys.width, keys.height)

@@ -20,7 +20,7 @@ from interacthuman.tests.browser.comfy_page import (
     wait_for_status,
 )
 from interacthuman.tests.browser.window import Window
-from interacthuman.tools.make_public_workflows import PUBLIC
+from interacthuman.tools.make_public_workflows import ALL, PUBLIC
 from interacthuman.tools.make_workflows import GRAPHS, ui_file
 
 STEPS = 2
@@ -67,8 +67,7 @@ def nothing_is_missing(window: Window, name: str) -> None:
     """No node and no picture; that it runs, tests/server/test_workflows.py sees to."""
     open_template(window, name)
     titles = in_page(window, "return all.map((node) => [node.type, node.title, node.has_errors ?? false]);")
-    kinds = {kind for kind, *_ in titles}
-    assert kinds >= {"InterActPreviewMasks", "SaveVideo"} and kinds & {"InterActCharacter", "InterActPeople"}
+    assert {kind for kind, *_ in titles} >= {one["class_type"] for one in ALL[name]().values()}
     assert not [title for _, title, wrong in titles if wrong]
     missing = "[data-testid=error-overlay], [data-testid=missing-nodes-warning]"
     assert window.page.locator(missing).filter(visible=True).count() == 0
