@@ -161,4 +161,4 @@ def write_clips(film: Record, clips: dict[tuple[int, int], Record], keys: CutKey
         write_wav(places.folder(clip) / SOUND, sound)
 
 
-CUTS = Stage("cuts", 1, CutKeys, make_cuts, isolated=True)
+CUTS = Stage("cuts", 2, CutKeys, make_cuts, isolated=True)

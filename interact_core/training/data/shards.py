@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InteractError, one_line
-from ...media import read_sound
+from ...media import EXACT, read_sound
 from .decoding import arrays_of, decoding
 
 VIDEO_ENDINGS = ("mp4", "mkv", "webm", "mov")
@@ -243,7 +243,7 @@ def _video(key: str, parts: Mapping[str, bytes], most: int | None) -> tuple[np.n
             stream = film.streams.video[0]
             fps, frames = float(stream.average_rate or 0), []
             for frame in film.decode(stream):
-                frames.append(frame.to_ndarray(format="rgb24"))
+                frames.append(frame.to_ndarray(format="rgb24", interpolation=EXACT))
                 if len(frames) == most:
                     break
         if not frames or fps <= 0:

@@ -12,6 +12,7 @@ import pytest
 from interacthuman.interact_core.annotation.film.cuts import CUTS, CutKeys, find_cuts, shots_between, spans_of
 from interacthuman.interact_core.annotation.film.decoding import (
     ClipWriter,
+    decoded_on_clock,
     frames_on_clock,
     read_wav,
     sampled_frames,
@@ -183,6 +184,36 @@ def test_clips_hold_their_frames_and_their_sound(tmp_path: Path) -> None:
     assert len(read_wav(folder / "sound.wav")) == round(1.8 * RATE)
     (seen,) = sampled_frames(folder / "video.mp4", [1.2])
     assert np.array_equal(seen[..., ::-1], shown[30])
+
+
+@pytest.mark.parametrize("most", [0, 32])  # lines: as large as it is, and made smaller
+@pytest.mark.parametrize(
+    "pixels, space, colorspace, color_range",
+    [("yuv420p", "ITU709", 1, 1), ("yuvj420p", "ITU601", 5, 2), ("yuvj420p", "ITU709", 1, 2)],
+    ids=["BT.709", "full range", "BT.709 of full range"],
+)
+def test_a_clip_has_the_colours_of_its_film(
+    tmp_path: Path, pixels: str, space: str, colorspace: int, color_range: int, most: int
+) -> None:
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [220, 120, 40], [128, 128, 128], [255] * 3])
+    picture = np.kron(colours[None], np.ones((HEIGHT, 16, 1))).astype(np.uint8)
+    with av.open(str(tmp_path / "film.mp4"), "w") as film:
+        stream = film.add_stream("libx264", rate=25, options={"crf": "0"})
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, pixels
+        stream.codec_context.colorspace, stream.codec_context.color_range = colorspace, color_range
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        film.mux(
+            stream.encode(frame.reformat(format=pixels, dst_colorspace=space, dst_color_range=color_range))
+        )
+        film.mux(stream.encode())
+    writer = ClipWriter(tmp_path / "clip.mp4", crf=1)
+    for frame, aspect in decoded_on_clock(tmp_path / "film.mp4"):
+        writer.add_decoded(frame, most, aspect)
+    writer.finish()
+    (shown,) = frames_on_clock(tmp_path / "clip.mp4")
+    height, width = shown.shape[:2]
+    middles = shown[height // 2, width // 12 :: width // 6, ::-1].astype(int)
+    assert np.abs(middles - colours).max() <= 5
 
 
 def clip(places: Places, name: str, pictures: list[np.ndarray], sound: np.ndarray) -> Record:
