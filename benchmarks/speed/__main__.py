@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,8 +26,10 @@ import comfy.model_management  # noqa: E402  (comfy has to be configured first)
 from ...interact_core.theatre.measuring import report  # noqa: E402
 from ..scenes import result  # noqa: E402
 from ..scenes.result import Figure  # noqa: E402
+from . import gpu  # noqa: E402
 from .audio_features import audio_features  # noqa: E402
 from .forward import COMPARISONS, Bench  # noqa: E402
+from .kernels import kernels  # noqa: E402
 from .models import SHAPES, Grid, adapter_config  # noqa: E402
 from .pack_import import pack_import  # noqa: E402
 from .reference_quality import reference_quality  # noqa: E402
@@ -34,12 +37,19 @@ from .roofline import roofline  # noqa: E402
 from .server_run import server  # noqa: E402
 from .timing import all_cores  # noqa: E402
 from .training_step import training_step  # noqa: E402
+from .utilisation import utilisation  # noqa: E402
 
 SIZE = (832, 480)
 SERVER_FRAMES = 5  # on a CPU, where a server computes in float32
 
 
-SHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {**COMPARISONS, "parts": roofline, "server": server}
+SHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {
+    **COMPARISONS,
+    "parts": roofline,
+    "kernels": kernels,
+    "utilisation": utilisation,
+    "server": server,
+}
 UNSHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     "hearing": audio_features,
     "imports": pack_import,
@@ -49,6 +59,8 @@ UNSHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {
 """Comparisons that do not depend on the shape of the diffusion model, by their names on the command line."""
 
 EVERY = (*SHAPED, *UNSHAPED)
+GPU = "gpu"
+"""The word for all that a GPU has to answer (gpu.py)."""
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -86,6 +98,8 @@ def benches(name: str, chosen: argparse.Namespace, bench: Bench) -> Iterator[tup
         shaped = replace(bench, shape=SHAPES[shape])
         if name == "core" and shape != "14B":
             continue  # core's InfiniteTalk writes 40 heads, which is 14B
+        if name == "utilisation" and (shape != "1.3B" or bench.device.type == "cpu"):
+            continue  # what is wanted is of 1.3B, all of whose blocks a CPU would train for hours
         if name == "core":
             yield f"{name}, Wan {shape}, {where}", replace(shaped, speakers=core_speakers(chosen))
         elif name == "forward":
@@ -102,10 +116,13 @@ def core_speakers(chosen: argparse.Namespace) -> tuple[int, ...]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    from comfyui_version import __version__ as comfyui
-
-    chosen = arguments(argv)
+    argv = sys.argv[1:] if argv is None else argv
     device = comfy.model_management.get_torch_device()
+    if argv[:1] == [GPU]:
+        with all_cores():
+            gpu.main(argv[1:], device, measure)
+        return
+    chosen = arguments(argv)
     cpu = device.type == "cpu"
     path = chosen.out or result.FOLDER / "speed.json"
     standard = Bench(
@@ -119,26 +136,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     with all_cores():
         for name in chosen.comparisons:
             for title, bench in benches(name, chosen, standard):
-                figures = {**SHAPED, **UNSHAPED}[name](bench)
-                print(f"\n{title}\n\n{result.table(figures, 'passes')}", flush=True)
-                settings = {
-                    "shape": asdict(bench.shape),
-                    "grid": asdict(bench.grid),
-                    "depth": bench.depth,
-                    "precision": str(bench.dtype),
-                    "adapter": asdict(adapter_config(bench.shape, bench.depth)),
-                }
-                result.merge(
-                    path,
-                    title,
-                    figures,
-                    report.machine(),
-                    report.versions(comfyui),
-                    result.command("speed"),
-                    counted="passes",
-                    when=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-                    **({} if name in UNSHAPED else {"settings": settings}),
-                )
+                measure(name, title, bench, path)
+
+
+def measure(name: str, title: str, bench: Bench, path: Path) -> None:
+    """Run one comparison, print its table and put it into the JSON at `path`."""
+    from comfyui_version import __version__ as comfyui
+
+    figures = {**SHAPED, **UNSHAPED}[name](bench)
+    print(f"\n{title}\n\n{result.table(figures, 'passes')}", flush=True)
+    settings = {
+        "shape": asdict(bench.shape),
+        "grid": asdict(bench.grid),
+        "depth": bench.depth,
+        "precision": str(bench.dtype),
+        "adapter": asdict(adapter_config(bench.shape, bench.depth)),
+    }
+    result.merge(
+        path,
+        title,
+        figures,
+        report.machine(),
+        report.versions(comfyui),
+        result.command("speed"),
+        counted="passes",
+        when=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
+        **({} if name in UNSHAPED else {"settings": settings}),
+    )
 
 
 if __name__ == "__main__":
