@@ -28,6 +28,7 @@ from ..scenes import result  # noqa: E402
 from ..scenes.result import Figure  # noqa: E402
 from . import gpu  # noqa: E402
 from .audio_features import audio_features  # noqa: E402
+from .folding import folding  # noqa: E402
 from .forward import COMPARISONS, Bench  # noqa: E402
 from .kernels import kernels  # noqa: E402
 from .models import SHAPES, Grid, adapter_config  # noqa: E402
@@ -47,6 +48,7 @@ SHAPED: dict[str, Callable[[Bench], Sequence[Figure]]] = {
     **COMPARISONS,
     "parts": roofline,
     "kernels": kernels,
+    "folding": folding,
     "utilisation": utilisation,
     "server": server,
 }

@@ -43,6 +43,7 @@ PARTS = (
     Part("forward", "14B", 120),
     Part("core", "14B", 120),
     Part("kernels", "14B", 60),
+    Part("folding", "14B", 40),
     Part("utilisation", "1.3B", 240),
 )
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from interacthuman.benchmarks.scenes import result
 from interacthuman.benchmarks.speed import __main__ as speed
-from interacthuman.benchmarks.speed import gpu, kernels, roofline, utilisation
+from interacthuman.benchmarks.speed import folding, gpu, kernels, roofline, utilisation
 from interacthuman.benchmarks.speed.forward import Bench
 from interacthuman.benchmarks.speed.gpu import Part
-from interacthuman.benchmarks.speed.models import Grid, Shape, build_adapter, cast_of
+from interacthuman.benchmarks.speed.models import Grid, Shape, adapter_config, build_adapter, cast_of
+from interacthuman.interact_core.adapter import Adapter, AdapterConfig, init_adapter
 
 CPU = torch.device("cpu")
 BENCH = Bench(Shape("small", 256, 512, 2, 10, 3), Grid(96, 64, 9), 2, CPU, torch.float32, 2)
@@ -71,6 +72,7 @@ def test_on_a_gpu_the_published_sizes_are_run() -> None:
     assert {name: (one.shape.name, one.grid.tokens) for name, one in sizes.items()} == {
         "forward": ("14B", 32760),
         "core": ("14B", 32760),
+        "folding": ("14B", 32760),
         "kernels": ("14B", 32760),
         "utilisation": ("1.3B", 32760),
     }
@@ -113,3 +115,50 @@ def test_utilisation_is_the_trainers_own(tmp_path: Path) -> None:
     rows = utilisation._train(tmp_path, base, small, checkpointing=False)
     assert len(rows) == utilisation.STEPS[False] > utilisation.WARM
     assert all(0 < float(row["utilisation"]) < 1 and float(row["tokens_per_second"]) > 0 for row in rows)
+
+
+def test_folded_audio_layers_give_the_same_within_1e5() -> None:
+    """In float32, with soft shares; gathered, what tokens lose is less than their shares of what they do not hear."""
+    torch.manual_seed(0)
+    config = AdapterConfig(
+        **{**vars(adapter_config(BENCH.shape, 1)), "audio_tokens": 6, "audio_context_width": 24}
+    )
+    audio = init_adapter(Adapter(config)).audio_blocks["0"]
+    torch.nn.init.normal_(audio.o.weight, std=0.1)
+    for layer in (audio.q, audio.k, audio.v, audio.o):
+        torch.nn.init.normal_(layer.bias)
+    frames, each, tracks, batch = 5, 24, 3, 2
+    video, tokens = torch.randn(batch, frames * each, 256), torch.randn(tracks, batch, frames, 6, 24)
+    weights = (4 * torch.randn(tracks, batch, frames * each)).softmax(0)
+    shares = weights.view(tracks, batch * frames, each)
+    with torch.inference_mode():
+        wanted = audio(video, tokens, weights)
+        scale = wanted.abs().max()
+        assert (folding.folded(audio, video, tokens, shares) - wanted).abs().max() < 1e-5 * scale
+        all_heard = folding.hearers(shares, -1.0)
+        assert (folding.folded(audio, video, tokens, shares, all_heard) - wanted).abs().max() < 1e-5 * scale
+        for bound in (0.5, 0.01):
+            heard = folding.hearers(shares, bound)
+            got = folding.folded(audio, video, tokens, shares, heard)
+            each_track = [audio(video, tokens[s : s + 1], torch.ones(1, 1, 1)) for s in range(tracks)]
+            most = max((one - audio.o.bias).abs().max() for one in each_track)
+            assert 1e-5 * scale < (got - wanted).abs().max() <= tracks * bound * most
+        # Whoever hears nobody but the mute track is gathered for that alone.
+        shares = torch.stack((torch.zeros(10, each), torch.ones(10, each)))
+        shares[:, 3, :2] = torch.tensor([[1.0], [0.0]])
+        assert [who.tokens.shape[1] for who in folding.hearers(shares, 0.0)] == [2, each]
+
+
+def test_folding_counts_fewer_products() -> None:
+    """Of 384 tokens a frame, of which a quarter of the picture hears a voice each, beside a head's 128 channels."""
+    large = replace(BENCH, repeats=1, grid=Grid(384, 256, 9))
+    figures = {figure.name: figure.note for figure in folding.folding(large)}
+    share = {name: float(note.split()[0]) for name, note in figures.items() if "products" in note}
+    video, d, heads, sound, context = 3 * 384, 256, 2, 3 * 3 * 8, 768  # 3 tracks of 3 frames of 8 tokens
+    keys_and_values = 2 * sound * context * d
+    direct = keys_and_values + 2 * video * d**2 + 2 * video * 3 * 8 * d
+    by_hand = keys_and_values + 2 * sound * d**2 + 2 * video * 3 * 8 * heads * d
+    assert share["folded_over_direct_8"] == pytest.approx(by_hand / direct, abs=1e-3)
+    assert (
+        share["gathered_over_direct_8"] < share["folded_over_direct_8"] < share["folded_over_direct_32"] < 1.1
+    )
