@@ -15,7 +15,14 @@ from io import BytesIO
 from interacthuman.interact_core.examples import portrait_file
 from interacthuman.interact_core.preview.lettering import write
 from interacthuman.interact_core.preview.palette import INK, PAPER
-from interacthuman.tools.graphs import converted_graphs, pages, public_dubbing, public_graphs, public_pages
+from interacthuman.tools.graphs import (
+    converted_graphs,
+    pages,
+    public_dubbing,
+    public_graphs,
+    public_pages,
+    public_probe,
+)
 from interacthuman.tools.make_workflows import GRAPHS, WORKFLOWS, ui_file
 from PIL import Image, ImageDraw
 
@@ -29,6 +36,7 @@ PUBLIC = {
         converted_graphs.needs_weights_phantom_own_pictures,
         converted_graphs.needs_weights_s2v,
         public_dubbing.needs_weights_infinitetalk_dubbing,
+        public_probe.needs_weights_infinitetalk_probe,
     )
 }
 ALL = {**GRAPHS, **PUBLIC}
@@ -48,6 +56,7 @@ CARDS = {
     "needs_weights_phantom_own_pictures": ("Phantom", "your own pictures, in turns"),
     "needs_weights_s2v": ("Wan2.2 S2V", "your own picture, in turns"),
     "needs_weights_infinitetalk_dubbing": ("InfiniteTalk", "new words in your own video"),
+    "needs_weights_infinitetalk_probe": ("InfiniteTalk", "which block knows who is where"),
 }
 CARD = (480, 480)  # pixels, as the pictures of the other templates
 

@@ -70,6 +70,7 @@ TITLES = {
     "dubbing": "16 One of two people in a video says something else, dubbing",
     "needs_weights_s2v": "17 Wan2.2 S2V, two people of your picture talking (needs weights)",
     "needs_weights_infinitetalk_dubbing": "18 InfiniteTalk, a person in your video says something else (needs weights)",
+    "needs_weights_infinitetalk_probe": "19 InfiniteTalk, which block knows who is where, a probe (needs weights)",
 }
 DUB_LENGTH = 49  # frames of the video that is dubbed
 

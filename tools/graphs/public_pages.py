@@ -19,6 +19,7 @@ from interacthuman.tools.graphs.public_graphs import (
     needs_weights_humo,
     needs_weights_infinitetalk,
 )
+from interacthuman.tools.graphs.public_probe import needs_weights_infinitetalk_probe
 from interacthuman.tools.make_workflows import TITLES
 
 NEEDS = "**This graph needs public files that do not come with the pack.** They are under *Model links*."
@@ -169,6 +170,20 @@ connect the character to the next socket of *InterAct Encode Characters*. For *m
 frames on the model. **The old sound of the others?** *Audio Merge* lays it over the new one; take the old voice out
 first."""
 
+PROBE = f"""# Which block of the model knows who is where?
+
+InfiniteTalk has no mask head: *mask_source* affinity finds people by the middle block of the base, which is a guess.
+*InterAct Probe Blocks* looks at every block and attention head while two puppets stand where the masks say, and the
+sampler then goes by the best place.
+
+{NEEDS}
+
+1. **Run**. *Blocks and heads* shows every place: the brighter, the better. *Every place, the best first* has the same
+in numbers (IoU, 1 is a perfect mask).
+2. Try another *seed*, and your own picture: *Load Image* in place of *Start image*, a painted MASK for each *region*.
+Prefer a place that is good in all of them.
+3. Copy *The recipe* into *affinity_recipe* of your own graphs, and share it with whoever has this model."""
+
 READ_ME, LINKS, LOADERS = notes(
     DUBBING, needs_weights_infinitetalk_dubbing(), "1", "6", "5", "4", "3", "8", "70"
 )
@@ -203,6 +218,33 @@ PAGES = {
             (Box(SAY, (("12", "22"), ("13", "23"))),),
             (Box(RUN, (("9", "14", "25", "30"), ("31", "32")), frozenset({"14", "32"})),),
             (watch("51", "52"),),
+        )
+    ),
+    "needs_weights_infinitetalk_probe": Page(
+        (
+            notes(PROBE, needs_weights_infinitetalk_probe(), "1", "6", "5", "4", "3", "8", width=330),
+            (
+                Box(
+                    WHO,
+                    (("10", "20", "11", "21", "24", "70", "71", "72", "73"),),
+                    frozenset({"11", "21", "24", "70", "71", "72", "73"}),
+                ),
+            ),
+            (Box(SAY, (("12", "22"), ("13", "23"))),),
+            (
+                Box(
+                    RUN,
+                    (("9", "14", "25", "30"), ("60", "64", "31", "32")),
+                    frozenset({"14", "64", "32"}),
+                ),
+            ),
+            (
+                Box(
+                    WATCH,
+                    (("62", "61", "63"), ("50", "65", "66", "40", "41")),
+                    frozenset({"65", "66", "40"}),
+                ),
+            ),
         )
     ),
     "needs_weights_humo": Page(
