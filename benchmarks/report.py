@@ -23,6 +23,7 @@ QUESTIONS = {
     "theatre": "Two puppets: does each voice move its own mouth, and does everybody look like their picture?",
     "theatre_4": "The same with four puppets, all of whom speak",
     "theatre_start_image": "The same where videos begin with a given picture and people are followed by likeness",
+    "theatre_affinity": "Masks without a trained head: by likeness to one block, and by one attention head (a recipe)",
     "theatre_heads": "The same with mask heads that were trained alone, on a frozen base",
     "few_steps": "What do eight or four steps lose?",
     "length": "Do twenty seconds keep voice and person to the end, and are the joints visible?",
