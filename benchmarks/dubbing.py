@@ -1,9 +1,10 @@
 """`dev.py bench dubbing`: does a dubbed mouth follow its new voice, and does all else stay as it was?
 
 Each scene is a rendered film of two puppets that training never saw: one speaks, the other is silent. The speaker is
-dubbed with another recording. Who is dubbed is told by the true mask of every frame ("tracked"), by the masks that the
-mask heads predict in a short run over the film ("predicted"), or by one mask for all frames, which holds all places of
-the puppet ("drawn"). "core" is "tracked" without InterAct Dub Video, by core's Grow Mask and Set Latent Noise Mask.
+dubbed with another recording. Who is dubbed is told by the true mask of every frame ("tracked"), which in "fixed" is
+its layout, too, and steers, as in the template on public weights; by the masks that the mask heads predict in a
+short run over the film ("predicted"); or by one mask for all frames, which holds all places of the puppet ("drawn").
+"core" is "tracked" without InterAct Dub Video, by core's Grow Mask and Set Latent Noise Mask.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ from .scenes.held_out import (  # noqa: E402
 from .scenes.result import Figure, at_least, at_most  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-WAYS = ("tracked", "predicted", "drawn", "core")
+WAYS = ("fixed", "tracked", "predicted", "drawn", "core")
 FRAMES = 25
 FULL = 4  # scenes below which nothing is written unless --out says so
 DENOISE = 0.85  # of the dub: heads stay where they were; at 1 they are where the model puts them
@@ -141,6 +142,7 @@ def dub(models: TheatreModels, settings: RunSettings, source: Source, way: str) 
     seconds: list[float] = []
     case, mask = source.case, source.drawn.masks[0]
     given = {
+        "fixed": {"mask": mask, "fixed": True},
         "tracked": {"mask": mask},
         "predicted": {"look_first": PASS},
         "drawn": {"mask": mask.max(0, keepdims=True)},

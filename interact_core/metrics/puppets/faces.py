@@ -16,6 +16,8 @@ RADII = np.geomspace(0.105, 0.235, 13)  # of the frame's height; the theatre's s
 BLUR = 1.0  # pixels: drawings and frames are compared a little blurred, as an autoencoder leaves them
 RADIUS_FRAMES = 5  # from which a clip's head radius is measured; puppets keep their size within a clip
 FACE_WIDTH, FACE_HEIGHT = 0.93, 0.95  # the part of the head that is compared
+LINE_HALF = 0.34  # head radii to either side of the middle, over which a shut mouth is looked for
+LINE_ROWS = 3  # pixels that it covers, a nod's slope included
 MOUTH_PLACE = (0.0, 0.52, 0.52, 0.42)  # centre and half axes of all that a mouth, shut to wide, can cover
 OPENINGS = np.linspace(0.0, 1.0, 9)
 HIDDEN_SHARE = 0.4  # with more than this of the mouth's place behind another puppet, a frame does not show it
@@ -257,3 +259,31 @@ def amount_of_mouth(
     towards = np.array(MOUTH, np.float32) - drawing.picture
     amount = (difference * towards).sum(-1) / np.maximum((towards**2).sum(-1), 1.0)
     return float(amount[place & visible].sum()), float((place & visible).sum() / max(1, place.sum()))
+
+
+def line_of_mouth_at(frame: np.ndarray, look: Look, heads: Heads, f: int, others: np.ndarray) -> float:
+    """`line_of_mouth` of the head that was found in frame `f`; others: bool [H, W], where others stand."""
+    picture, hidden, shift = _cut_out(frame, heads, f, others)
+    return line_of_mouth(picture, look, heads.radius, shift, hidden)
+
+
+def line_of_mouth(
+    picture: np.ndarray,
+    look: Look,
+    radius: float,
+    shift: tuple[float, float] = (0.0, 0.0),
+    hidden: np.ndarray | None = None,
+) -> float:
+    """Rows' worth of mouth in the strongest level line at its place, over what is above and below: 0 without a mouth.
+
+    A shut mouth is two pixels high, and felt that is a little too light around it hides it from `amount_of_mouth`.
+    """
+    across, down = _face_axes(len(picture), shift, radius)
+    felt = np.array(look.felt, np.float32)
+    towards = np.array(MOUTH, np.float32) - felt
+    amount = ((picture - felt) * towards).sum(-1) / (towards**2).sum()
+    place = _mouth_place(across, down) & (np.abs(across) < LINE_HALF)
+    place &= True if hidden is None else ~hidden
+    seen = np.ma.masked_array(amount, ~place)
+    rows = (seen - np.ma.median(seen, axis=0)).mean(axis=1).filled(0.0)
+    return float(np.convolve(rows, np.ones(LINE_ROWS), "same").max())

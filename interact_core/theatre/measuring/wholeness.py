@@ -40,6 +40,9 @@ MOUTH_AREA = 0.03  # head radii squared: a mouth that is open by 0.2 has 0.14
 OPEN_MOUTH_AREA, SHUT_MOUTH_AREA = 0.06, 0.02
 OWN_MOUTH_PLACE = (0.0, 0.52, 0.64, 0.54)  # centre and half axes of all that a mouth can cover, and a nod
 MOUTH_LEAST = 0.25  # of the amount of mouth that a shut one shows; 1 in 100 of the autoencoder's shows 0.11
+LINE_LEAST = (
+    0.8  # of the line that a shut mouth draws; what is left of one that is painted over shows up to 0.7
+)
 UNEXPLAINED = 45.0  # RGB: beyond all that the drawing has within EXPLAINED_REACH
 EXPLAINED_REACH = 0.16  # head radii: a nod turns the face by 7 degrees, its drawing is upright
 
@@ -196,9 +199,11 @@ def _mouths(
     """The mouth at its place, if there is one, and mouth-coloured parts elsewhere that no drawing explains."""
     import cv2
 
-    shut = faces.amount_of_mouth(faces.draw_face(look, head.radius, mouth=0.0).picture, look, head.radius)[0]
+    shut = faces.draw_face(look, head.radius, mouth=0.0).picture, look, head.radius
     amount, visible = faces.amount_of_mouth_at(frame, look, head, f, others)
-    own = bool(amount >= MOUTH_LEAST * shut * visible)
+    own = bool(amount >= MOUTH_LEAST * faces.amount_of_mouth(*shut)[0] * visible)
+    line = faces.line_of_mouth_at(frame, look, head, f, others)
+    own |= bool(line >= LINE_LEAST * faces.line_of_mouth(*shut))
     reach = np.ones((2 * round(EXPLAINED_REACH * head.radius) + 1,) * 2, np.uint8)
     low, high = cv2.erode(drawing, reach), cv2.dilate(drawing, reach)
     picture = cv2.GaussianBlur(frame, (0, 0), 0.7).astype(np.float32)

@@ -45,6 +45,27 @@ def test_a_poor_autoencoder_changes_no_count(seed: int) -> None:
     assert np.mean(parts_of(degrade(example.rendering.frames), example.scene.looks).shares()) > 0.9
 
 
+def test_a_mouth_that_is_shut_on_uneven_felt_is_one_and_a_face_without_any_is_not_whole() -> None:
+    """Felt that a model drew is lighter here and there by more than a shut mouth's thin line is dark."""
+    example = example_scene(SEED + 4, 1, frames=3, silent=(0,), motion=0.0)
+    looks, frames = example.scene.looks, example.rendering.frames.astype(np.float32)
+    heads = example.rendering.heads[0]
+    rows, columns = np.mgrid[: frames.shape[1], : frames.shape[2]] + 0.5
+    for f, (x, y, radius) in enumerate(heads):
+        from_mouth = ((columns - x) ** 2 + (rows - y - 0.5 * radius) ** 2) / radius**2
+        frames[f] += 25 * np.exp(-3 * from_mouth)[..., None]
+    shut = frames.clip(0, 255).astype(np.uint8)
+    assert parts_of(shut, looks).mouths[0].tolist() == [1, 1, 1]
+
+    def no_mouth(canvas: Canvas, look: Look, _: Pose) -> None:
+        canvas.ellipse(0, 0.42, 0.5, 0.12, look.felt)
+
+    without = [with_drawing(frame, looks[0], Pose(*map(float, head)), no_mouth)
+               for frame, head in zip(example.rendering.frames, heads)]  # fmt: skip
+    parts = parts_of(np.stack(without), looks)
+    assert parts.mouths[0].tolist() == [0, 0, 0] and not parts.whole.any()
+
+
 def with_drawing(frame: np.ndarray, look: Look, pose: Pose, draw: Draw) -> np.ndarray:
     large = cv2.resize(frame, None, fx=SUPERSAMPLE, fy=SUPERSAMPLE, interpolation=cv2.INTER_NEAREST)
     canvas = Canvas(large)
