@@ -238,12 +238,16 @@ def test_many_speakers_cost_no_more_than_one_outside_of_the_injectors(
     assert four - injected_four <= 1.001 * (one - injected)
 
 
-def test_a_part_keeps_the_picture_and_hears_and_sees_what_came_before_it(base: ModelPatcher) -> None:
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_part_keeps_the_picture_and_hears_and_sees_what_came_before_it(
+    base: ModelPatcher, clean: bool
+) -> None:
     film = 4 * 6 + 1
     given = tiny_s2v.conds(film, control=True)
     made = tiny_s2v.encoded(given, TWO, (voice(7), tiny_s2v.wav2vec2_output(8, film)), film)
     finished = torch.rand(13, tiny_s2v.HEIGHT, tiny_s2v.WIDTH, 3)
-    part = encode_part(made.positive, made.negative, made.cast, tiny_s2v.DrawnVae(), 17, 5, finished)
+    vae = tiny_s2v.DrawnVae()
+    part = encode_part(made.positive, made.negative, made.cast, vae, 17, 5, finished, clean=clean)
     assert part.cast.part is not None and (part.cast.part.start, part.cast.frames) == (8, 17)
     assert torch.equal(part.cast.regions, made.cast.regions)
     for conds in (part.positive, part.negative):
@@ -251,15 +255,25 @@ def test_a_part_keeps_the_picture_and_hears_and_sees_what_came_before_it(base: M
         assert torch.equal(values["control_video"], made.positive[0][1]["control_video"][:, :, 2:7])
         assert values["reference_motion"].shape[2] == 19
         assert torch.equal(values["reference_latents"][-1], made.positive[0][1]["reference_latents"][-1])
+    guided, seen = apply_guidance(apply_base_audio(base), part.cast, AFFINITY)[0].clone(), []
+    guided.add_wrapper_with_key(
+        WrappersMP.DIFFUSION_MODEL,
+        "seen",
+        lambda run, x, *more, **named: (seen.append(x), run(x, *more, **named))[1],
+    )
     samples = tiny_wan.core_sample(
-        apply_guidance(apply_base_audio(base), part.cast, AFFINITY)[0],
+        guided,
         part.positive,
         part.negative,
         {"samples": part.latent["samples"]},
         steps=2,
         noise_mask=part.latent["noise_mask"],
     )
+    known = part.latent["samples"][:, :, :2]
     assert samples.isfinite().all()
+    torch.testing.assert_close(samples[:, :, :2], known)
+    shown = base.model.process_latent_in(known)
+    assert all(torch.allclose(x[:1, :16, :2], shown.to(x), atol=1e-5) == clean for x in seen) and seen
 
 
 def test_motion_frames_are_the_ones_before_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
