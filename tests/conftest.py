@@ -89,8 +89,13 @@ def comfy_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def session_server(tmp_path_factory: pytest.TempPathFactory, comfy_folder: Path) -> Iterator[ComfyServer]:
-    """One for all tests of a session, ended with it whatever happens."""
-    with tiny_server(tmp_path_factory.mktemp("comfy_server"), comfy_folder) as running:
+    """One for all tests of a session, ended with it whatever happens.
+
+    Without ComfyUI's nodes of paid services, a good part of what the server and each page have to read: those who try
+    the newest frontend have them (tests/browser/comfyui/test_newest_frontend.py).
+    """
+    folder = tmp_path_factory.mktemp("comfy_server")
+    with tiny_server(folder, comfy_folder, "--disable-api-nodes") as running:
         yield running
 
 

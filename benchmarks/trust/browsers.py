@@ -22,7 +22,7 @@ from typing import Any
 
 from ...interact_core.comfy_server import ComfyServer
 from ...tests.browser import comfy_page
-from ...tests.browser.window import BROWSERS, FLAGS, Window, open_window
+from ...tests.browser.window import BROWSERS, FLAGS, Window, new_context
 from ...tools.make_workflows import ui_file
 from ..scenes.result import Figure
 from .campaign import Order, Tally
@@ -52,8 +52,9 @@ class Stage:
         place = self.server.user / "default" / "comfy.settings.json"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(comfy_page.SETTINGS), encoding="utf-8")
-        window = open_window(self.browser, self.server.address, viewport={"width": 1500, "height": 1000})
-        window.page.context.set_default_timeout(1000 * PATIENCE)
+        context = new_context(self.browser, viewport={"width": 1500, "height": 1000})
+        context.set_default_timeout(1000 * PATIENCE)
+        window = Window(context.new_page(), self.server.address)
         try:
             if options.get("clock"):
                 window.page.clock.install()
@@ -69,7 +70,7 @@ class Stage:
             )
             yield window
         finally:
-            window.page.context.close()
+            context.close()
 
     def fresh(self) -> int:
         """A seed that nothing has run with, so that nothing comes from ComfyUI's cache."""

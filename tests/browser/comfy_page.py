@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from interacthuman.interact_core.comfy_server import ComfyServer
-from interacthuman.tests.browser.window import PATIENCE, Window, window_in
+from interacthuman.tests.browser.window import PATIENCE, Window
 from interacthuman.tests.support.models.model_files import ADAPTER, SPEECH, VAE, WAN
 
 SETTINGS = {
@@ -15,6 +15,7 @@ SETTINGS = {
     "Comfy.Minimap.Visible": False,
     "Comfy.Graph.CanvasInfo": False,
 }
+SMALL = "/extensions/interacthuman/version.js"
 READY = (
     "!!(window.app?.isGraphReady && window.app?.vueAppReady"
     " && window.LiteGraph?.registered_node_types?.InterActPreviewMasks"
@@ -43,6 +44,8 @@ const of = (type) => all.filter((node) => node.type === type);
 const set = (type, values) => of(type).forEach((node) => Object.entries(values).forEach(([name, value]) => {
   node.widgets.find((widget) => widget.name === name).value = value;
 }));
+// Some of the page's own: then it has laid out and drawn what was changed, however busy the machine is.
+const frames = async (count = 8) => { while (count--) await new Promise(requestAnimationFrame); };
 const run = () => new Promise((done) => {
   const ends = ["execution_success", "execution_error", "execution_interrupted"];
   const end = (event) => (ends.forEach((name) => api.removeEventListener(name, end)), done(event.type));
@@ -53,21 +56,15 @@ const run = () => new Promise((done) => {
 """
 
 
-def open_page(context: Any, server: ComfyServer, renderer: str) -> Window:
-    """ComfyUI's page with a renderer, "canvas" or "nodes2", as if nothing had been done in it yet.
-
-    context: the browser's, so that the page finds ComfyUI's scripts as an earlier page of it has loaded them.
-    """
+def open_page(tab: Any, server: ComfyServer, renderer: str) -> Window:
+    """ComfyUI's page with a renderer, "canvas" or "nodes2", as if nothing had been done in it yet."""
     place = server.user / "default" / "comfy.settings.json"  # which a page reads whenever it loads
     place.parent.mkdir(parents=True, exist_ok=True)
     settings = {**SETTINGS, "Comfy.VueNodes.Enabled": renderer == "nodes2"}
     place.write_text(json.dumps(settings), encoding="utf-8")
-    window = window_in(context, server.address)
-    window.renderer = renderer
-    window.page.goto(
-        f"{server.address}/extensions/interacthuman/version.js"
-    )  # a small file of the same origin
-    window.js("localStorage.clear()")  # the tabs that a page before left open
+    window = Window(tab, server.address, SMALL, renderer=renderer)
+    tab.goto(server.address + SMALL)
+    window.js("localStorage.clear(); sessionStorage.clear();")  # the tabs that a page before left open
     load(window)
     return window
 
@@ -89,14 +86,26 @@ def in_page(window: Window, body: str, argument: Any = None) -> Any:
 
 def open_graph(window: Window, graph: dict[str, Any], name: str, steps: int = 4, seed: int = 1) -> None:
     """Opens a workflow, on the tiny models, with the viewer in the middle of the page."""
-    window.js(
-        "await app.loadGraphData(arg[0], true, true, arg[1]); await new Promise((done) => setTimeout(done, 500));"
-        "window.steps.length = window.ends.length = 0;",
-        [graph, name],
-    )
+    window.js("await app.loadGraphData(arg[0], true, true, arg[1]);", [graph, name])
+    in_page(window, "await frames(); window.steps.length = window.ends.length = 0;")
     tiny = {**TINY, "InterActSampler": {"steps": steps, "seed": seed}}
     in_page(window, "for (const [type, values] of Object.entries(arg)) set(type, values)", tiny)
     look_at_viewer(window)
+
+
+def slow_down(window: Window) -> None:
+    """Ten steps a second at most: a run is still going on when the page comes to look, and leaves it the machine."""
+    in_page(
+        window,
+        """
+        const [sampler] = of("InterActSampler"), slow = LiteGraph.createNode("TestUnhurried");
+        app.rootGraph.add(slow);
+        slow.pos = [0, -2000];
+        const model = sampler.inputs.findIndex(({ name }) => name === "model");
+        sampler.getInputNode(model).connect(sampler.getInputLink(model).origin_slot, slow, 0);
+        slow.connect(0, sampler, model);
+        """,
+    )
 
 
 def look_at_viewer(window: Window, width: int = 500, zoom: float = 1.0) -> None:
@@ -108,7 +117,7 @@ def look_at_viewer(window: Window, width: int = 500, zoom: float = 1.0) -> None:
         app.canvas.ds.scale = arg[1];
         app.canvas.ds.offset = [60 / arg[1] - node.pos[0], 120 / arg[1] - node.pos[1]];
         app.canvas.setDirty(true, true);
-        await new Promise((done) => setTimeout(done, 400));
+        await frames();
         """,
         [width, zoom],
     )

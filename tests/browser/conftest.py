@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.tests.browser import comfy_page
-from interacthuman.tests.browser.window import BROWSERS, FLAGS, Window, new_context, open_window
+from interacthuman.tests.browser.window import BROWSERS, FLAGS, Window, new_context
 from interacthuman.tools.make_workflows import ui_file
 
 pytest.register_assert_rewrite("interacthuman.tests.browser.watched_runs")
@@ -83,45 +83,59 @@ def static(root: Path, pictures: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture(scope="session")
+def static_tabs(browser: Any) -> Iterator[tuple[Any, Any]]:
+    """Of `window` and of `page`: loading a page anew in a tab costs a third of what another tab does.
+
+    Of a window each, as the browser draws once a second in a tab that lies behind another.
+    """
+    contexts = [new_context(browser) for _ in range(2)]
+    one, other = (context.new_page() for context in contexts)
+    yield one, other
+    for context in contexts:
+        context.close()
+
+
 @pytest.fixture
-def window(browser: Any, static: str) -> Iterator[Window]:
+def window(static_tabs: tuple[Any, Any], static: str) -> Iterator[Window]:
     """The static page with a viewer in it that knows no run yet."""
-    with static_page(browser, static) as opened:
+    with static_page(static_tabs[0], static) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def page(browser: Any, static: str) -> Iterator[Window]:
+def page(static_tabs: tuple[Any, Any], static: str) -> Iterator[Window]:
     """The static page for all tests of a module, of functions that keep nothing between calls."""
-    with static_page(browser, static) as opened:
+    with static_page(static_tabs[1], static) as opened:
         yield opened
 
 
 @contextmanager
-def static_page(browser: Any, static: str) -> Iterator[Window]:
-    opened = open_window(browser, static)
-    opened.page.goto(f"{static}/page.html")
-    opened.page.wait_for_function("window.viewer")
+def static_page(tab: Any, static: str) -> Iterator[Window]:
+    opened = Window(tab, static)
+    tab.goto(f"{static}/page.html")
+    tab.wait_for_function("window.viewer")
     yield opened
-    opened.page.context.close()
+    opened.leave()
 
 
 @pytest.fixture(scope="session")
-def comfy_context(browser: Any) -> Iterator[Any]:
-    """The browser's context of all of ComfyUI's pages: one that is opened later finds its scripts in the cache."""
+def comfy_tab(browser: Any) -> Iterator[Any]:
+    """The tab of all of ComfyUI's pages: one that is loaded later finds its scripts there, compiled."""
     context = new_context(browser, viewport={"width": 1500, "height": 1000})
-    yield context
+    yield context.new_page()
     context.close()
 
 
 @pytest.fixture(scope="module", params=["canvas", "nodes2"])
-def comfy(request: pytest.FixtureRequest, comfy_context: Any, server: ComfyServer) -> Iterator[Window]:
-    """ComfyUI's page with one of its two renderers, a new one for each module: what one leaves behind (tabs, what can
+def comfy(request: pytest.FixtureRequest, comfy_tab: Any, server: ComfyServer) -> Iterator[Window]:
+    """ComfyUI's page with one of its two renderers, loaded anew for each module: what one leaves behind (tabs, what can
     be undone, late events) reaches no other.
     """
-    window = comfy_page.open_page(comfy_context, server, request.param)
+    window = comfy_page.open_page(comfy_tab, server, request.param)
     yield window
-    window.page.close()
+    window.leave()
+    server.interrupt()  # a test that failed may have left a long run
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from interacthuman.tests.browser.comfy_page import (
     open_graph,
     picture,
     run,
+    slow_down,
     step_shown,
     viewer,
     wait_for_status,
@@ -64,6 +65,7 @@ def watch_scrub_and_find_again(comfy: Window, graph: dict[str, Any], shots: Path
 
 def stop_and_keep_the_masks(comfy: Window, graph: dict[str, Any]) -> None:
     open_graph(comfy, graph, "stop", steps=3000, seed=31)
+    slow_down(comfy)
     comfy.js(
         """
         window.drawn = [];

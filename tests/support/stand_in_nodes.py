@@ -2,11 +2,15 @@
 
 Core knows umt5-xxl, whisper-large-v3 and wav2vec2-large in one size each. In their place come an empty prompt, and
 hidden states of the encoders' own shapes drawn at random; everything behind them is the real thing. One node takes from
-a voice what core's encoder does not give.
+a voice what core's encoder does not give, another makes a small model as slow as a large one.
 """
+
+import time
 
 import torch
 from comfy.audio_encoders.whisper import WhisperLargeV3
+from comfy.patcher_extension import WrappersMP
+from server import PromptServer
 
 STATES_PER_SECOND, LAYERS, CHANNELS = 50, 33, 1280
 
@@ -149,4 +153,35 @@ class TestAnySwitch:
         return (any_1 if any_1 is not None else any_2,)
 
 
-NODE_CLASS_MAPPINGS |= {"TestCast": TestCast, "TestAnySwitch": TestAnySwitch}
+class TestUnhurried:
+    """A model that rests before each step, as a large one takes its time for it."""
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "slow"
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802 (ComfyUI's name)
+        return {"required": {"model": ("MODEL",), "seconds": ("FLOAT", {"default": 0.1})}}
+
+    def slow(self, model, seconds):
+        def rest(executor, *args, **kwargs):
+            time.sleep(seconds)
+            return executor(*args, **kwargs)
+
+        model = model.clone()
+        model.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, "unhurried", rest)
+        return (model,)
+
+
+NODE_CLASS_MAPPINGS |= {"TestCast": TestCast, "TestAnySwitch": TestAnySwitch, "TestUnhurried": TestUnhurried}
+
+
+async def keep_scripts(request, response):
+    """Tells the browser to keep ComfyUI's scripts, whose names say what is in them, and so what it compiled of them: by
+    itself ComfyUI has it ask anew for each whenever a page is loaded.
+    """
+    if request.path.startswith("/assets/"):
+        response.headers["Cache-Control"] = "max-age=86400, immutable"
+
+
+PromptServer.instance.app.on_response_prepare.append(keep_scripts)

@@ -13,6 +13,7 @@ from interacthuman.tests.browser.comfy_page import (
     open_graph,
     picture,
     run,
+    slow_down,
     status,
     viewer,
     wait_for_status,
@@ -121,6 +122,7 @@ def test_the_stock_sampler(comfy: Window, graph: dict[str, Any]) -> None:
 def test_another_workflow_shows_nothing_of_this_one(comfy: Window, graph: dict[str, Any]) -> None:
     """Two tabs with the same nodes: the run belongs to the first, and is there when one comes back to it."""
     open_graph(comfy, graph, "mine", seed=81, steps=12)
+    slow_down(comfy)
     in_page(comfy, "window.running = run();")
     comfy.page.wait_for_function("window.steps.length > 1", timeout=PATIENCE)
     seen = comfy.js("return steps.length")

@@ -53,9 +53,9 @@ for (const node of all.filter(({ type }) => type.startsWith("InterAct"))) {
   ds.scale = 1;
   ds.offset = [300 - node.pos[0], 800 - node.pos[1] - node.size[1]];
   app.canvas.setDirty(true, true);
-  await new Promise((done) => setTimeout(done, 250));
   const widget = node.widgets?.find(({ name }) => name === "interact_text");
   if (!widget || widget.element.hidden) continue;
+  await frames();
   const lines = [...widget.element.querySelectorAll("p")].map((line) => {
     line.scrollIntoView({ block: "nearest" });
     const { left, top, width, height } = line.getBoundingClientRect();

@@ -133,7 +133,7 @@ def open_template(window: Window, name: str) -> None:
 
 def wait_for_viewers(window: Window) -> None:
     window.page.wait_for_function("app.rootGraph.nodes.some((node) => node.type === 'InterActPreviewMasks')")
-    window.page.wait_for_timeout(500)
+    in_page(window, "await frames();")
 
 
 def browse(window: Window) -> None:

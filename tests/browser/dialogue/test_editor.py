@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from interacthuman.tests.browser.conftest import static_page
 from interacthuman.tests.browser.window import Window
 from interacthuman.tests.support.models.model_files import write_wav
 from interacthuman.tests.support.sounds import RATE, syllables
@@ -37,13 +35,12 @@ FRAME = "await new Promise((done) => requestAnimationFrame(() => requestAnimatio
 
 
 @pytest.fixture(scope="module")
-def page(browser: Any, static: str, pictures: Path) -> Iterator[Window]:
+def page(page: Window, pictures: Path) -> Window:
     for number, name in enumerate(("mira", "tobi")):
         write_wav(pictures / f"{name}.wav", syllables(1.0 + number, RATE, seed=number))
     write_wav(pictures / "half.wav", torch.full((RATE // 2,), 0.5))
-    with static_page(browser, static) as opened:
-        opened.js(MAKE)
-        yield opened
+    page.js(MAKE)
+    return page
 
 
 def load(page: Window, *lanes: tuple[str, list[dict[str, Any]]]) -> None:

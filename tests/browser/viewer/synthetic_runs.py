@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,26 @@ from interacthuman.interact_core.preview.sounds import film_sounds, write_sounds
 PEAKS_PER_FRAME = 4
 RATE = 8000  # Hz of the voices
 TONES = (440.0, 880.0, 660.0)  # Hz: the voice of each character
+
+
+@functools.lru_cache(maxsize=256)
+def figure(grid: tuple[int, int, int], count: int, number: int, frame: int, blur: float = 0.0) -> np.ndarray:
+    """[h, w] in 0..1: one of `count` people, a head on shoulders, sharp for blur 0.
+
+    Kept, as the pictures of all steps have the same.
+    """
+    frames, height, width = grid
+    v, u = np.mgrid[0:height, 0:width].astype(np.float32)
+    u, v = (u + 0.5) / width, (v + 0.5) / height
+    phase = 2 * np.pi * frame / max(2, frames) + 1.7 * number
+    x = (number + 0.5) / count + 0.25 / count * np.sin(phase)
+    size = min(1.0, 2.4 / count) * (1.0, 0.8, 0.65)[number % 3]
+    y = 1.0 - 0.62 * size + 0.03 * np.cos(2 * phase)
+    aspect = width / height
+    head = ((u - x) * aspect / (0.13 * size)) ** 2 + ((v - y) / (0.17 * size)) ** 2
+    body = ((u - x) * aspect / (0.27 * size)) ** 2 + np.square((v - y - 0.62 * size) / (0.48 * size)) ** 2
+    inside = np.minimum(head, body)
+    return 1 / (1 + np.exp(np.clip((inside - 1) * (9 / (0.5 + 6 * blur)), -30, 30)))
 
 
 @dataclass(frozen=True)
@@ -46,29 +67,17 @@ class SyntheticRun:
             "total_steps": self.steps,
         }
 
-    def figure(self, number: int, frame: int, blur: float = 0.0) -> np.ndarray:
-        """[h, w] in 0..1: a head on shoulders, sharp for blur 0."""
-        frames, height, width = self.grid
-        v, u = np.mgrid[0:height, 0:width].astype(np.float32)
-        u, v = (u + 0.5) / width, (v + 0.5) / height
-        phase = 2 * np.pi * frame / max(2, frames) + 1.7 * number
-        count = len(self.names)
-        x = (number + 0.5) / count + 0.25 / count * np.sin(phase)
-        size = min(1.0, 2.4 / count) * (1.0, 0.8, 0.65)[number % 3]
-        y = 1.0 - 0.62 * size + 0.03 * np.cos(2 * phase)
-        aspect = width / height
-        head = ((u - x) * aspect / (0.13 * size)) ** 2 + ((v - y) / (0.17 * size)) ** 2
-        body = ((u - x) * aspect / (0.27 * size)) ** 2 + ((v - y - 0.62 * size) / (0.48 * size)) ** 4
-        inside = np.minimum(head, body)
-        return 1 / (1 + np.exp(np.clip((inside - 1) * (9 / (0.5 + 6 * blur)), -30, 30)))
-
     def masks(self, step: int) -> torch.Tensor:
         """[N, T, h, w]: unsure at first, settled after about half of the steps."""
         done = step / max(1, self.steps - 1)
         generator = np.random.default_rng(step)
         doubts = [float(np.exp(-(4 + 3 * (n % 3)) * done)) for n in range(len(self.names))]
+        count = len(self.names)
         figures = [
-            [self.figure(n, t, doubt) * (1 - (0.5 + 0.1 * (n % 3)) * doubt) for t in range(self.grid[0])]
+            [
+                figure(self.grid, count, n, t, doubt) * (1 - (0.5 + 0.1 * (n % 3)) * doubt)
+                for t in range(self.grid[0])
+            ]
             for n, doubt in enumerate(doubts)
         ]
         masks = np.array(figures, dtype=np.float32)
@@ -85,7 +94,6 @@ class SyntheticRun:
         done = 1.0 if step is None else step / max(1, self.steps - 1)
         width = 128 if step is not None else 256
         height = max(1, round(width * rows / columns))
-        large = SyntheticRun(self.names, (frames, height, width), self.steps)
         v, u = np.mgrid[0:height, 0:width].astype(np.float32) / max(height, width)
         room = np.stack([0.20 + 0.25 * u, 0.22 + 0.15 * v, 0.30 - 0.12 * u], -1)
         clothes = [(0.62, 0.28, 0.25), (0.25, 0.35, 0.55), (0.45, 0.48, 0.30), (0.5, 0.3, 0.5)]
@@ -94,7 +102,7 @@ class SyntheticRun:
         for t in range(frames):
             picture = room.copy()
             for number in range(len(self.names)):
-                shape = large.figure(number, t)[..., None]
+                shape = figure((frames, height, width), len(self.names), number, t)[..., None]
                 picture = picture * (1 - shape) + np.array(clothes[number % 4], np.float32) * shape
             grain = generator.normal(0, 0.22 * (1 - done) ** 2 + 0.01, (height // 4 + 1, width // 4 + 1, 3))
             grain = np.kron(grain, np.ones((4, 4, 1)))[:height, :width]

@@ -70,7 +70,7 @@ def test_pictures_of_another_size_or_none_at_all(
 
 def test_a_restarted_server_has_no_pictures_any_more(window: Window, manifest: dict[str, Any]) -> None:
     asked: list[str] = []
-    window.page.on("request", lambda request: asked.append(request.url))
+    window.on("request", lambda request: asked.append(request.url))
     run = {**copy_of(manifest), "run": "gone"}
     for step in run["steps"]:
         step["masks"], step["frames"] = f"gone_{step['index']}.png", f"gone_{step['index']}.jpg"

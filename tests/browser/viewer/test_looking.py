@@ -10,6 +10,7 @@ import pytest
 import torch
 from interacthuman.interact_core.preview.atlas import write_frames
 from interacthuman.interact_core.preview.palette import OKABE_ITO, PAPER
+from interacthuman.tests.browser.viewer.stage import colours_at
 from interacthuman.tests.browser.viewer.synthetic_runs import SyntheticRun, copy_of, events_of, write_run
 from interacthuman.tests.browser.window import Window
 from PIL import Image
@@ -49,21 +50,8 @@ def shown(window: Window, manifest: dict[str, Any]) -> Window:
 
 
 def pixels(window: Window, places: list[tuple[float, float]]) -> list[tuple[int, ...]]:
-    """The colours of the stage at places of the picture, in cells; as it is drawn, also of what is enlarged."""
-    found = window.js(
-        """
-        viewer.draw();
-        const { canvas } = viewer.stage, { box } = viewer.stage.shown[0], unit = canvas.width / canvas.clientWidth;
-        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
-        copy.drawImage(canvas, 0, 0);
-        return arg.map(([x, y]) => {
-          const place = [box.x + x * box.width, box.y + y * box.height].map((at) => Math.floor(at * unit));
-          return [...copy.getImageData(...place, 1, 1).data.slice(0, 3)];
-        });
-        """,
-        [[x / COLUMNS, y / ROWS] for x, y in places],
-    )
-    return [tuple(colour) for colour in found]
+    """The colours of the stage at places of the picture, in cells."""
+    return colours_at(window, [(x / COLUMNS, y / ROWS) for x, y in places])
 
 
 def pixel(window: Window, x: float, y: float = 12) -> tuple[int, ...]:
@@ -237,7 +225,7 @@ def test_two_steps_are_wiped_and_subtracted(shown: Window) -> None:
 
 def test_zoom_keeps_what_is_under_the_pointer_and_fetches_the_full_frame(shown: Window) -> None:
     asked: list[str] = []
-    shown.page.on("request", lambda request: asked.append(request.url))
+    shown.on("request", lambda request: asked.append(request.url))
     shown.js("viewer.prefer({ backdrop: true })")
     shown.page.wait_for_function("(viewer.draw(), viewer.stage.shown[0].view.backdrop)")
     stage = shown.page.locator(".interact-stage")
@@ -416,5 +404,5 @@ def test_a_run_is_stopped_from_within_and_the_screen_filled(window: Window, mani
     window.page.wait_for_function("document.fullscreenElement === viewer.element")
     window.page.get_by_role("button", name="Leave full screen").click()
     window.page.wait_for_function("!document.fullscreenElement")
-    assert window.page.get_by_role("button", name="Full screen", exact=True).is_visible()
+    window.page.get_by_role("button", name="Full screen", exact=True).wait_for()
     assert window.complaints() == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from interacthuman.interact_core.preview.palette import OKABE_ITO, PAPER
+from interacthuman.tests.browser.viewer.stage import colours_at
 from interacthuman.tests.browser.viewer.synthetic_runs import SyntheticRun, copy_of, events_of, write_run
 from interacthuman.tests.browser.window import Window
 from PIL import Image
@@ -35,22 +36,9 @@ def show(window: Window, manifest: dict[str, Any]) -> None:
     window.page.wait_for_function(READY)
 
 
-def pixel(window: Window, x: float, y: float) -> tuple[int, int, int]:
+def pixel(window: Window, x: float, y: float) -> tuple[int, ...]:
     """The colour on the stage at a place of the (first) picture, 0..1 in both directions."""
-    return tuple(
-        window.js(
-            """
-            viewer.draw();
-            const canvas = viewer.stage.canvas, unit = canvas.width / canvas.clientWidth;
-            const { box } = viewer.stage.shown[0];
-            const [x, y] = [box.x + arg[0] * box.width, box.y + arg[1] * box.height];
-            const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-            copy.drawImage(canvas, x * unit, y * unit, 1, 1, 0, 0, 1, 1);
-            return [...copy.getImageData(0, 0, 1, 1).data.slice(0, 3)];
-            """,
-            [x, y],
-        )
-    )
+    return colours_at(window, [(x, y)])[0]
 
 
 def place_of(number: int, frame: int = 0, step: int = RUN.steps - 1) -> tuple[float, float]:
@@ -89,8 +77,9 @@ def test_a_character_can_be_switched_off_and_on(shown: Window, mode: str) -> Non
 
 def test_outlines_leave_the_inside_free(shown: Window) -> None:
     shown.page.get_by_role("button", name="Outline").click()
-    assert near(pixel(shown, *place_of(0)), PAPER, 12)
-    row = [pixel(shown, x / 200, place_of(0)[1]) for x in range(200)]
+    x, y = place_of(0)
+    assert near(pixel(shown, x, y), PAPER, 12)
+    row = colours_at(shown, [(x / 200, y) for x in range(200)])
     assert any(near(colour, OKABE_ITO[0], 50) for colour in row)
 
 
@@ -154,11 +143,11 @@ def test_the_probability_under_the_pointer_is_that_of_the_masks(shown: Window) -
 def test_what_steered_a_step_is_what_the_step_before_predicted(shown: Window) -> None:
     places = [(x / 20, 0.6) for x in range(1, 20)]
     shown.js("viewer.goTo({step: 3}); viewer.prefer({show: 'steering'})")
-    steering = [pixel(shown, *place) for place in places]
+    steering = colours_at(shown, places)
     shown.js("viewer.goTo({step: 2}); viewer.prefer({show: 'predicted'})")
-    assert [pixel(shown, *place) for place in places] == steering
+    assert colours_at(shown, places) == steering
     shown.js("viewer.goTo({step: 3})")
-    assert [pixel(shown, *place) for place in places] != steering
+    assert colours_at(shown, places) != steering
     shown.js("viewer.goTo({step: 1}); viewer.prefer({show: 'steering'}); viewer.draw()")
     assert shown.page.get_by_text("No masks steered step 2").is_visible()
 
@@ -282,7 +271,7 @@ def test_live_steps_are_followed_until_one_looks_back(window: Window, manifest: 
 
 def test_a_manifest_does_not_fetch_again_what_was_seen_live(window: Window, manifest: dict[str, Any]) -> None:
     asked: list[str] = []
-    window.page.on("request", lambda request: asked.append(request.url))
+    window.on("request", lambda request: asked.append(request.url))
     run = {**copy_of(manifest), "run": "fetched once"}
     for event in events_of(run):
         window.js("viewer.show(runs.takeStep(arg))", event)
