@@ -61,6 +61,11 @@ class _Files(http.server.SimpleHTTPRequestHandler):
         place = self.places.get(first)
         return str(place / rest if rest else place) if place else "/nowhere"
 
+    def end_headers(self) -> None:
+        if self.path.startswith("/web/"):  # the browser keeps scripts, and what it compiled of them
+            self.send_header("Cache-Control", "max-age=86400, immutable")
+        super().end_headers()
+
     def log_message(self, *_: Any) -> None:
         pass
 

@@ -111,7 +111,12 @@ def test_forty_films_on_two_servers_of_which_one_is_killed(
         str(model_files.write_models(models)),
         "--disable-all-custom-nodes",
     ]
-    options += ["--whitelist-custom-nodes", "interacthuman", model_files.STAND_IN_NODES.name]
+    options += [
+        "--whitelist-custom-nodes",
+        "interacthuman",
+        model_files.STAND_IN_NODES.name,
+        "--disable-api-nodes",
+    ]
     module = "'interacthuman.interact_core.rendering', run_name='__main__', alter_sys=True"
     code = f"import runpy, sys; sys.argv[0] = 'render'; runpy.run_module({module})"
     paths = os.pathsep.join([str(comfy_folder), str(comfy_folder / "custom_nodes")])

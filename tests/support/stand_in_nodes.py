@@ -177,10 +177,10 @@ NODE_CLASS_MAPPINGS |= {"TestCast": TestCast, "TestAnySwitch": TestAnySwitch, "T
 
 
 async def keep_scripts(request, response):
-    """Tells the browser to keep ComfyUI's scripts, whose names say what is in them, and so what it compiled of them: by
-    itself ComfyUI has it ask anew for each whenever a page is loaded.
+    """Tells the browser to keep scripts, and so what it compiled of them, until the tests' server ends: by itself
+    ComfyUI has it fetch all of them anew whenever a page is loaded.
     """
-    if request.path.startswith("/assets/"):
+    if request.path.startswith(("/assets/", "/extensions/")):
         response.headers["Cache-Control"] = "max-age=86400, immutable"
 
 

@@ -76,7 +76,7 @@ def test_a_sampler_in_a_subgraph(comfy: Window, graph: dict[str, Any]) -> None:
         """
         const [sampler] = of("InterActSampler");
         app.rootGraph.convertToSubgraph(new Set([sampler]));
-        await new Promise((done) => setTimeout(done, 500));
+        await frames();
         """,
     )
     assert run(comfy) == "execution_success"

@@ -73,7 +73,7 @@ def page(comfy: Window) -> Window:
         all("PreviewAudio").forEach((one, at) => (one.pos = [900, 40 + 220 * at]));
         node().pos = [60, 60]; app.canvas.ds.scale = 1; app.canvas.ds.offset = [40, 40];
         app.canvas.setDirty(true, true);
-        await new Promise((done) => setTimeout(done, 500));
+        await settled();
         """,
     )
     return comfy

@@ -22,7 +22,7 @@ from interacthuman.tools.make_workflows import ui_file
 DONE = "Step 2 of 2"
 CHANGED = """
 app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState();
-await new Promise((done) => setTimeout(done, 300));
+await frames();
 """
 
 
@@ -112,7 +112,7 @@ def test_it_is_found_when_added_and_when_moved_and_it_sounds(watched: Window, sh
             f"""
             const [sampler] = of("InterActSampler"), [viewer] = of("InterActPreviewMasks");
             const {{ node }} = app.rootGraph.convertToSubgraph(new Set({together}));
-            await new Promise((done) => setTimeout(done, 300));
+            await frames();
             app.canvas.setGraph(node.subgraph);
             """
             + CHANGED,

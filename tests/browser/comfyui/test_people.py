@@ -63,7 +63,7 @@ def page(comfy: Window) -> Window:
         graph().nodes.forEach((one, at) => (one.pos = [700 + 240 * (at % 3), 40 + 300 * Math.floor(at / 3)]));
         node().pos = [60, 60]; app.canvas.ds.scale = 1; app.canvas.ds.offset = [40, 40];
         app.canvas.setDirty(true, true);
-        await new Promise((done) => setTimeout(done, 500));
+        await settled();
         """,
     )
     return comfy
