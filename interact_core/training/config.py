@@ -137,7 +137,7 @@ class OptimiserKeys:
     )
     rate: float = key(3e-5, "learning rate after the warm-up")
     warmup: int = key(100, "steps of linear warm-up")
-    cooldown: int = key(1000, "last steps, in which the rate falls linearly to 0")
+    cooldown: int = key(1000, "last steps, in which the rate falls linearly to 0; all of a shorter run")
     clip: float = key(1.0, "gradient clipping: largest norm")
     average: float = key(0.999, "decay of the EMA of the trained weights; 0: no EMA")
 

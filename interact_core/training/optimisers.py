@@ -30,8 +30,9 @@ def muon_and_adamw(model: nn.Module, rate: float) -> dict[str, torch.optim.Optim
 
 
 def learning_rate(step: int, steps: int, rate: float, warmup: int, cooldown: int) -> float:
-    """Warm up linearly, hold, and fall linearly to zero over the last `cooldown` of `steps` (step: 0-based).
+    """Warm up linearly, hold, and fall linearly to zero over the last `cooldown` of `steps` (step: 0-based), or over
+    all of a run that is shorter.
 
     Unlike a cosine, a run at constant rate can be judged, extended and cooled down later.
     """
-    return rate * min(1.0, (step + 1) / warmup, (steps - step) / cooldown)
+    return rate * min(1.0, (step + 1) / warmup, (steps - step) / min(cooldown, steps))

@@ -13,6 +13,11 @@ def test_the_rate_rises_holds_and_falls() -> None:
     assert rates[81:] == sorted(rates[81:], reverse=True) and 0 < rates[-1] == pytest.approx(0.1)
 
 
+def test_a_run_that_is_shorter_than_its_cooldown_learns_all_the_same() -> None:
+    rates = [learning_rate(step, 10, 2.0, warmup=1, cooldown=8000) for step in range(10)]
+    assert rates == pytest.approx([2.0 * (10 - step) / 10 for step in range(10)])
+
+
 def test_muon_has_the_matrices_inside_blocks_and_adamw_the_rest() -> None:
     model = train_dit.AdaptedDiT(0)
     optimisers = muon_and_adamw(model, 1e-3)
