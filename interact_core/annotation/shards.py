@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ def group_clips(rows: list[Record], keys: GroupKeys, places: Places) -> list[Rec
         if group.texts["settings"] == settings and all(
             member["id"] in there and there[member["id"]].key == member["key"] for member in members
         ):
-            groups.append(group)
+            # The manifest's key is of this stage's result, and would be made a key of again.
+            groups.append(replace(group, key=digest(*(member["key"] for member in members))))
             grouped |= {member["id"] for member in members}
     left = sorted((row for row in rows if row.id not in grouped), key=lambda row: (row.source, row.start))
     for part in (TRAIN, VALIDATION):

@@ -14,6 +14,7 @@ from interacthuman.interact_core.annotation.pipeline.engine import OneProcess
 from interacthuman.interact_core.annotation.pipeline.manifest import Done, Journal, Manifest, NoRoom
 from interacthuman.interact_core.annotation.pipeline.record import Places, Record, Stage
 from interacthuman.interact_core.annotation.pipeline.run import Passed, annotate
+from interacthuman.interact_core.annotation.shards import GROUPS
 from interacthuman.interact_core.annotation.summary import lines_of, summary_of
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.tests.support.annotation.toy import HALVES, LENGTHS, raw_films, worked
@@ -94,6 +95,12 @@ def test_settings_that_change_back_find_no_side_files_of_others(places: Places) 
     run(places)
     run(places, "halves.factor=2")
     assert run(places)[-1].fresh == 5 and counts(places) == (9, 15)
+
+
+def test_shards_of_the_same_clips_are_not_made_and_encoded_anew(places: Places) -> None:
+    first = states(run(places, stages=(HALVES, GROUPS)))
+    assert first and states(run(places, stages=(HALVES, GROUPS))) == first
+    assert states(run(places, "halves.factor=2", stages=(HALVES, GROUPS))) != first
 
 
 def test_a_kill_loses_only_what_was_being_worked_on(places: Places) -> None:
