@@ -31,7 +31,7 @@ QUESTIONS = {
     "live": "What does the live view of the masks cost a run?",
     "speed": "What does the method cost beside the bare model, and beside ComfyUI's InfiniteTalk?",
     "score": "Is InterAct Score right on films that the model drew, and what does it take?",
-    "annotation": "Is `dev.py annotate` right on raw films of which all is known?",
+    "annotation": "Is `dev.py annotate` right on raw films of which all is known, and what is learned from it?",
 }
 """The result files that are shown, in order, each with what it answers."""
 
