@@ -248,7 +248,13 @@ def adapters_of(folder: Path, stored: dict[str, Tensor], meant: dict[str, Tensor
 
 @pytest.mark.parametrize(
     "format_, header",
-    [("int8_tensorwise", False), ("int8_tensorwise", True), ("nvfp4", False), ("mxfp8", False), ("convrot_w4a4", False)],
+    [
+        ("int8_tensorwise", False),
+        ("int8_tensorwise", True),
+        ("nvfp4", False),
+        ("mxfp8", False),
+        ("convrot_w4a4", False),
+    ],
 )
 def test_an_infinitetalk_file_in_cores_quantisation_is_its_own_dequantised_weights(
     tmp_path: Path, format_: str, header: bool
