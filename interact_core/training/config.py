@@ -257,6 +257,12 @@ def _checks(config: TrainingConfig) -> Iterator[tuple[str, Any, str]]:
         yield "optimiser.average", config.optimiser.average, "give a share from 0 to below 1"
     if config.base.train == "full" and config.base.dtype != "float32":
         yield "base.dtype", config.base.dtype, "a base that is trained in full needs 'float32'"
+    if config.base.dtype != "float32" and run.precision == "no":
+        yield (
+            "base.dtype",
+            config.base.dtype,
+            "without autocast (run.precision = 'bf16') it has to be 'float32'",
+        )
     parts = config.adapter
     if not (config.trains_base or parts.audio_projector or parts.audio_blocks or parts.mask_heads):
         yield "adapter.mask_heads", False, "train at least one part, for now everything is frozen"

@@ -127,6 +127,11 @@ class Trainer:
             raise InteractError("Set run.folder and shards.train in the training configuration.")
         self.config, self.folder = config, Path(config.run.folder).expanduser()
         self.accelerator = accelerator or make_accelerator(config)
+        if self.accelerator.device.type == "cpu" and config.base.dtype != "float32":
+            raise InteractError(
+                f"base.dtype is {config.base.dtype!r}, in which Wan's layer norms do not work on a CPU: set it to "
+                "'float32', or train on a GPU."
+            )
         process_micro_batches(config, self.accelerator.process_index, self.accelerator.num_processes)
         base = load_base(config.base)  # first, so that a wrong base is refused before hours of encoding
         self.library = open_library(config, self.accelerator, "train")

@@ -60,6 +60,7 @@ def test_settings_change_keys(root: Path) -> None:
         ("[mix]\nno_audio = 2", "mix.no_audio is 2.0; give a share"),
         ("[shards]\nframes = 80", "shards.frames is 80; give 4n"),
         ("[base]\ntrain = 'full'\ndtype = 'bfloat16'", "needs 'float32'"),
+        ("[base]\ndtype = 'bfloat16'\n[run]\nprecision = 'no'", "it has to be 'float32'"),
         (
             "[adapter]\naudio_projector = false\naudio_blocks = false\nmask_heads = false",
             "everything is frozen",

@@ -152,3 +152,14 @@ def test_stage_two_goes_on_from_stage_one(workdir: Path) -> None:
     misfit = run_in(workdir, "misfit", adapter__start=str(workdir / "other.safetensors"))
     with pytest.raises(InteractError, match="adapter.start"):
         Trainer(misfit)
+
+
+def test_a_base_of_16_bits_is_refused_on_a_cpu(workdir: Path) -> None:
+    """PyTorch's layer norm wants input and weight of one type there, and Wan's have float32 and the base's."""
+
+    class OnCpu:
+        device = torch.device("cpu")
+
+    config = run_in(workdir, "bfloat16", base__dtype="bfloat16", run__precision="bf16")
+    with pytest.raises(InteractError, match=r"base.dtype is 'bfloat16'.*set it to 'float32'"):
+        Trainer(config, OnCpu())
