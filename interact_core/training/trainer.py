@@ -50,6 +50,7 @@ def make_accelerator(config: TrainingConfig) -> Any:
     """
     try:
         from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+        from accelerate.state import AcceleratorState
         from accelerate.utils import FullyShardedDataParallelPlugin
     except ImportError as missing:
         raise InteractError(
@@ -64,6 +65,7 @@ def make_accelerator(config: TrainingConfig) -> Any:
             auto_wrap_policy="transformer_based_wrap",
             transformer_cls_names_to_wrap=["WanAttentionBlock"],
         )
+    AcceleratorState._reset_state()  # or the precision of this process's first run is that of all its runs
     return Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=config.run.precision,

@@ -141,9 +141,13 @@ def step_shown(window: Window) -> int:
 
 
 def picture(window: Window) -> str:
-    """What is on the viewer's canvas."""
-    window.page.wait_for_timeout(250)
-    return viewer(window).locator(".interact-stage canvas").evaluate("canvas => canvas.toDataURL()")
+    """What is on the viewer's canvas, once it stays: a busy machine decodes and draws a while longer."""
+    canvas, before, now = viewer(window).locator(".interact-stage canvas"), "", "not looked at"
+    while now != before:
+        before = now
+        window.page.wait_for_timeout(250)
+        now = canvas.evaluate("canvas => canvas.toDataURL()")
+    return now
 
 
 def wait_for_status(window: Window, words: str) -> None:

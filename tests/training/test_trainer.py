@@ -15,7 +15,7 @@ from interacthuman.interact_core.adapter import read_adapter, save_adapter
 from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.host.loading import apply_adapter, load_adapter, load_dit
 from interacthuman.interact_core.training.distributed_checkpoints import checkpoint_steps
-from interacthuman.interact_core.training.trainer import Trainer, train
+from interacthuman.interact_core.training.trainer import Trainer, make_accelerator, train
 from interacthuman.tests.support.models import tiny_wan
 from interacthuman.tests.support.training import (
     Killed,
@@ -163,3 +163,10 @@ def test_a_base_of_16_bits_is_refused_on_a_cpu(workdir: Path) -> None:
     config = run_in(workdir, "bfloat16", base__dtype="bfloat16", run__precision="bf16")
     with pytest.raises(InteractError, match=r"base.dtype is 'bfloat16'.*set it to 'float32'"):
         Trainer(config, OnCpu())
+
+
+def test_each_run_of_a_process_has_its_own_precision(workdir: Path) -> None:
+    """As in a notebook: accelerate keeps what the first of them asked for."""
+    for precision in ("bf16", "no", "bf16"):
+        accelerator = make_accelerator(run_in(workdir, precision, run__precision=precision))
+        assert accelerator.mixed_precision == precision
