@@ -173,6 +173,9 @@ def _heads(frame: np.ndarray, look: Look, head: Heads, f: int, mask: np.ndarray)
     felt = _distance(picture, [look.felt])
     face = mask & (felt < FELT_COLOUR) & (felt < _distance(picture, rest))
     face |= mask & _ellipse(head, f, mask.shape, EYES_PLACE)
+    # A mouth that is wide open may reach the chin, and no felt then encloses it.
+    mouth = _distance(picture, [MOUTH]) < MOUTH_COLOUR
+    face |= mask & mouth & _ellipse(head, f, mask.shape, OWN_MOUTH_PLACE)
     face = cv2.morphologyEx(face.astype(np.uint8), cv2.MORPH_CLOSE, _disc(FACE_CLOSING * head.radius))
     face = cv2.morphologyEx(_filled(face), cv2.MORPH_OPEN, _disc(HEAD_OPENING * head.radius))
     _, _, stats, _ = cv2.connectedComponentsWithStats(face, connectivity=4)

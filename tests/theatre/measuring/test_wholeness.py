@@ -74,6 +74,18 @@ def with_drawing(frame: np.ndarray, look: Look, pose: Pose, draw: Draw) -> np.nd
     return cv2.resize(large, frame.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 10])
+def test_a_mouth_that_reaches_the_chin_leaves_the_head_whole(seed: int) -> None:
+    example = example_scene(SEED + seed, 1, frames=1, silent=(0,), motion=0.0)
+
+    def wide(canvas: Canvas, look: Look, _: Pose) -> None:
+        canvas.ellipse(0, 0.6, 0.55, 0.55, MOUTH)
+
+    pose = Pose(*map(float, example.rendering.heads[0, 0]))
+    frame = with_drawing(example.rendering.frames[0], example.scene.looks[0], pose, wide)
+    assert parts_of(degrade(frame[None]), example.scene.looks).heads.tolist() == [[1]]
+
+
 def eye_on_the_cheek(canvas: Canvas, look: Look, pose: Pose) -> None:
     canvas.ellipse(0.55, 0.3, 0.25, 0.27, EYE_WHITE)
     canvas.ellipse(0.58, 0.32, 0.12, 0.13, PUPIL)
