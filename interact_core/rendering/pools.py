@@ -61,12 +61,16 @@ class ThreadPool:
 
 
 class RayPool:
-    """An actor for each server. address: of a cluster, None for this machine alone; gpus: of each actor, or a part."""
+    """An actor for each server. address: of a cluster, None for this machine alone; gpus: of each actor, or a part.
+
+    waits_for_gpu: the cluster has too few for a single server; one that grows by itself may get them later.
+    """
 
     def __init__(self, plans: Sequence[ServerPlan], address: str | None, gpus: float) -> None:
         self._ray = ray = start_ray(address, num_cpus=len(plans))  # one worker process for each actor
         # Two threads: `stop` has to come through while a film is made.
         self._kind = ray.remote(FilmServer).options(num_cpus=1, num_gpus=gpus, max_concurrency=2)
+        self.waits_for_gpu = gpus > ray.cluster_resources().get("GPU", 0.0)
         self._plans = list(plans)
         self._actors = [self._kind.remote(plan) for plan in plans]
         self._busy: dict[Any, int] = {}
