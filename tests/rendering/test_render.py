@@ -166,9 +166,10 @@ def test_forty_films_on_two_servers_of_which_one_is_killed(
 
 
 def kill_one_when(out: Path, films: int, mark: str, run: subprocess.Popen) -> bool:
-    """Kill the server of one actor, with no time to say anything, once so many films are made."""
+    """Kill the server of one actor, with no time to say anything, once so many films are made, and some by each."""
     while run.poll() is None:
-        if len(list((out / "records").glob("*.json"))) >= films:
+        records = [json.loads(path.read_text()) for path in (out / "records").glob("*.json")]
+        if len(records) >= films and len({record["server"] for record in records}) == 2:
             for pid, words in command_lines().items():
                 if any(mark in word for word in words) and any(word.endswith("main.py") for word in words):
                     psutil.Process(pid).kill()
