@@ -142,7 +142,7 @@ def dub(models: TheatreModels, settings: RunSettings, source: Source, way: str) 
     seconds: list[float] = []
     case, mask = source.case, source.drawn.masks[0]
     given = {
-        "fixed": {"mask": mask, "fixed": True},
+        "fixed": {"mask": mask, "layouts": mask[None]},
         "tracked": {"mask": mask},
         "predicted": {"look_first": PASS},
         "drawn": {"mask": mask.max(0, keepdims=True)},

@@ -152,16 +152,16 @@ def _margins(speaking: Mapping[str, Sequence[Record]]) -> list[Figure]:
     for source, others in margins.items():
         name = "global" if source == "none" else source
         table.append(Figure(f"margin_{name}", *spread(others)))
-        table.append(_gain(f"margin_over_{name}", own, others))
+        table.append(gain(f"margin_over_{name}", own, others))
     likeness = [source for source in LIKENESS if source in margins and "none" in margins]
-    table += [_gain(f"{source}_over_global", margins[source], margins["none"]) for source in likeness]
+    table += [gain(f"{source}_over_global", margins[source], margins["none"]) for source in likeness]
     return table + travels
 
 
-def _gain(name: str, own: np.ndarray, others: np.ndarray) -> Figure:
-    """Gain of one margin over another in the same scenes."""
+def gain(name: str, own: np.ndarray, others: np.ndarray, note: str | None = None) -> Figure:
+    """Gain of one measure over another in the same scenes."""
     apart = bootstrap_interval(own)[0] > bootstrap_interval(others)[1]
-    return Figure(name, *spread(own - others), APART, bool(apart), PAIRED)
+    return Figure(name, *spread(own - others), APART, bool(apart), note or PAIRED)
 
 
 def _travel(source: str, records: Sequence[Record]) -> Figure:

@@ -12,18 +12,18 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..scenes import held_out  # isort: skip  (it configures comfy, before anything imports comfy)
 from ...interact_core.adapter import Adapter, init_adapter, read_adapter, save_adapter
-from ...interact_core.metrics.intervals import bootstrap_interval
 from ...interact_core.training.config import read_config
 from ...interact_core.training.trainer import train
 from ..scenes.result import Figure, at_least
 from ..scenes.runs import Record
 from ..scenes.settings import Setting
 from ..scenes.store import ScenePlan, open_runs, settings_from_arguments
-from ..theatre import APART, mean_of, spread
+from ..theatre import gain, mean_of, spread
 
 CONFIG = Path(__file__).parents[2] / "configs" / "annotated_theatre.toml"
 ADAPTER = Path("interact") / "theatre_adapter.safetensors"
@@ -87,19 +87,13 @@ def run_scenes(chosen: argparse.Namespace, trained: Path) -> dict[str, list[Reco
 def figures_of(runs: Mapping[str, Sequence[Record]]) -> list[Figure]:
     """Each measure of each adapter, what training gained, and what the pipeline's shards lose against the truth."""
     values = {
-        measure: {name: [mean_of(record, key) for record in records] for name, records in runs.items()}
+        measure: {name: np.array([mean_of(one, key) for one in records]) for name, records in runs.items()}
         for measure, key in MEASURES.items()
     }
     table = [Figure(f"{measure}_{name}", *spread(of[name])) for measure, of in values.items() for name in of]
     for measure, worse in WORSE.items():
         of = values[measure]
-        table.append(_gained(measure, of[TRUTH], of[START]))
-        apart = [own - other for own, other in zip(of[PIPELINE], of[TRUTH], strict=True)]
+        table.append(gain(f"{measure}_gained", of[TRUTH], of[START], LEARNED))
+        apart = of[PIPELINE] - of[TRUTH]
         table.append(at_least(f"{measure}_pipeline_minus_truth", *spread(apart), -worse, PAIRED))
     return table
-
-
-def _gained(measure: str, after: Sequence[float], before: Sequence[float]) -> Figure:
-    apart = bootstrap_interval(after)[0] > bootstrap_interval(before)[1]
-    gains = [own - other for own, other in zip(after, before, strict=True)]
-    return Figure(f"{measure}_gained", *spread(gains), APART, bool(apart), LEARNED)

@@ -134,13 +134,13 @@ def plans_of(options: argparse.Namespace, films: int) -> list[ServerPlan]:
     common = {"limit": options.limit, "keep": tuple(options.keep)}
     if options.servers:
         return [ServerPlan(address, **common) for address in options.servers[:films]]
-    gpus = options.gpus != 0 if options.address else _gpus()  # those of a cluster are not this machine's
+    gpus = _gpus()
     plans = []
     for number in range(min(options.workers, films)):
         extra = tuple(options.extra)
         if gpus > 1 and not _uses_ray(options):  # Ray shows each actor its own GPU
             extra = ("--cuda-device", str(number % gpus), *extra)
-        plans.append(ServerPlan(extra=extra, cpu=not gpus, **common))
+        plans.append(ServerPlan(extra=extra, cpu=not gpus_of(options), **common))
     return plans
 
 
@@ -151,12 +151,17 @@ def pool_of(plans: Sequence[ServerPlan], options: argparse.Namespace) -> Pool:
     if not _uses_ray(options):
         say(f"{len(plans)} servers, each watched by a thread of this process.")
         return ThreadPool(plans)
-    gpus = options.gpus if options.gpus is not None else float(bool(options.address or _gpus()))
+    gpus = gpus_of(options)
     say(f"{len(plans)} servers, each in a Ray actor.")
     pool = RayPool(plans, options.address, 0.0 if options.servers else gpus)
     if pool.waits_for_gpu:
         say(f"They wait for {gpus:g} GPU, which Ray does not have now: --gpus 0 starts them on processors.")
     return pool
+
+
+def gpus_of(options: argparse.Namespace) -> float:
+    """Of each server: what `--gpus` says; else one on a cluster, and here where there are any."""
+    return options.gpus if options.gpus is not None else float(bool(options.address or _gpus()))
 
 
 def _uses_ray(options: argparse.Namespace) -> bool:

@@ -241,19 +241,17 @@ def dub_scene(
     look_first: tuple[int, float] | None = None,
     denoise: float = 1.0,
     encode: Callable[..., EncodedDub] = encode_dub,
-    fixed: bool = False,
+    layouts: np.ndarray | None = None,
 ) -> Dub:
     """Dub a film, uint8 RGB [F, H, W, 3]: puppets with an excerpt speak anew, all else stays.
 
     looks, excerpts: of those who are dubbed, as others would be drawn a second time; mask: [F or 1, H, W] in 0..1, who
     that is; look_first: steps and denoise of a run over the film whose predicted masks say so, and steer the dub from
-    its first step on; encode: what InterAct Dub Video does, or something else; fixed: the mask is the layout of the one
-    who is dubbed, too, and steers every step.
+    its first step on; encode: what InterAct Dub Video does, or something else; layouts: [N, F or 1, H, W], where each
+    of them is, which then steers every step.
     """
-    encoded = _encode_cast(
-        models, settings, looks, excerpts, mask[None] if fixed and mask is not None else None
-    )
-    if fixed:
+    encoded = _encode_cast(models, settings, looks, excerpts, layouts)
+    if layouts is not None:
         settings = replace(settings, guidance=replace(settings.guidance, mask_source="fixed"))
     source = torch.from_numpy(film) / 255.0
     masks = None

@@ -95,3 +95,8 @@ def test_servers_of_a_cluster_are_on_its_processors_if_they_get_no_gpu(more: lis
     """Whatever this machine has."""
     options = parse(["films.csv", "graph.json", "--address", "auto", "--workers", "2", *more])
     assert [plan.cpu for plan in plans_of(options, 5)] == [cpu, cpu]
+
+
+def test_a_server_here_that_gets_no_gpu_is_on_processors_too() -> None:
+    options = parse(["films.csv", "graph.json", "--gpus", "0"])
+    assert [plan.cpu for plan in plans_of(options, 1)] == [True]

@@ -128,7 +128,8 @@ def mouth_opening(frames: np.ndarray, look: Look, heads: Heads, others: np.ndarr
     drawn = [amount_of_mouth(face, look, radius)[0] for face in faces]
     values = np.zeros(len(frames))
     for f in range(len(frames) if heads.found.any() else 0):
-        amount, visible = amount_of_mouth_at(frames[f], look, heads, f, others[f])
+        picture, shift, hidden = cut_out(frames[f], heads, f, others[f])
+        amount, visible = amount_of_mouth(picture, look, radius, shift, hidden)
         if visible < 1 - HIDDEN_SHARE:
             values[f] = np.nan
         elif heads.found[f]:
@@ -217,10 +218,12 @@ def _lowest(places: np.ndarray, values: np.ndarray) -> float:
     return float(places[k])
 
 
-def _cut_out(
+def cut_out(
     frame: np.ndarray, heads: Heads, f: int, others: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """The square around a head, what of it is hidden, and the head's shift in pixels from its middle."""
+) -> tuple[np.ndarray, tuple[float, float], np.ndarray]:
+    """The square around the head that was found in frame `f`, the head's shift in pixels from its middle, and what of
+    it is hidden. others: bool [H, W], where others stand.
+    """
     import cv2
 
     half = drawing_size(heads.radius) // 2
@@ -230,15 +233,7 @@ def _cut_out(
     covered = cv2.copyMakeBorder(others.astype(np.uint8), *around, cv2.BORDER_CONSTANT, value=1)
     hidden = np.asarray(covered) > 0  # as beyond the frame
     cut = slice(row, row + 2 * half + 1), slice(column, column + 2 * half + 1)
-    return picture[cut], hidden[cut], (heads.x[f] - column - 0.5, heads.y[f] - row - 0.5)
-
-
-def amount_of_mouth_at(
-    frame: np.ndarray, look: Look, heads: Heads, f: int, others: np.ndarray
-) -> tuple[float, float]:
-    """`amount_of_mouth` of the head that was found in frame `f`; others: bool [H, W], where others stand."""
-    picture, hidden, shift = _cut_out(frame, heads, f, others)
-    return amount_of_mouth(picture, look, heads.radius, shift, hidden)
+    return picture[cut], (heads.x[f] - column - 0.5, heads.y[f] - row - 0.5), hidden[cut]
 
 
 def amount_of_mouth(
@@ -259,12 +254,6 @@ def amount_of_mouth(
     towards = np.array(MOUTH, np.float32) - drawing.picture
     amount = (difference * towards).sum(-1) / np.maximum((towards**2).sum(-1), 1.0)
     return float(amount[place & visible].sum()), float((place & visible).sum() / max(1, place.sum()))
-
-
-def line_of_mouth_at(frame: np.ndarray, look: Look, heads: Heads, f: int, others: np.ndarray) -> float:
-    """`line_of_mouth` of the head that was found in frame `f`; others: bool [H, W], where others stand."""
-    picture, hidden, shift = _cut_out(frame, heads, f, others)
-    return line_of_mouth(picture, look, heads.radius, shift, hidden)
 
 
 def line_of_mouth(

@@ -40,9 +40,7 @@ MOUTH_AREA = 0.03  # head radii squared: a mouth that is open by 0.2 has 0.14
 OPEN_MOUTH_AREA, SHUT_MOUTH_AREA = 0.06, 0.02
 OWN_MOUTH_PLACE = (0.0, 0.52, 0.64, 0.54)  # centre and half axes of all that a mouth can cover, and a nod
 MOUTH_LEAST = 0.25  # of the amount of mouth that a shut one shows; 1 in 100 of the autoencoder's shows 0.11
-LINE_LEAST = (
-    0.8  # of the line that a shut mouth draws; what is left of one that is painted over shows up to 0.7
-)
+LINE_LEAST = 0.8  # of the line that a shut mouth draws; one that is painted over shows up to 0.7
 UNEXPLAINED = 45.0  # RGB: beyond all that the drawing has within EXPLAINED_REACH
 EXPLAINED_REACH = 0.16  # head radii: a nod turns the face by 7 degrees, its drawing is upright
 
@@ -99,7 +97,7 @@ def count_parts(
                 mask = _solid(masks[i, f], others[f], head.radius)
                 found.heads[i, f] = _heads(frames[f], look, head, f, mask)
                 picture, silhouette = drawings.at(head.x[f], head.y[f])
-                found.mouths[i, f] = _mouths(frames[f], look, head, f, others[f], mask, picture)
+                found.mouths[i, f] = _mouths(frames[f], drawings, head, f, others[f], mask, picture)
                 found.surplus[i, f] = _surplus(masks[i, f], silhouette, head.radius)
     return found
 
@@ -192,7 +190,7 @@ def _filled(region: np.ndarray) -> np.ndarray:
 
 def _mouths(
     frame: np.ndarray,
-    look: Look,
+    drawings: _Drawings,
     head: Heads,
     f: int,
     others: np.ndarray,
@@ -202,11 +200,10 @@ def _mouths(
     """The mouth at its place, if there is one, and mouth-coloured parts elsewhere that no drawing explains."""
     import cv2
 
-    shut = faces.draw_face(look, head.radius, mouth=0.0).picture, look, head.radius
-    amount, visible = faces.amount_of_mouth_at(frame, look, head, f, others)
-    own = bool(amount >= MOUTH_LEAST * faces.amount_of_mouth(*shut)[0] * visible)
-    line = faces.line_of_mouth_at(frame, look, head, f, others)
-    own |= bool(line >= LINE_LEAST * faces.line_of_mouth(*shut))
+    cut, shift, hidden = faces.cut_out(frame, head, f, others)
+    amount, visible = faces.amount_of_mouth(cut, drawings.look, head.radius, shift, hidden)
+    line = faces.line_of_mouth(cut, drawings.look, head.radius, shift, hidden)
+    own = amount >= MOUTH_LEAST * drawings.shut_amount * visible or line >= LINE_LEAST * drawings.shut_line
     reach = np.ones((2 * round(EXPLAINED_REACH * head.radius) + 1,) * 2, np.uint8)
     low, high = cv2.erode(drawing, reach), cv2.dilate(drawing, reach)
     picture = cv2.GaussianBlur(frame, (0, 0), 0.7).astype(np.float32)
@@ -243,10 +240,13 @@ def _surplus(mask: np.ndarray, silhouette: np.ndarray, radius: float) -> float:
 
 
 class _Drawings:
-    """A look without mouth, drawn alone at found heads."""
+    """A look without mouth, drawn alone at found heads, and what its shut mouth shows."""
 
     def __init__(self, look: Look, radius: float, size: tuple[int, int]) -> None:
         self.look, self.radius, self.size = look, radius, size
+        shut = faces.draw_face(look, radius, mouth=0.0).picture
+        self.shut_amount, _ = faces.amount_of_mouth(shut, look, radius)
+        self.shut_line = faces.line_of_mouth(shut, look, radius)
 
     def at(self, x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
         """The picture float32 [H, W, 3], and the silhouette uint8 [H, W], 0 or 1."""
