@@ -13,6 +13,10 @@ from ..pipeline.record import FPS, RATE, SOUND, Places, Record, Rejected, Run, S
 from .decoding import opened, write_wav
 
 PIECE = 2**16  # samples that are looked through at a time
+HDR = {16: "PQ", 18: "HLG"}
+"""Transfer curves of ITU-T H.273 that are high dynamic range, by their number in a file. Read with an ordinary
+display's curve such a film is grey and pale, faces too.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class FilmKeys:
 
 def probe(path: Path) -> dict[str, float]:
     """Seconds, width, height, frames per second, and the second at which the first frame stands, by the packets of the
-    file, since containers claim anything. One frame is decoded. Raises Rejected for a file without pictures.
+    file, since containers claim anything. One frame is decoded. Raises Rejected for a file without pictures, and for
+    one in HDR.
     """
     import av
 
@@ -41,6 +46,8 @@ def probe(path: Path) -> dict[str, float]:
         frame = next(iter(container.decode(stream)), None)
     if frame is None or not times:
         raise Rejected("holds no pictures")
+    if frame.color_trc in HDR:
+        raise Rejected(f"is in HDR ({HDR[frame.color_trc]}); convert it to SDR first")
     first, last = min(times), max(times)
     fps = (len(times) - 1) / (last - first) if last > first else 0.0
     seconds = last - first + (1 / fps if fps else 0)

@@ -44,12 +44,16 @@ def write_film(
     fps: Fraction | int = 25,
     sound: np.ndarray | None = None,
     late: float = 0,
+    transfer: int = 2,
 ) -> None:
-    """sound: float32 at 48000 Hz, which begins `late` seconds after the picture."""
+    """sound: float32 at 48000 Hz, which begins `late` seconds after the picture; transfer: curve of ITU-T H.273 that
+    the film says it has, 2 for none.
+    """
     path.parent.mkdir(exist_ok=True)
     with av.open(str(path), "w") as film:
         stream = film.add_stream("libx264", rate=Fraction(fps), options={"crf": "10", "preset": "ultrafast"})
         stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], "yuv420p"
+        stream.codec_context.color_trc = transfer
         codec = "pcm_s16le" if path.suffix == ".mkv" else "aac"
         heard = None if sound is None else film.add_stream(codec, rate=48000, layout="mono")
         for picture in pictures:
@@ -131,12 +135,16 @@ def test_films_that_cannot_be_used_are_rejected_with_their_figure(tmp_path: Path
     write_film(places.raw / "silent.mp4", [grey(100)] * 30, sound=np.zeros(48000, np.float32))
     write_film(places.raw / "slow.mp4", [grey(100)] * 30, fps=5, sound=tone(6))
     write_film(places.raw / "small.mp4", [p[:32] for p in [grey(100)] * 30], sound=tone(1))
+    write_film(places.raw / "phone.mp4", [grey(100)] * 30, sound=tone(1), transfer=18)
+    write_film(places.raw / "cinema.mkv", [grey(100)] * 30, sound=tone(1), transfer=16)
     (places.raw / "text.mp4").write_text("not a film")
     for name, reason, figure in (
         ("mute.mp4", "has no sound", None),
         ("silent.mp4", "is silent", -200.0),
         ("slow.mp4", "fewer frames a second than films.least_fps", 5.0),
         ("small.mp4", "smaller than films.least_height", 32.0),
+        ("phone.mp4", r"is in HDR \(HLG\)", None),
+        ("cinema.mkv", r"is in HDR \(PQ\)", None),
     ):
         with pytest.raises(Rejected, match=reason) as rejected:
             film_row(places, name)
