@@ -27,6 +27,7 @@ def clip_group(puppets: int, clips: int = 3) -> ClipGroup:
         torch.randint(SILENT, 3, (clips, puppets), generator=g),
         torch.randint(-8, 40, (clips, puppets), generator=g),
         torch.linspace(0, 1, clips),
+        192 * torch.rand(clips, puppets, 2, generator=g),
     )
 
 

@@ -14,6 +14,18 @@ from ...training.data.augmentation import Augmentation, noise_levels, track_weig
 from ..prompts import motion_prompt
 from .clips import SILENT, ClipGroup, SpeechBank, excerpt
 
+SETTLED_ABOVE = 0.9
+"""Noise level above which clips are of one kind, where there were several: characters stand from left to right in
+their order, and who walks begins to the right.
+
+Where people are is decided above this level, and a small model that is uncertain of it draws some of each: two heads,
+four eyes. Below it clips are of every kind, so that people may be placed in any order and walk to either side: all
+that is noised to at most this level shows who stands where.
+"""
+STANDING = 0.45  # amount of motion below which puppets keep to their places
+NO_TEXT_OF_STANDING, NO_TEXT_OF_WALKING = 1.7, 0.2  # times the share: untold, puppets mostly stand
+LEFTWARDS = -4.0  # pixels by which all heads together may go left and still not be walking there
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -51,13 +63,12 @@ class Batch:
 def make_batch(
     rng: np.random.Generator, group: ClipGroup, bank: SpeechBank, size: int, augmentation: Augmentation
 ) -> Batch:
-    """Draw `size` clips of one group."""
-    rows = torch.from_numpy(rng.integers(0, len(group.latents), size))
+    """Draw `size` clips of one group; above SETTLED_ABOVE only settled ones, their characters in order."""
     puppets = group.masks.shape[1]
-    order = torch.from_numpy(np.stack([rng.permutation(puppets) for _ in range(size)]))
+    t = noise_levels(rng, size, augmentation.high_noise)
+    rows, order = _draw_clips(rng, group, t > SETTLED_ABOVE)
     views = torch.from_numpy(rng.integers(0, group.references.shape[2], (size, puppets)))
     masks = group.masks[rows[:, None], order].float() / 255  # [B, N, T, h, w]
-    t = noise_levels(rng, size, augmentation.high_noise)
     flag = torch.from_numpy(
         rng.choice(
             [0.0, 0.5, 1.0],
@@ -70,7 +81,9 @@ def make_batch(
         )
     ).float()
     has_references = (flag[:, 0] > 0) | torch.from_numpy(rng.random(size) >= augmentation.no_references)
-    has_text = torch.from_numpy(rng.random(size) >= augmentation.no_text)
+    standing = group.motion[rows].numpy() < STANDING
+    no_text = augmentation.no_text * np.where(standing, NO_TEXT_OF_STANDING, NO_TEXT_OF_WALKING)
+    has_text = torch.from_numpy(rng.random(size) >= no_text)
     references = group.references[rows[:, None], order, views].float().transpose(1, 2)
     mouths = group.mouths[rows].float() / 255
     clean = group.latents[rows].float()
@@ -93,6 +106,27 @@ def make_batch(
         has_references=has_references,
         text=motion_prompt(group.motion[rows]) * (has_references & has_text).view(-1, 1, 1),
     )
+
+
+def _draw_clips(rng: np.random.Generator, group: ClipGroup, settled: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows [B] of the group, and the puppet of each slot [B, N]; settled: bool [B], whether those of SETTLED_ABOVE
+    are asked for (from all clips, where none is settled).
+    """
+    count, puppets, _ = group.places.shape
+    size = len(settled)
+    rows = torch.from_numpy(rng.integers(0, count, size))
+    others = _settled(group).nonzero().flatten()
+    if len(others):
+        rows = torch.where(settled, others[torch.from_numpy(rng.integers(0, len(others), size))], rows)
+    shuffled = torch.from_numpy(np.stack([rng.permutation(puppets) for _ in range(size)]))
+    left_to_right = group.places[rows].mean(-1).argsort(1)
+    return rows, torch.where(settled[:, None], left_to_right, shuffled)
+
+
+def _settled(group: ClipGroup) -> Tensor:
+    """Bool [K]: whose heads together do not go left, from the first frame to the middle one."""
+    first, middle = group.places.mean(1).unbind(-1)
+    return middle - first > LEFTWARDS
 
 
 def _audio(group: ClipGroup, bank: SpeechBank, row: int, slots: list[int]) -> Tensor:

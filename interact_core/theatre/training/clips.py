@@ -60,7 +60,8 @@ class ClipGroup:
     [K, N, T, h, w] uint8 (255 = 1), visible share of each token; mouths likewise, the discs around mouths
     (for loss weights); recordings, offsets [K, N]: which recording each puppet speaks (SILENT: none), and
     the video frame of the recording at which the clip begins (negative: the speech starts later); motion [K],
-    how far its puppets go (prompts.motion_amount).
+    how far its puppets go (prompts.motion_amount); places [K, N, 2], x of each head in pixels, in the clip's first
+    frame and in its middle.
     """
 
     latents: Tensor
@@ -70,6 +71,7 @@ class ClipGroup:
     recordings: Tensor
     offsets: Tensor
     motion: Tensor
+    places: Tensor
 
     @property
     def frames(self) -> int:
@@ -216,6 +218,7 @@ def make_clip(
         "recordings": torch.tensor(recordings),
         "offsets": torch.tensor(offsets),
         "motion": torch.tensor(motion_amount(drawn.heads)),
+        "places": torch.from_numpy(drawn.heads[:, [0, FRAMES // 2], 0]),
     }
 
 

@@ -27,7 +27,8 @@ def test_a_batch_follows_from_the_seed_and_the_step_alone() -> None:
     for step, batch in enumerate(read, 3):
         for name, value in vars(batches[step]).items():
             assert torch.equal(value, getattr(batch, name)), (step, name)
-    assert {(len(batch.clean), batch.clean.shape[2]) for batch in map(batches.__getitem__, range(8))} == {
+    # These clips have 7 latent frames: longer cuts leave them whole.
+    assert {(len(batch.clean), batch.clean.shape[2]) for batch in map(batches.__getitem__, range(40))} == {
         (1, 7),
         (4, 3),
     }
