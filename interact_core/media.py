@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -11,6 +11,16 @@ EXACT = 4 | 0x2000 | 0x4000 | 0x40000
 """libswscale's flags BICUBIC, FULL_CHR_H_INT, FULL_CHR_H_INP and ACCURATE_RND: without the last three every way between
 RGB and a video's colours makes pictures darker by 1 of 255, and one between two videos' colours by up to 5.
 """
+
+HDR = {16: "PQ", 18: "HLG"}
+"""Transfer curves of ITU-T H.273 that are high dynamic range, by their number in a file. Read with an ordinary
+display's curve such a film is grey and pale, faces too.
+"""
+
+
+def hdr_curve(picture: Any) -> str | None:
+    """The curve in HDR of PyAV's video frame or codec context, None for one of an ordinary display."""
+    return HDR.get(picture.color_trc)
 
 
 def read_frames(path: Path) -> np.ndarray:

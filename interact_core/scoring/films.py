@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InteractError, one_line
-from ..media import read_sound
+from ..media import hdr_curve, read_sound
 from ..metrics.types import CHUNK, VOICE_RATE, Film, Person, Span
 from .jobs import PICTURES, PersonFiles
 
@@ -28,8 +28,9 @@ class OpenedFilm:
 def open_film(path: Path) -> OpenedFilm:
     """A film from a file. Its frames are counted without decoding them, and decoded anew at every pass.
 
-    A film whose frames come unevenly is read at its mean rate, and a note says so. Raises InteractError for a file
-    that cannot be opened, without a picture, or without frames; while it is read, for one that breaks off.
+    A film whose frames come unevenly is read at its mean rate, one in HDR as if it were not, and a note says so.
+    Raises InteractError for a file that cannot be opened, without a picture, or without frames; while it is read, for
+    one that breaks off.
     """
     import av
 
@@ -45,6 +46,7 @@ def open_film(path: Path) -> OpenedFilm:
                 if packet.size
             ]
             width, height = stream.codec_context.width, stream.codec_context.height
+            curve = hdr_curve(stream.codec_context)
     except (OSError, av.FFmpegError) as error:
         raise InteractError(f"{path.name} cannot be read as a film: {_why(error)}.") from error
     if not rate:
@@ -53,6 +55,11 @@ def open_film(path: Path) -> OpenedFilm:
     numbers = _numbers(times, fps)
     if numbers is not None:
         notes.append(f"The frames of {path.name} come unevenly: it was read at their mean rate of {fps:.2f}.")
+    if curve:
+        notes.append(
+            f"{path.name} is in HDR ({curve}) and was read like an ordinary film, too pale: its figures may be off. "
+            "Convert it to SDR."
+        )
     count = len(times) if numbers is None else len(numbers)
 
     def source() -> Iterator[np.ndarray]:

@@ -34,6 +34,13 @@ def test_a_film_whose_frames_come_unevenly_is_shown_in_time(tmp_path: Path) -> N
     assert half == 9, "at 0.8 s the tenth frame stands still"
 
 
+@pytest.mark.parametrize("transfer, curve", [(16, "PQ"), (18, "HLG"), (1, None)])
+def test_a_film_in_hdr_is_told(tmp_path: Path, transfer: int, curve: str | None) -> None:
+    write_film(tmp_path / "a.mp4", list(range(10)), transfer=transfer)
+    notes = open_film(tmp_path / "a.mp4").notes
+    assert [f"is in HDR ({curve})" in note for note in notes] == ([True] if curve else [])
+
+
 def test_a_film_that_breaks_off_is_told_and_so_is_one_that_is_none(tmp_path: Path) -> None:
     whole = tmp_path / "whole.mkv"
     write_film(whole, list(range(60)))

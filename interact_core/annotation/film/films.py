@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...config_tables import key
+from ...media import hdr_curve
 from ..pipeline.record import FPS, RATE, SOUND, Places, Record, Rejected, Run, Stage
 from .decoding import opened, write_wav
 
 PIECE = 2**16  # samples that are looked through at a time
-HDR = {16: "PQ", 18: "HLG"}
-"""Transfer curves of ITU-T H.273 that are high dynamic range, by their number in a file. Read with an ordinary
-display's curve such a film is grey and pale, faces too.
-"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,8 @@ def probe(path: Path) -> dict[str, float]:
         frame = next(iter(container.decode(stream)), None)
     if frame is None or not times:
         raise Rejected("holds no pictures")
-    if frame.color_trc in HDR:
-        raise Rejected(f"is in HDR ({HDR[frame.color_trc]}); convert it to SDR first")
+    if curve := hdr_curve(frame):
+        raise Rejected(f"is in HDR ({curve}); convert it to SDR first")
     first, last = min(times), max(times)
     fps = (len(times) - 1) / (last - first) if last > first else 0.0
     seconds = last - first + (1 / fps if fps else 0)

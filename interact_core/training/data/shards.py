@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InteractError, one_line
-from ...media import EXACT, read_sound
+from ...media import EXACT, hdr_curve, read_sound
 from .decoding import arrays_of, decoding
 
 VIDEO_ENDINGS = ("mp4", "mkv", "webm", "mov")
@@ -243,6 +243,8 @@ def _video(key: str, parts: Mapping[str, bytes], most: int | None) -> tuple[np.n
             stream = film.streams.video[0]
             fps, frames = float(stream.average_rate or 0), []
             for frame in film.decode(stream):
+                if curve := hdr_curve(frame):
+                    raise InteractError(f"Sample {key}: the video is in HDR ({curve}); convert it to SDR.")
                 frames.append(frame.to_ndarray(format="rgb24", interpolation=EXACT))
                 if len(frames) == most:
                     break

@@ -12,11 +12,16 @@ import numpy as np
 WIDTH, HEIGHT = 64, 48
 
 
-def write_film(path: Path, times: Sequence[int], fps: int = 25, sound: np.ndarray | None = None) -> None:
-    """Frame k is grey of 3 k, shown from times[k] / fps on; sound: [channels, samples] at 16 kHz."""
+def write_film(
+    path: Path, times: Sequence[int], fps: int = 25, sound: np.ndarray | None = None, transfer: int = 2
+) -> None:
+    """Frame k is grey of 3 k, shown from times[k] / fps on; sound: [channels, samples] at 16 kHz; transfer: curve of
+    ITU-T H.273 that the film says it has, 2 for none.
+    """
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=fps, options={"crf": "2", "bf": "2"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.codec_context.color_trc = transfer
         audio = None if sound is None else container.add_stream("aac", rate=16000)
         if audio is not None:
             audio.layout = "stereo" if len(sound) == 2 else "mono"

@@ -112,4 +112,6 @@ def test_where_no_clip_is_settled_all_are_drawn_from() -> None:
         50,
         Augmentation(high_noise=1.0),
     )
-    assert (batch.t > SETTLED_ABOVE).any()
+    early = batch.clean[batch.t > SETTLED_ABOVE].flatten(1)
+    drawn = (early[:, None] == group.latents.float().flatten(1)).all(-1)
+    assert drawn.any(0).all() and drawn.any(1).all()

@@ -16,6 +16,7 @@ from interacthuman.interact_core.training.data.shards import (
     parts_of,
     raw_samples,
 )
+from interacthuman.tests.support.media.films import write_film
 from interacthuman.tests.support.training import FRAMES, drawn_sample, write_drawn
 
 
@@ -98,6 +99,14 @@ def test_each_fault_of_a_sample_has_its_sentence(message: str) -> None:
     parts = parts_of(drawn_sample(3))
     BROKEN[message](parts)
     with pytest.raises(InteractError, match=f"^Sample 0003: .*{message}"):
+        decode_sample("0003", parts)
+
+
+@pytest.mark.parametrize("transfer, curve", [(16, "PQ"), (18, "HLG")])
+def test_a_video_in_hdr_is_a_fault_of_its_sample(tmp_path: Path, transfer: int, curve: str) -> None:
+    write_film(tmp_path / "a.mkv", list(range(FRAMES)), transfer=transfer)
+    parts = parts_of(drawn_sample(3)) | {"video.mkv": (tmp_path / "a.mkv").read_bytes()}
+    with pytest.raises(InteractError, match=rf"^Sample 0003: the video is in HDR \({curve}\)"):
         decode_sample("0003", parts)
 
 
