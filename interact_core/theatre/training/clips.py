@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -282,11 +282,17 @@ def write_clips(
 
 
 def read_clips(folder: Path) -> dict[int, ClipGroup]:
-    """All shards of a folder, by number of puppets."""
+    """All shards of a folder, by number of puppets. Raises ValueError for one that an earlier version drew."""
     parts: dict[int, list[dict[str, Tensor]]] = {}
     for path in sorted(folder.glob("clips_*.safetensors")):
         with safe_open(path, "pt") as file:
             clip = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        missing = {field.name for field in fields(ClipGroup)} - clip.keys()
+        if missing:
+            raise ValueError(
+                f"{path} lacks {', '.join(sorted(missing))}: an earlier version drew it. Delete it; `train clips` "
+                "draws it again."
+            )
         parts.setdefault(clip["masks"].shape[1], []).append(clip)
     return {
         n: ClipGroup(**{name: torch.cat([p[name] for p in group]) for name in group[0]})

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from interacthuman.interact_core.theatre.training.clips import (
     FRAMES,
     excerpt,
     make_clip,
     read_bank,
+    read_clips,
     to_token_grid,
     write_bank,
 )
-from interacthuman.tests.support.theatre_clips import speech_bank
+from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
+from safetensors.torch import save_file
 
 
 def test_excerpt_pads_with_silence_on_both_sides() -> None:
@@ -45,3 +48,18 @@ def test_a_clip_is_its_seed(vae) -> None:
     first, second, other = (make_clip(seed, 2, bank, vae) for seed in (5, 5, 6))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["latents"], other["latents"])
+
+
+def test_shards_of_several_puppets_are_read_and_those_of_an_earlier_version_are_named(tmp_path: Path) -> None:
+    groups = {"clips_000": clip_group(2), "clips_001": clip_group(1), "clips_002": clip_group(2)}
+    for name, group in groups.items():
+        save_file(vars(group), tmp_path / f"{name}.safetensors")
+    read = read_clips(tmp_path)
+    assert list(read) == [1, 2]
+    two = [groups["clips_000"], groups["clips_002"]]
+    for name, values in vars(read[2]).items():
+        assert torch.equal(values, torch.cat([getattr(group, name) for group in two]))
+    without_places = {name: values for name, values in vars(clip_group(1)).items() if name != "places"}
+    save_file(without_places, tmp_path / "clips_003.safetensors")
+    with pytest.raises(ValueError, match="clips_003.safetensors lacks places: an earlier version drew it"):
+        read_clips(tmp_path)
