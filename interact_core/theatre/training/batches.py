@@ -112,8 +112,8 @@ def make_batch(
 def _emphasis(masks: Tensor, mouths: Tensor) -> Tensor:
     """Weights of the velocity loss by token [B, 1, T, h, w], from masks [B, N, T, h, w] and mouths [B, 1, T, h, w].
 
-    A puppet is judged by its face: what lies around a mouth and up to the hat weighs more than a body, and most of
-    all the eyes, which are in the row above the mouth's.
+    A puppet is judged by its face: what lies around a mouth and up to the hat weighs more than a body, and the mouth
+    and the eyes, which are in the row above it, weigh most.
     """
     puppets = masks.sum(1, keepdim=True).clamp(max=1)
     eyes = F.pad(mouths[..., 1:, :], (0, 0, 0, 1))
