@@ -25,8 +25,6 @@ that is noised to at most this level shows who stands where.
 STANDING = 0.45  # amount of motion below which puppets keep to their places
 NO_TEXT_OF_STANDING, NO_TEXT_OF_WALKING = 1.7, 0.2  # times the share: untold, puppets mostly stand
 LEFTWARDS = -4.0  # pixels by which all heads together may go left and still not be walking there
-PUPPET_WEIGHT, HEAD_WEIGHT, EYE_WEIGHT, MOUTH_WEIGHT = 2, 2, 3, 4  # of the velocity loss, each on top of 1
-HEAD_ROWS = 4  # rows of tokens from a mouth up to what is worn on the head
 
 
 @dataclass(frozen=True)
@@ -87,9 +85,10 @@ def make_batch(
     no_text = augmentation.no_text * np.where(standing, NO_TEXT_OF_STANDING, NO_TEXT_OF_WALKING)
     has_text = torch.from_numpy(rng.random(size) >= no_text)
     references = group.references[rows[:, None], order, views].float().transpose(1, 2)
-    emphasis = _emphasis(masks, group.mouths[rows].float() / 255)
+    mouths = group.mouths[rows].float() / 255
     clean = group.latents[rows].float()
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    emphasis = 1 + 2 * masks.sum(1, keepdim=True).clamp(max=1) + 4 * mouths
     return Batch(
         clean=clean,
         noise=torch.randn(clean.shape, generator=generator),
@@ -107,18 +106,6 @@ def make_batch(
         has_references=has_references,
         text=motion_prompt(group.motion[rows]) * (has_references & has_text).view(-1, 1, 1),
     )
-
-
-def _emphasis(masks: Tensor, mouths: Tensor) -> Tensor:
-    """Weights of the velocity loss by token [B, 1, T, h, w], from masks [B, N, T, h, w] and mouths [B, 1, T, h, w].
-
-    A puppet is judged by its face: what lies around a mouth and up to the hat weighs more than a body, and the mouth
-    and the eyes, which are in the row above it, weigh most.
-    """
-    puppets = masks.sum(1, keepdim=True).clamp(max=1)
-    eyes = F.pad(mouths[..., 1:, :], (0, 0, 0, 1))
-    heads = F.max_pool3d(F.pad(mouths, (1, 1, 0, HEAD_ROWS - 1)), (1, HEAD_ROWS, 3), stride=1)
-    return 1 + PUPPET_WEIGHT * puppets + HEAD_WEIGHT * heads + EYE_WEIGHT * eyes + MOUTH_WEIGHT * mouths
 
 
 def _draw_clips(rng: np.random.Generator, group: ClipGroup, settled: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -50,25 +48,6 @@ def test_a_batch_of_beginnings_is_of_the_same_clips_and_voices() -> None:
         assert torch.equal(cut, kept[:, :, :3])
     assert torch.equal(short.audio[:, :, :9], whole.audio[:, :, :9])
     assert torch.equal(short.references, whole.references) and torch.equal(short.t, whole.t)
-
-
-def test_eyes_and_what_is_worn_on_the_head_weigh_more_than_a_body() -> None:
-    group = clip_group(1)
-    mouth, masks = torch.zeros_like(group.mouths), torch.zeros_like(group.masks)
-    mouth[..., 5, 4], masks[..., 2:, 4] = 255, 255
-    batch = make_batch(
-        np.random.default_rng(0),
-        replace(group, mouths=mouth, masks=masks),
-        speech_bank(np.random.default_rng(1)),
-        2,
-        Augmentation(),
-    )
-    weights = batch.emphasis[0, 0, 3, ::2, ::2]  # by token; two latent pixels each way are one
-    background, body = weights[0, 0], weights[7, 4]
-    hat, eye_row, mouth_row = weights[2], weights[4], weights[5]
-    assert background == 1 and body == 3
-    assert mouth_row[4] == 9 and eye_row[4] == 8 and hat[4] == 5
-    assert eye_row[3] == eye_row[5] == 3 and eye_row[2] == eye_row[6] == 1  # ears are not in the mask
 
 
 def test_only_clips_without_audio_lose_their_references() -> None:
