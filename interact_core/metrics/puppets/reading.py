@@ -11,18 +11,22 @@ from . import faces
 from .drawing import Look
 from .faces import Heads
 from .segmentation import segment
+from .tints import as_shown
 
 
 @dataclass(frozen=True)
 class ClipReading:
     """What was measured in one clip.
 
-    masks: bool [N, F, H, W]; heads: one Heads per puppet; openings: float [N, F] in 0..1, NaN where hidden.
+    masks: bool [N, F, H, W]; heads: one Heads per puppet; openings: float [N, F] in 0..1, NaN where hidden; shown: the
+    looks in the colours of this film, which heads and mouths were looked for in (whether they are the right ones is
+    asked elsewhere: theatre/measuring/measure.py: identity).
     """
 
     masks: np.ndarray
     heads: tuple[Heads, ...]
     openings: np.ndarray
+    shown: tuple[Look, ...]
 
     def others(self, i: int) -> np.ndarray:
         """Where any puppet but `i` is visible, bool [F, H, W]."""
@@ -34,13 +38,16 @@ def read_clip(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray | Non
 
     frames: uint8 RGB [F, H, W, 3]; masks: those of `segment`, if known.
     """
-    masks = segment(frames, looks) if masks is None else masks
+    found = segment(frames, looks) if masks is None else masks
+    shown = as_shown(frames, looks, found)
+    if masks is None:
+        found = segment(frames, shown)  # in the film's colours no edge looks like somebody else
     heads, openings = [], []
-    for i, look in enumerate(looks):
-        others = np.asarray(np.delete(masks, i, 0).any(0))
-        heads.append(faces.find_heads(frames, look, masks[i], others))
+    for i, look in enumerate(shown):
+        others = np.asarray(np.delete(found, i, 0).any(0))
+        heads.append(faces.find_heads(frames, look, found[i], others))
         openings.append(faces.mouth_opening(frames, look, heads[i], others))
-    return ClipReading(masks, tuple(heads), np.stack(openings))
+    return ClipReading(found, tuple(heads), np.stack(openings), shown)
 
 
 def mouth_openings(frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray) -> np.ndarray:

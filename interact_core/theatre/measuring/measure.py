@@ -30,6 +30,7 @@ from ...metrics.puppets.drawing import (
 from ...metrics.puppets.faces import Heads
 from ...metrics.puppets.reading import ClipReading, mouth_openings, read_clip
 from ...metrics.puppets.segmentation import palette, segment
+from ...metrics.puppets.tints import SAME_COLOUR
 
 __all__ = [
     "ClipReading",
@@ -47,8 +48,8 @@ __all__ = [
 
 ON_SCREEN_AREA = 0.015  # of the frame: half of the smallest head that scenes.py draws
 ON_SCREEN_FRAMES = 0.8
-SAME_COLOUR = 55.0  # RGB: random_looks keeps two puppets 75 apart, an autoencoder shifts by 15
 DISTRACTORS = 12
+SAME_FACE = 75.0  # RGB distance per pixel of a face and the reference's drawing
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Likeness:
 
     @property
     def alike(self) -> bool:
-        return self.found and self.colour <= SAME_COLOUR and self.face < min(self.rival, faces.LOST)
+        return self.found and self.colour <= SAME_COLOUR and self.face < min(self.rival, SAME_FACE)
 
 
 def identity(
