@@ -21,6 +21,7 @@ BEGIN, END = "<!-- bench report: begin -->", "<!-- bench report: end -->"
 
 QUESTIONS = {
     "theatre": "Two puppets: does each voice move its own mouth, and does everybody look like their picture?",
+    "theatre_untold": "The same where no motion prompt tells anybody to move",
     "theatre_4": "The same with four puppets, all of whom speak",
     "theatre_start_image": "The same where videos begin with a given picture and people are followed by likeness",
     "theatre_affinity": "Masks without a trained head: by likeness to one block, and by one attention head (a recipe)",

@@ -17,8 +17,8 @@ RECOMMENDED_KEY = "interact_recommended"
 class Recommended:
     """Values under the names of the nodes' inputs; None is left out. Raises InteractError for one that is out of range.
 
-    width, height: pixels; fps: of the video; steps, cfg, audio_cfg, stage_boundary (0..1), mask_gain: of the sampler;
-    shift: of ModelSamplingSD3; negative_references: "blank" or "shown".
+    width, height: pixels; fps: of the video; steps, cfg, audio_cfg, sampler_name, stage_boundary (0..1), mask_gain: of
+    the sampler; shift: of ModelSamplingSD3; negative_references: "blank" or "shown".
     """
 
     width: int | None = None
@@ -27,6 +27,7 @@ class Recommended:
     steps: int | None = None
     cfg: float | None = None
     audio_cfg: float | None = None
+    sampler_name: str | None = None
     stage_boundary: float | None = None
     mask_gain: float | None = None
     shift: float | None = None
@@ -36,12 +37,14 @@ class Recommended:
         for name, value in self.values().items():
             if name == "negative_references":
                 fits = value in ("blank", "shown")
+            elif name == "sampler_name":
+                fits = isinstance(value, str) and bool(value)
             else:
                 fits = isinstance(value, (int, float)) and isfinite(value) and value >= 0
             if not fits or (name == "stage_boundary" and float(value) > 1):
                 raise InteractError(
                     f"The recommended value {name} is {one_line(repr(value), 40)}: give a number of 0 or more "
-                    "(stage_boundary at most 1), and for negative_references 'blank' or 'shown'."
+                    "(stage_boundary at most 1), for negative_references 'blank' or 'shown', for sampler_name a name."
                 )
 
     def values(self) -> dict[str, int | float | str]:

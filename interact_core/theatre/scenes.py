@@ -131,10 +131,10 @@ class World:
 
 
 FAST = World(radii=(0.175, 0.215), walk_rate=(0.05, 0.1), sway_rate=(0.09, 0.16), nod=7.0, walks=0.75)
-"""The world of the shipped weights and of every committed figure."""
+"""The world that the autoencoder learned, the diffusion model at first, and that raw films are drawn in."""
 
 CALM = World(radii=(0.19, 0.215), walk_rate=(0.03, 0.06), sway_rate=(0.05, 0.1), nod=5.0, walks=0.6)
-"""A world that is easier to learn, for weights to come: a latent frame then holds a third less movement."""
+"""The world that the diffusion model learned last: a latent frame holds a third less movement."""
 
 WORLDS = {"fast": FAST, "calm": CALM}
 HEAD_SCALE = (1.0, 1.0, 0.84, 0.68)  # by number of puppets, one to four

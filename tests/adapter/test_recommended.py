@@ -45,7 +45,14 @@ def test_they_are_written_beside_the_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"steps": -1}, {"cfg": float("nan")}, {"stage_boundary": 1.5}, {"negative_references": "no"}]
+    "values",
+    [
+        {"steps": -1},
+        {"cfg": float("nan")},
+        {"stage_boundary": 1.5},
+        {"negative_references": "no"},
+        {"sampler_name": ""},
+    ],
 )
 def test_a_value_that_no_node_takes_is_refused(values: dict) -> None:
     with pytest.raises(InteractError, match=next(iter(values))):

@@ -181,6 +181,10 @@ def test_wholeness_is_a_figure_of_the_records_that_have_it():
             one["whole"] = share
     found = {figure.name: figure for figure in theatre.figures_of({"predicted": new}, [], ["given"] * 2)}
     assert found["whole"].value == pytest.approx(0.85) and not found["whole"].holds
+    bounds = [
+        theatre.figures_of({"predicted": new}, [], ["given"] * 2, told)[1].bound for told in (True, False)
+    ]
+    assert bounds == [">= 0.95", ">= 0.97"]  # untold, puppets stay, which is easier
 
 
 def test_steadiness_is_said_beside_the_drawn_truth():

@@ -69,7 +69,7 @@ def test_the_calm_world_moves_less_from_frame_to_frame_and_still_leaves_its_plac
     assert min(radii) >= 0.19
 
 
-def test_the_default_world_is_that_of_the_committed_figures() -> None:
+def test_the_default_world_is_that_of_the_autoencoder_and_of_raw_films() -> None:
     scene = random_scene(np.random.default_rng(0), 2)
     first = scene.paths[0]
     assert (round(first.x, 4), round(first.sway_rate, 6)) == (62.0155, 0.158479)

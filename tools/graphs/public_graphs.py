@@ -15,7 +15,7 @@ from interacthuman.tools.graphs.public_files import (
 )
 
 WIDTH, HEIGHT, LENGTH = 832, 480, 81  # what these models were made for
-STEPS, CFG = 6, 1.0  # with FEW_STEPS, as in ComfyUI's own templates
+STEPS, CFG, SAMPLER = 6, 1.0, "euler"  # with FEW_STEPS, as in ComfyUI's own templates
 BOUNDARY = 0.2  # 10 of 50 steps, as in the paper; the theatre's own was made for small videos
 SHIFT = 8.0
 FROM_BASE = "from the base model (HuMo)"
@@ -65,7 +65,9 @@ def encoded(positive: str, negative: list, *characters: str) -> Graph:
 
 def sampled(name: str = "31", **changes: object) -> Graph:
     graph = sampler(name, mask_source="affinity", start=None)
-    graph[name]["inputs"] |= {"steps": STEPS, "cfg": CFG, "stage_boundary": BOUNDARY, **changes}
+    graph[name]["inputs"] |= {
+        "steps": STEPS, "cfg": CFG, "sampler_name": SAMPLER, "stage_boundary": BOUNDARY, **changes
+    }  # fmt: skip
     return graph
 
 

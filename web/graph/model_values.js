@@ -15,7 +15,7 @@ import { upstream, widgetNamed } from "./upstream.js";
 
 export const KEY = "interact_recommended"; // in the metadata of the file
 const LOADERS = new Set(["InterActLoadDiT", "InterActApplyAdapter"]);
-const SAMPLING = ["steps", "cfg", "audio_cfg", "stage_boundary", "mask_gain"];
+const SAMPLING = ["steps", "cfg", "audio_cfg", "sampler_name", "stage_boundary", "mask_gain"];
 /** Which values a node takes, by its type. @type {Record<string, string[]>} */
 const TAKES = {
   InterActEncodeCharacters: ["width", "height", "fps", "negative_references"],

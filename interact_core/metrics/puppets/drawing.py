@@ -17,7 +17,8 @@ SUPERSAMPLE = 2
 FRACTION_BITS = 4  # OpenCV draws at 1/16 pixel
 MOUTH = (122, 16, 38)  # inside of every mouth, RGB 0..255; no felt, hair or cloth comes near it
 EYE_WHITE, PUPIL = (250, 250, 246), (28, 26, 34)
-HAIR_STYLES = ("mop", "spikes", "pigtails", "bun", "cap", "fringe", "bald")
+# Nothing with gaps of an eye's size: small models fill gaps between spikes with eyes.
+HAIR_STYLES = ("mop", "topknot", "pigtails", "bun", "cap", "fringe", "bald")
 EARS = ("none", "round", "pointed", "side")
 PROPS = ("none", "bow tie", "scarf", "buttons", "stripes")
 STRIPE_PERIOD = 0.55  # head radii
@@ -173,22 +174,18 @@ def _draw_ears(c: Canvas, look: Look) -> None:
 
 def _draw_hair_behind_head(c: Canvas, look: Look) -> None:
     w = look.head_width
-    if look.hair_style in ("mop", "fringe"):
+    if look.hair_style in ("mop", "fringe", "topknot"):
         c.ellipse(0, -0.12, 1.08 * w + 0.06, 1.02, look.hair)
     if look.hair_style == "pigtails":
         for side in (-1, 1):
             c.ellipse(side * (w + 0.22), 0.05, 0.32, 0.52, look.hair)
-    if look.hair_style == "bun":
+    if look.hair_style in ("bun", "topknot"):
         c.ellipse(0, -1.12, 0.42, 0.38, look.hair)
-    if look.hair_style == "spikes":
-        for k in range(-3, 4):
-            x = 0.3 * k * w
-            c.polygon([(x - 0.24, -0.55), (x * 1.35, -1.5 + 0.1 * abs(k)), (x + 0.24, -0.55)], look.hair)
 
 
 def _draw_hair(c: Canvas, look: Look) -> None:
     w = look.head_width
-    if look.hair_style in ("mop", "pigtails", "bun"):
+    if look.hair_style in ("mop", "pigtails", "bun", "topknot"):
         c.ellipse(0, -0.45, 0.94 * w, 0.6, look.hair, 180, 360)
     if look.hair_style == "fringe":
         c.polygon(
@@ -206,8 +203,6 @@ def _draw_hair(c: Canvas, look: Look) -> None:
     if look.hair_style == "cap":
         c.ellipse(0, -0.5, 0.98 * w, 0.68, look.hair, 180, 360)
         c.ellipse(0.45, -0.5, 0.75, 0.14, look.accent)
-    if look.hair_style == "spikes":
-        c.ellipse(0, -0.6, 0.84 * w, 0.42, look.hair, 180, 360)
 
 
 def _draw_face(c: Canvas, look: Look, mouth: float) -> None:

@@ -23,8 +23,8 @@ OPENINGS = np.linspace(0.0, 1.0, 9)
 HIDDEN_SHARE = 0.4  # with more than this of the mouth's place behind another puppet, a frame does not show it
 MASK_SLACK = 0.06  # of the frame's height: a head may be this far outside of its segmentation mask
 HATS_END = -0.5  # head radii: models draw hats too high or too low, and the face below them as it is
-LOST = 82.0  # RGB distance per pixel of drawing and frame beyond which there is no such face: 99 in 100 of those that models
-# draw are nearer, and 96 in 100 of the best fits where a head is painted over are farther
+LOST = 82.0  # RGB distance per pixel of drawing and frame beyond which there is no such face: 99 in 100 of those that
+# models draw are nearer, and 96 in 100 of the best fits where a head is painted over are farther
 
 
 @dataclass(frozen=True)

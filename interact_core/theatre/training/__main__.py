@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
         "--world",
         choices=WORLDS,
         default="fast",
-        help="of vae, clips and dit: how fast and large the puppets are (default: %(default)s, as shipped)",
+        help="of vae, clips and dit: how fast and large the puppets are (default: %(default)s)",
     )
     parser.add_argument(
         "--minutes", type=float, default=15.0, help="of gpu: all that it may take (default: %(default)s)"

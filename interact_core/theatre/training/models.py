@@ -111,7 +111,10 @@ def theatre_values() -> Recommended:
     return Recommended(
         **{name: size[name] for name in ("width", "height", "fps", "negative_references")},
         steps=whole_schedule(sampled),
-        **{name: sampled[name] for name in ("cfg", "audio_cfg", "stage_boundary", "mask_gain")},
+        **{
+            name: sampled[name]
+            for name in ("cfg", "audio_cfg", "sampler_name", "stage_boundary", "mask_gain")
+        },
         shift=inputs_of(graph, "ModelSamplingSD3")["shift"],
     )
 

@@ -88,7 +88,7 @@ SAMPLED = [
      widgets(context_length=73, context_overlap=24, context_schedule="standard_static")],
     ["22", "InterActSampler",
      [["MODEL:model", "21", 0], ["CONDITIONING:positive", "9", 0], ["INTERACT_CAST:cast", "9", 3]],
-     widgets(steps=50, cfg=6.5, stage_boundary=0.2)],
+     widgets(steps=50, cfg=6.5, sampler_name="euler", stage_boundary=0.2)],
 ]  # fmt: skip
 CASES = {
     # 0.5 + 3.3 and a pause of 0.4 before 2.0 s: 6.2 s, 155 frames, 157 of the form 4n+1.
@@ -136,7 +136,9 @@ def test_a_run_is_foretold(page: Window, name: str) -> None:
         assert line in " ".join(found[2])
 
 
-WANTED = Recommended(width=192, height=128, steps=20, cfg=3.0, shift=3.0, stage_boundary=0.2)
+WANTED = Recommended(
+    width=192, height=128, steps=20, cfg=3.0, sampler_name="lcm", shift=3.0, stage_boundary=0.2
+)
 
 
 def test_values_that_are_not_those_of_the_model_are_found_and_set(page: Window) -> None:
@@ -147,12 +149,18 @@ def test_values_that_are_not_those_of_the_model_are_found_and_set(page: Window) 
     ]
     driven = [["5", "PrimitiveInt", [], widgets(value=640)]]
     # Of the model's 20 steps 13 are left at a denoise of 0.65.
-    begun = ["23", "InterActSampler", [["MODEL:model", "21", 0]], widgets(steps=13, denoise=0.65, cfg=3.0)]
+    begun = [
+        "23",
+        "InterActSampler",
+        [["MODEL:model", "21", 0]],
+        widgets(steps=13, denoise=0.65, cfg=3.0, sampler_name="lcm"),
+    ]
     nodes = [*SAMPLED, begun, *driven, encoder(more=(["INT:width", "5", 0],)), *other]
     before, after = page.js(VALUES, [nodes, WANTED.to_metadata()])
     assert [entry for entry in before if entry[0] not in ("30", "31")] == [
         ["22", "steps", 20, 50],
         ["22", "cfg", 3, 6.5],
+        ["22", "sampler_name", "lcm", "euler"],
         ["9", "width", 192, 640],
         ["9", "height", 128, 480],
         ["22", "shift", 3, None],
