@@ -35,6 +35,7 @@ from interacthuman.interact_core.preview.palette import INK, PAPER, to_pillow, t
 from interacthuman.interact_core.preview.record import RunRecord
 from interacthuman.interact_core.theatre.measuring.wholeness import count_parts
 from interacthuman.tools.graphs.parts import DRAWN_LEFT_TO_RIGHT, Graph, nodes_of, video
+from interacthuman.tools.graphs.parts import SIZE as SIZE_PLACED
 from interacthuman.tools.make_workflows import GRAPHS, ui_file
 from PIL import Image, ImageDraw
 
@@ -122,9 +123,9 @@ def with_every_video(graph: Graph) -> Graph:
 def drawn_masks(history: MaskHistory) -> torch.Tensor:
     """What halves of graphs/parts.py draws, in the place of the masks that the model predicted beside them."""
     masks = torch.zeros_like(history.masks)
-    half = masks.shape[-1] // 2
-    masks[:, history.index(DRAWN_LEFT_TO_RIGHT[0]), ..., :half] = 1
-    masks[:, history.index(DRAWN_LEFT_TO_RIGHT[1]), ..., half:] = 1
+    half, top = masks.shape[-1] // 2, round((1 - SIZE_PLACED) * masks.shape[-2])
+    masks[:, history.index(DRAWN_LEFT_TO_RIGHT[0]), ..., top:, :half] = 1
+    masks[:, history.index(DRAWN_LEFT_TO_RIGHT[1]), ..., top:, half:] = 1
     return masks
 
 

@@ -24,6 +24,7 @@ from interacthuman.tools.graphs.parts import (
     SEED,
     SEED_LENGTH,
     SEED_STEPS,
+    SIZE,
     STEPS,
     WIDTH,
     Graph,
@@ -214,7 +215,7 @@ def fixed_against_predicted() -> Graph:
     layouts = dict(zip(DRAWN_LEFT_TO_RIGHT, ("72", "73")))
     return {
         **models(),
-        **halves(),
+        **halves(SIZE),
         **speaker("Mira", 10, layout=[layouts["Mira"], 0]),
         **speaker("Tobi", 20, layout=[layouts["Tobi"], 0]),
         **encode("13", "23"),

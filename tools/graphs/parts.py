@@ -24,7 +24,7 @@ STEPS_FROM_NOISE = 20
 SEED_STEPS, SEED_LENGTH = 8, 49
 CFG, AUDIO_CFG = 2.0, 0.0
 # lcm adds new noise after every step, so that a second head or a third eye of one step is drawn anew in the next; euler
-# keeps it. From noise 0.94 of the theatre's puppets are whole with it, 0.78 with euler (lab, 16 scenes).
+# keeps it. From noise 0.94 of the theatre's puppets were whole with it, 0.78 with euler (a script, 16 scenes).
 SAMPLER, SCHEDULER = "lcm", "simple"
 SEED = 6
 # 10 of 50 steps at SHIFT end at noise 0.923, which is 0.4 of the way on Wan's own schedule, by which the node
@@ -327,19 +327,19 @@ def who_is_who() -> str:
     return json.dumps({"people": people}, separators=(",", ":"))
 
 
-def halves() -> Graph:
-    """The left and the right half of the picture in white, as nodes "72" and "73"."""
-    half = WIDTH // 2
+def halves(size: float = 1.0) -> Graph:
+    """The left and the right half of the picture in white, as nodes "72" and "73"; size: how far up they reach."""
+    half, high = WIDTH // 2, round(size * HEIGHT)
     return {
         "70": node("SolidMask", "Nobody", value=0.0, width=WIDTH, height=HEIGHT),
-        "71": node("SolidMask", "Half the width", value=1.0, width=half, height=HEIGHT),
-        "72": painted("Left half", 0),
-        "73": painted("Right half", half),
+        "71": node("SolidMask", "Half the width", value=1.0, width=half, height=high),
+        "72": painted("Left half", 0, HEIGHT - high),
+        "73": painted("Right half", half, HEIGHT - high),
     }
 
 
-def painted(title: str, x: int) -> dict[str, Any]:
-    return node("MaskComposite", title, destination=["70", 0], source=["71", 0], x=x, y=0, operation="add")
+def painted(title: str, x: int, y: int) -> dict[str, Any]:
+    return node("MaskComposite", title, destination=["70", 0], source=["71", 0], x=x, y=y, operation="add")
 
 
 def nodes_of(graph: Graph, *class_types: str) -> Sequence[str]:
