@@ -1,7 +1,7 @@
 """Version 0.1.0 of this pack, whose graphs and adapter have to run the same; and the lowest packages that
 requirements.txt admits.
 
-Of 0.1.0 the code comes from git's history: both versions run its shipped graphs with its own weights, at a small size,
+Of 0.1.0 the code comes from git's history: both versions run its shipped graphs with the weights of today, at a small size,
 in a ComfyUI each, and the latents are compared bit by bit. For the packages a Python environment is made with uv and
 thrown away, in which a few tests are run: speech, people, sampling beside core's, and a graph on a real server (6 GB).
 
@@ -86,7 +86,7 @@ def run(order: Order) -> None:
 
 
 def _unpack(old: Path) -> None:
-    """A ComfyUI whose only pack is this one as it was in version 0.1.0."""
+    """A ComfyUI whose only pack is this one as it was in version 0.1.0, with the weights of today."""
     shutil.copytree(comfy_folder(), old, ignore=shutil.ignore_patterns("custom_nodes", "__pycache__"))
     pack = old / "custom_nodes" / "interacthuman"
     pack.mkdir(parents=True)
@@ -94,6 +94,8 @@ def _unpack(old: Path) -> None:
     archive = subprocess.run(command, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(pack, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+    shutil.rmtree(pack / "models")
+    shutil.copytree(ROOT / "models", pack / "models")
 
 
 def _differs(name: str, old: Path, folder: Path) -> str | None:
