@@ -1,7 +1,7 @@
 """Version 0.1.0 of this pack, whose graphs and adapter have to run the same; and the lowest packages that
 requirements.txt admits.
 
-Of 0.1.0 the code comes from git's history: both versions run its shipped graphs with the weights of today, at a small size,
+Of 0.1.0 the code comes from git's history: both versions run its shipped graphs with today's weights, at a small size,
 in a ComfyUI each, and the latents are compared bit by bit. For the packages a Python environment is made with uv and
 thrown away, in which a few tests are run: speech, people, sampling beside core's, and a graph on a real server (6 GB).
 

@@ -12,7 +12,7 @@ from interacthuman.interact_core.comfy_server import ComfyServer
 
 SNAPSHOTS = Path(__file__).parents[1] / "nodes" / "snapshots"
 LATENT = SNAPSHOTS / "latent_0_1_0.json"
-"""Shape, mean, deviation, and every 97th number of the latent that version 0.1.0 itself makes of the graph with these weights."""
+"""Shape, mean, deviation, and every 97th number of the latent that version 0.1.0 makes with the shipped weights."""
 
 
 def test_a_graph_of_version_0_1_0_gives_the_same_latent(server: ComfyServer) -> None:
