@@ -259,12 +259,12 @@ def main() -> None:
         [source_of(k, plan.recordings) for k in speaking],
         told=told,
     )
-    name = (
-        "theatre"
-        + (f"_{chosen.puppets}" if chosen.puppets != 2 else "")
-        + ("" if told else "_untold")
-        + ".json"
-    )
+    words = [
+        "theatre",
+        *([str(chosen.puppets)] if chosen.puppets != 2 else []),
+        *([] if told else ["untold"]),
+    ]
+    name = "_".join(words) + ".json"
     path = chosen.out or (result.FOLDER / name if chosen.scenes >= FULL else None)
     write_results("theatre", path, figures, plan.run_settings, began, fixed_masks=FIXED_MASKS)
 

@@ -77,7 +77,7 @@ def whole_frames(frames: np.ndarray, names: Sequence[str]) -> np.ndarray:
             raise ValueError(f"{name} is no puppet of the theatre's.")
         looks.append(look)
     reading = read_clip(frames, looks)
-    parts = count_parts(frames, reading.shown, reading.masks, reading.heads)
+    parts = count_parts(frames, reading)
     return (parts.whole | ~parts.in_view).all(0)
 
 

@@ -85,6 +85,8 @@ export function setValues(found) {
   return found.filter(({ place: { node }, name, wanted }) => {
     const widget = widgetNamed(node, name);
     if (!widget || isDriven(node, name)) return false;
+    const offered = widget.options?.values; // of a list, such as samplers: a file may name one that is not here
+    if (Array.isArray(offered) && !offered.includes(wanted)) return false;
     widget.value = wanted;
     widget.callback?.(wanted);
     node.setDirtyCanvas?.(true, true);

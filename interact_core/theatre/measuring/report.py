@@ -55,7 +55,7 @@ def measure_characters(
     """
     likenesses = measure.identity(frames, looks, reading)
     overlaps = np.stack([measure.mask_iou(step.float().numpy(), reading.masks) for step in history.masks], 1)
-    whole = count_parts(frames, reading.shown, reading.masks, reading.heads).shares()
+    whole = count_parts(frames, reading).shares()
     characters = []
     for i, name in enumerate(history.names):
         opening, own, others = reading.openings[i], voices[i], np.delete(voices, i, 0)

@@ -15,6 +15,7 @@ import numpy as np
 from ...metrics.puppets import faces
 from ...metrics.puppets.drawing import MOUTH, SUPERSAMPLE, Canvas, Colour, Look, Pose, draw_puppet
 from ...metrics.puppets.faces import Heads
+from ...metrics.puppets.reading import ClipReading
 from ...metrics.puppets.segmentation import palette, shows_accent
 
 IN_VIEW = 0.9  # of a head's disc, neither behind another puppet nor outside of the frame
@@ -75,20 +76,18 @@ class Parts:
         return np.where(frames > 0, self.whole.sum(1) / np.maximum(frames, 1), np.nan)
 
 
-def count_parts(
-    frames: np.ndarray, looks: Sequence[Look], masks: np.ndarray, heads: Sequence[Heads]
-) -> Parts:
-    """Count every puppet's parts.
+def count_parts(frames: np.ndarray, reading: ClipReading) -> Parts:
+    """Count every puppet's parts, in the film's own tones.
 
-    frames: uint8 RGB [F, H, W, 3]; masks: bool [N, F, H, W]; heads: of the same frames (measure.read_clip). A
-    puppet whose face is not found counts no head where its place is in view, and everywhere if it is never
-    found.
+    frames: uint8 RGB [F, H, W, 3]; reading: of the same frames. A puppet whose face is not found counts no head where
+    its place is in view, and everywhere if it is never found.
     """
+    masks, heads = reading.masks, reading.heads
     shape = masks.shape[:2]
     found = Parts(*(np.zeros(shape, kind) for kind in (int, int, int, float, bool)))
     for f, frame in enumerate(frames):
         found.eyes[:, f] = _eyes(frame, masks[:, f], [head.radius for head in heads])
-    for i, (look, head) in enumerate(zip(looks, heads)):
+    for i, (look, head) in enumerate(zip(reading.shown, heads)):
         others = np.delete(masks, i, 0).any(0)
         drawings = _Drawings(look, head.radius, frames.shape[1:3])
         for f in range(len(frames)):

@@ -168,6 +168,18 @@ def test_values_that_are_not_those_of_the_model_are_found_and_set(page: Window) 
     assert [entry[:2] for entry in after if entry[0] not in ("30", "31")] == [["9", "width"], ["22", "shift"]]
 
 
+def test_a_sampler_that_is_not_here_is_said_and_not_set(page: Window) -> None:
+    """As of another ComfyUI or pack: the list of the widget would not run with it."""
+    chosen = {"name": "sampler_name", "value": "euler", "options": {"values": ["euler", "uni_pc"]}}
+    sampler = ["22", "InterActSampler", [["MODEL:model", "20", 0]], {"widgets": [chosen]}]
+    before, after = page.js(VALUES, [[SAMPLED[0], sampler], Recommended(sampler_name="lcm").to_metadata()])
+    assert (
+        [entry[:4] for entry in before]
+        == [["22", "sampler_name", "lcm", "euler"]]
+        == [one[:4] for one in after]
+    )
+
+
 @pytest.mark.parametrize(
     "text", ["no JSON", "[1]", '"text"', '{"strange": 1}', '{"steps": {"a": 1}}', "null"]
 )

@@ -29,8 +29,7 @@ Draw = Callable[[Canvas, Look, Pose], None]
 
 
 def parts_of(frames: np.ndarray, looks: tuple[Look, ...]) -> Parts:
-    reading = read_clip(frames, looks)
-    return count_parts(frames, reading.shown, reading.masks, reading.heads)
+    return count_parts(frames, read_clip(frames, looks))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -106,7 +105,7 @@ def test_a_puppet_in_other_tones_whose_hat_sits_too_high_is_whole_and_its_mouth_
         ]
     frames = degrade(np.stack(frames))
     reading = read_clip(frames, looks)
-    parts = count_parts(frames, reading.shown, reading.masks, reading.heads)
+    parts = count_parts(frames, reading)
     assert parts.whole[parts.in_view].mean() > 0.9
     seen = np.isfinite(reading.openings) & parts.in_view
     assert np.sqrt(np.mean((reading.openings[seen] - example.voices[seen]) ** 2)) < 0.04
@@ -189,8 +188,8 @@ def test_a_head_behind_another_is_not_judged_and_one_that_is_nowhere_is_not_whol
     masks = reading.masks.copy()
     masks[1, 1, y - 40 : y + 40, max(0, x - 25) : x + 25] = True
     masks[0, 1] &= ~masks[1, 1]
-    parts = count_parts(frames, looks, masks, reading.heads)
+    parts = count_parts(frames, replace(reading, masks=masks))
     assert parts.in_view[0].tolist() == [True, False, True] and parts.shares()[0] == 1
-    missing = [replace(head, distance=np.full(3, np.inf)) for head in reading.heads]
-    nowhere = count_parts(frames, looks, reading.masks, missing)
+    missing = tuple(replace(head, distance=np.full(3, np.inf)) for head in reading.heads)
+    nowhere = count_parts(frames, replace(reading, heads=missing))
     assert (nowhere.shares() == 0).all()
