@@ -281,8 +281,12 @@ def _rendered_moments(models: TheatreModels, case: Case, run_settings: RunSettin
 
 
 def _rendered_scene(case: Case, run_settings: RunSettings) -> Rendering:
-    """The case's looks and voices, rendered in a scene that moves as much as the compared ones."""
+    """The case's looks and voices, rendered in a scene that moves as much as the compared ones.
+
+    A motion prompt above 1, beyond all that training was told, is met by the drawn scenes that move most.
+    """
     rng = np.random.default_rng(case.seed + 2)
+    motion = None if run_settings.motion is None else min(1.0, run_settings.motion)
     still = np.zeros(run_settings.frames, np.float32)
     mouths = np.stack(
         [
@@ -291,9 +295,7 @@ def _rendered_scene(case: Case, run_settings: RunSettings) -> Rendering:
         ]
     )
     for _ in range(50):
-        scene = random_scene(
-            rng, len(case.looks), run_settings.width, run_settings.height, run_settings.motion
-        )
+        scene = random_scene(rng, len(case.looks), run_settings.width, run_settings.height, motion)
         rendering = render(replace(scene, looks=case.looks), mouths)
         if largest_travel(rendering.heads) >= MIN_TRAVEL:
             break

@@ -58,7 +58,7 @@ class RunSettings:
 
     frames: 4n+1; shift: of the noise schedule; windows: inputs of core's WanContextWindowsManual, by which
     videos longer than a training clip are sampled; audio_cfg: None for one scale for text and voices; motion:
-    how far the motion prompt has the puppets move, 0..1 (prompts.py), None for no text.
+    how far the motion prompt has the puppets move (prompts.py), None for no text.
     """
 
     width: int

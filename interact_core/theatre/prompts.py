@@ -27,7 +27,10 @@ def motion_amount(heads: np.ndarray) -> float:
 
 
 def motion_prompt(motion: Tensor) -> Tensor:
-    """Text embeddings [B, 1, TEXT_WIDTH] for motion amounts [B] in 0..1."""
+    """Text embeddings [B, 1, TEXT_WIDTH] for motion amounts [B], in training 0..1.
+
+    Above 1 the line through both embeddings goes on, and so do puppets: they move farther, and are less whole.
+    """
     places = 0.7 * torch.arange(TEXT_WIDTH)
     still, far = places.sin(), places.cos()
     return torch.lerp(still, far, motion.float()[:, None])[:, None]
