@@ -143,8 +143,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=MOTION,
         help="motion prompt: how far puppets move, 0 to 1, above 1 farther than any training clip was told; below 0 no "
-        "prompt, as in the shipped graphs "
-        "(default: %(default)s)",
+        "prompt, as in the shipped graphs (default: %(default)s)",
     )
     parser.add_argument("--pictures", type=Path, help="write six frames of every new clip into this folder")
 
