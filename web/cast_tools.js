@@ -72,18 +72,18 @@ function look() {
     const values = valuesOf.get(model.file);
     const found = values ? differences(model, values) : [];
     const meaning = found.map(({ name, wanted, found: is }) => [name, wanted, is ?? null]);
-    if (found.length) tell(model.loader.node, meaning, [hintOf(model.file, found)]);
+    if (found.length) tell(model.loader.node, meaning, [words.say("differs", { file: model.file, values: valuesIn(found) })]);
   }
   if (lengths.pending) return; // what was not known is no change of the graph
   for (const [node, { said, meant }] of lines) foretell(node, said, JSON.stringify(meant));
 }
 
-/** @param {string} file @param {import("./graph/model_values.js").Difference[]} found */
-function hintOf(file, found) {
+/** @param {import("./graph/model_values.js").Difference[]} found */
+function valuesIn(found) {
   const told = found.map(({ name, wanted, found: is }) =>
     is === undefined ? words.say("shiftMissing", { wanted }) : words.say("valueDiffers", { name, wanted, found: `${is}` }),
   );
-  return words.say("differs", { file, values: listed([...new Set(told)]) });
+  return listed([...new Set(told)]);
 }
 
 /** @param {"info" | "warn"} severity @param {string} detail */
@@ -114,11 +114,18 @@ async function useValues() {
   if (!known.length) return toast("info", words.say("noValues"));
   const root = rootGraph();
   root.beforeChange?.();
-  const set = known.flatMap((model) => setValues(differences(model, /** @type {Values} */ (valuesOf.get(model.file)))));
+  const differing = () => known.flatMap((model) => differences(model, /** @type {Values} */ (valuesOf.get(model.file))));
+  const set = setValues(differing());
+  const left = differing();
   root.afterChange?.();
   lookSoon();
   const [{ file }] = known;
-  return toast("info", set.length ? words.say("valuesSet", { file, count: set.length }) : words.say("valuesAlready", { file }));
+  if (!set.length && !left.length) return toast("info", words.say("valuesAlready", { file }));
+  const said = [
+    ...(set.length ? [words.say("valuesSet", { file, count: set.length })] : []),
+    ...(left.length ? [words.say("valuesLeft", { values: valuesIn(left) })] : []),
+  ];
+  return toast(left.length ? "warn" : "info", said.join(" "));
 }
 
 const paint = () => colourWires(app.canvas, document.documentElement);

@@ -29,6 +29,7 @@ export const ENGLISH = {
   valueDiffers: "{name} {wanted} (here {found})",
   shiftMissing: "ModelSamplingSD3 with shift {wanted} (there is none)",
   valuesSet: "Set to the values of {file}: {count}.",
+  valuesLeft: "Not set, as a link gives the value, the node is missing or this ComfyUI does not offer it: {values}.",
   valuesAlready: "Everything is already as {file} says.",
   noValues: "No adapter in this workflow says which values it was made for.",
 };

@@ -79,6 +79,28 @@ def the_values_of_the_model_are_used(window: Window) -> None:
         """,
     )
     assert found == [13, 192, True]
+    said = act(
+        window,
+        """
+        const toasts = app.extensionManager.toast, show = toasts.add, heard = [];
+        toasts.add = (one) => heard.push(one.detail);
+        const sampler = all("InterActSampler")[0], steps = widget(sampler, "steps");
+        const driver = add("PrimitiveInt");
+        driver.widgets[0].value = 7;
+        wire(driver, sampler, "steps");
+        await command("UseModelValues");
+        widget(encoder(), "width").value = 320;
+        await command("UseModelValues");
+        graph().remove(driver);
+        steps.value = 13;
+        await command("UseModelValues");
+        toasts.add = show;
+        return heard;
+        """,
+    )
+    left = "Not set, as a link gives the value, the node is missing or this ComfyUI does not offer it: "
+    assert said[0] == f"{left}steps 13 (here 7)."
+    assert said[1].endswith(f": 1. {left}steps 13 (here 7).") and said[2].startswith("Everything is already")
 
 
 def characters_are_added(window: Window, shots: Path) -> None:
