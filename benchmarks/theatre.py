@@ -122,7 +122,7 @@ def _steadiness(records: Sequence[Record]) -> list[Figure]:
     found = [record["steadiness"] for record in records if "steadiness" in record]
     table = []
     for name in ("flicker", "drawn_flicker", "sharpness", "drawn_sharpness") if found else ():
-        values = [one[name] for one in found if one[name] is not None]
+        values = [one[name] for one in found if one.get(name) is not None]
         table += [Figure(name, *spread(values), note=STEADINESS)] if values else []
     return table
 

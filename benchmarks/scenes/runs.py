@@ -33,7 +33,7 @@ from ...interact_core.theatre.pipeline import (
     to_model_latent,
 )
 from ...interact_core.theatre.prompts import largest_travel
-from ...interact_core.theatre.scenes import Rendering, random_scene, render
+from ...interact_core.theatre.scenes import HEAD_SCALE, Rendering, random_scene, render
 from ...interact_core.theatre.training.id_embedding import EMBEDDING_FILE, VARIANTS, IdentityEmbedding
 from ...interact_core.whole_file import whole_file
 from ..ablation.caches import LayerProbe, in_two_passes, within_the_step
@@ -124,25 +124,26 @@ def _run_setting(task: Task, worker: WorkerSettings, shipped: RunSettings) -> Re
     if setting == setting.source:
         write_truth(worker.truth, setting, task.number, reading.masks)
     record = scene_record(result, reading, clip, layouts)
-    record["steadiness"] = steadiness_of(
-        clip.frames, _rendered_scene(case, run_settings).frames, run_settings.fps
-    )
+    drawn = _rendered_scene(case, run_settings).frames if len(case.looks) <= len(HEAD_SCALE) else None
+    record["steadiness"] = steadiness_of(clip.frames, drawn, run_settings.fps)
     record["iou_by_layer"] = _iou_by_layer(probe, run_settings.steps, reading.masks)
     record["seconds"] = round(seconds, 2)
     record["moments"] = _as_list(Moments.of(token_features(clip.latent)))
     return record
 
 
-def steadiness_of(frames: np.ndarray, drawn: np.ndarray, fps: float) -> Record:
+def steadiness_of(frames: np.ndarray, drawn: np.ndarray | None, fps: float) -> Record:
     """Flicker and sharpness of a clip and of the scene drawn with the same looks and voices (metrics/steadiness.py).
 
-    frames, drawn: uint8 RGB [F, H, W, 3]. Where nothing stands still, flicker is None.
+    frames, drawn: uint8 RGB [F, H, W, 3]; drawn is None, and its values are not there, where there are more puppets
+    than the theatre draws. Where nothing stands still, flicker is None.
     """
-    films = {"": Film.of_frames(frames, fps), "drawn_": Film.of_frames(drawn, fps)}
-    return {
-        **{f"{whose}flicker": flicker(film).value for whose, film in films.items()},
-        **{f"{whose}sharpness": sharpness(film) for whose, film in films.items()},
-    }
+    films = {"": frames} if drawn is None else {"": frames, "drawn_": drawn}
+    record: Record = {}
+    for whose, film in films.items():
+        seen = Film.of_frames(film, fps)
+        record |= {f"{whose}flicker": flicker(seen).value, f"{whose}sharpness": sharpness(seen)}
+    return record
 
 
 def scene_record(result: SceneResult, reading: ClipReading, clip: Clip, layouts: np.ndarray | None) -> Record:

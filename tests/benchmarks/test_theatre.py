@@ -200,3 +200,6 @@ def test_steadiness_is_said_beside_the_drawn_truth():
     assert (
         found["flicker"].value == one["flicker"] and found["drawn_sharpness"].value == one["drawn_sharpness"]
     )
+    crowd = {**record, "steadiness": runs.steadiness_of(made, None, 25.0)}  # more than the theatre draws
+    found = {figure.name: figure for figure in theatre.figures_of({"predicted": [crowd]}, [], ["given"])}
+    assert found["flicker"].value == one["flicker"] and "drawn_flicker" not in found
