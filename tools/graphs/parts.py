@@ -20,7 +20,7 @@ PAUSE = 0.4  # seconds between two speakers who take turns
 # twice, nothing is sampled. 13 steps are those of 20 that are left at this denoise.
 STEPS, DENOISE, SIZE = 13, 0.65, 0.9
 STEPS_FROM_NOISE = 20
-# To choose a seed by: 8 of 20 steps lose 0.02 of sync (bench few_steps).
+# To choose a seed by: 8 of 20 steps lose 0.04 of sync (bench few_steps).
 SEED_STEPS, SEED_LENGTH = 8, 49
 CFG, AUDIO_CFG = 2.0, 0.0
 # lcm adds new noise after every step, so that a second head or a third eye of one step is drawn anew in the next; euler
