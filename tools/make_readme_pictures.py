@@ -23,6 +23,7 @@ from interacthuman.interact_core.comfy_server import ComfyServer
 from interacthuman.interact_core.media import read_frames
 from interacthuman.tests.browser import comfy_page
 from interacthuman.tests.browser.window import BROWSERS, FLAGS, Window, new_context
+from interacthuman.tools.make_help_pictures import row
 from interacthuman.tools.make_workflows import ui_file
 from PIL import Image
 
@@ -31,7 +32,6 @@ logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, DEMO = ROOT / "docs", ROOT / "output" / "demo"
 FRAME = (384, 256)  # pixels, of each half
-SEAM = 8
 VIEW = {"width": 1500, "height": 1000}
 SPEAKING = 9  # key presses from the first frame to one in which both speak
 WIDTH = 500  # of the viewer's node, pixels
@@ -50,13 +50,8 @@ def film() -> None:
     """docs/demo.mp4 and docs/demo.webp, from what the demo wrote."""
     shutil.copyfile(DEMO / "video.mp4", DOCS / "demo.mp4")
     fps = json.loads((DEMO / "report.json").read_text(encoding="utf-8"))["video"]["fps"]
-    pictures = []
-    for halves in zip(read_frames(DEMO / "video.mp4"), read_frames(DEMO / "masks.mp4"), strict=True):
-        picture = Image.new("RGB", (2 * FRAME[0] + SEAM, FRAME[1]), "white")
-        for side, frame in enumerate(halves):
-            half = Image.fromarray(frame).resize(FRAME, Image.Resampling.LANCZOS)
-            picture.paste(half, (side * (FRAME[0] + SEAM), 0))
-        pictures.append(picture)
+    films = (read_frames(DEMO / name) for name in ("video.mp4", "masks.mp4"))
+    pictures = [row([Image.fromarray(half) for half in halves], FRAME) for halves in zip(*films, strict=True)]
     pictures[0].save(
         DOCS / "demo.webp",
         save_all=True,

@@ -114,9 +114,10 @@ async function useValues() {
   if (!known.length) return toast("info", words.say("noValues"));
   const root = rootGraph();
   root.beforeChange?.();
-  const differing = () => known.flatMap((model) => differences(model, /** @type {Values} */ (valuesOf.get(model.file))));
-  const set = setValues(differing());
-  const left = differing();
+  /** @param {import("./graph/model_values.js").Model} model */
+  const differing = (model) => differences(model, /** @type {Values} */ (valuesOf.get(model.file)));
+  const set = known.flatMap((model) => setValues(differing(model))); // one by one: what two share is set once
+  const left = known.flatMap(differing);
   root.afterChange?.();
   lookSoon();
   const [{ file }] = known;
