@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interacthuman.interact_core.errors import InteractError
 from interacthuman.interact_core.metrics.score import Scorer
 from interacthuman.interact_core.metrics.types import FilmFigures, PersonFigures, WrongVoice
 from interacthuman.interact_core.scoring import records, work
@@ -135,3 +136,10 @@ def test_the_page_shows_the_worst_first_and_escapes_names(tmp_path: Path) -> Non
     assert "InterActHuman (paper)" in html and "6.67" in html and "implementations differ" in html
     summary["figures"]["fvd"] = {"mean": 12.5, "low": None, "high": None, "films": 419, "bias": None}
     assert "12.5<br><span class=faint>n=419" in page(found, summary, "Scores"), "FVD has no interval"
+
+
+def test_what_a_process_cannot_load_is_told_in_its_own_sentence(films: Path) -> None:
+    bad = films / "syncnet.safetensors"
+    bad.write_bytes(b"not weights")
+    with pytest.raises(InteractError, match=r"syncnet\.safetensors"):
+        run(films, 2, load=load_found_scorer, files=ScorerFiles(syncnet=bad))

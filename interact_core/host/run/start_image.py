@@ -16,9 +16,11 @@ SMALLEST_MOTION = 8  # latent cells along a side: one step of the model's coarse
 def check_people_seen(noise: Tensor, with_cast: list[dict[str, Any]], cast: Cast, guider: Any) -> None:
     """Raise InteractError where the picture whose regions the characters are is not the one that the model sees.
 
-    with_cast: the conds with a cast.
+    with_cast: the conds with a cast. Where the characters have pictures, too, which no node of the pack makes but
+    `bench theatre --sources start_image` does, the model sees them by these, and the video begins with the regions'
+    picture.
     """
-    if cast.regions is None:
+    if cast.regions is None or cast.references:
         return
     s2v = is_s2v(guider.model_patcher)
     key, node = "concat_latent_image", "WanImageToVideo"
