@@ -76,8 +76,8 @@ class InterActDub(io.ComfyNode):
             outputs=[
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="For the sampler: the video, and a noise mask that keeps all but the people. Lower denoise "
-                    "(0.85) keeps more of their posture.",
+                    tooltip="For the sampler: the video, and a noise mask that keeps all but the people. A denoise of "
+                    "0.65 keeps them where they were; near 1 they are made anew, and a small model may lose them.",
                 ),
                 io.Image.Output(
                     display_name="video",

@@ -10,8 +10,8 @@ import pytest
 from interacthuman.benchmarks import length
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, Film, shipped_run_settings
-from interacthuman.tests.support import theatre as theatre_support
 from interacthuman.tests.support.models import tiny_wan
+from interacthuman.tests.support.theatre import scenes as theatre_support
 
 FPS = theatre_support.FPS
 

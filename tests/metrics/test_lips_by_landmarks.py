@@ -11,7 +11,7 @@ import pytest
 from interacthuman.interact_core.metrics import lips
 from interacthuman.interact_core.metrics.detectors.landmarks import MESH, opening
 from interacthuman.interact_core.metrics.puppets.reading import read_clip
-from interacthuman.tests.support.theatre import example_scene
+from interacthuman.tests.support.theatre.scenes import example_scene
 
 SEED, SCENES, FRAMES = 9_300_000, 16, 25
 CLOSE = 0.02

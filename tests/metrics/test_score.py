@@ -20,7 +20,7 @@ from interacthuman.interact_core.metrics.sync.tracks import TrackRules
 from interacthuman.interact_core.metrics.types import CHUNK, Face, Film, Person, frames_at_rate
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.scenes import random_scene, render
-from interacthuman.tests.support.theatre import FPS, degrade
+from interacthuman.tests.support.theatre.scenes import FPS, degrade
 
 FRAMES = 33
 PART = 2 * CHUNK  # frames that are read at once, in place of more: reading puppets is slow

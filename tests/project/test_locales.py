@@ -19,7 +19,7 @@ TRANSLATIONS = LANGUAGES[1:]
 # The languages of ComfyUI's frontend 1.47 to 1.58: others would never be shown (src/locales/localeConfig.ts).
 KNOWN = {"en", "zh", "zh-TW", "ru", "ja", "ko", "fr", "es", "ar", "tr", "pt-BR", "fa", "he"}
 TRANSLATED_FROM = {
-    "nodes": "a43db0551cb269c5",
+    "nodes": "6cb7a5d475fac53c",
     "sentences": "d858038cf8e427d1",
     "viewer": "d73836a493fa5415",
     "dialogue": "acb26f9f6bd9af62",

@@ -15,7 +15,7 @@ from interacthuman.interact_core.theatre import demo, graphs, voices
 from interacthuman.interact_core.theatre.demo_characters import NAMES, draw_characters, write_input_files
 from interacthuman.interact_core.theatre.measuring import measure, report
 from interacthuman.interact_core.theatre.sample_speech import LINES, sample_files
-from interacthuman.tests.support.theatre import FPS, example_scene
+from interacthuman.tests.support.theatre.scenes import FPS, example_scene
 
 
 def write_film(path: Path, frames: np.ndarray, sound: np.ndarray) -> None:

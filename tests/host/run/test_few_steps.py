@@ -11,7 +11,7 @@ from interacthuman.interact_core.host.apply import apply_guidance, collect
 from interacthuman.interact_core.host.keys import CALL_KEY
 from interacthuman.interact_core.host.loading import apply_adapter
 from interacthuman.tests.support.models import tiny_wan
-from interacthuman.tests.support.theatre import scene_record
+from interacthuman.tests.support.theatre.scenes import scene_record
 
 from comfy.model_patcher import ModelPatcher  # isort: skip
 from comfy.patcher_extension import WrappersMP  # isort: skip

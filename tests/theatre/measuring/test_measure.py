@@ -11,7 +11,7 @@ from interacthuman.interact_core.metrics.puppets.drawing import STRIPE_PERIOD, r
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.measuring import measure
 from interacthuman.interact_core.theatre.scenes import render
-from interacthuman.tests.support.theatre import FPS, degrade, example_scene, read
+from interacthuman.tests.support.theatre.scenes import FPS, degrade, example_scene, read
 
 CONDITIONS = pytest.mark.parametrize("degraded", [False, True], ids=["clean", "degraded"])
 SEED = 9_100_000  # of scenes that neither training nor the benches use

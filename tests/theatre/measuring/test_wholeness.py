@@ -22,7 +22,7 @@ from interacthuman.interact_core.metrics.puppets.drawing import (
 from interacthuman.interact_core.theatre.measuring.measure import read_clip
 from interacthuman.interact_core.theatre.measuring.wholeness import Parts, count_parts
 from interacthuman.interact_core.theatre.scenes import render
-from interacthuman.tests.support.theatre import ExampleScene, degrade, example_scene
+from interacthuman.tests.support.theatre.scenes import ExampleScene, degrade, example_scene
 
 SEED = 9_300_000  # of scenes that neither training nor the benches use
 Draw = Callable[[Canvas, Look, Pose], None]

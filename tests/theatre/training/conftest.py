@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from interacthuman.tests.support.theatre_clips import random_vae
+from interacthuman.tests.support.theatre.clips import random_vae
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from interacthuman.interact_core.theatre.prompts import motion_prompt
 from interacthuman.interact_core.theatre.training.batches import SETTLED_ABOVE, Batch, make_batch
 from interacthuman.interact_core.theatre.training.clips import SILENT, ClipGroup, excerpt
 from interacthuman.interact_core.training.data.augmentation import Augmentation
-from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
+from interacthuman.tests.support.theatre.clips import clip_group, speech_bank
 
 
 @pytest.mark.parametrize("puppets", [1, 3])

@@ -16,7 +16,7 @@ from interacthuman.interact_core.theatre.training.clips import (
     to_token_grid,
     write_bank,
 )
-from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
+from interacthuman.tests.support.theatre.clips import clip_group, speech_bank
 from safetensors.torch import save_file
 
 

@@ -12,7 +12,7 @@ from interacthuman.interact_core.theatre.training.clips import SHARD, write_bank
 from interacthuman.interact_core.theatre.training.gpu_run import GPURun, Plan
 from interacthuman.interact_core.theatre.training.train_dit import DiTRecipe
 from interacthuman.interact_core.theatre.training.train_vae import VAE_FILE, VAERecipe
-from interacthuman.tests.support.theatre_clips import clip_group, random_vae, speech_bank
+from interacthuman.tests.support.theatre.clips import clip_group, random_vae, speech_bank
 
 
 def test_what_fits_ends_in_time_and_saves_once_a_minute() -> None:

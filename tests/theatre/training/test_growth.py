@@ -25,7 +25,7 @@ from interacthuman.interact_core.theatre.training.wan_vae import decode, encode
 from interacthuman.interact_core.training.config import BaseKeys
 from interacthuman.interact_core.training.data.augmentation import Augmentation
 from interacthuman.interact_core.training.models import load_base
-from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
+from interacthuman.tests.support.theatre.clips import clip_group, speech_bank
 
 SHIPPED = Path(__file__).resolve().parents[3] / "models"
 SMALL = {**DIT, "dim": 64, "ffn_dim": 96, "num_heads": 2, "num_layers": 3}

@@ -29,7 +29,7 @@ from interacthuman.interact_core.theatre.training.models import (
     export_dit,
     load_file,
 )
-from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
+from interacthuman.tests.support.theatre.clips import clip_group, speech_bank
 from interacthuman.tests.support.training import Killed
 
 

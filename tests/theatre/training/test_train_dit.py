@@ -14,7 +14,7 @@ from interacthuman.interact_core.theatre.training import train_dit
 from interacthuman.interact_core.theatre.training.batches import make_batch
 from interacthuman.interact_core.theatre.training.train_dit import BatchDataset, DiTRecipe, batch_loader
 from interacthuman.interact_core.training.data.augmentation import Augmentation
-from interacthuman.tests.support.theatre_clips import clip_group, speech_bank
+from interacthuman.tests.support.theatre.clips import clip_group, speech_bank
 from interacthuman.tests.support.training import Killed
 
 

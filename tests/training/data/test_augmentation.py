@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from interacthuman.interact_core.training.data.augmentation import Augmentation, noise_levels, track_weights
-from interacthuman.tests.support.theatre_clips import clip_group
+from interacthuman.tests.support.theatre.clips import clip_group
 
 
 def test_masks_of_one_moment_are_held_in_high_noise_only() -> None:

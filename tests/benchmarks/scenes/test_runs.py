@@ -11,7 +11,7 @@ from interacthuman.benchmarks.scenes.runs import Record, Task, WorkerSettings
 from interacthuman.benchmarks.scenes.settings import Setting
 from interacthuman.benchmarks.theatre import MASKS, settings_of
 from interacthuman.interact_core.theatre.pipeline import MODELS, shipped_run_settings
-from interacthuman.tests.benchmarks.test_ablation import case_of
+from interacthuman.tests.support.theatre.cases import case_of
 
 SHIPPED = replace(shipped_run_settings(9), steps=4)
 SETTINGS = settings_of(2, tuple(MASKS))

@@ -15,7 +15,7 @@ from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.measuring.measure import Likeness
 from interacthuman.interact_core.theatre.measuring.report import CharacterMetrics
 from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, shipped_run_settings
-from interacthuman.tests.support.theatre import scene_record
+from interacthuman.tests.support.theatre.scenes import scene_record
 
 ALIKE = Likeness(on_screen=1.0, colour=10.0, face=20.0, rival=90.0)
 

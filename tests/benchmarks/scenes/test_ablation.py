@@ -12,13 +12,13 @@ import pytest
 from interacthuman.benchmarks.ablation import __main__ as ablation
 from interacthuman.benchmarks.ablation import page, plots, tables, texts
 from interacthuman.benchmarks.ablation.rows import ARGUMENT, SWEEP, TITLES, TUNING, groups
-from interacthuman.benchmarks.scenes import held_out, runs, store
+from interacthuman.benchmarks.scenes import runs, store
 from interacthuman.benchmarks.scenes.runs import PAPER_STEPS, RENDERED, Task
 from interacthuman.benchmarks.scenes.settings import EVERY_FRAME, FIRST_FRAME, IN_TURNS, ONE_SILENT, Setting
 from interacthuman.benchmarks.scenes.store import ScenePlan, Store, fingerprint, missing, worker_pool
-from interacthuman.interact_core.metrics.puppets.drawing import random_looks
 from interacthuman.interact_core.theatre import voices
 from interacthuman.interact_core.theatre.pipeline import AudioExcerpt, shipped_run_settings
+from interacthuman.tests.support.theatre.cases import case_of
 
 SHIPPED = shipped_run_settings(25)
 
@@ -44,12 +44,6 @@ def test_a_setting_changes_the_shipped_run_settings() -> None:
     assert (changed.guidance.mask_threshold, changed.guidance.stage_one_audio) == (0.5, "all")
     assert changed.audio_cfg == 4.0 and changed.guidance.stage_boundary == SHIPPED.guidance.stage_boundary
     assert Setting().applied_to(SHIPPED) == SHIPPED
-
-
-def case_of(seed: int = 3) -> held_out.Case:
-    rng = np.random.default_rng(seed)
-    parts = [AudioExcerpt(voices.babble(rng, 2.0), voices.RATE, begin=0.4) for _ in range(2)]
-    return held_out.Case(seed, random_looks(rng, 2), tuple(parts))
 
 
 def test_in_turns_each_speaks_in_its_half_only() -> None:
