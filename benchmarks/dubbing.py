@@ -92,8 +92,8 @@ class DubMetrics:
     the old; pinned_open: share of frames in which the silent puppet's mouth is open; shown, decoded: mean difference
     from the source outside of the mask, of 255, with and without the source's pixels put back; alone: the same of the
     source that was encoded and decoded; whole: share of the frames that show the dubbed puppet in which it has all its
-    parts and none twice (theatre/measuring/wholeness.py); dubbed: share of the picture's pixels in the mask; share: of
-    a step that the noise mask costs.
+    parts and none twice (theatre/measuring/wholeness.py); whole_alone: the same of the source that was encoded and
+    decoded; dubbed: share of the picture's pixels in the mask; share: of a step that the noise mask costs.
     """
 
     sync: float
@@ -104,6 +104,7 @@ class DubMetrics:
     decoded: float
     alone: float
     whole: float
+    whole_alone: float
     dubbed: float
     share: float
 
@@ -190,6 +191,7 @@ def measure_dub(settings: RunSettings, source: Source, made: Dub, step: float) -
     assert new is not None, "the first puppet speaks"
     voice = new.mouth_openings(settings.fps, settings.frames)
     kept = made.encoded.mask.numpy() == 0
+    alone = source.alone.astype(np.uint8)
 
     def off(frames: np.ndarray) -> float:
         return float(np.abs(frames.astype(np.float32) - film)[kept].mean())
@@ -203,6 +205,7 @@ def measure_dub(settings: RunSettings, source: Source, made: Dub, step: float) -
         decoded=off(made.decoded),
         alone=off(source.alone),
         whole=float(count_parts(made.frames, reading).shares()[0]),
+        whole_alone=float(count_parts(alone, measure.read_clip(alone, looks)).shares()[0]),
         dubbed=float((made.encoded.mask > 0).float().mean()),
         share=mask_seconds(made.encoded.latent) / step,
     )
@@ -222,6 +225,7 @@ def figures_of(scenes: Sequence[dict[str, DubMetrics]]) -> list[Figure]:
             at_most(f"crosstalk_{way}", *mean("crosstalk"), CROSSTALK, OLD_VOICE),
             Figure(f"crosstalk_of_perfect_mouths_{way}", *mean("chance")),
             at_least(f"whole_{way}", *mean("whole"), WHOLE),
+            Figure(f"whole_of_the_autoencoder_{way}", *mean("whole_alone")),
             at_most(f"pinned_open_{way}", *mean("pinned_open"), 0.0),
             at_most(f"kept_off_{way}", *mean("shown"), 0.0, KEPT),
             Figure(f"kept_off_before_compositing_{way}", *mean("decoded")),
