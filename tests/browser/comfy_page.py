@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from interacthuman.interact_core.comfy_server import ComfyServer
@@ -148,6 +149,13 @@ def picture(window: Window) -> str:
         window.page.wait_for_timeout(250)
         now = canvas.evaluate("canvas => canvas.toDataURL()")
     return now
+
+
+def wait_for_picture(window: Window, wanted: str) -> None:
+    """Wait for what `picture` gave before: what stays on the canvas for a while may still be the one before it."""
+    began = time.monotonic()
+    while picture(window) != wanted:
+        assert time.monotonic() - began < PATIENCE / 1000, "the viewer's canvas shows another picture"
 
 
 def wait_for_status(window: Window, words: str) -> None:

@@ -13,6 +13,7 @@ from interacthuman.tests.browser.comfy_page import (
     picture,
     run,
     status,
+    wait_for_picture,
     wait_for_status,
 )
 from interacthuman.tests.browser.window import Window
@@ -43,13 +44,12 @@ def test_a_file_shows_its_own_run(comfy: Window, graph: dict[str, Any]) -> None:
     for number in (0, 1):
         open_file(comfy, files[number])
         wait_for_status(comfy, DONE)
-        comfy.page.wait_for_timeout(500)
-        assert picture(comfy) == pictures[number]
+        wait_for_picture(comfy, pictures[number])
         assert status(comfy).startswith("Step 2")
     in_page(comfy, "set('InterActSampler', { seed: 203 })")
     open_file(comfy, in_page(comfy, QUEUED))
     wait_for_status(comfy, "An earlier run, changed since: InterAct Sampler. Step 2 of 2")
-    assert picture(comfy) == pictures[1]
+    wait_for_picture(comfy, pictures[1])
     assert complaints(comfy) == []
 
 
