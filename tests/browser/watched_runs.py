@@ -16,6 +16,7 @@ from interacthuman.tests.browser.comfy_page import (
     slow_down,
     step_shown,
     viewer,
+    wait_for_picture,
     wait_for_status,
 )
 from interacthuman.tests.browser.window import PATIENCE, Window
@@ -44,7 +45,7 @@ def watch_scrub_and_find_again(comfy: Window, graph: dict[str, Any], shots: Path
     viewer(comfy).get_by_role("button", name="Mira", exact=True).click()
     assert picture(comfy) != both
     viewer(comfy).get_by_role("button", name="Mira", exact=True).click()
-    assert picture(comfy) == both
+    wait_for_picture(comfy, both)
     for width in (300, 500, 900):
         look_at_viewer(comfy, width)
         assert viewer(comfy).evaluate("e => e.scrollWidth <= e.clientWidth")

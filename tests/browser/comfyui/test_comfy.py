@@ -16,6 +16,7 @@ from interacthuman.tests.browser.comfy_page import (
     slow_down,
     status,
     viewer,
+    wait_for_picture,
     wait_for_status,
 )
 from interacthuman.tests.browser.watched_runs import (
@@ -159,7 +160,7 @@ def test_the_other_renderer_takes_the_viewer_over(comfy: Window, graph: dict[str
             wait_for_status(comfy, "Step 3 of 4")
             assert picture(comfy) != last
             viewer(comfy).press("ArrowUp")
-            assert picture(comfy) == last
+            wait_for_picture(comfy, last)
     finally:
         comfy.js(switch, False)
     assert complaints(comfy) == []
