@@ -75,13 +75,15 @@ SYNC, CROSSTALK, WHOLE, STEP_SHARE = 0.6, 0.2, 0.95, 0.02
 class Source:
     """A film to dub: the case has its looks and new voices.
 
-    old: the speaker's opening in it, float [F]; alone: its frames, encoded and decoded, float [F, H, W, 3] in 0..255.
+    old: the speaker's opening in it, float [F]; alone: its frames, encoded and decoded, float [F, H, W, 3] in 0..255;
+    whole_alone: in what share of these that show the speaker it is whole.
     """
 
     case: Case
     drawn: Rendering
     old: np.ndarray
     alone: np.ndarray
+    whole_alone: float
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,14 @@ def draw_source(number: int, settings: RunSettings, recordings: Sequence[AudioEx
     drawn = render(scene, np.stack([opening, np.zeros_like(opening)]))
     alone = vae.decode(vae.encode(torch.from_numpy(drawn.frames) / 255.0)).reshape(drawn.frames.shape)
     alone = (alone.float().clamp(0, 1) * 255).round().cpu().numpy()
-    return Source(Case(FIRST_SEED + number, scene.looks, (new, None)), drawn, opening, alone)
+    shown = alone.astype(np.uint8)
+    whole = _share_whole(shown, measure.read_clip(shown, scene.looks))
+    return Source(Case(FIRST_SEED + number, scene.looks, (new, None)), drawn, opening, alone, whole)
+
+
+def _share_whole(frames: np.ndarray, reading: measure.ClipReading) -> float:
+    """Of the speaker, in the frames that show it."""
+    return float(count_parts(frames, reading).shares()[0])
 
 
 def by_core(vae: Any, video: Tensor, _cast: Cast, mask: Tensor, _masks: None) -> EncodedDub:
@@ -191,7 +200,6 @@ def measure_dub(settings: RunSettings, source: Source, made: Dub, step: float) -
     assert new is not None, "the first puppet speaks"
     voice = new.mouth_openings(settings.fps, settings.frames)
     kept = made.encoded.mask.numpy() == 0
-    alone = source.alone.astype(np.uint8)
 
     def off(frames: np.ndarray) -> float:
         return float(np.abs(frames.astype(np.float32) - film)[kept].mean())
@@ -204,8 +212,8 @@ def measure_dub(settings: RunSettings, source: Source, made: Dub, step: float) -
         shown=off(made.frames),
         decoded=off(made.decoded),
         alone=off(source.alone),
-        whole=float(count_parts(made.frames, reading).shares()[0]),
-        whole_alone=float(count_parts(alone, measure.read_clip(alone, looks)).shares()[0]),
+        whole=_share_whole(made.frames, reading),
+        whole_alone=source.whole_alone,
         dubbed=float((made.encoded.mask > 0).float().mean()),
         share=mask_seconds(made.encoded.latent) / step,
     )
@@ -255,7 +263,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=FULL, help="(default: %(default)s)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--frames", type=int, default=FRAMES, help="4n+1 (default: %(default)s)")
-    parser.add_argument("--steps", type=int, help="(default: the shipped graph's 13)")
+    parser.add_argument("--steps", type=int, help="(default: the shipped graph's)")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no scene after so many minutes")
     add_model_arguments(parser)
     parser.add_argument("--pictures", type=Path, help="write six frames of source and dub into this folder")
